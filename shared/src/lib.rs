@@ -1,0 +1,8 @@
+//! What the api and the worker both mean by the same words.
+//!
+//! Nothing here knows HTTP routes, SQL or V8: the api and the worker depend on `shared`, never the other way.
+
+pub mod execution;
+pub mod limits;
+pub mod message;
+pub mod outcome;

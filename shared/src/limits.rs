@@ -1,0 +1,50 @@
+//! The limits one run is held to. Each has its own error code and is enforced on our side of the boundary.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Bytes of an author's text, for a script and for a function.
+pub const CODE_BYTES: usize = 256 * KIB;
+/// Bytes of `{event, context}` as JSON.
+pub const INPUT_BYTES: usize = 256 * KIB;
+
+/// What one run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// From the call of `main` until its result is bytes (`EXECUTION_TIMEOUT_MS`).
+    pub execution_timeout: Duration,
+    /// Evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
+    pub init_timeout: Duration,
+    /// Heap and array buffers together, in bytes (`ISOLATE_MEMORY_MB`).
+    pub memory_bytes: usize,
+    /// JSON text of the result, in bytes.
+    pub result_bytes: usize,
+    /// Text of all console lines together, in bytes; what follows is dropped and said so.
+    pub log_bytes: usize,
+    /// Number of console lines; what follows is dropped and said so.
+    pub log_lines: usize,
+    /// Number of `fetch` calls.
+    pub fetches: u32,
+    /// Body of one response, decompressed, in bytes.
+    pub response_bytes: usize,
+}
+
+impl Default for Limits {
+    /// The defaults the script contract promises (DESIGN §4).
+    fn default() -> Self {
+        Self {
+            execution_timeout: Duration::from_millis(20_000),
+            init_timeout: Duration::from_millis(5_000),
+            memory_bytes: 128 * MIB,
+            result_bytes: MIB,
+            log_bytes: 256 * KIB,
+            log_lines: 1_000,
+            fetches: 50,
+            response_bytes: 10 * MIB,
+        }
+    }
+}

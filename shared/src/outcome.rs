@@ -1,0 +1,76 @@
+//! What a run ended with. A failing script is an [`Outcome`], never an `Err`.
+
+use crate::execution::{ErrorCode, LogLevel, Status};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+/// Why a run did not complete, in the author's own coordinates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionError {
+    pub code: ErrorCode,
+    /// One readable sentence; for a thrown `Error`, its message.
+    pub message: String,
+    /// Stack trace with the author's lines and columns.
+    pub stack: Option<String>,
+    /// 1-based line in the author's text.
+    pub line: Option<u32>,
+    /// 1-based column in the author's text.
+    pub column: Option<u32>,
+}
+
+/// One console line of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// 1-based position among the lines of the execution, over all attempts.
+    pub seq: i32,
+    pub ts: DateTime<Utc>,
+    pub level: LogLevel,
+    /// Never holds NUL, which PostgreSQL's `text` refuses.
+    pub message: String,
+}
+
+/// What a run used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Evaluating the functions' and the script's top level.
+    pub init: Duration,
+    /// From the call of `main` until its result is bytes.
+    pub run: Duration,
+    /// Processor time of the sandbox's script thread.
+    pub cpu: Duration,
+    /// Largest heap and array buffer total seen, in bytes.
+    pub memory_peak_bytes: u64,
+    /// Number of `fetch` calls carried out.
+    pub fetches: u32,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub usage: Usage,
+}
+
+/// The end of a run: a JSON result, or the reason there is none.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// The JSON text of what `main` returned; `undefined` is `null`.
+    Completed(Box<RawValue>),
+    Failed(ExecutionError),
+}
+
+impl Verdict {
+    /// The terminal status this verdict is recorded as.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Completed(_) => Status::Completed,
+            Self::Failed(error) => match error.code {
+                ErrorCode::Cancelled => Status::Cancelled,
+                _ => Status::Errored,
+            },
+        }
+    }
+}
