@@ -2,7 +2,14 @@
 //!
 //! Nothing here knows HTTP routes, SQL or V8: the api and the worker depend on `shared`, never the other way.
 
+pub mod builder;
+pub mod config;
+pub mod encryption;
 pub mod execution;
 pub mod limits;
+pub mod masking;
 pub mod message;
 pub mod outcome;
+pub mod queue;
+pub mod signing;
+pub mod telemetry;

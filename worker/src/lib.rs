@@ -1,3 +1,14 @@
 //! Runs executions: consumes, claims, executes in a sandbox process, persists, settles.
+//!
+//! `supervisor` and `sandbox` meet only in `protocol`; nothing outside `sandbox` names V8.
 
+pub mod claims;
+pub mod config;
+pub mod fleet;
+pub mod http;
+pub mod job;
 pub mod protocol;
+pub mod reaper;
+pub mod sandbox;
+pub mod settle;
+pub mod supervisor;

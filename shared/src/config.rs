@@ -1,0 +1,1 @@
+//! Configuration from environment variables: read once, all problems reported together.

@@ -1,0 +1,1 @@
+//! Seals values at rest: AES-256-GCM with a key id, so that keys can rotate.

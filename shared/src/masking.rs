@@ -1,0 +1,1 @@
+//! Takes secret values out of text before it is stored or shown.

@@ -1,0 +1,1 @@
+//! RabbitMQ: topology, and connections that heal by themselves.

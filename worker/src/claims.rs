@@ -1,0 +1,1 @@
+//! Claim, heartbeat and finish: every write is fenced by the attempt.

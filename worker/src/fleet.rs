@@ -1,0 +1,1 @@
+//! Consumes messages while slots are free, and drains.

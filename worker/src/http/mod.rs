@@ -1,0 +1,1 @@
+//! The worker's HTTP endpoints: build, validate, execute-sync, health, metrics.

@@ -1,0 +1,1 @@
+//! Hands back runs whose worker no longer answers.

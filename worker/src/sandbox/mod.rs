@@ -1,0 +1,1 @@
+//! The child process: one isolate per run, locked down before any script.

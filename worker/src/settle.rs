@@ -1,0 +1,1 @@
+//! What becomes of a message once its run is over. Pure.

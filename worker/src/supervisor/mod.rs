@@ -1,0 +1,1 @@
+//! The parent of the sandbox processes: a pool of slots, each with a ready child.
