@@ -40,7 +40,6 @@ macro_rules! text_enum {
         }
     };
 }
-pub(crate) use text_enum;
 
 /// A text that names no value of the enum it was read as.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
