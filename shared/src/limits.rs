@@ -37,8 +37,8 @@ impl Default for Limits {
     /// The defaults the script contract promises (DESIGN §4).
     fn default() -> Self {
         Self {
-            execution_timeout: Duration::from_millis(20_000),
-            init_timeout: Duration::from_millis(5_000),
+            execution_timeout: Duration::from_secs(20),
+            init_timeout: Duration::from_secs(5),
             memory_bytes: 128 * MIB,
             result_bytes: MIB,
             log_bytes: 256 * KIB,

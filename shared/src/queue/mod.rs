@@ -1,1 +1,14 @@
 //! RabbitMQ: topology, and connections that heal by themselves.
+//!
+//! Invariant: nobody outside this module names the AMQP library or handles a lost connection. A publisher
+//! reports per message whether the broker has it; a consumer is an endless stream over all reconnects.
+
+pub mod connection;
+pub mod consumer;
+pub mod publisher;
+pub mod topology;
+
+pub use connection::{Broker, ConnectionState, InvalidAddress};
+pub use consumer::{Consumer, Delivery};
+pub use publisher::{Publication, PublishError, Publisher};
+pub use topology::Topology;

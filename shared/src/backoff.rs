@@ -1,0 +1,76 @@
+//! How long to wait before trying again.
+//!
+//! Invariant: delays are spread at random ("full jitter"), so that processes which lost the same server at the
+//! same moment do not come back to it at the same moment.
+
+use std::time::Duration;
+
+/// Delays that double from `first` up to `most`, each drawn at random from the upper half of its range.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    first: Duration,
+    most: Duration,
+    tries: u32,
+}
+
+impl Backoff {
+    /// For connections to the broker and the database: 100 ms at first, 5 s at most.
+    pub const CONNECTION: Self = Self::new(Duration::from_millis(100), Duration::from_secs(5));
+
+    #[must_use]
+    pub const fn new(first: Duration, most: Duration) -> Self {
+        Self { first, most, tries: 0 }
+    }
+
+    /// The longest delay the next call of [`Backoff::delay`] can give.
+    #[must_use]
+    pub fn ceiling(&self) -> Duration {
+        self.first.saturating_mul(2_u32.saturating_pow(self.tries)).min(self.most)
+    }
+
+    /// The next delay, at random between half the ceiling and the ceiling.
+    pub fn delay(&mut self) -> Duration {
+        let ceiling = self.ceiling();
+        self.tries = self.tries.saturating_add(1);
+        ceiling.mul_f64(rand::random_range(0.5..=1.0))
+    }
+
+    /// Sleeps for the next delay.
+    pub async fn wait(&mut self) {
+        tokio::time::sleep(self.delay()).await;
+    }
+
+    /// Starts again from the first delay: what was tried has worked.
+    pub const fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_up_to_the_most_and_start_again_after_a_success() {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+        let mut ceilings = Vec::new();
+        for _ in 0..6 {
+            let ceiling = backoff.ceiling();
+            let delay = backoff.delay();
+            assert!(delay >= ceiling / 2 && delay <= ceiling, "{delay:?} of {ceiling:?}");
+            ceilings.push(ceiling.as_millis());
+        }
+        assert_eq!(ceilings, [100, 200, 400, 800, 1000, 1000]);
+        backoff.reset();
+        assert_eq!(backoff.ceiling(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn many_tries_do_not_overflow() {
+        let mut backoff = Backoff::CONNECTION;
+        for _ in 0..100 {
+            backoff.delay();
+        }
+        assert_eq!(backoff.ceiling(), Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,236 @@
+//! One supervised connection to RabbitMQ.
+//!
+//! Invariant: whoever needs the broker asks for a channel and gets one of a live connection as soon as there is
+//! one; only the supervision task here connects, watches and reconnects.
+
+use crate::backoff::Backoff;
+use futures_util::StreamExt;
+use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+/// A broker that accepts the connection and then says nothing is given up after this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Seconds. A connection cut without a word is noticed within two of these (RabbitMQ's own default is 60).
+const HEARTBEAT_S: u16 = 10;
+
+/// State of a connection, for health and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Not up; how often it was tried in vain since it last was.
+    Connecting {
+        failures: u32,
+    },
+    Connected,
+    /// Up, but the broker takes no publishes (memory or disk alarm); its reason.
+    Blocked {
+        reason: String,
+    },
+    /// Closed by us.
+    Closed,
+}
+
+impl ConnectionState {
+    /// One word, for health answers.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Connecting { .. } => "connecting",
+            Self::Connected => "connected",
+            Self::Blocked { .. } => "blocked",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// `AMQP_URL` is not an AMQP address. Says what is wrong, without the address, which holds a password.
+#[derive(Debug, thiserror::Error)]
+#[error("not an AMQP address: {0}")]
+pub struct InvalidAddress(String);
+
+/// A handle on one supervised connection; clones share it. The connection ends with the last handle.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    connection: watch::Receiver<Option<Arc<Connection>>>,
+    state: watch::Receiver<ConnectionState>,
+    closing: CancellationToken,
+    _supervision: AbortOnDropHandle<()>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("name", &self.shared.name).field("state", &self.state()).finish()
+    }
+}
+
+impl Broker {
+    /// Starts to connect, and never gives up. `name` is shown in RabbitMQ's own tools and labels the metrics.
+    pub fn connect(address: &str, name: &str) -> Result<Self, InvalidAddress> {
+        let mut uri: AMQPUri = address.parse().map_err(InvalidAddress)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+        let (connection_sender, connection) = watch::channel(None);
+        let (state_sender, state) = watch::channel(ConnectionState::Connecting { failures: 0 });
+        let closing = CancellationToken::new();
+        let supervision = Supervision {
+            uri,
+            name: name.to_owned(),
+            connection: connection_sender,
+            state: state_sender,
+            closing: closing.clone(),
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(supervision.run()));
+        let shared = Shared { name: name.to_owned(), connection, state, closing, _supervision: task };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The name given at [`Broker::connect`].
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.shared.state.borrow().clone()
+    }
+
+    /// Opens a channel, waiting for the connection as long as it takes. None once the broker was closed.
+    pub async fn channel(&self) -> Option<Channel> {
+        let mut connections = self.shared.connection.clone();
+        let mut backoff = Backoff::CONNECTION;
+        loop {
+            let connection = connections.wait_for(Option::is_some).await.ok()?.clone()?;
+            match tokio::time::timeout(CONNECT_TIMEOUT, connection.create_channel()).await {
+                Ok(Ok(channel)) => return Some(channel),
+                Ok(Err(error)) => tracing::debug!(%error, connection = self.name(), "no channel"),
+                Err(_) => tracing::warn!(connection = self.name(), "the broker does not answer"),
+            }
+            backoff.wait().await;
+        }
+    }
+
+    /// Closes the connection politely; what is unacknowledged goes back to its queue.
+    pub async fn close(&self) {
+        self.shared.closing.cancel();
+        let mut states = self.shared.state.clone();
+        // An error means that the supervision is over, which is what we wait for.
+        drop(states.wait_for(|state| *state == ConnectionState::Closed).await);
+    }
+}
+
+struct Supervision {
+    uri: AMQPUri,
+    name: String,
+    connection: watch::Sender<Option<Arc<Connection>>>,
+    state: watch::Sender<ConnectionState>,
+    closing: CancellationToken,
+}
+
+impl Supervision {
+    async fn run(self) {
+        let closing = self.closing.clone();
+        closing.run_until_cancelled(self.keep_connected()).await;
+        let last = self.connection.send_replace(None);
+        if let Some(connection) = last
+            && let Err(error) = connection.close(200, "bye".into()).await
+        {
+            tracing::debug!(%error, connection = self.name, "closed without a goodbye");
+        }
+        self.enter(ConnectionState::Closed);
+    }
+
+    async fn keep_connected(&self) {
+        let mut backoff = Backoff::CONNECTION;
+        let mut failures = 0;
+        loop {
+            match self.open().await {
+                Ok(connection) => {
+                    tracing::info!(connection = self.name, "connected to the broker");
+                    failures = 0;
+                    backoff.reset();
+                    self.watch(connection).await;
+                }
+                Err(reason) => {
+                    failures += 1;
+                    tracing::warn!(reason, failures, connection = self.name, "can't reach the broker");
+                }
+            }
+            self.enter(ConnectionState::Connecting { failures });
+            backoff.wait().await;
+        }
+    }
+
+    async fn open(&self) -> Result<Connection, String> {
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties))
+            .await
+        {
+            Ok(opened) => opened.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
+        }
+    }
+
+    /// Offers the connection to everybody until it is lost.
+    async fn watch(&self, connection: Connection) {
+        // Listen before looking at the state, so that no loss falls between the two.
+        let mut events = std::pin::pin!(connection.events_listener());
+        let connection = Arc::new(connection);
+        self.connection.send_replace(Some(Arc::clone(&connection)));
+        self.enter(ConnectionState::Connected);
+        while connection.status().connected() {
+            match events.next().await {
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(reason, connection = self.name, "the broker takes no publishes");
+                    self.enter(ConnectionState::Blocked { reason });
+                }
+                Some(Event::ConnectionUnblocked) => self.enter(ConnectionState::Connected),
+                Some(Event::Error(error)) => {
+                    tracing::warn!(%error, connection = self.name, "the broker's connection failed");
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        self.connection.send_replace(None);
+    }
+
+    fn enter(&self, state: ConnectionState) {
+        let up = !matches!(state, ConnectionState::Connecting { .. } | ConnectionState::Closed);
+        metrics::gauge!("runnerctl_broker_connected", "connection" => self.name.clone())
+            .set(f64::from(u8::from(up)));
+        if self.state.send_replace(state) == ConnectionState::Connected && !up {
+            metrics::counter!("runnerctl_broker_connections_lost_total", "connection" => self.name.clone())
+                .increment(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_invalid_address_is_told_without_its_password() {
+        let error = Broker::connect("http://user:hunter2@host/", "test").expect_err("not amqp");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_broker_is_tried_again_and_can_be_closed() {
+        // Port 1 is reserved and refuses.
+        let broker = Broker::connect("amqp://127.0.0.1:1/%2f", "test").expect("a valid address");
+        let mut states = broker.shared.state.clone();
+        let failed_twice =
+            |state: &ConnectionState| matches!(state, ConnectionState::Connecting { failures: 2.. });
+        states.wait_for(failed_twice).await.expect("supervised");
+        broker.close().await;
+        assert_eq!(broker.state(), ConnectionState::Closed);
+        assert!(broker.channel().await.is_none());
+    }
+}

@@ -1,0 +1,129 @@
+//! Publishes with confirms.
+//!
+//! Invariant: `Ok` means that the broker has stored the message in a queue. Everything else, a returned
+//! (unroutable) message included, is an error of that one message, and the caller still owns it.
+
+use super::{Broker, Topology};
+use futures_util::future;
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
+};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A broker that stores nothing (blocked by an alarm, no quorum) holds the caller up no longer than this.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
+const PERSISTENT: u8 = 2;
+
+/// One message to publish.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    pub exchange: String,
+    pub routing_key: String,
+    pub body: Vec<u8>,
+    /// Headers with text values, `traceparent` for one.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Why the broker does not have a message.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PublishError {
+    /// No queue is bound where it was sent. The topology is declared again before the next batch.
+    #[error("returned as unroutable")]
+    Unroutable,
+    /// The broker refused it, for example because the queue has no quorum.
+    #[error("refused by the broker")]
+    Refused,
+    #[error("no confirm within {} s", CONFIRM_TIMEOUT.as_secs())]
+    Unconfirmed,
+    /// Whether the broker has it is unknown.
+    #[error("connection lost: {0}")]
+    Connection(#[from] lapin::Error),
+    #[error("the connection was closed")]
+    Closed,
+}
+
+/// Publishes batches on one channel, which it opens and replaces as needed.
+#[derive(Debug)]
+pub struct Publisher {
+    broker: Broker,
+    topology: Topology,
+    channel: Mutex<Option<Channel>>,
+}
+
+impl Publisher {
+    #[must_use]
+    pub fn new(broker: Broker, topology: Topology) -> Self {
+        Self { broker, topology, channel: Mutex::new(None) }
+    }
+
+    #[must_use]
+    pub const fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Opens the channel if need be, waiting for the broker as long as it takes. None once it was closed.
+    ///
+    /// Called ahead of a batch, so that nothing is taken on that can't be published now.
+    pub async fn ready(&self) -> Option<()> {
+        let mut slot = self.channel.lock().await;
+        while !slot.as_ref().is_some_and(|channel| channel.status().connected()) {
+            let channel = self.broker.channel().await?;
+            match self.prepare(&channel).await {
+                Ok(()) => *slot = Some(channel),
+                Err(error) => {
+                    tracing::warn!(%error, connection = self.broker.name(), "can't prepare to publish");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        }
+        Some(())
+    }
+
+    async fn prepare(&self, channel: &Channel) -> lapin::Result<()> {
+        self.topology.declare(channel).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await
+    }
+
+    /// Publishes all messages without waiting in between, then waits for all confirms. One answer per message,
+    /// in order. Fails at once while there is no connection.
+    pub async fn publish(&self, batch: &[Publication]) -> Vec<Result<(), PublishError>> {
+        let mut slot = self.channel.lock().await;
+        let Some(channel) = slot.as_ref().filter(|channel| channel.status().connected()) else {
+            return batch.iter().map(|_| Err(PublishError::Closed)).collect();
+        };
+        let results = future::join_all(batch.iter().map(|message| publish_one(channel, message))).await;
+        let doubtful =
+            |result: &Result<(), PublishError>| !matches!(result, Ok(()) | Err(PublishError::Refused));
+        if results.iter().any(doubtful) {
+            // A late confirm must not be taken for another message's, and a missing queue must be declared.
+            *slot = None;
+        }
+        results
+    }
+}
+
+async fn publish_one(channel: &Channel, message: &Publication) -> Result<(), PublishError> {
+    let mut headers = FieldTable::default();
+    for (name, value) in &message.headers {
+        headers.insert(ShortString::from(*name), AMQPValue::LongString(LongString::from(value.as_str())));
+    }
+    let properties = BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_headers(headers);
+    // `mandatory`: a message that no queue takes comes back instead of vanishing.
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let (exchange, key) = (message.exchange.as_str().into(), message.routing_key.as_str().into());
+    let publish =
+        async { channel.basic_publish(exchange, key, options, &message.body, properties).await?.await };
+    match tokio::time::timeout(CONFIRM_TIMEOUT, publish).await {
+        Err(_) => Err(PublishError::Unconfirmed),
+        Ok(Err(error)) => Err(error.into()),
+        Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+        Ok(Ok(Confirmation::Ack(Some(_)))) => Err(PublishError::Unroutable),
+        Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(PublishError::Refused),
+    }
+}
