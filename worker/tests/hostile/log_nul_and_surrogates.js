@@ -1,0 +1,7 @@
+// Threat: console text that PostgreSQL refuses
+// Expect: completed "done"
+// Log: info before
+function main() {
+  console.log('before \0 after \ud83d');
+  return 'done';
+}

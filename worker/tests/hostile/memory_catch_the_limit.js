@@ -1,0 +1,7 @@
+// Threat: catches whatever the limit throws and goes on allocating
+// Expect: errored memory_limit
+// Timeout: 15000
+function main() {
+  const keep = [];
+  for (;;) { try { for (;;) keep.push(new Array(1000).fill(keep.length)); } catch { /* go on */ } }
+}

@@ -1,0 +1,8 @@
+// Threat: copies made by structuredClone
+// Expect: errored memory_limit
+// Timeout: 15000
+function main() {
+  const big = Array.from({ length: 100000 }, (_, i) => ({ i }));
+  const keep = [];
+  for (;;) keep.push(structuredClone(big));
+}

@@ -1,0 +1,7 @@
+// Threat: an object that spins when console looks at it
+// Expect: completed "printed"
+function main() {
+  console.log({ get trap() { for (;;); } });
+  console.log(new Proxy({}, { get() { for (;;); }, ownKeys() { for (;;); } }));
+  return 'printed';
+}

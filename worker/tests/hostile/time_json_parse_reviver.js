@@ -1,0 +1,5 @@
+// Threat: spins inside a JSON.parse reviver
+// Expect: errored timeout
+function main() {
+  return JSON.parse('[1]', () => { for (;;); });
+}

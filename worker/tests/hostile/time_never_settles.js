@@ -1,0 +1,6 @@
+// Threat: awaits what nobody will ever settle, with a timer that keeps the loop alive
+// Expect: errored timeout
+async function main() {
+  setInterval(() => {}, 50);
+  await new Promise(() => {});
+}

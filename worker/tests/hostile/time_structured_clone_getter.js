@@ -1,0 +1,5 @@
+// Threat: spins inside a getter read by structuredClone
+// Expect: errored timeout
+function main() {
+  return structuredClone({ get trap() { for (;;); } });
+}

@@ -1,0 +1,5 @@
+// Threat: a thenable result whose then spins
+// Expect: errored timeout
+function main() {
+  return { then() { for (;;); } };
+}

@@ -1,0 +1,6 @@
+// Threat: a thenable result that never settles
+// Expect: errored timeout
+function main() {
+  setInterval(() => {}, 20);
+  return { then() {} };
+}
