@@ -1,0 +1,25 @@
+//! What tests of every crate stand on: real servers, one database and one set of queues each.
+//!
+//! The servers are those of `scripts/with-services`, or any that `TEST_DATABASE_URL` and `TEST_AMQP_URL` name.
+//! Invariant: tests share nothing but the servers, so that they run in parallel and in any order.
+
+mod database;
+mod link;
+mod queue;
+mod services;
+
+pub use database::TestDatabase;
+pub use link::Link;
+pub use queue::TestQueues;
+pub use services::Services;
+
+/// Reads a variable that `scripts/with-services` sets.
+///
+/// # Panics
+/// If it is not set: the test was started without servers.
+fn server_url(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "tests take no configuration but where the servers are")]
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `make test`, or `scripts/with-services cargo test -p CRATE`")
+    })
+}

@@ -1,0 +1,79 @@
+//! Servers of one test's own, to stop and to start again.
+
+use std::{path::PathBuf, process::Command};
+use uuid::Uuid;
+
+/// A PostgreSQL and a RabbitMQ that one test has for itself. Seconds to start: for tests that end a server;
+/// [`crate::Link`] is enough for those that lose it.
+pub struct Services {
+    folder: PathBuf,
+    database_url: String,
+    amqp_url: String,
+}
+
+impl Services {
+    /// # Panics
+    /// If a server does not start; the script's own words are on standard error.
+    pub fn start() -> Self {
+        let folder = std::env::temp_dir().join(format!("runnerctl-services-{}", Uuid::now_v7().simple()));
+        let mut services = Self { folder, database_url: String::new(), amqp_url: String::new() };
+        let urls = services.script("start", &[]);
+        let value = |key: &str| urls.lines().find_map(|line| line.strip_prefix(key)).expect(key).to_owned();
+        services.database_url = value("DATABASE_URL=");
+        services.amqp_url = value("AMQP_URL=");
+        services
+    }
+
+    /// As `DATABASE_URL` takes it. Stays the same over a restart.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// As `AMQP_URL` takes it. Stays the same over a restart.
+    pub fn amqp_url(&self) -> &str {
+        &self.amqp_url
+    }
+
+    /// Stops `postgres` or `rabbitmq`.
+    ///
+    /// # Panics
+    /// If the script fails.
+    pub fn stop_one(&self, name: &str) {
+        self.script("stop", &[name]);
+    }
+
+    /// Starts `postgres` or `rabbitmq` again, on its old data and port.
+    ///
+    /// # Panics
+    /// If the script fails.
+    pub fn start_one(&self, name: &str) {
+        self.script("start", &[name]);
+    }
+
+    fn script(&self, command: &str, arguments: &[&str]) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/services");
+        let output = Command::new(script)
+            .arg(command)
+            .arg(&self.folder)
+            .arg("--fast")
+            .args(arguments)
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .expect("scripts/services runs");
+        assert!(output.status.success(), "scripts/services {command} failed");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.script("stop", &[]);
+        } else if let Err(panic) =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.script("stop", &[])))
+        {
+            drop(panic);
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
