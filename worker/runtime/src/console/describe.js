@@ -1,0 +1,37 @@
+// What is recorded of an uncaught value. Runs none of the script's code: the stack comes from V8, the rest from data
+// properties, and what can't be read so is inspected without the script's own renderings.
+
+import { errorTitle, stackOf } from './errors.js';
+import { createInspect, findData, inspectOptions } from './inspect.js';
+
+const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+
+export function createDescribeError(ops) {
+  const inspect = createInspect(ops);
+  const options = inspectOptions({ depth: 2 });
+  options.customInspect = false;
+  const context = { __proto__: null, ops };
+
+  /** @returns {{ message: string, stack: string | undefined }} */
+  return function describeError(value) {
+    if (!isObject(value)) {
+      return { __proto__: null, message: typeof value === 'string' ? value : inspect(value, options), stack: undefined };
+    }
+    if (ops.classOf(value) === 'Error') {
+      return { __proto__: null, message: errorTitle(context, value), stack: stackOf(value) };
+    }
+    // Thrown look-alikes: what has a text message is described by it.
+    if (ops.proxyTarget(value) === undefined) {
+      const message = findData(context, value, 'message');
+      if (typeof message === 'string' && message !== '') {
+        const name = findData(context, value, 'name');
+        return {
+          __proto__: null,
+          message: typeof name === 'string' && name !== '' ? `${name}: ${message}` : message,
+          stack: stackOf(value),
+        };
+      }
+    }
+    return { __proto__: null, message: inspect(value, options), stack: undefined };
+  };
+}
