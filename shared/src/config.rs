@@ -1,1 +1,336 @@
 //! Configuration from environment variables: read once, all problems reported together.
+//!
+//! Invariant: a reader asks for everything before it gives up, so that an administrator sees every mistake of a
+//! deployment at once. No problem quotes the value it complains about: it may be a secret.
+//!
+//! ```
+//! # use shared::config::{Environment, Problems, Secret};
+//! struct Config { database_url: Secret, port: u16 }
+//!
+//! fn read(mut environment: Environment) -> Result<Config, Problems> {
+//!     let database_url = environment.secret("DATABASE_URL");
+//!     let port = environment.parse_or("PORT", 3000);
+//!     environment.finish(|| Some(Config { database_url: database_url?, port }))
+//! }
+//!
+//! let problems = read([("PORT", "web")].into()).err().unwrap();
+//! assert_eq!(problems.to_string(), "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to 65535");
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    ops::RangeInclusive,
+    str::FromStr,
+    time::Duration,
+};
+
+/// A text that is never shown: not in logs, not in errors, not in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+impl Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// One thing wrong with one variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub name: &'static str,
+    /// What the variable has to be, as the rest of a sentence that begins with its name.
+    pub rule: String,
+}
+
+/// Everything wrong with a configuration.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("configuration: {}", .0.iter().map(|problem| format!("{} {}", problem.name, problem.rule)).collect::<Vec<_>>().join("; "))]
+pub struct Problems(pub Vec<Problem>);
+
+/// A variable a program reads, for the configuration reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub name: &'static str,
+    pub default: Default,
+}
+
+/// What holds when a variable is not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// Nothing: the program refuses to start.
+    Required,
+    /// The feature stays off, or the value is worked out from the machine.
+    None,
+    Value(String),
+}
+
+/// A number that says what it is when it can't be read.
+pub trait Number: FromStr + Display + PartialOrd + Copy {
+    const MIN: Self;
+    const MAX: Self;
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => { $(impl Number for $number { const MIN: Self = <$number>::MIN; const MAX: Self = <$number>::MAX; })+ };
+}
+numbers!(u8, u16, u32, u64, usize, i16, i32, i64);
+
+/// Environment variables, and what was wrong with those asked for.
+#[derive(Debug)]
+pub struct Environment {
+    values: BTreeMap<String, Secret>,
+    declared: Vec<Declared>,
+    problems: Vec<Problem>,
+}
+
+impl Environment {
+    /// The variables this process was started with.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        // `vars` panics on a name or value that is not UTF-8; no variable of ours is.
+        let utf8 = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        utf8.collect()
+    }
+
+    /// A text. An empty variable counts as not set: deployment templates often leave one behind.
+    pub fn optional(&mut self, name: &'static str) -> Option<String> {
+        self.declare(name, Default::None);
+        self.get(name)
+    }
+
+    /// A text, or `default`.
+    pub fn text_or(&mut self, name: &'static str, default: &str) -> String {
+        self.declare(name, Default::Value(default.to_owned()));
+        self.get(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// A text that must be there. `None` is recorded as a problem.
+    pub fn required(&mut self, name: &'static str) -> Option<String> {
+        self.required_as(name, |text| Ok::<_, std::convert::Infallible>(text.to_owned()))
+    }
+
+    /// A secret that must be there. `None` is recorded as a problem.
+    pub fn secret(&mut self, name: &'static str) -> Option<Secret> {
+        self.required(name).map(Secret)
+    }
+
+    /// A value that must be there, read by `parse`, whose error is the rest of a sentence that begins with `name`.
+    pub fn required_as<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.declare(name, Default::Required);
+        let Some(text) = self.get(name) else {
+            self.problem(name, "is required");
+            return None;
+        };
+        parse(&text).map_err(|error| self.problem(name, error.to_string())).ok()
+    }
+
+    /// A value read by `parse` when the variable is set. `None` means that it is not set, or a recorded problem.
+    pub fn optional_as<T, E: Display>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.optional(name)?;
+        parse(&text).map_err(|error| self.problem(name, error.to_string())).ok()
+    }
+
+    /// A whole number, or `default`.
+    pub fn parse_or<T: Number>(&mut self, name: &'static str, default: T) -> T {
+        self.number_in(name, default, T::MIN..=T::MAX)
+    }
+
+    /// A whole number in `range`, or `default`.
+    pub fn number_in<T: Number>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T {
+        self.declare(name, Default::Value(default.to_string()));
+        let Some(text) = self.get(name) else { return default };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                self.problem(
+                    name,
+                    format!("must be a whole number from {} to {}", range.start(), range.end()),
+                );
+                default
+            }
+        }
+    }
+
+    /// A time in whole milliseconds, at least 1, or `default`.
+    pub fn millis_or(&mut self, name: &'static str, default: Duration) -> Duration {
+        let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.number_in(name, default, 1..=MAX_MILLIS))
+    }
+
+    /// A time in whole seconds, or `default`.
+    pub fn seconds_or(&mut self, name: &'static str, default: Duration) -> Duration {
+        Duration::from_secs(self.number_in(name, default.as_secs(), 0..=MAX_MILLIS / 1000))
+    }
+
+    /// `1`, `true`, `yes`, `on` or their opposites; `false` when not set.
+    pub fn flag(&mut self, name: &'static str) -> bool {
+        self.declare(name, Default::Value("0".to_owned()));
+        match self.get(name).map(|text| text.to_ascii_lowercase()).as_deref() {
+            None | Some("0" | "false" | "no" | "off") => false,
+            Some("1" | "true" | "yes" | "on") => true,
+            Some(_) => {
+                self.problem(name, "must be 1 or 0");
+                false
+            }
+        }
+    }
+
+    /// Comma-separated texts, trimmed, without empty ones; no texts when not set.
+    pub fn list(&mut self, name: &'static str) -> Vec<String> {
+        let text = self.optional(name).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// An enum by its text, or `default`.
+    pub fn choice_or<T: Copy + Display>(&mut self, name: &'static str, default: T, choices: &[T]) -> T {
+        self.declare(name, Default::Value(default.to_string()));
+        let Some(text) = self.get(name) else { return default };
+        choices.iter().copied().find(|choice| choice.to_string() == text).unwrap_or_else(|| {
+            let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            self.problem(name, format!("must be one of {names}"));
+            default
+        })
+    }
+
+    /// Records a problem found by the reader itself, such as two values that contradict each other.
+    pub fn problem(&mut self, name: &'static str, rule: impl Into<String>) {
+        self.problems.push(Problem { name, rule: rule.into() });
+    }
+
+    /// Every variable asked for so far, in the order asked.
+    #[must_use]
+    pub fn declared(&self) -> &[Declared] {
+        &self.declared
+    }
+
+    /// What `build` makes, or all problems. `build` may use `?` on whatever was required.
+    pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
+        if !self.problems.is_empty() {
+            return Err(Problems(self.problems));
+        }
+        build().ok_or(Problems(self.problems))
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        let text = self.values.get(name)?.expose().trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn declare(&mut self, name: &'static str, default: Default) {
+        if self.declared.iter().all(|known| known.name != name) {
+            self.declared.push(Declared { name, default });
+        }
+    }
+}
+
+/// One week: a longer time in a deployment is a slip of the unit.
+const MAX_MILLIS: u64 = 7 * 24 * 3600 * 1000;
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        let values = variables.into_iter().map(|(name, value)| (name.into(), Secret(value.into()))).collect();
+        Self { values, declared: Vec::new(), problems: Vec::new() }
+    }
+}
+
+impl<const COUNT: usize> From<[(&str, &str); COUNT]> for Environment {
+    fn from(variables: [(&str, &str); COUNT]) -> Self {
+        variables.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_problems_are_reported_together() {
+        let mut environment =
+            Environment::from([("PORT", "70000"), ("SANDBOX_STRICT", "maybe"), ("LOG_FORMAT", "xml")]);
+        let database_url = environment.secret("DATABASE_URL");
+        environment.parse_or("PORT", 3000_u16);
+        environment.flag("SANDBOX_STRICT");
+        environment.choice_or("LOG_FORMAT", "json", &["json", "pretty"]);
+        let problems = environment.finish(|| database_url).unwrap_err();
+        assert_eq!(
+            problems.to_string(),
+            "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to 65535; \
+             SANDBOX_STRICT must be 1 or 0; LOG_FORMAT must be one of json, pretty"
+        );
+    }
+
+    #[test]
+    fn values_are_typed_and_trimmed_and_defaults_hold() {
+        let mut environment = Environment::from([
+            ("EXECUTION_TIMEOUT_MS", " 1500 "),
+            ("EMPTY", ""),
+            ("ALLOWED", "a, b,,"),
+            ("SANDBOX_STRICT", "1"),
+        ]);
+        assert_eq!(
+            environment.millis_or("EXECUTION_TIMEOUT_MS", Duration::ZERO),
+            Duration::from_millis(1500)
+        );
+        assert_eq!(environment.parse_or("EMPTY", 7_u32), 7);
+        assert_eq!(environment.optional("EMPTY"), None);
+        assert_eq!(environment.list("ALLOWED"), ["a", "b"]);
+        assert!(environment.flag("SANDBOX_STRICT"));
+        assert_eq!(
+            environment.seconds_or("DRAIN_TIMEOUT_S", Duration::from_secs(30)),
+            Duration::from_secs(30)
+        );
+        assert_eq!(environment.finish(|| Some(())), Ok(()));
+    }
+
+    #[test]
+    fn a_problem_never_quotes_the_value() {
+        let mut environment = Environment::from([("ENCRYPTION_KEY", "hunter2"), ("PORT", "hunter2")]);
+        environment.required_as("ENCRYPTION_KEY", crate::encryption::Keyring::parse);
+        environment.parse_or("PORT", 3000_u16);
+        assert!(!format!("{environment:?}").contains("hunter2"));
+        let problems = environment.finish(|| Some(())).unwrap_err();
+        assert_eq!(problems.0.len(), 2);
+        assert!(!problems.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_declared_once() {
+        let mut environment = Environment::from([]);
+        environment.required("DATABASE_URL");
+        environment.parse_or("PORT", 3000_u16);
+        environment.parse_or("PORT", 3000_u16);
+        let declared: Vec<_> = environment.declared().iter().map(|variable| variable.name).collect();
+        assert_eq!(declared, ["DATABASE_URL", "PORT"]);
+    }
+}

@@ -1,1 +1,365 @@
-//! Request signatures between the web app's backend, the api and the workers (DESIGN §5).
+//! Signed requests between Plane's backend, the api and the workers (HMAC-SHA256).
+//!
+//! Invariant: what is signed names the time, a nonce, the method, the path with its query, the workspace, the
+//! user and the body. A signature made for one of them is worth nothing for another. That a nonce is used once
+//! is the caller's to see to, after [`Keys::verify`] and never before: unsigned requests must not fill the store.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Unix time in whole seconds.
+pub const TIMESTAMP_HEADER: &str = "x-runner-timestamp";
+/// Unique per request, [`NONCE_CHARACTERS`] visible ASCII characters.
+pub const NONCE_HEADER: &str = "x-runner-nonce";
+/// Slug of the workspace the request is made for.
+pub const WORKSPACE_HEADER: &str = "x-workspace-slug";
+/// The person on whose behalf the request is made; may be absent.
+pub const USER_HEADER: &str = "x-user-id";
+/// `v1=` and 64 hexadecimal digits.
+pub const SIGNATURE_HEADER: &str = "x-runner-signature";
+
+/// Largest difference between the signer's clock and ours, in seconds.
+pub const CLOCK_SKEW_S: u64 = 300;
+/// Length of a nonce, in characters.
+pub const NONCE_CHARACTERS: std::ops::RangeInclusive<usize> = 16..=64;
+
+const SCHEME: &str = "v1=";
+
+/// Everything one signature covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedParts<'a> {
+    /// Unix time in seconds.
+    pub timestamp: i64,
+    pub nonce: &'a str,
+    /// In capitals, as on the request line.
+    pub method: &'a str,
+    /// As on the request line: `/path` or `/path?query`, not decoded.
+    pub path_and_query: &'a str,
+    pub workspace_slug: &'a str,
+    /// Empty when the request names no user.
+    pub user_id: &'a str,
+    pub body: &'a [u8],
+}
+
+/// The headers of a signed request, well-formed but not yet verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedHeaders<'a> {
+    pub timestamp: i64,
+    pub nonce: &'a str,
+    pub workspace_slug: &'a str,
+    pub user_id: &'a str,
+    pub signature: &'a str,
+}
+
+impl<'a> SignedHeaders<'a> {
+    /// Reads the headers through `lookup`, which is asked for lower-case names.
+    pub fn read(lookup: impl Fn(&'static str) -> Option<&'a str>) -> Result<Self, SignatureError> {
+        let required = |header| lookup(header).ok_or(SignatureError::Missing { header });
+        let timestamp = required(TIMESTAMP_HEADER)?.parse().map_err(|_| SignatureError::Malformed {
+            header: TIMESTAMP_HEADER,
+            rule: "must be a Unix time in whole seconds",
+        })?;
+        Ok(Self {
+            timestamp,
+            nonce: required(NONCE_HEADER)?,
+            workspace_slug: required(WORKSPACE_HEADER)?,
+            user_id: lookup(USER_HEADER).unwrap_or_default(),
+            signature: required(SIGNATURE_HEADER)?,
+        })
+    }
+
+    /// What the signature has to cover for a request with these headers.
+    #[must_use]
+    pub fn covering(&self, method: &'a str, path_and_query: &'a str, body: &'a [u8]) -> SignedParts<'a> {
+        SignedParts {
+            timestamp: self.timestamp,
+            nonce: self.nonce,
+            method,
+            path_and_query,
+            workspace_slug: self.workspace_slug,
+            user_id: self.user_id,
+            body,
+        }
+    }
+}
+
+/// Why a request is not taken for what it claims. Every variant is a 401.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SignatureError {
+    #[error("header {header} is missing")]
+    Missing { header: &'static str },
+    #[error("header {header} {rule}")]
+    Malformed { header: &'static str, rule: &'static str },
+    /// Positive when the request is from the future.
+    #[error("the timestamp is {skew_s} s away from this server's clock; {CLOCK_SKEW_S} s are accepted")]
+    Expired { skew_s: i64 },
+    #[error("the signature does not match the request")]
+    Mismatch,
+    /// Raised by whoever keeps the nonces.
+    #[error("this nonce was used before")]
+    Replayed,
+}
+
+impl SignatureError {
+    /// The `code` of the 401 answer.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "signature_missing",
+            Self::Malformed { .. } => "signature_malformed",
+            Self::Expired { .. } => "signature_expired",
+            Self::Mismatch => "signature_mismatch",
+            Self::Replayed => "nonce_replayed",
+        }
+    }
+}
+
+/// Why a list of secrets can't be used.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeysError {
+    #[error("names no secret")]
+    None,
+    #[error("has an empty secret at position {position} of its comma-separated list")]
+    Empty {
+        /// 1-based.
+        position: usize,
+    },
+}
+
+/// The secrets in use: the first signs, any verifies, so that a secret can be changed without an outage.
+#[derive(Clone)]
+pub struct Keys {
+    signing: Hmac<Sha256>,
+    older: Vec<Hmac<Sha256>>,
+}
+
+impl Keys {
+    /// Reads `RUNNER_HMAC_SECRET_KEY`: one secret, or several separated by commas, the newest first.
+    pub fn parse(text: &str) -> Result<Self, KeysError> {
+        if text.trim().is_empty() {
+            return Err(KeysError::None);
+        }
+        let mut keys = Vec::new();
+        for (index, secret) in text.split(',').map(str::trim).enumerate() {
+            if secret.is_empty() {
+                return Err(KeysError::Empty { position: index + 1 });
+            }
+            keys.push(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length"));
+        }
+        let signing = keys.remove(0);
+        Ok(Self { signing, older: keys })
+    }
+
+    /// The value of [`SIGNATURE_HEADER`] for `parts`.
+    #[must_use]
+    pub fn sign(&self, parts: &SignedParts<'_>) -> String {
+        let tag = feed(&self.signing, parts).finalize().into_bytes();
+        format!("{SCHEME}{}", hex::encode(tag))
+    }
+
+    /// Checks `signature` against `parts` at `now_unix` seconds, in time that does not depend on the secrets.
+    ///
+    /// A list of candidate signatures is not accepted: whoever may try one may not try many.
+    pub fn verify(
+        &self,
+        parts: &SignedParts<'_>,
+        signature: &str,
+        now_unix: i64,
+    ) -> Result<(), SignatureError> {
+        check_form(parts)?;
+        let digits = signature.strip_prefix(SCHEME).ok_or(MALFORMED_SIGNATURE)?;
+        let mut tag = [0; 32];
+        hex::decode_to_slice(digits, &mut tag).map_err(|_| MALFORMED_SIGNATURE)?;
+        let skew_s = parts.timestamp.saturating_sub(now_unix);
+        if skew_s.unsigned_abs() > CLOCK_SKEW_S {
+            return Err(SignatureError::Expired { skew_s });
+        }
+        let matches = std::iter::once(&self.signing)
+            .chain(&self.older)
+            .fold(false, |matched, key| feed(key, parts).verify_slice(&tag).is_ok() | matched);
+        if matches { Ok(()) } else { Err(SignatureError::Mismatch) }
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keys({} secrets)", 1 + self.older.len())
+    }
+}
+
+const MALFORMED_SIGNATURE: SignatureError = SignatureError::Malformed {
+    header: SIGNATURE_HEADER,
+    rule: "must be `v1=` followed by 64 hexadecimal digits, once",
+};
+
+/// A line feed inside a part would let two different requests share one signed text.
+fn check_form(parts: &SignedParts<'_>) -> Result<(), SignatureError> {
+    let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !NONCE_CHARACTERS.contains(&parts.nonce.len()) || !visible(parts.nonce) {
+        let rule = "must be 16 to 64 visible ASCII characters";
+        return Err(SignatureError::Malformed { header: NONCE_HEADER, rule });
+    }
+    if parts.workspace_slug.is_empty() || !visible(parts.workspace_slug) {
+        let rule = "must be visible ASCII characters without spaces";
+        return Err(SignatureError::Malformed { header: WORKSPACE_HEADER, rule });
+    }
+    if parts.user_id.contains(|character: char| character.is_ascii_control()) {
+        let rule = "must not hold control characters";
+        return Err(SignatureError::Malformed { header: USER_HEADER, rule });
+    }
+    if !visible(parts.method) || parts.path_and_query.contains('\n') {
+        return Err(SignatureError::Mismatch);
+    }
+    Ok(())
+}
+
+fn feed(key: &Hmac<Sha256>, parts: &SignedParts<'_>) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(signed_text(parts).as_bytes());
+    mac
+}
+
+fn signed_text(parts: &SignedParts<'_>) -> String {
+    let SignedParts { timestamp, nonce, method, path_and_query, workspace_slug, user_id, body } = parts;
+    let body_hash = hex::encode(Sha256::digest(body));
+    format!("{timestamp}\n{nonce}\n{method}\n{path_and_query}\n{workspace_slug}\n{user_id}\n{body_hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 1_767_225_600;
+
+    fn parts() -> SignedParts<'static> {
+        SignedParts {
+            timestamp: NOW,
+            nonce: "0123456789abcdef",
+            method: "POST",
+            path_and_query: "/api/runnerctl/scripts/?dry=1",
+            workspace_slug: "demo",
+            user_id: "",
+            body: br#"{"name":"n"}"#,
+        }
+    }
+
+    fn keys(text: &str) -> Keys {
+        Keys::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_signature_of_the_contract_s_text() {
+        // Made apart from this code: python3 -c 'import hmac,hashlib; b=hashlib.sha256(b"{\"name\":\"n\"}").hexdigest();
+        // print(hmac.new(b"secret", f"1767225600\n0123456789abcdef\nPOST\n/api/runnerctl/scripts/?dry=1\ndemo\n\n{b}".encode(),
+        // hashlib.sha256).hexdigest())'
+        assert_eq!(
+            keys("secret").sign(&parts()),
+            "v1=0c2c596906cd4edbd2b66b716ef151a827ceb68749c1b70800878e09482b51b9"
+        );
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_own_request_only() {
+        let keys = keys("secret");
+        let signature = keys.sign(&parts());
+        assert_eq!(keys.verify(&parts(), &signature, NOW), Ok(()));
+        let others = [
+            SignedParts { timestamp: NOW + 1, ..parts() },
+            SignedParts { nonce: "0123456789abcdeg", ..parts() },
+            SignedParts { method: "PUT", ..parts() },
+            SignedParts { path_and_query: "/api/runnerctl/scripts/", ..parts() },
+            SignedParts { workspace_slug: "other", ..parts() },
+            SignedParts { user_id: "someone", ..parts() },
+            SignedParts { body: b"{}", ..parts() },
+        ];
+        for other in others {
+            assert_eq!(keys.verify(&other, &signature, NOW), Err(SignatureError::Mismatch), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn secrets_rotate_without_an_outage() {
+        let (old, both, new) = (keys("old"), keys("new, old"), keys("new"));
+        assert_eq!(both.verify(&parts(), &old.sign(&parts()), NOW), Ok(()));
+        assert_eq!(new.verify(&parts(), &both.sign(&parts()), NOW), Ok(()), "the first secret signs");
+        assert_eq!(new.verify(&parts(), &old.sign(&parts()), NOW), Err(SignatureError::Mismatch));
+    }
+
+    #[test]
+    fn clocks_may_differ_by_300_seconds() {
+        let keys = keys("secret");
+        let signature = keys.sign(&parts());
+        for skew in [-300, 300] {
+            assert_eq!(keys.verify(&parts(), &signature, NOW + skew), Ok(()));
+        }
+        for skew in [-301, 301] {
+            let refused = Err(SignatureError::Expired { skew_s: -skew });
+            assert_eq!(keys.verify(&parts(), &signature, NOW + skew), refused);
+        }
+        let far = SignedParts { timestamp: i64::MIN, ..parts() };
+        assert!(keys.verify(&far, &keys.sign(&far), i64::MAX).is_err());
+    }
+
+    #[test]
+    fn several_candidate_signatures_are_refused() {
+        let keys = keys("secret");
+        let right = keys.sign(&parts());
+        for candidates in
+            [format!("{right},{right}"), format!("{right} {right}"), right.replace("v1=", "v2=")]
+        {
+            assert_eq!(keys.verify(&parts(), &candidates, NOW), Err(MALFORMED_SIGNATURE));
+        }
+    }
+
+    #[test]
+    fn a_line_feed_can_t_shift_one_part_into_the_next() {
+        let keys = keys("secret");
+        let shifted = SignedParts { workspace_slug: "demo\nuser", ..parts() };
+        assert!(keys.verify(&shifted, &keys.sign(&shifted), NOW).is_err());
+        let shifted = SignedParts { user_id: "a\nb", ..parts() };
+        assert!(keys.verify(&shifted, &keys.sign(&shifted), NOW).is_err());
+    }
+
+    #[test]
+    fn a_nonce_has_16_to_64_characters() {
+        let keys = keys("secret");
+        for (nonce, accepted) in [
+            ("x".repeat(15), false),
+            ("x".repeat(16), true),
+            ("x".repeat(64), true),
+            ("x".repeat(65), false),
+            (" ".repeat(20), false),
+        ] {
+            let parts = SignedParts { nonce: &nonce, ..parts() };
+            assert_eq!(keys.verify(&parts, &keys.sign(&parts), NOW).is_ok(), accepted, "{nonce:?}");
+        }
+    }
+
+    #[test]
+    fn headers_name_what_is_missing_or_malformed() {
+        let lookup = |name| (name == TIMESTAMP_HEADER).then_some("soon");
+        let error = SignedHeaders::read(lookup).unwrap_err();
+        assert_eq!(error.to_string(), "header x-runner-timestamp must be a Unix time in whole seconds");
+        let error = SignedHeaders::read(|_| None).unwrap_err();
+        assert_eq!(error, SignatureError::Missing { header: TIMESTAMP_HEADER });
+    }
+
+    #[test]
+    fn an_unusable_list_of_secrets_says_where() {
+        assert_eq!(Keys::parse(" ").unwrap_err(), KeysError::None);
+        assert_eq!(Keys::parse("a,,b").unwrap_err(), KeysError::Empty { position: 2 });
+        assert!(!format!("{:?}", keys("hunter2")).contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_but_the_right_one_verifies(signature in "\\PC*", body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let keys = keys("secret");
+            let parts = SignedParts { body: &body, ..parts() };
+            prop_assert_eq!(keys.verify(&parts, &keys.sign(&parts), NOW), Ok(()));
+            prop_assert!(keys.verify(&parts, &signature, NOW).is_err());
+        }
+    }
+}
