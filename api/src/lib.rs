@@ -1,1 +1,3 @@
+//! The HTTP api, the outbox relay and the ingest of events.
 
+pub mod relay;

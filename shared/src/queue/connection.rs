@@ -5,7 +5,13 @@
 
 use crate::backoff::Backoff;
 use futures_util::StreamExt;
-use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use lapin::{
+    Channel, Connection, ConnectionProperties, ErrorKind, Event,
+    options::QueueDeclareOptions,
+    protocol::{AMQPErrorKind, AMQPSoftError},
+    types::FieldTable,
+    uri::AMQPUri,
+};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -115,6 +121,23 @@ impl Broker {
         }
     }
 
+    /// How many messages of the queue wait for a consumer; 0 for a queue that does not exist. None while the broker
+    /// can't tell.
+    pub async fn ready_messages(&self, queue: &str) -> Option<u32> {
+        let connection = self.shared.connection.borrow().clone()?;
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let ask = async {
+            // A channel of its own: asking for a queue that is not there ends the channel.
+            let channel = connection.create_channel().await?;
+            channel.queue_declare(queue.into(), passive, FieldTable::default()).await
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, ask).await {
+            Ok(Ok(answer)) => Some(answer.message_count()),
+            Ok(Err(error)) if is_not_found(&error) => Some(0),
+            Ok(Err(_)) | Err(_) => None,
+        }
+    }
+
     /// Closes the connection politely; what is unacknowledged goes back to its queue.
     pub async fn close(&self) {
         self.shared.closing.cancel();
@@ -122,6 +145,11 @@ impl Broker {
         // An error means that the supervision is over, which is what we wait for.
         drop(states.wait_for(|state| *state == ConnectionState::Closed).await);
     }
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    let not_found = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == not_found)
 }
 
 struct Supervision {

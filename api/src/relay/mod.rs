@@ -1,0 +1,168 @@
+//! Brings outbox rows to the broker.
+//!
+//! Invariant: an outbox row goes away only when its execution was claimed. The relay marks it published, publishes,
+//! and takes the mark back unless the broker confirmed; a mark whose message was lost all the same (a process killed
+//! in between, a queue deleted) is taken back by [`recovery`]. A message too many is harmless: the claim decides.
+//!
+//! Order is decided in the database, per message and as late as possible: the broker never holds more than a
+//! shallow window, so a workspace with a long backlog can't stand before another's only run.
+
+mod outbox;
+mod recovery;
+
+use crate::relay::outbox::{Departure, Waiting};
+use shared::{
+    backoff::Backoff,
+    message::ExecutionMessage,
+    queue::{Broker, Publication, Publisher, Topology},
+};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgPoolOptions},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Channel on which others tell that they have written outbox rows.
+const OUTBOX_CHANNEL: &str = "outbox";
+/// Channel on which claims are told, among other changes: each makes room in the window.
+const CHANGED_CHANNEL: &str = "execution_changed";
+/// Most rows per batch: large enough to pipeline well, small enough that a batch is confirmed in milliseconds.
+const BATCH: i64 = 64;
+/// Batches that wait for confirms at the same time, so that a new row never waits for another's confirm.
+const BATCHES_IN_FLIGHT: usize = 4;
+/// One listens, one marks, two take marks back.
+const RELAY_CONNECTIONS: u32 = 4;
+/// Rows of which nobody told us (their writer died after its commit) are found this late at most.
+const IDLE_SWEEP: Duration = Duration::from_secs(1);
+/// While rows wait for room in the window and no claim is announced.
+const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
+
+/// The relay of one api process. Several run side by side.
+#[derive(Debug)]
+pub struct Relay {
+    pool: PgPool,
+    broker: Broker,
+    publisher: Arc<Publisher>,
+    wake: Arc<Notify>,
+}
+
+impl Relay {
+    /// Takes only the address from `pool`. `wake` is notified in this process after each commit that wrote an outbox row.
+    #[must_use]
+    pub fn new(pool: &PgPool, broker: Broker, topology: Topology, wake: Arc<Notify>) -> Self {
+        let pool = relay_pool(pool);
+        let publisher = Arc::new(Publisher::new(broker.clone(), topology));
+        Self { pool, broker, publisher, wake }
+    }
+
+    /// Runs until told to stop; then waits for the confirms under way.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let recovery = recovery::run(&self.pool, &self.broker, self.publisher.topology(), &self.wake);
+        let listener = listen(&self.pool, &self.wake);
+        let mut batches = JoinSet::new();
+        let relay = async { tokio::join!(recovery, listener, self.dispatch(&mut batches)) };
+        shutdown.run_until_cancelled(relay).await;
+        batches.join_all().await;
+    }
+
+    async fn dispatch(&self, batches: &mut JoinSet<()>) {
+        let mut backoff = Backoff::CONNECTION;
+        while self.publisher.ready().await.is_some() {
+            match outbox::depart(&self.pool, BATCH).await {
+                Ok(departures) if departures.is_empty() => self.rest().await,
+                Ok(departures) => {
+                    backoff.reset();
+                    while batches.len() >= BATCHES_IN_FLIGHT {
+                        batches.join_next().await;
+                    }
+                    batches.spawn(publish(self.pool.clone(), Arc::clone(&self.publisher), departures));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the relay can't read the outbox");
+                    backoff.wait().await;
+                }
+            }
+            while batches.try_join_next().is_some() {}
+        }
+    }
+
+    /// Waits until there may be something to publish.
+    async fn rest(&self) {
+        let pause = match outbox::waiting(&self.pool).await {
+            Ok(Waiting::Nothing) | Err(_) => IDLE_SWEEP,
+            Ok(Waiting::ForRoom) => FULL_WINDOW_SWEEP,
+            Ok(Waiting::ForTime(wait)) => wait.min(IDLE_SWEEP),
+        };
+        // A timeout is as good a reason to look as a wake.
+        drop(tokio::time::timeout(pause, self.wake.notified()).await);
+    }
+}
+
+/// Connections of the relay's own, since it can do without waiting for the disk: a mark lost in a crash of the
+/// database costs one message too many.
+fn relay_pool(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone().options([("synchronous_commit", "off")]);
+    PgPoolOptions::new()
+        .max_connections(RELAY_CONNECTIONS)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+/// Publishes one batch and takes the mark from what the broker does not have.
+async fn publish(pool: PgPool, publisher: Arc<Publisher>, departures: Vec<Departure>) {
+    let topology = publisher.topology();
+    let batch: Vec<Publication> = departures.iter().map(|departure| message(departure, topology)).collect();
+    let results = publisher.publish(&batch).await;
+    metrics::histogram!("runnerctl_relay_batch_size")
+        .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+    let mut failed = Vec::new();
+    for (departure, result) in departures.iter().zip(results) {
+        let label = if result.is_ok() { "confirmed" } else { "failed" };
+        metrics::counter!("runnerctl_relay_published_total", "result" => label).increment(1);
+        if let Err(error) = result {
+            tracing::warn!(%error, execution_id = %departure.execution_id, "not published");
+            failed.push(departure.id);
+        }
+    }
+    if !failed.is_empty()
+        && let Err(error) = outbox::take_back(&pool, &failed).await
+    {
+        // The recovery finds them by their age.
+        tracing::warn!(%error, rows = failed.len(), "can't take back the marks of unpublished rows");
+    }
+}
+
+fn message(departure: &Departure, topology: &Topology) -> Publication {
+    let message = ExecutionMessage { v: shared::message::VERSION, execution_id: departure.execution_id };
+    Publication {
+        exchange: topology.executions.clone(),
+        routing_key: topology.executions.clone(),
+        body: serde_json::to_vec(&message).expect("two plain fields are always JSON"),
+        headers: departure.traceparent.iter().map(|value| ("traceparent", value.clone())).collect(),
+    }
+}
+
+/// Wakes the relay whenever another process has written outbox rows, or a claim has made room.
+async fn listen(pool: &PgPool, wake: &Notify) {
+    let mut backoff = Backoff::CONNECTION;
+    loop {
+        if let Err(error) = listen_once(pool, wake, &mut backoff).await {
+            tracing::warn!(%error, "the relay can't listen");
+        }
+        backoff.wait().await;
+    }
+}
+
+async fn listen_once(pool: &PgPool, wake: &Notify, backoff: &mut Backoff) -> sqlx::Result<()> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen_all([OUTBOX_CHANNEL, CHANGED_CHANNEL]).await?;
+    backoff.reset();
+    // `None` is a connection that was lost; the listener has a new one, but something may have been missed.
+    while let Ok(_told_or_missed) = listener.try_recv().await {
+        wake.notify_one();
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The relay's statements.
+
+use sqlx::PgPool;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// An outbox row that was marked and must now be published.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub(super) id: i64,
+    pub(super) execution_id: Uuid,
+    pub(super) traceparent: Option<String>,
+}
+
+/// Why there was nothing to publish.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Nothing,
+    /// Rows are due, but the broker's window is full.
+    ForRoom,
+    /// The next row is due after this time.
+    ForTime(Duration),
+}
+
+/// Marks the next rows as published and returns them in order of dispatch.
+///
+/// Weighted round robin: a workspace's n-th row (those in the broker counted) has turn n divided by its weight, and
+/// the lowest turns go first; rows with priority (test runs of the editor) go before all. The window is twice the
+/// slots of the live workers, so that a slot never waits for the relay and nothing waits long in the broker.
+pub(super) async fn depart(pool: &PgPool, most: i64) -> sqlx::Result<Vec<Departure>> {
+    sqlx::query_as!(
+        Departure,
+        r#"
+        WITH RECURSIVE pending (workspace_id) AS (
+            -- One index probe per waiting workspace, however long the backlogs are.
+            (SELECT workspace_id FROM outbox WHERE published_at IS NULL ORDER BY workspace_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT o.workspace_id FROM outbox o
+                    WHERE o.published_at IS NULL AND o.workspace_id > p.workspace_id
+                    ORDER BY o.workspace_id LIMIT 1)
+            FROM pending p WHERE p.workspace_id IS NOT NULL
+        ), in_broker AS (
+            SELECT workspace_id, count(*) AS messages FROM outbox WHERE published_at IS NOT NULL GROUP BY workspace_id
+        ), capacity AS (
+            SELECT greatest(0, greatest(8, 2 * coalesce(sum(slots), 0))
+                - (SELECT coalesce(sum(messages), 0) FROM in_broker))::bigint AS room
+            FROM workers WHERE NOT draining AND last_seen_at > now() - interval '15 seconds'
+        ), candidates AS (
+            SELECT o.id, o.priority, o.available_at,
+                (coalesce(b.messages, 0) + row_number() OVER (
+                    PARTITION BY p.workspace_id ORDER BY o.priority DESC, o.available_at, o.id))
+                    / coalesce(w.dispatch_weight, 1)::float8 AS turn
+            FROM pending p
+            CROSS JOIN LATERAL (
+                -- The outer limit only tells the planner how few rows to expect.
+                SELECT * FROM (
+                    SELECT id, priority, available_at FROM outbox
+                    WHERE workspace_id = p.workspace_id AND published_at IS NULL AND available_at <= now()
+                    ORDER BY priority DESC, available_at, id
+                    LIMIT least($1::bigint, (SELECT room FROM capacity))
+                ) few LIMIT 64
+            ) o
+            LEFT JOIN in_broker b ON b.workspace_id = p.workspace_id
+            LEFT JOIN workspaces w ON w.id = p.workspace_id
+        ), chosen AS (
+            SELECT id, row_number() OVER (ORDER BY priority DESC, turn, available_at, id) AS place
+            FROM candidates
+            ORDER BY place
+            LIMIT least($1::bigint, (SELECT room FROM capacity))
+        ), locked AS (
+            -- Another relay may have chosen the same rows at the same moment.
+            SELECT id FROM outbox
+            WHERE id = ANY (ARRAY(SELECT id FROM chosen)) AND published_at IS NULL
+            FOR UPDATE SKIP LOCKED
+        ), marked AS (
+            UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY (ARRAY(SELECT id FROM locked))
+            RETURNING id, execution_id, traceparent
+        )
+        SELECT marked.id, marked.execution_id, marked.traceparent
+        FROM marked JOIN chosen USING (id)
+        ORDER BY chosen.place
+        "#,
+        most,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Why [`depart`] came back empty.
+pub(super) async fn waiting(pool: &PgPool) -> sqlx::Result<Waiting> {
+    let wait = sqlx::query_scalar!(
+        r#"SELECT extract(epoch FROM min(available_at) - now())::float8 FROM outbox WHERE published_at IS NULL"#
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(match wait {
+        None => Waiting::Nothing,
+        Some(seconds) if seconds <= 0.0 => Waiting::ForRoom,
+        Some(seconds) => Waiting::ForTime(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
+    })
+}
+
+/// Takes the mark from rows whose message the broker does not have.
+pub(super) async fn take_back(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE outbox SET published_at = NULL WHERE id = ANY($1) AND published_at IS NOT NULL",
+        ids
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// How many rows are marked, and for how many of them that was `min_age` ago.
+pub(super) async fn published(pool: &PgPool, min_age: Duration) -> sqlx::Result<(i64, i64)> {
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE published_at < now() - make_interval(secs => $1)) AS "old!"
+           FROM outbox WHERE published_at IS NOT NULL"#,
+        min_age.as_secs_f64(),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok((row.all, row.old))
+}
+
+/// Takes the mark from every row published `min_age` ago or earlier. Returns how many.
+pub(super) async fn take_back_old(pool: &PgPool, min_age: Duration) -> sqlx::Result<u64> {
+    let result = sqlx::query!(
+        "UPDATE outbox SET published_at = NULL WHERE published_at < now() - make_interval(secs => $1)",
+        min_age.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
+}

@@ -1,0 +1,47 @@
+//! Finds messages that were lost although their rows say that they are on their way.
+//!
+//! Invariant: while the broker holds as many messages as rows are marked, nothing is published twice, however long
+//! the workers are away.
+
+use super::outbox;
+use shared::{
+    backoff::Backoff,
+    queue::{Broker, Topology},
+};
+use sqlx::PgPool;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Time between looks, spread so that several api processes do not look together.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Far longer than a message takes from the mark to the claim when slots are free.
+const MIN_AGE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(pool: &PgPool, broker: &Broker, topology: &Topology, wake: &Notify) {
+    let mut interval = Backoff::new(INTERVAL, INTERVAL);
+    loop {
+        interval.wait().await;
+        match look(pool, broker, topology).await {
+            Ok(0) => {}
+            Ok(rows) => {
+                tracing::warn!(rows, "messages were lost; their rows are published again");
+                metrics::counter!("runnerctl_relay_recovered_total").increment(rows);
+                wake.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "can't look for lost messages"),
+        }
+    }
+}
+
+async fn look(pool: &PgPool, broker: &Broker, topology: &Topology) -> sqlx::Result<u64> {
+    // Rows first: a message that leaves the queue in between makes the check miss nothing, only look again.
+    let (all, old) = outbox::published(pool, MIN_AGE).await?;
+    if old == 0 {
+        return Ok(0);
+    }
+    let Some(ready) = broker.ready_messages(&topology.executions).await else { return Ok(0) };
+    if i64::from(ready) >= all {
+        return Ok(0);
+    }
+    outbox::take_back_old(pool, MIN_AGE).await
+}
