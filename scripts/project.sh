@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by every script: where things are. Everything that outlives a clone is below $cache.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${RUNNERCTL_CACHE:-$HOME/.cache/runnerctl}

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A PostgreSQL of our own in $1/postgres. Sourced after process.sh.
 
 postgres_bin() {

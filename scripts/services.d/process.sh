@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Processes we start, remembered in files. A process is its pid and its start time together: a pid alone may
 # long belong to somebody else, and we never signal a process that we did not start.
 

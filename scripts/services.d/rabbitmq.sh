@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A RabbitMQ of our own in $1/rabbitmq. Sourced after process.sh.
 
 rabbitmq_server() {

@@ -1,10 +1,13 @@
+# shellcheck shell=bash
 # Both servers together. Sourced after project.sh.
 # What we write holds passwords.
 umask 077
-for part in process postgres rabbitmq; do
-  # shellcheck source=/dev/null
-  . "$root/scripts/services.d/$part.sh"
-done
+# shellcheck source=process.sh
+. "$root/scripts/services.d/process.sh"
+# shellcheck source=postgres.sh
+. "$root/scripts/services.d/postgres.sh"
+# shellcheck source=rabbitmq.sh
+. "$root/scripts/services.d/rabbitmq.sh"
 
 # Prints the folder that holds the servers' data for folder $1: itself, unless the servers run as another user
 # who can't reach it (a clone below /root); then one under /var/tmp, named after it.

@@ -1,0 +1,27 @@
+# The commands a person types. Each is one readable script below scripts/.
+.PHONY: help setup dev dev-stop test check bench sqlx
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what this machine lacks
+	@scripts/setup --tests
+
+dev: ## the whole stack with one script run through it, until Ctrl-C (DETACH=1: in the background)
+	@DETACH="$(DETACH)" scripts/dev start
+
+dev-stop: ## end the stack that `make dev DETACH=1` started
+	@scripts/dev stop
+
+test: ## everything CI checks, against servers of its own
+	@scripts/test
+
+check: ## what CI checks first: format, lints, docs, unit tests, dependencies
+	@scripts/setup --tests
+	@scripts/check
+
+bench: ## the load program: from POST to completed (RATE=20 SECONDS=30)
+	@scripts/bench
+
+sqlx: ## rewrite .sqlx after a query or the schema changed
+	@scripts/sqlx-prepare
