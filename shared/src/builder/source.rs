@@ -1,0 +1,126 @@
+//! An author's text and where its lines start.
+//!
+//! Invariant: every offset is a byte offset into [`Source::text`], which differs from what the author sent only by
+//! a byte order mark (dropped; editors don't count it) and by a hashbang (turned into a comment of the same length).
+
+use std::borrow::Cow;
+
+/// A place in the author's text: 0-based line and column, the column in UTF-16 units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// The text that is parsed, and the index that turns its offsets into positions.
+pub(super) struct Source<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// Byte offsets at which lines start, ascending; never empty.
+    line_starts: Vec<u32>,
+    /// For every character that takes more bytes than UTF-16 units: the offset after it, and the surplus so far.
+    surplus: Vec<(u32, u32)>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(code: &'a str) -> Self {
+        let code = code.trim_start_matches('\u{feff}');
+        let text = match code.strip_prefix("#!") {
+            Some(rest) => Cow::Owned(format!("//{rest}")),
+            None => Cow::Borrowed(code),
+        };
+        let (line_starts, surplus) = index(&text);
+        Self { text, line_starts, surplus }
+    }
+
+    /// The position of a byte offset; an offset behind the end is the end.
+    pub(super) fn position(&self, offset: usize) -> Position {
+        let offset = to_u32(offset.min(self.text.len()));
+        let line = self.line_starts.partition_point(|&start| start <= offset) - 1;
+        let start = self.line_starts[line];
+        let column = (offset - start) - (self.surplus_before(offset) - self.surplus_before(start));
+        Position { line: to_u32(line), column }
+    }
+
+    fn surplus_before(&self, offset: u32) -> u32 {
+        match self.surplus.partition_point(|&(after, _)| after <= offset) {
+            0 => 0,
+            index => self.surplus[index - 1].1,
+        }
+    }
+}
+
+/// Lines end where ECMAScript says: LF, CR, CRLF, U+2028 and U+2029. V8 counts the same way.
+fn index(text: &str) -> (Vec<u32>, Vec<(u32, u32)>) {
+    let bytes = text.as_bytes();
+    let mut line_starts = vec![0];
+    let mut surplus = Vec::new();
+    let mut total = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let width = match bytes[at] {
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
+            b'\n' | b'\r' => 1,
+            0..0x80 => {
+                at += 1;
+                continue;
+            }
+            lead => {
+                let (width, units) = match lead {
+                    0x80..0xe0 => (2, 1),
+                    0xe0..0xf0 => (3, 1),
+                    _ => (4, 2),
+                };
+                total += width - units;
+                surplus.push((to_u32(at) + width, total));
+                let separator = matches!(text.get(at..at + width as usize), Some("\u{2028}" | "\u{2029}"));
+                at += width as usize;
+                if separator {
+                    line_starts.push(to_u32(at));
+                }
+                continue;
+            }
+        };
+        at += width;
+        line_starts.push(to_u32(at));
+    }
+    (line_starts, surplus)
+}
+
+/// The code limit (256 KiB) keeps offsets far below `u32::MAX`.
+fn to_u32(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(text: &str, needle: &str) -> (u32, u32) {
+        let source = Source::new(text);
+        let position = source.position(source.text.find(needle).expect("the needle is in the text"));
+        (position.line, position.column)
+    }
+
+    #[test]
+    fn every_line_terminator_of_ecmascript_starts_a_line() {
+        assert_eq!(position("a\nb\r\nc\rd\u{2028}e\u{2029}f", "f"), (5, 0));
+        assert_eq!(position("a\r\n\r\nx", "x"), (2, 0));
+    }
+
+    #[test]
+    fn columns_count_utf16_units() {
+        assert_eq!(position("é ü 漢 x", "x"), (0, 6));
+        assert_eq!(position("\n😀 = x", "x"), (1, 5));
+    }
+
+    #[test]
+    fn a_byte_order_mark_takes_no_column_and_a_hashbang_is_a_comment() {
+        assert_eq!(position("\u{feff}x", "x"), (0, 0));
+        assert_eq!(Source::new("#!/usr/bin/env node\nx").text, "///usr/bin/env node\nx");
+    }
+
+    #[test]
+    fn an_offset_behind_the_end_is_the_end() {
+        assert_eq!(Source::new("ab").position(99), Position { line: 0, column: 2 });
+    }
+}
