@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows HTTP routes, SQL or V8: the api and the worker depend on `shared`, never the other way.
 
+pub mod allowed_domains;
 pub mod backoff;
 pub mod builder;
 pub mod config;

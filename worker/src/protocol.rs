@@ -95,7 +95,7 @@ pub enum RunEnd {
 }
 
 /// A request the script wants made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     pub method: String,

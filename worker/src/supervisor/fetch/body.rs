@@ -1,0 +1,48 @@
+//! Bodies, bounded on the way in and out.
+
+use super::{Hop, failure::Failure};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use reqwest::Response;
+
+/// Why a body was not read.
+pub(super) enum ReadError {
+    TooLarge(usize),
+    Network(reqwest::Error),
+}
+
+impl ReadError {
+    pub(super) fn or_network(self, hop: &Hop) -> Failure {
+        match self {
+            Self::TooLarge(limit) => Failure::ResponseBody(limit),
+            Self::Network(error) => Failure::network(hop, error),
+        }
+    }
+}
+
+/// Decodes the body of a request.
+pub(super) fn decode(base64: &str, limit: usize) -> Result<Bytes, Failure> {
+    // Three bytes per four characters, and the last group may hold fewer.
+    if base64.len() / 4 * 3 > limit.saturating_add(2) {
+        return Err(Failure::RequestBody(limit));
+    }
+    let body = BASE64_STANDARD.decode(base64).map_err(|_| Failure::BodyEncoding)?;
+    if body.len() > limit { Err(Failure::RequestBody(limit)) } else { Ok(body.into()) }
+}
+
+/// Reads a response's body, decompressed. Stops at the limit: what a small body unpacks to is never held whole.
+pub(super) async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, ReadError> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    if announced > limit {
+        return Err(ReadError::TooLarge(limit));
+    }
+    // An announcement is only a promise.
+    let mut body = Vec::with_capacity(announced.min(64 * 1024));
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::Network)? {
+        if chunk.len() > limit - body.len() {
+            return Err(ReadError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

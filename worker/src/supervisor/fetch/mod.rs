@@ -1,0 +1,232 @@
+//! `fetch` for scripts: one HTTP client per worker, behind the gates of [`super::egress`].
+//!
+//! Invariants:
+//! - No connection is made to an address the operator's rules refuse: URLs are admitted hop by hop, names are resolved
+//!   by our own resolver, which gives the connector nothing but permitted addresses.
+//! - Runs share connections and nothing else. There is no cookie jar, no cache, no stored credential and no proxy; an
+//!   `Authorization` scheme that signs a connection in instead of a request (NTLM, Negotiate) is refused; header
+//!   values are never put into HTTP/2's compression table; a response that wasn't read to its end takes its HTTP/1
+//!   connection with it. Who may use a connection is decided per request, before it is asked for.
+//! - Dropping the future of [`Fetcher::perform`] ends the request.
+
+mod body;
+mod client;
+mod failure;
+mod headers;
+mod names;
+mod redirects;
+mod request_log;
+
+pub use client::StartError;
+pub use names::{NameService, SystemNames};
+pub use request_log::RequestLine;
+
+use super::egress::{ApiBase, Denied, Egress, Exceptions, Lane};
+use crate::protocol::{FetchAnswer, FetchRequest};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use client::Clients;
+use failure::Failure;
+use redirects::Hop;
+use reqwest::{Version, header::HeaderValue};
+use rustls::pki_types::CertificateDer;
+use shared::{allowed_domains::AllowedDomains, limits::Limits};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use url::Url;
+
+/// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page of work
+/// items, and it bounds the descriptors and response memory that one run can hold.
+const CONCURRENT_PER_RUN: usize = 10;
+
+/// What a worker's [`Fetcher`] is told once.
+pub struct FetchConfig {
+    /// `API_BASE_URL`.
+    pub api_base: ApiBase,
+    /// `SANDBOX_ALLOW_PRIVATE_NETWORK`.
+    pub exceptions: Exceptions,
+    /// Name look-up; the operating system's unless a test brings its own.
+    pub names: Arc<dyn NameService>,
+    /// Certificates trusted besides the system's.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Look-up of one name.
+    pub dns_timeout: Duration,
+    /// Look-up, TCP and TLS handshake together.
+    pub connect_timeout: Duration,
+    /// Bytes of one request's body.
+    pub request_bytes: usize,
+    /// Requests of all runs under way at once: a bound on descriptors.
+    pub concurrent: usize,
+}
+
+impl FetchConfig {
+    /// The defaults, for an API base and an operator's exceptions.
+    pub fn new(api_base_url: Url, exceptions: Exceptions) -> Self {
+        Self {
+            api_base: ApiBase::new(api_base_url),
+            exceptions,
+            names: Arc::new(SystemNames::default()),
+            extra_roots: Vec::new(),
+            dns_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(10),
+            request_bytes: 10 * 1024 * 1024,
+            concurrent: 512,
+        }
+    }
+}
+
+/// What one run may fetch.
+pub struct RunPolicy {
+    allowed: AllowedDomains,
+    plane_token: Option<HeaderValue>,
+    response_bytes: usize,
+    turns: Semaphore,
+}
+
+impl RunPolicy {
+    /// An entry of `allowed_domains` that is none allows nothing: the API refused it, so it is old.
+    pub fn new<S: AsRef<str>>(allowed_domains: &[S], plane_token: Option<&str>, limits: &Limits) -> Self {
+        let plane_token = plane_token.and_then(|token| HeaderValue::from_str(token).ok()).map(|mut token| {
+            token.set_sensitive(true);
+            token
+        });
+        Self {
+            allowed: AllowedDomains::parse_lenient(allowed_domains),
+            plane_token,
+            response_bytes: limits.response_bytes,
+            turns: Semaphore::new(CONCURRENT_PER_RUN),
+        }
+    }
+}
+
+/// An answer, and a line for the run's debug log per request that was made or refused on the way to it.
+#[derive(Debug)]
+pub struct Fetched {
+    pub answer: FetchAnswer,
+    pub log: Vec<RequestLine>,
+}
+
+/// Performs the requests of every run of this worker.
+pub struct Fetcher {
+    egress: Arc<Egress>,
+    api_base: ApiBase,
+    clients: Clients,
+    request_bytes: usize,
+    turns: Semaphore,
+}
+
+/// What came of one hop.
+enum Step {
+    Redirect(Hop),
+    Done(FetchAnswer),
+}
+
+impl Fetcher {
+    pub fn new(config: FetchConfig) -> Result<Self, StartError> {
+        let egress = Arc::new(Egress::new(config.exceptions.clone()));
+        Ok(Self {
+            clients: Clients::new(&config, &egress)?,
+            egress,
+            api_base: config.api_base,
+            request_bytes: config.request_bytes,
+            turns: Semaphore::new(config.concurrent),
+        })
+    }
+
+    /// Makes the request and follows its redirects. Never fails: what goes wrong is the answer's message.
+    pub async fn perform(&self, request: FetchRequest, policy: &RunPolicy) -> Fetched {
+        let tally = request_log::Tally::start();
+        let mut log = Vec::new();
+        let answer = match self.follow(request, policy, &mut log).await {
+            Ok(answer) => {
+                tally.finish("response");
+                answer
+            }
+            Err(failure) => {
+                tally.finish(failure.outcome());
+                FetchAnswer::Refused { message: failure.to_string() }
+            }
+        };
+        Fetched { answer, log }
+    }
+
+    async fn follow(
+        &self,
+        request: FetchRequest,
+        policy: &RunPolicy,
+        log: &mut Vec<RequestLine>,
+    ) -> Result<FetchAnswer, Failure> {
+        let mut hop = Hop::first(request, self.request_bytes)?;
+        // The run's turn first: who waits for it must not hold up other runs.
+        let _of_run = policy.turns.acquire().await;
+        let _of_worker = self.turns.acquire().await;
+        loop {
+            let mut line = RequestLine::start(&hop);
+            let step = self.step(&mut hop, policy, &mut line).await;
+            line.finish(step.as_ref().err());
+            log.push(line);
+            match step? {
+                Step::Redirect(next) => hop = next,
+                Step::Done(answer) => return Ok(answer),
+            }
+        }
+    }
+
+    async fn step(&self, hop: &mut Hop, policy: &RunPolicy, line: &mut RequestLine) -> Result<Step, Failure> {
+        let lane = self.gate(hop, policy)?;
+        let mut response = self
+            .clients
+            .of(lane)
+            .execute(hop.request()?)
+            .await
+            .map_err(|error| Failure::network(hop, error))?;
+        line.status = Some(response.status());
+        headers::check_response(response.headers())?;
+        if let Some(next) = redirects::next(hop, response.status(), response.headers())? {
+            return Ok(Step::Redirect(next));
+        }
+        let body =
+            body::read(&mut response, policy.response_bytes).await.map_err(|error| error.or_network(hop))?;
+        Ok(Step::Done(FetchAnswer::Response {
+            status: response.status().as_u16(),
+            status_text: status_text(&response),
+            url: without_fragment(&hop.url),
+            redirected: hop.redirects > 0,
+            headers: headers::to_script(response.headers()),
+            body: BASE64_STANDARD.encode(body),
+        }))
+    }
+
+    /// Admits a hop, and arms it with the token if it is the SDK's.
+    fn gate(&self, hop: &mut Hop, policy: &RunPolicy) -> Result<Lane, Failure> {
+        if hop.plane && !self.api_base.contains(&hop.url) {
+            if hop.redirects == 0 {
+                return Err(Failure::OutsideApi(hop.host()));
+            }
+            // A redirect out of Plane's API, to a file store for instance, is an ordinary request from here on.
+            hop.plane = false;
+        }
+        if !hop.plane {
+            hop.token = None;
+            return Ok(self.egress.admit(&hop.url, &policy.allowed)?);
+        }
+        hop.token = Some(policy.plane_token.clone().ok_or(Failure::NoToken)?);
+        Ok(self.egress.lane(&hop.url)?)
+    }
+}
+
+/// The reason phrase; HTTP/2 has none.
+fn status_text(response: &reqwest::Response) -> String {
+    if response.version() > Version::HTTP_11 {
+        return String::new();
+    }
+    match response.extensions().get::<hyper::ext::ReasonPhrase>() {
+        Some(reason) => headers::latin1(reason.as_bytes()),
+        None => response.status().canonical_reason().unwrap_or_default().to_owned(),
+    }
+}
+
+fn without_fragment(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_fragment(None);
+    url.into()
+}

@@ -1,0 +1,142 @@
+//! Names are judged by what they resolve to, at the moment a connection is made.
+
+use super::*;
+use axum::{http::header, routing::get as on_get};
+
+const NONE: [&str; 0] = [];
+
+async fn hello(exceptions_of: &str, names: Names) -> (Server, Fetcher) {
+    let server = Server::start(Router::new().route("/", on_get(async || "hi"))).await;
+    let fetcher = Fetcher::new(FetchConfig { names: Arc::new(names), ..config(exceptions_of) }).unwrap();
+    (server, fetcher)
+}
+
+#[tokio::test]
+async fn a_name_of_a_refused_address_is_not_dialled() {
+    let classes = [
+        ("127.0.0.1", "loopback"),
+        ("127.9.9.9", "loopback"),
+        ("::1", "loopback"),
+        ("10.1.2.3", "private"),
+        ("172.16.0.1", "private"),
+        ("192.168.1.1", "private"),
+        ("fd12::1", "private"),
+        ("169.254.1.1", "link-local"),
+        ("fe80::1", "link-local"),
+        ("100.64.0.1", "carrier-grade NAT"),
+        ("224.0.0.1", "multicast"),
+        ("ff02::1", "multicast"),
+        ("255.255.255.255", "broadcast"),
+        ("0.0.0.0", "unspecified"),
+        ("::", "unspecified"),
+        ("192.0.2.1", "reserved"),
+        ("198.18.0.1", "reserved"),
+        ("2001:db8::1", "reserved"),
+        ("169.254.169.254", "metadata"),
+        ("fd00:ec2::254", "metadata"),
+        ("::ffff:127.0.0.1", "IPv4-embedding"),
+        ("64:ff9b::7f00:1", "IPv4-embedding"),
+        ("2002:7f00:1::", "IPv4-embedding"),
+    ];
+    for (address, class) in classes {
+        let (server, fetcher) = hello("", Names::default().answering("a.example", &[&[address]])).await;
+        let entry = format!("a.example:{}", server.port());
+        let message = refusal(&fetcher, get(format!("http://{entry}/")), &policy(&[&entry])).await;
+        assert_eq!(message, format!("Address not allowed: {entry} resolves to a {class} address"));
+        assert_eq!(server.connections(), 0, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_as_host_is_not_dialled() {
+    let (server, fetcher) = hello("", Names::default()).await;
+    for host in
+        ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "017700000001", "0", "[::ffff:127.0.0.1]", "[::1]"]
+    {
+        let entry = format!("{host}:{}", server.port());
+        let message = refusal(&fetcher, get(format!("http://{entry}/")), &policy(&[&entry])).await;
+        assert!(message.starts_with("Address not allowed: "), "{host}: {message}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn localhost_of_the_real_resolver_is_not_dialled() {
+    let server = Server::start(Router::new()).await;
+    let entry = format!("localhost:{}", server.port());
+    let fetcher = Fetcher::new(config("")).unwrap();
+    let message = refusal(&fetcher, get(format!("http://{entry}/")), &policy(&[&entry])).await;
+    assert_eq!(message, format!("Address not allowed: {entry} resolves to a loopback address"));
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn only_the_permitted_addresses_of_a_name_are_dialled() {
+    let names = Names::default().answering("mixed.example", &[&["10.0.0.1", "127.0.0.1", "::1"]]);
+    let (server, fetcher) = hello("127.0.0.1", names).await;
+    let entry = format!("mixed.example:{}", server.port());
+    assert_eq!(response(&fetcher, get(format!("http://{entry}/")), &policy(&[&entry])).await.body, "hi");
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_answer_gains_nothing() {
+    let closing = || Router::new().route("/", on_get(async || ([(header::CONNECTION, "close")], "hi")));
+    let outside = Server::start(closing()).await;
+    let inside = Server::on(&format!("127.0.0.2:{}", outside.port()), closing()).await;
+    let names = Names::default().answering("rebind.example", &[&["127.0.0.1"], &["127.0.0.2"]]);
+    let fetcher = Fetcher::new(FetchConfig { names: Arc::new(names), ..config("127.0.0.1") }).unwrap();
+    let entry = format!("rebind.example:{}", outside.port());
+    let policy = policy(&[&entry]);
+    let url = format!("http://{entry}/");
+    assert_eq!(response(&fetcher, get(&url), &policy).await.body, "hi");
+    let message = refusal(&fetcher, get(&url), &policy).await;
+    assert_eq!(message, format!("Address not allowed: {entry} resolves to a loopback address"));
+    assert_eq!((outside.connections(), inside.connections()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_exception_for_one_port_opens_no_other() {
+    let excepted = Server::start(Router::new().route("/", on_get(async || "hi"))).await;
+    let other = Server::start(Router::new()).await;
+    let names = Names::default().answering("plane.svc", &[&["127.0.0.1"]]);
+    let config = FetchConfig { names: Arc::new(names), ..config(&format!("plane.svc:{}", excepted.port())) };
+    let fetcher = Fetcher::new(config).unwrap();
+    let url = |server: &Server| format!("http://plane.svc:{}/", server.port());
+    let policy = policy(&[format!("plane.svc:{}", excepted.port()), format!("plane.svc:{}", other.port())]);
+    assert_eq!(response(&fetcher, get(url(&excepted)), &policy).await.body, "hi");
+    assert!(
+        refusal(&fetcher, get(url(&other)), &policy).await.starts_with("Address not allowed: plane.svc:")
+    );
+    assert_eq!(other.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_excepted_host_still_needs_the_allow_list() {
+    let (server, fetcher) = hello("127.0.0.1", Names::default()).await;
+    assert_eq!(
+        refusal(&fetcher, get(server.url("/")), &policy(&NONE)).await,
+        "Domain not allowed: 127.0.0.1"
+    );
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_not_found() {
+    let (_server, fetcher) = hello("", Names::default()).await;
+    let message = refusal(&fetcher, get("https://unknown.example/"), &policy(&["unknown.example"])).await;
+    assert_eq!(message, "Request to unknown.example failed: name not found");
+}
+
+#[tokio::test]
+async fn a_look_up_that_takes_too_long_is_given_up() {
+    struct Silence;
+    impl NameService for Silence {
+        fn addresses(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let dns_timeout = std::time::Duration::from_millis(10);
+    let fetcher = Fetcher::new(FetchConfig { names: Arc::new(Silence), dns_timeout, ..config("") }).unwrap();
+    let message = refusal(&fetcher, get("https://silent.example/"), &policy(&["silent.example"])).await;
+    assert_eq!(message, "Request to silent.example failed: name look-up timed out");
+}

@@ -1,0 +1,154 @@
+//! Bounds on what a request may send and an answer may bring.
+
+use super::*;
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, header},
+    routing::{get as on_get, post},
+};
+use futures_util::stream;
+use std::convert::Infallible;
+
+const LIMIT: usize = 10 * 1024 * 1024;
+const TOO_LARGE: &str = "Response too large: over 10485760 bytes";
+
+/// A body without end.
+fn endless(chunk: Bytes) -> Body {
+    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone())))
+}
+
+/// A gzip stream of zeros without end: a header, then the same deflate block for ever.
+fn endless_zeros() -> Body {
+    use flate2::{Compress, Compression, FlushCompress};
+    let mut deflate = Compress::new(Compression::best(), false);
+    let zeros = vec![0; 1024 * 1024];
+    let mut block = Vec::with_capacity(64 * 1024);
+    // A full flush makes each block stand alone.
+    deflate.compress_vec(&zeros, &mut block, FlushCompress::Full).unwrap();
+    let header = Bytes::from_static(b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
+    let blocks = std::iter::repeat(Bytes::from(block));
+    Body::from_stream(stream::iter(std::iter::once(header).chain(blocks).map(Ok::<_, Infallible>)))
+}
+
+#[tokio::test]
+async fn a_response_of_exactly_the_limit_is_whole_and_one_byte_more_is_none() {
+    let router = Router::new()
+        .route("/fits", on_get(async || vec![b'a'; LIMIT]))
+        .route("/over", on_get(async || vec![b'a'; LIMIT + 1]))
+        .route("/streamed", on_get(async || endless(Bytes::from_static(&[b'a'; 4096]))));
+    let server = Server::start(router).await;
+    let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
+    assert_eq!(response(&fetcher, get(server.url("/fits")), &policy).await.body.len(), LIMIT);
+    assert_eq!(refusal(&fetcher, get(server.url("/over")), &policy).await, TOO_LARGE);
+    assert_eq!(refusal(&fetcher, get(server.url("/streamed")), &policy).await, TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_decompression_bomb_is_left_at_the_limit() {
+    let router =
+        Router::new().route("/", on_get(async || ([(header::CONTENT_ENCODING, "gzip")], endless_zeros())));
+    let server = Server::start(router).await;
+    assert_eq!(refusal(&fetcher(), get(server.url("/")), &policy(&[server.entry()])).await, TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_run_s_own_limit_holds() {
+    let server = Server::start(Router::new().route("/", on_get(async || "12345"))).await;
+    let policy = |response_bytes| {
+        RunPolicy::new(&[server.entry()], None, &Limits { response_bytes, ..Limits::default() })
+    };
+    assert_eq!(response(&fetcher(), get(server.url("/")), &policy(5)).await.body, "12345");
+    assert_eq!(
+        refusal(&fetcher(), get(server.url("/")), &policy(4)).await,
+        "Response too large: over 4 bytes"
+    );
+}
+
+#[tokio::test]
+async fn response_headers_are_bounded() {
+    let headers = |count: usize, size: usize| {
+        (0..count)
+            .map(|n| (HeaderName::try_from(format!("x-{n}")).unwrap(), "a".repeat(size).parse().unwrap()))
+            .collect::<HeaderMap>()
+    };
+    let router = Router::new()
+        .route("/fits", on_get(async move || headers(200, 256)))
+        .route("/large", on_get(async move || headers(10, 8 * 1024)))
+        .route("/many", on_get(async move || headers(300, 1)));
+    let server = Server::start(router).await;
+    let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
+    assert_eq!(response(&fetcher, get(server.url("/fits")), &policy).await.status, 200);
+    let message = refusal(&fetcher, get(server.url("/large")), &policy).await;
+    assert_eq!(message, "Response headers too large: over 65536 bytes");
+    let message = refusal(&fetcher, get(server.url("/many")), &policy).await;
+    assert_eq!(message, format!("Request to {} failed: the server does not speak HTTP", server.address));
+}
+
+#[tokio::test]
+async fn a_request_body_over_the_limit_is_not_sent() {
+    let server =
+        Server::start(Router::new().route("/", post(async |body: Bytes| body.len().to_string()))).await;
+    let fetcher = Fetcher::new(FetchConfig { request_bytes: 1_000, ..config("127.0.0.1") }).unwrap();
+    let sent = |size: usize| FetchRequest {
+        body: Some(BASE64_STANDARD.encode(vec![b'a'; size])),
+        ..request("POST", server.url("/"))
+    };
+    let policy = policy(&[server.entry()]);
+    for size in [1_001, 1_002, 5_000] {
+        assert_eq!(refusal(&fetcher, sent(size), &policy).await, "Request body too large: over 1000 bytes");
+    }
+    assert_eq!(server.connections(), 0);
+    for size in [998, 999, 1_000] {
+        assert_eq!(response(&fetcher, sent(size), &policy).await.body, size.to_string());
+    }
+}
+
+#[tokio::test]
+async fn nonsense_of_the_sandbox_is_refused_without_a_connection() {
+    let server = Server::start(Router::new()).await;
+    let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
+    let good = || get(server.url("/"));
+    let body = |body: &str| Some(body.to_owned());
+    for (bad, expected) in [
+        (FetchRequest { url: "no url".into(), ..good() }, "Invalid URL: relative URL without a base"),
+        (
+            FetchRequest { url: format!("{}{}", server.url("/"), "a".repeat(40_000)), ..good() },
+            "URL too long: over 32768 bytes",
+        ),
+        (FetchRequest { method: "TRACE".into(), ..good() }, "Method not allowed: TRACE"),
+        (
+            FetchRequest { method: "GET / HTTP/1.1\r\nx: y".into(), ..good() },
+            "Method not allowed: GET / HTTP/1.1\r\nx: y",
+        ),
+        (FetchRequest { body: body("aGk="), ..good() }, "Request with GET method cannot have a body"),
+        (FetchRequest { method: "POST".into(), body: body("%"), ..good() }, "Request body is not base64"),
+        (
+            FetchRequest { headers: vec![("x".into(), "a\r\nHost: b".into())], ..good() },
+            "Header not allowed: x (its value holds characters that a header can't)",
+        ),
+    ] {
+        assert_eq!(refusal(&fetcher, bad, &policy).await, expected);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn outcomes_are_counted() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let server = Server::start(Router::new().route("/", on_get(async || "hi"))).await;
+            let (fetcher, policy) = (fetcher(), policy(&[server.entry(), "127.0.0.1:1".into()]));
+            fetcher.perform(get(server.url("/")), &policy).await;
+            fetcher.perform(get("https://evil.example/"), &policy).await;
+            fetcher.perform(get("http://127.0.0.1:1/"), &policy).await;
+            futures_util::FutureExt::now_or_never(fetcher.perform(get(server.url("/")), &policy));
+        });
+    });
+    let text = handle.render();
+    for outcome in ["response", "refused", "failed", "cancelled"] {
+        assert!(text.contains(&format!("runnerctl_fetches_total{{outcome=\"{outcome}\"}} 1")), "{text}");
+    }
+}
