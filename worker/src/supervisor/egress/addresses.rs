@@ -67,6 +67,7 @@ pub fn classify(address: IpAddr) -> Option<Class> {
     }
 }
 
+#[expect(clippy::unnested_or_patterns, reason = "a pattern per registry entry")]
 fn classify_v4(address: Ipv4Addr) -> Option<Class> {
     Some(match address.octets() {
         [0, 0, 0, 0] => Class::Unspecified,
@@ -84,6 +85,7 @@ fn classify_v4(address: Ipv4Addr) -> Option<Class> {
     })
 }
 
+#[expect(clippy::unnested_or_patterns, reason = "a pattern per registry entry")]
 fn classify_v6(address: Ipv6Addr) -> Option<Class> {
     if address.is_unspecified() {
         return Some(Class::Unspecified);
@@ -213,7 +215,8 @@ mod tests {
 
         #[test]
         fn no_address_that_carries_an_ipv4_address_is_public(bits: u32) {
-            let low = [(bits >> 16) as u16, bits as u16];
+            let [a, b, c, d] = bits.to_be_bytes();
+            let low = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
             for address in [
                 Ipv4Addr::from(bits).to_ipv6_mapped(),
                 Ipv4Addr::from(bits).to_ipv6_compatible(),

@@ -15,7 +15,7 @@ impl ReadError {
     pub(super) fn or_network(self, hop: &Hop) -> Failure {
         match self {
             Self::TooLarge(limit) => Failure::ResponseBody(limit),
-            Self::Network(error) => Failure::network(hop, error),
+            Self::Network(error) => Failure::network(hop, &error),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Failure {
     }
 
     /// Finds the cause in reqwest's chain, by type.
-    pub(super) fn network(hop: &Hop, error: reqwest::Error) -> Self {
+    pub(super) fn network(hop: &Hop, error: &reqwest::Error) -> Self {
         let host = hop.host();
         let mut reason = if error.is_decode() {
             Reason::Compression
@@ -84,7 +84,7 @@ impl Failure {
             Reason::Broken
         };
         tracing::debug!(?error, "request failed");
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(LookupError::Refused(class)) = error.downcast_ref() {
                 return Denied::Resolved { host, class: *class }.into();

@@ -160,10 +160,10 @@ impl Fetcher {
         let _of_run = policy.turns.acquire().await;
         let _of_worker = self.turns.acquire().await;
         loop {
-            let mut line = RequestLine::start(&hop);
-            let step = self.step(&mut hop, policy, &mut line).await;
-            line.finish(step.as_ref().err());
-            log.push(line);
+            let mut entry = RequestLine::start(&hop);
+            let step = self.step(&mut hop, policy, &mut entry).await;
+            entry.finish(step.as_ref().err());
+            log.push(entry);
             match step? {
                 Step::Redirect(next) => hop = next,
                 Step::Done(answer) => return Ok(answer),
@@ -171,15 +171,20 @@ impl Fetcher {
         }
     }
 
-    async fn step(&self, hop: &mut Hop, policy: &RunPolicy, line: &mut RequestLine) -> Result<Step, Failure> {
+    async fn step(
+        &self,
+        hop: &mut Hop,
+        policy: &RunPolicy,
+        entry: &mut RequestLine,
+    ) -> Result<Step, Failure> {
         let lane = self.gate(hop, policy)?;
         let mut response = self
             .clients
             .of(lane)
-            .execute(hop.request()?)
+            .execute(hop.request())
             .await
-            .map_err(|error| Failure::network(hop, error))?;
-        line.status = Some(response.status());
+            .map_err(|error| Failure::network(hop, &error))?;
+        entry.status = Some(response.status());
         headers::check_response(response.headers())?;
         if let Some(next) = redirects::next(hop, response.status(), response.headers())? {
             return Ok(Step::Redirect(next));

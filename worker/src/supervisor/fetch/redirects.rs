@@ -70,7 +70,7 @@ impl Hop {
     }
 
     /// What goes over the wire.
-    pub(super) fn request(&self) -> Result<Request, Failure> {
+    pub(super) fn request(&self) -> Request {
         let mut request = Request::new(self.method.clone(), self.url.clone());
         *request.headers_mut() = self.headers.clone();
         if let Some(token) = &self.token {
@@ -80,7 +80,7 @@ impl Hop {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
         }
         *request.body_mut() = self.body.clone().map(Into::into);
-        Ok(request)
+        request
     }
 }
 

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     routing::{any, get as on_get},
 };
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 use tokio::sync::{Barrier, Notify};
 
 /// Says how the request arrived.
@@ -16,7 +16,7 @@ async fn echo(request: Request) -> String {
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let mut text = format!("{} {}\n", parts.method, parts.uri);
     for (name, value) in &parts.headers {
-        text += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes())).unwrap();
     }
     text + "\n" + &String::from_utf8_lossy(&body)
 }
@@ -167,7 +167,7 @@ async fn a_dropped_fetch_ends_its_request() {
     let server = Server::start(Router::new().route("/", on_get(slow))).await;
     let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
     tokio::select! {
-        fetched = fetcher.perform(get(server.url("/")), &policy) => panic!("{fetched:?}"),
+        early = fetcher.perform(get(server.url("/")), &policy) => panic!("{early:?}"),
         () = arrived.notified() => {}
     }
     ended.notified().await;
