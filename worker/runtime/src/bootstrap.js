@@ -3,22 +3,62 @@
 // Invariant: `ops` and `host` live in closures only; no global, prototype or error leads to them.
 
 import {
-  ObjectDefineProperty, ReflectDeleteProperty, ReflectOwnKeys, dataDescriptor, accessorDescriptor, newList,
+  ObjectDefineProperty, ReflectDeleteProperty, ReflectOwnKeys, accessorDescriptor, dataDescriptor,
 } from './primordials.js';
 import { createConsole } from './console/console.js';
 import { createDescribeError } from './console/describe.js';
 import { createInspect } from './console/inspect.js';
+import { connectBody } from './fetch/body.js';
+import { createFetch } from './fetch/fetch.js';
+import { Headers } from './fetch/headers.js';
+import { Request } from './fetch/request.js';
+import { Response } from './fetch/response.js';
+import * as streams from './fetch/streams.js';
 import { createMicrotasks } from './microtasks.js';
+import { createRunGlobals } from './run_globals.js';
 import { createTimers } from './timers.js';
+import { AbortController, AbortSignal, connectAbort } from './web/abort.js';
+import { atob, btoa } from './web/base64.js';
+import { Blob, File, connectBlob } from './web/blob.js';
+import { Crypto, CryptoKey, SubtleCrypto, connectCrypto, crypto } from './web/crypto.js';
+import { DOMException } from './web/dom_exception.js';
+import { TextDecoder, TextEncoder, connectEncoding } from './web/encoding.js';
+import { Event, EventTarget, connectEvents } from './web/events.js';
+import { FormData } from './web/form_data.js';
+import { Performance, connectPerformance, performance } from './web/performance.js';
+import { createStructuredClone } from './web/structured_clone.js';
+import { URL, connectUrl } from './web/url.js';
+import { URLSearchParams } from './web/url_search_params.js';
 
 const REMOVED = ['SharedArrayBuffer', 'Atomics', 'WebAssembly'];
 
-/** Web IDL operations on the global object are enumerable, interfaces are not. */
-function defineOperations(operations) {
-  const names = ReflectOwnKeys(operations);
+const interfaces = {
+  __proto__: null,
+  AbortController, AbortSignal, Blob, Crypto, CryptoKey, DOMException, Event, EventTarget, File, FormData, Headers,
+  Performance, Request, Response, SubtleCrypto, TextDecoder, TextEncoder, URL, URLSearchParams,
+  ...streams.interfaces,
+};
+
+/** Web IDL: operations on the global object are enumerable, interfaces are not. */
+function define(members, enumerable) {
+  const names = ReflectOwnKeys(members);
   for (let i = 0; i < names.length; i += 1) {
-    ObjectDefineProperty(globalThis, names[i], dataDescriptor(operations[names[i]], true, true));
+    const member = members[names[i]];
+    // The bundler renames what shares a name with a global.
+    if (typeof member === 'function') ObjectDefineProperty(member, 'name', dataDescriptor(names[i], false));
+    ObjectDefineProperty(globalThis, names[i], dataDescriptor(member, true, enumerable));
   }
+}
+
+/** Web IDL: a read-only attribute of the global object that a script may replace. */
+function defineReplaceable(name, value) {
+  const { get, set } = {
+    get: { [name]() { return value; } }[name],
+    set: { [name](replacement) {
+      ObjectDefineProperty(globalThis, name, dataDescriptor(replacement, true, true));
+    } }[name],
+  };
+  ObjectDefineProperty(globalThis, name, accessorDescriptor(get, set, true));
 }
 
 export function bootstrap(ops) {
@@ -26,38 +66,32 @@ export function bootstrap(ops) {
 
   const inspect = createInspect(ops);
   const timers = createTimers(ops);
+  const { queueMicrotask, guarded } = createMicrotasks(ops);
+  const { fetch, fetchDone, send } = createFetch(ops);
+  connectAbort(timers.after);
+  connectBlob(streams.fromBytes);
+  connectBody(ops);
+  connectCrypto(ops);
+  connectEncoding(ops);
+  connectEvents(guarded, ops.now);
+  connectPerformance(ops);
+  connectUrl(ops);
+
+  define({ __proto__: null, console: createConsole(ops, inspect), ...interfaces }, false);
   const { setTimeout, setInterval, clearTimeout, clearInterval } = timers;
-  const { queueMicrotask } = createMicrotasks(ops);
-
-  ObjectDefineProperty(globalThis, 'console', dataDescriptor(createConsole(ops, inspect)));
-  defineOperations({
-    __proto__: null, clearInterval, clearTimeout, queueMicrotask, setInterval, setTimeout,
-  });
-
-  /** Installs what belongs to one run and returns the second argument of `main`. */
-  function start(run) {
-    const { ENV, Variables, workspaceSlug, Functions } = run;
-    const Plane = undefined;
-    const named = { __proto__: null, Plane, Functions, ENV, Variables, workspaceSlug };
-    const names = ReflectOwnKeys(named);
-    const env = {};
-    // The variables are `env`'s enumerable keys; the names of the destructured form stand beside them, and win.
-    const variables = ReflectOwnKeys(Variables);
-    for (let i = 0; i < variables.length; i += 1) {
-      ObjectDefineProperty(env, variables[i], dataDescriptor(Variables[variables[i]], true, true));
-    }
-    for (let i = 0; i < names.length; i += 1) {
-      ObjectDefineProperty(globalThis, names[i], dataDescriptor(named[names[i]]));
-      ObjectDefineProperty(env, names[i], dataDescriptor(named[names[i]]));
-    }
-    return env;
-  }
+  define({
+    __proto__: null,
+    atob, btoa, clearInterval, clearTimeout, fetch, queueMicrotask, setInterval, setTimeout,
+    structuredClone: createStructuredClone(ops),
+  }, true);
+  defineReplaceable('crypto', crypto);
+  defineReplaceable('performance', performance);
 
   return {
     __proto__: null,
-    start,
+    start: createRunGlobals(ops, send, timers),
     timerFired: timers.timerFired,
-    fetchDone() {},
+    fetchDone,
     describeError: createDescribeError(ops),
   };
 }

@@ -4,9 +4,9 @@ import { ReflectApply, TypeError } from './primordials.js';
 
 export function createMicrotasks(ops) {
   /** Runs `task`; what it throws ends the run instead of reaching its caller. */
-  function guarded(task, receiver, args) {
+  function guarded(task) {
     try {
-      ReflectApply(task, receiver, args);
+      ReflectApply(task, undefined, []);
     } catch (error) {
       ops.uncaught(error);
     }
@@ -14,7 +14,7 @@ export function createMicrotasks(ops) {
 
   function queueMicrotask(callback) {
     if (typeof callback !== 'function') throw new TypeError('queueMicrotask: the callback must be a function');
-    ops.enqueueMicrotask(() => guarded(callback, undefined, []));
+    ops.enqueueMicrotask(() => guarded(callback));
   }
 
   return { __proto__: null, queueMicrotask, guarded };

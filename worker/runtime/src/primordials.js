@@ -8,7 +8,7 @@ const { bind, call } = Function.prototype;
 /** `uncurryThis(Type.prototype.method)(receiver, ...args)` calls the method whatever a script did to `Type`. */
 export const uncurryThis = bind.bind(call);
 
-const getter = (object, key) => uncurryThis(Object.getOwnPropertyDescriptor(object, key).get);
+export const getter = (object, key) => uncurryThis(Object.getOwnPropertyDescriptor(object, key).get);
 
 // Constructors and namespaces, for `new` and identity checks.
 const {
@@ -111,7 +111,6 @@ export const ArrayBufferPrototypeGetByteLength = getter(ArrayBuffer.prototype, '
 export const ArrayBufferPrototypeGetDetached = getter(ArrayBuffer.prototype, 'detached');
 export const ArrayBufferPrototypeGetMaxByteLength = getter(ArrayBuffer.prototype, 'maxByteLength');
 export const ArrayBufferPrototypeGetResizable = getter(ArrayBuffer.prototype, 'resizable');
-export const ArrayBufferPrototypeSlice = uncurryThis(ArrayBuffer.prototype.slice);
 export const ArrayBufferPrototypeTransfer = uncurryThis(ArrayBuffer.prototype.transfer);
 export const BigIntPrototypeToString = uncurryThis(BigInt.prototype.toString);
 export const BigIntPrototypeValueOf = uncurryThis(BigInt.prototype.valueOf);
@@ -172,7 +171,6 @@ export const TypedArrayPrototypeGetByteOffset = getter(TypedArrayPrototype, 'byt
 export const TypedArrayPrototypeGetLength = getter(TypedArrayPrototype, 'length');
 export const TypedArrayPrototypeGetToStringTag = getter(TypedArrayPrototype, Symbol.toStringTag);
 export const TypedArrayPrototypeSet = uncurryThis(TypedArrayPrototype.set);
-export const TypedArrayPrototypeSubarray = uncurryThis(TypedArrayPrototype.subarray);
 
 /** The array constructors by the name their instances carry. */
 export const typedArrayConstructors = Object.freeze(

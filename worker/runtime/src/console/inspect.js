@@ -202,9 +202,7 @@ export function visibleKeys(context, object, isArrayLike) {
   for (let i = 0; i < keys.length; i += 1) {
     const key = keys[i];
     if (isArrayLike && typeof key === 'string' && RegExpPrototypeExec(ARRAY_INDEX, key) !== null) continue;
-    if (context.showHidden && !(isArrayLike && key === 'length')) {
-      visible[visible.length] = key;
-    } else if (ObjectGetOwnPropertyDescriptor(object, key)?.enumerable) {
+    if (context.showHidden || ObjectGetOwnPropertyDescriptor(object, key)?.enumerable) {
       visible[visible.length] = key;
     }
   }

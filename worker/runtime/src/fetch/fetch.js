@@ -1,0 +1,99 @@
+// fetch: the request goes to the supervisor as bytes, and its answer comes back whole.
+
+import {
+  Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeSet, ObjectDefineProperty, Promise, TypeError, dataDescriptor,
+} from '../primordials.js';
+import { abortState, onAbort } from '../web/abort.js';
+import { react } from '../web/promises.js';
+import { isUsed, readAll } from './body.js';
+import { Request, requestState } from './request.js';
+import { networkResponse } from './response.js';
+
+export function createFetch(ops) {
+  const pending = new Map();
+  let lastId = 0;
+
+  /**
+   * Sends one request. `settle` gets `(error)` or `(undefined, answer)`, the answer being
+   * `{ status, statusText, url, redirected, headers, body }`. Returns a function that gives it up.
+   */
+  function send(request, settle) {
+    lastId += 1;
+    const id = lastId;
+    MapPrototypeSet(pending, id, settle);
+    try {
+      ops.fetchStart(id, request.method, request.url, request.headers, request.body, request.redirect, request.plane);
+    } catch (error) {
+      MapPrototypeDelete(pending, id);
+      throw error;
+    }
+    return () => {
+      if (MapPrototypeDelete(pending, id)) ops.fetchAbort(id);
+    };
+  }
+
+  /** Called by Rust with what came of a request. */
+  function fetchDone(id, errorMessage, status, statusText, url, redirected, headers, body) {
+    const settle = MapPrototypeGet(pending, id);
+    if (settle === undefined) return;
+    MapPrototypeDelete(pending, id);
+    if (errorMessage !== null) settle(errorMessage, undefined);
+    else settle(undefined, { __proto__: null, status, statusText, url, redirected, headers, body });
+  }
+
+  function start(request, resolve, reject, failure) {
+    const { url, method, redirect, headers, body, signal } = requestState(request);
+    if (abortState(signal).aborted) {
+      reject(abortState(signal).reason);
+      return;
+    }
+    if (isUsed(body)) throw new TypeError('fetch: the body was already read.');
+    let giveUp;
+    let settled = false;
+    const forget = onAbort(signal, () => {
+      settled = true;
+      giveUp?.();
+      reject(abortState(signal).reason);
+    });
+    const fail = (error) => {
+      if (settled) return;
+      settled = true;
+      forget();
+      reject(error);
+    };
+    const go = (bytes) => {
+      if (settled) return;
+      try {
+        giveUp = send({ __proto__: null, method, url, headers, body: bytes, redirect, plane: false }, (message, answer) => {
+          if (message !== undefined) {
+            ObjectDefineProperty(failure, 'message', dataDescriptor(message));
+            fail(failure);
+            return;
+          }
+          settled = true;
+          forget();
+          resolve(networkResponse(
+            answer.status, answer.statusText, answer.url, answer.redirected, answer.headers, answer.body,
+          ));
+        });
+      } catch (error) {
+        fail(error);
+      }
+    };
+    if (body === null) go(null);
+    else if (body.bytes !== undefined) {
+      body.used = true;
+      go(body.bytes);
+    } else react(readAll(body), go, fail);
+  }
+
+  function fetch(input, init = undefined) {
+    // Made now, so that the stack names the line that called; the message comes with the failure.
+    const failure = new TypeError();
+    return new Promise((resolve, reject) => {
+      start(new Request(input, init), resolve, reject, failure);
+    });
+  }
+
+  return { __proto__: null, fetch, fetchDone, send };
+}

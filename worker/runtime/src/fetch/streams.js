@@ -1,0 +1,92 @@
+// Streams come from npm (web-streams-polyfill): this file is all that the rest of the runtime knows of them.
+
+import {
+  ByteLengthQueuingStrategy, CountQueuingStrategy, ReadableByteStreamController, ReadableStream,
+  ReadableStreamBYOBReader, ReadableStreamBYOBRequest, ReadableStreamDefaultController, ReadableStreamDefaultReader,
+  TransformStream, TransformStreamDefaultController, WritableStream, WritableStreamDefaultController,
+  WritableStreamDefaultWriter,
+} from 'web-streams-polyfill';
+import {
+  PromisePrototypeThen, TypedArrayPrototypeGetByteLength, WeakMap,
+  WeakMapPrototypeHas, WeakMapPrototypeSet, getter, uncurryThis,
+} from '../primordials.js';
+import { copyBytes } from '../web/idl.js';
+
+export const interfaces = {
+  __proto__: null,
+  ByteLengthQueuingStrategy, CountQueuingStrategy, ReadableByteStreamController, ReadableStream,
+  ReadableStreamBYOBReader, ReadableStreamBYOBRequest, ReadableStreamDefaultController, ReadableStreamDefaultReader,
+  TransformStream, TransformStreamDefaultController, WritableStream, WritableStreamDefaultController,
+  WritableStreamDefaultWriter,
+};
+
+// Captured, so that a script that replaces a method misleads only itself.
+const getLocked = getter(ReadableStream.prototype, 'locked');
+const getReader = uncurryThis(ReadableStream.prototype.getReader);
+const teeStream = uncurryThis(ReadableStream.prototype.tee);
+const pipeThrough = uncurryThis(ReadableStream.prototype.pipeThrough);
+const read = uncurryThis(ReadableStreamDefaultReader.prototype.read);
+const releaseLock = uncurryThis(ReadableStreamDefaultReader.prototype.releaseLock);
+const cancel = uncurryThis(ReadableStream.prototype.cancel);
+
+export function isReadableStream(value) {
+  try {
+    getLocked(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const isLocked = (stream) => getLocked(stream);
+
+/** The polyfill keeps this flag under a name of its own; it has no public reader. */
+export const isDisturbed = (stream) => stream._disturbed === true || WeakMapPrototypeHas(disturbed, stream);
+
+const disturbed = new WeakMap();
+
+/** Marks a stream as read and drops what it still holds. */
+export function disturb(stream) {
+  WeakMapPrototypeSet(disturbed, stream, true);
+  if (!getLocked(stream)) cancel(stream);
+}
+
+/** A byte stream of one chunk, copied when it is asked for. */
+export function fromBytes(bytes) {
+  return new ReadableStream({
+    type: 'bytes',
+    start(controller) {
+      if (TypedArrayPrototypeGetByteLength(bytes) === 0) controller.close();
+    },
+    pull(controller) {
+      controller.enqueue(copyBytes(bytes));
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+export const tee = (stream) => teeStream(stream);
+
+/** A stream that goes on where `stream` is, which is locked from now on. */
+export const proxy = (stream) => pipeThrough(stream, new TransformStream());
+
+/** Reads to the end: `onChunk` for each value, then `onEnd`, or `onError` with what went wrong. */
+export function readChunks(stream, onChunk, onEnd, onError) {
+  const reader = getReader(stream);
+  const step = (result) => {
+    if (result.done) {
+      releaseLock(reader);
+      onEnd();
+      return;
+    }
+    try {
+      onChunk(result.value);
+    } catch (error) {
+      onError(error);
+      return;
+    }
+    next();
+  };
+  const next = () => PromisePrototypeThen(read(reader), step, onError);
+  next();
+}

@@ -1,0 +1,23 @@
+// What belongs to one run: the globals `Plane`, `Functions`, `ENV`, `Variables`, `workspaceSlug`, and `main`'s `env`.
+
+import { ObjectDefineProperty, ReflectOwnKeys, dataDescriptor } from './primordials.js';
+
+export function createRunGlobals() {
+  /** Installs the run's globals and returns the second argument of `main`. */
+  return function start(run) {
+    const { ENV, Variables, workspaceSlug, Functions } = run;
+    const named = { __proto__: null, Functions, ENV, Variables, workspaceSlug };
+    const env = {};
+    // The variables are `env`'s enumerable keys; the names of the destructured form stand beside them, and win.
+    const variables = ReflectOwnKeys(Variables);
+    for (let i = 0; i < variables.length; i += 1) {
+      ObjectDefineProperty(env, variables[i], dataDescriptor(Variables[variables[i]], true, true));
+    }
+    const names = ReflectOwnKeys(named);
+    for (let i = 0; i < names.length; i += 1) {
+      ObjectDefineProperty(globalThis, names[i], dataDescriptor(named[names[i]]));
+      ObjectDefineProperty(env, names[i], dataDescriptor(named[names[i]]));
+    }
+    return env;
+  };
+}
