@@ -15,6 +15,7 @@ import { Request } from './fetch/request.js';
 import { Response } from './fetch/response.js';
 import * as streams from './fetch/streams.js';
 import { createMicrotasks } from './microtasks.js';
+import { loadPlane } from './plane/client.js';
 import { createRunGlobals } from './run_globals.js';
 import { createTimers } from './timers.js';
 import { AbortController, AbortSignal, connectAbort } from './web/abort.js';
@@ -89,7 +90,7 @@ export function bootstrap(ops) {
 
   return {
     __proto__: null,
-    start: createRunGlobals(ops, send, timers),
+    start: createRunGlobals(loadPlane(ops, send, timers.after)),
     timerFired: timers.timerFired,
     fetchDone,
     describeError: createDescribeError(ops),

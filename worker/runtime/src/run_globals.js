@@ -1,11 +1,12 @@
 // What belongs to one run: the globals `Plane`, `Functions`, `ENV`, `Variables`, `workspaceSlug`, and `main`'s `env`.
 
-import { ObjectDefineProperty, ReflectOwnKeys, dataDescriptor } from './primordials.js';
+import { ObjectDefineProperty, ReflectOwnKeys, accessorDescriptor, dataDescriptor } from './primordials.js';
 
-export function createRunGlobals() {
+/** @param {(run: object) => object} createClient makes `Plane` */
+export function createRunGlobals(createClient) {
   /** Installs the run's globals and returns the second argument of `main`. */
   return function start(run) {
-    const { ENV, Variables, workspaceSlug, Functions } = run;
+    const { ENV, Variables, workspaceSlug, Functions, apiBaseUrl, executionId, timeoutMs } = run;
     const named = { __proto__: null, Functions, ENV, Variables, workspaceSlug };
     const env = {};
     // The variables are `env`'s enumerable keys; the names of the destructured form stand beside them, and win.
@@ -18,6 +19,20 @@ export function createRunGlobals() {
       ObjectDefineProperty(globalThis, names[i], dataDescriptor(named[names[i]]));
       ObjectDefineProperty(env, names[i], dataDescriptor(named[names[i]]));
     }
+    // Many scripts never call Plane: the client is made when it is first asked for.
+    let client;
+    const lazily = (target) => {
+      const { get, set } = {
+        get: { Plane() {
+          client ??= createClient({ __proto__: null, apiBaseUrl, executionId, timeoutMs });
+          return client;
+        } }.Plane,
+        set: { Plane(value) { ObjectDefineProperty(target, 'Plane', dataDescriptor(value)); } }.Plane,
+      };
+      ObjectDefineProperty(target, 'Plane', accessorDescriptor(get, set));
+    };
+    lazily(globalThis);
+    lazily(env);
     return env;
   };
 }

@@ -1,0 +1,112 @@
+// axios's way to the network: our own captured fetch op, marked as the SDK's.
+//
+// The supervisor lets such requests go to the API base address only and puts the workspace's token in; what the SDK
+// fills in as credentials is a placeholder and is left out.
+
+import {
+  DateNow, Promise, ReflectOwnKeys, StringPrototypeSlice, StringPrototypeToLowerCase,
+  StringPrototypeToUpperCase, TypeError, Uint8Array, newList,
+} from '../primordials.js';
+import { headerValue } from '../fetch/headers.js';
+import { utf8Decode, utf8Encode } from '../web/encoding.js';
+import { bytesOf, isBufferSource } from '../web/idl.js';
+import { MAX_RETRIES, backoffMs, isRetryable, retryAfterMs } from './retry.js';
+
+/** Characters of an error body that are repeated in the message. */
+const BODY_SHOWN = 300;
+const CREDENTIALS = { __proto__: null, 'x-api-key': true, authorization: true };
+
+/** `AxiosHeaders` or a plain object as a flat list. */
+function flatHeaders(headers) {
+  const flat = newList();
+  const plain = typeof headers?.toJSON === 'function' ? headers.toJSON() : headers ?? {};
+  const names = ReflectOwnKeys(plain);
+  for (let i = 0; i < names.length; i += 1) {
+    const name = StringPrototypeToLowerCase(`${names[i]}`);
+    const value = plain[names[i]];
+    if (CREDENTIALS[name] || value === null || value === undefined || value === false) continue;
+    flat[flat.length] = name;
+    flat[flat.length] = `${value}`;
+  }
+  return flat;
+}
+
+/** `{ bytes, text }` of what axios's transforms left of the data. */
+function toBody(data) {
+  if (data === undefined || data === null) return { __proto__: null, bytes: null, text: '' };
+  if (typeof data === 'string') return { __proto__: null, bytes: utf8Encode(data), text: data };
+  if (isBufferSource(data)) {
+    const bytes = bytesOf(data, 'Plane');
+    return { __proto__: null, bytes, text: utf8Decode(bytes) };
+  }
+  throw new TypeError('Plane: the data must be something JSON can hold.');
+}
+
+export function createAdapter({ axios, ops, send, after, run }) {
+  const { AxiosError, AxiosHeaders } = axios;
+
+  function random() {
+    const byte = new Uint8Array(1);
+    ops.randomBytes(byte);
+    return byte[0] / 255;
+  }
+
+  /** Milliseconds until the next try, `undefined` where there is none. */
+  function pause(method, answer, retries) {
+    if (retries >= MAX_RETRIES || !isRetryable(method, answer.status)) return undefined;
+    const delay = retryAfterMs(headerValue(answer.headers, 'retry-after'), DateNow()) ?? backoffMs(retries, random());
+    return ops.now() + delay < run.deadline ? delay : undefined;
+  }
+
+  function toResponse(answer, config, request) {
+    const headers = new AxiosHeaders();
+    for (let i = 0; i < answer.headers.length; i += 2) {
+      const name = answer.headers[i];
+      headers.set(name, name === 'set-cookie' ? [answer.headers[i + 1]] : answer.headers[i + 1]);
+    }
+    const data = answer.body === null ? '' : utf8Decode(new Uint8Array(answer.body));
+    return { data, status: answer.status, statusText: answer.statusText, headers, config, request };
+  }
+
+  /** What a script reads when it does not catch the error. */
+  function failure(response, config, method, url) {
+    const shown = typeof response.data === 'string' ? StringPrototypeSlice(response.data, 0, BODY_SHOWN) : '';
+    // The path tells enough; the address is the installation's own business.
+    const path = StringPrototypeStartsWith(url, run.baseUrl) ? StringPrototypeSlice(url, run.baseUrl.length) : url;
+    const message = `Request failed with status code ${response.status} (${method} ${path})${shown === '' ? '' : `: ${shown}`}`;
+    const code = response.status < 500 ? AxiosError.ERR_BAD_REQUEST : AxiosError.ERR_BAD_RESPONSE;
+    return new AxiosError(message, code, config, undefined, response);
+  }
+
+  return function adapter(config) {
+    return new Promise((resolve, reject) => {
+      const url = axios.getUri(config);
+      const method = StringPrototypeToUpperCase(config.method ?? 'get');
+      const headers = flatHeaders(config.headers);
+      const { bytes, text } = toBody(config.data);
+      headers[headers.length] = 'idempotency-key';
+      headers[headers.length] = run.keyOf(method, url, text);
+      let retries = 0;
+      const attempt = () => {
+        send({ __proto__: null, method, url, headers, body: bytes, redirect: 'follow', plane: true }, (message, answer) => {
+          if (message !== undefined) {
+            reject(new AxiosError(message, AxiosError.ERR_NETWORK, config, undefined));
+            return;
+          }
+          const delay = pause(method, answer, retries);
+          if (delay !== undefined) {
+            retries += 1;
+            after(delay, () => {
+              try { attempt(); } catch (error) { reject(error); }
+            });
+            return;
+          }
+          const response = toResponse(answer, config, undefined);
+          if (config.validateStatus ? config.validateStatus(response.status) : true) resolve(response);
+          else reject(failure(response, config, method, url));
+        });
+      };
+      attempt();
+    });
+  };
+}
