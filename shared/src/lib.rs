@@ -8,6 +8,7 @@ pub mod builder;
 pub mod config;
 pub mod encryption;
 pub mod execution;
+pub mod fields;
 pub mod limits;
 pub mod masking;
 pub mod message;
