@@ -1,0 +1,3 @@
+//! What `shared` promises to the files of this repository.
+
+mod fixtures;
