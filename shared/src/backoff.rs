@@ -22,6 +22,12 @@ impl Backoff {
         Self { first, most, tries: 0 }
     }
 
+    /// The delay after `tries` tries that failed before this one, at random between half its ceiling and its ceiling.
+    #[must_use]
+    pub fn after(first: Duration, most: Duration, tries: u32) -> Duration {
+        Self { first, most, tries }.delay()
+    }
+
     /// The longest delay the next call of [`Backoff::delay`] can give.
     #[must_use]
     pub fn ceiling(&self) -> Duration {

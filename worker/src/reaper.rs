@@ -1,1 +1,95 @@
-//! Hands back runs whose worker no longer answers.
+//! Takes over runs whose worker no longer answers.
+//!
+//! Invariant: the database's clock alone decides that a lease is over, and not before workers had the time to renew
+//! theirs after the database itself was away.
+
+use crate::database::{Database, DatabaseError};
+use shared::{backoff::Backoff, telemetry::metrics::RECLAIMED};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Between two looks; every worker looks. With the lease of 15 s and the delay below, a lost run is in the queue
+/// again at most 19 s after its worker's last heartbeat.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Before the second attempt, in seconds; doubled for every further one, and spread by half.
+const DELAY_S: f64 = 1.0;
+
+/// Parameter: the delay. The last attempt's loss ends the execution; one that was to be cancelled is.
+const REAP: &str = "
+WITH lost AS (
+    SELECT id FROM script_executions
+    WHERE status = 'running' AND lease_expires_at < now()
+        AND pg_postmaster_start_time() < now() - interval '10 seconds'
+    ORDER BY lease_expires_at
+    LIMIT 100
+    FOR UPDATE SKIP LOCKED
+), reaped AS (
+    UPDATE script_executions e SET
+        status = next.status,
+        error_code = next.error_code,
+        error_message = CASE next.error_code
+            WHEN 'worker_lost' THEN 'the worker that ran it stopped answering, ' || e.attempt || ' times'
+            WHEN 'cancelled' THEN 'cancelled' END,
+        finished_at = CASE WHEN next.status <> 'queued' THEN clock_timestamp() END,
+        started_at = CASE WHEN next.status <> 'queued' THEN e.started_at END,
+        worker_id = NULL, lease_expires_at = NULL
+    FROM lost JOIN script_executions l USING (id), LATERAL (
+        SELECT
+            CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                WHEN l.attempt >= l.max_attempts THEN 'errored' ELSE 'queued' END AS status,
+            CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                WHEN l.attempt >= l.max_attempts THEN 'worker_lost' END AS error_code
+    ) next
+    WHERE e.id = lost.id
+    RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
+), enqueued AS (
+    INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
+    SELECT id, workspace_id, priority, traceparent,
+        now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
+    FROM reaped WHERE status = 'queued'
+)
+SELECT id, status, attempt, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM reaped";
+
+/// Reaps for as long as it is polled.
+pub async fn run(database: &Database) {
+    let mut interval = Backoff::new(INTERVAL, INTERVAL);
+    loop {
+        interval.wait().await;
+        match reap(database).await {
+            Ok(reaped) => reaped.iter().for_each(report),
+            Err(error) => tracing::warn!(%error, "can't look for lost runs"),
+        }
+    }
+}
+
+/// A run that was taken from its worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    pub execution_id: Uuid,
+    /// `queued`, `errored` or `cancelled`.
+    pub status: String,
+    /// The attempt that was lost.
+    pub attempt: i32,
+}
+
+fn report(reaped: &Reaped) {
+    let Reaped { execution_id, status, attempt } = reaped;
+    tracing::warn!(%execution_id, attempt, status, "took over the run of a lost worker");
+    let outcome = match status.as_str() {
+        "queued" => "requeued",
+        "errored" => "worker_lost",
+        _ => "cancelled",
+    };
+    RECLAIMED.with([outcome]).increment(1);
+}
+
+/// Takes over the lost runs there are now, at most 100.
+pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
+    let connection = database.connection().await?;
+    let statement = connection.prepare_cached(REAP).await?;
+    let rows = connection.query(&statement, &[&DELAY_S]).await?;
+    let reaped = |row: &tokio_postgres::Row| {
+        Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
+    };
+    rows.iter().map(reaped).collect()
+}

@@ -11,10 +11,12 @@ mod outbox;
 mod recovery;
 
 use crate::relay::outbox::{Departure, Waiting};
+use chrono::{DateTime, Utc};
 use shared::{
     backoff::Backoff,
     message::ExecutionMessage,
     queue::{Broker, Publication, Publisher, Topology},
+    telemetry::metrics::OUTBOX_LAG,
 };
 use sqlx::{
     PgPool,
@@ -63,7 +65,7 @@ impl Relay {
         let listener = listen(&self.pool, &self.wake);
         let mut batches = JoinSet::new();
         let relay = async { tokio::join!(recovery, listener, self.dispatch(&mut batches)) };
-        shutdown.run_until_cancelled(relay).await;
+        shutdown.run_until_cancelled(Box::pin(relay)).await;
         batches.join_all().await;
     }
 
@@ -116,15 +118,14 @@ async fn publish(pool: PgPool, publisher: Arc<Publisher>, departures: Vec<Depart
     let topology = publisher.topology();
     let batch: Vec<Publication> = departures.iter().map(|departure| message(departure, topology)).collect();
     let results = publisher.publish(&batch).await;
-    metrics::histogram!("runnerctl_relay_batch_size")
-        .record(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
     let mut failed = Vec::new();
     for (departure, result) in departures.iter().zip(results) {
-        let label = if result.is_ok() { "confirmed" } else { "failed" };
-        metrics::counter!("runnerctl_relay_published_total", "result" => label).increment(1);
-        if let Err(error) = result {
-            tracing::warn!(%error, execution_id = %departure.execution_id, "not published");
-            failed.push(departure.id);
+        match result {
+            Ok(()) => OUTBOX_LAG.with::<&str>([]).record(seconds_since(departure.available_at)),
+            Err(error) => {
+                tracing::warn!(%error, execution_id = %departure.execution_id, "not published");
+                failed.push(departure.id);
+            }
         }
     }
     if !failed.is_empty()
@@ -133,6 +134,11 @@ async fn publish(pool: PgPool, publisher: Arc<Publisher>, departures: Vec<Depart
         // The recovery finds them by their age.
         tracing::warn!(%error, rows = failed.len(), "can't take back the marks of unpublished rows");
     }
+}
+
+/// By this host's clock, so at least 0.
+fn seconds_since(moment: DateTime<Utc>) -> f64 {
+    (Utc::now() - moment).to_std().unwrap_or_default().as_secs_f64()
 }
 
 fn message(departure: &Departure, topology: &Topology) -> Publication {

@@ -1,5 +1,6 @@
 //! The relay's statements.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ pub(super) struct Departure {
     pub(super) id: i64,
     pub(super) execution_id: Uuid,
     pub(super) traceparent: Option<String>,
+    pub(super) available_at: DateTime<Utc>,
 }
 
 /// Why there was nothing to publish.
@@ -74,9 +76,9 @@ pub(super) async fn depart(pool: &PgPool, most: i64) -> sqlx::Result<Vec<Departu
             FOR UPDATE SKIP LOCKED
         ), marked AS (
             UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY (ARRAY(SELECT id FROM locked))
-            RETURNING id, execution_id, traceparent
+            RETURNING id, execution_id, traceparent, available_at
         )
-        SELECT marked.id, marked.execution_id, marked.traceparent
+        SELECT marked.id, marked.execution_id, marked.traceparent, marked.available_at
         FROM marked JOIN chosen USING (id)
         ORDER BY chosen.place
         "#,

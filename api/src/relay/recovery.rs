@@ -25,7 +25,6 @@ pub(super) async fn run(pool: &PgPool, broker: &Broker, topology: &Topology, wak
             Ok(0) => {}
             Ok(rows) => {
                 tracing::warn!(rows, "messages were lost; their rows are published again");
-                metrics::counter!("runnerctl_relay_recovered_total").increment(rows);
                 wake.notify_one();
             }
             Err(error) => tracing::warn!(%error, "can't look for lost messages"),

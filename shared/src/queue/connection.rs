@@ -3,7 +3,10 @@
 //! Invariant: whoever needs the broker asks for a channel and gets one of a live connection as soon as there is
 //! one; only the supervision task here connects, watches and reconnects.
 
-use crate::backoff::Backoff;
+use crate::{
+    backoff::Backoff,
+    telemetry::metrics::{CONNECTION_UP, RECONNECTS},
+};
 use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, ErrorKind, Event,
@@ -176,13 +179,18 @@ impl Supervision {
     async fn keep_connected(&self) {
         let mut backoff = Backoff::CONNECTION;
         let mut failures = 0;
+        let mut lost = false;
         loop {
             match self.open().await {
                 Ok(connection) => {
                     tracing::info!(connection = self.name, "connected to the broker");
+                    if lost {
+                        RECONNECTS.with(["broker"]).increment(1);
+                    }
                     failures = 0;
                     backoff.reset();
                     self.watch(connection).await;
+                    lost = true;
                 }
                 Err(reason) => {
                     failures += 1;
@@ -230,12 +238,8 @@ impl Supervision {
 
     fn enter(&self, state: ConnectionState) {
         let up = !matches!(state, ConnectionState::Connecting { .. } | ConnectionState::Closed);
-        metrics::gauge!("runnerctl_broker_connected", "connection" => self.name.clone())
-            .set(f64::from(u8::from(up)));
-        if self.state.send_replace(state) == ConnectionState::Connected && !up {
-            metrics::counter!("runnerctl_broker_connections_lost_total", "connection" => self.name.clone())
-                .increment(1);
-        }
+        CONNECTION_UP.with(["broker"]).set(f64::from(u8::from(up)));
+        self.state.send_replace(state);
     }
 }
 

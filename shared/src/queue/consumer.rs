@@ -55,8 +55,6 @@ impl Consumer {
                     Some(Err(error)) => tracing::warn!(%error, queue = self.queue, "subscription lost"),
                     None => tracing::warn!(queue = self.queue, "the broker cancelled the subscription"),
                 }
-                metrics::counter!("runnerctl_subscriptions_lost_total", "queue" => self.queue.clone())
-                    .increment(1);
                 self.subscription = None;
                 self.backoff.wait().await;
             }

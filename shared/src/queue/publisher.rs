@@ -4,13 +4,14 @@
 //! (unroutable) message included, is an error of that one message, and the caller still owns it.
 
 use super::{Broker, Topology};
+use crate::telemetry::metrics::{PUBLISH_CONFIRM, PUBLISHES};
 use futures_util::future;
 use lapin::{
     BasicProperties, Channel, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// A broker that stores nothing (blocked by an alarm, no quorum) holds the caller up no longer than this.
@@ -119,11 +120,17 @@ async fn publish_one(channel: &Channel, message: &Publication) -> Result<(), Pub
     let (exchange, key) = (message.exchange.as_str().into(), message.routing_key.as_str().into());
     let publish =
         async { channel.basic_publish(exchange, key, options, &message.body, properties).await?.await };
-    match tokio::time::timeout(CONFIRM_TIMEOUT, publish).await {
-        Err(_) => Err(PublishError::Unconfirmed),
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-        Ok(Ok(Confirmation::Ack(Some(_)))) => Err(PublishError::Unroutable),
-        Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(PublishError::Refused),
+    let started = Instant::now();
+    let (outcome, result) = match tokio::time::timeout(CONFIRM_TIMEOUT, publish).await {
+        Err(_) => ("failed", Err(PublishError::Unconfirmed)),
+        Ok(Err(error)) => ("failed", Err(error.into())),
+        Ok(Ok(Confirmation::Ack(None))) => ("confirmed", Ok(())),
+        Ok(Ok(Confirmation::Ack(Some(_)))) => ("returned", Err(PublishError::Unroutable)),
+        Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => ("nacked", Err(PublishError::Refused)),
+    };
+    PUBLISHES.with([outcome]).increment(1);
+    if result.is_ok() {
+        PUBLISH_CONFIRM.with::<&str>([]).record(started.elapsed());
     }
+    result
 }

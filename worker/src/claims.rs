@@ -1,1 +1,0 @@
-//! Claim, heartbeat and finish: every write is fenced by the attempt.

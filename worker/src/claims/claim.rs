@@ -1,0 +1,156 @@
+//! Taking on an execution.
+
+use super::{Attempt, Claims, LEASE};
+use crate::database::DatabaseError;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use shared::execution::{TriggerType, UnknownText};
+use std::time::Duration;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+/// Parameters: execution, worker, lease in seconds.
+///
+/// A row that waits for its retry is not taken early by a message that came twice. The outbox row has done its
+/// work with the first message that arrives, whatever the execution's status.
+pub(super) const CLAIM: &str = "
+WITH claimed AS (
+    UPDATE script_executions SET
+        status = 'running', attempt = attempt + 1, worker_id = $2, started_at = clock_timestamp(),
+        lease_expires_at = now() + make_interval(secs => $3),
+        queue_ms = greatest(0, extract(epoch FROM clock_timestamp() - queued_at) * 1000)
+    WHERE id = $1 AND status = 'queued'
+        AND NOT EXISTS (SELECT FROM outbox WHERE execution_id = $1 AND available_at > now())
+    RETURNING *
+), departed AS (
+    DELETE FROM outbox WHERE execution_id = $1 AND available_at <= now()
+)
+SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, c.script_id, c.trigger_type,
+    c.build_hash, c.functions::text AS functions, c.allowed_domains,
+    c.event::text AS event, c.context::text AS context, c.variables::text AS variables,
+    c.env_sealed AS execution_env, s.env_sealed AS script_env, c.traceparent,
+    coalesce(s.max_retries - c.retries_left, 0) AS retries_spent, coalesce(s.retry_backoff_s, 10) AS retry_backoff_s,
+    ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
+    ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
+    (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = c.id) AS last_log_seq,
+    c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text
+FROM claimed c
+JOIN workspaces w ON w.id = c.workspace_id
+LEFT JOIN scripts s ON s.id = c.script_id";
+
+/// A claimed execution, as the row has it: nothing is opened or parsed beyond what the row's types say.
+#[derive(Debug)]
+pub struct Claimed {
+    pub attempt: Attempt,
+    pub max_attempts: i32,
+    /// Retries left for the script's own faults.
+    pub retries_left: i32,
+    /// How often it was retried already; as of the script's present setting.
+    pub retries_spent: u32,
+    pub retry_backoff: Duration,
+    pub workspace_id: Uuid,
+    pub workspace_slug: String,
+    /// None for unsaved code.
+    pub script_id: Option<Uuid>,
+    pub trigger_type: TriggerType,
+    pub build_hash: String,
+    pub functions: Vec<PinnedFunction>,
+    pub allowed_domains: Vec<String>,
+    pub event: Box<RawValue>,
+    pub context: Box<RawValue>,
+    pub variables: Box<RawValue>,
+    /// Sealed JSON object that came with this execution.
+    pub execution_env: Option<Vec<u8>>,
+    /// Sealed JSON object of the script.
+    pub script_env: Option<Vec<u8>>,
+    pub workspace_env: Vec<SealedVariable>,
+    pub traceparent: Option<String>,
+    /// Number of the last log line of earlier attempts; 0 if there is none.
+    pub last_log_seq: i32,
+    pub started_at: DateTime<Utc>,
+    /// From the acceptance to this claim, in milliseconds.
+    pub queue_ms: f64,
+}
+
+/// The build of a function the script needs, fixed when the script was saved.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PinnedFunction {
+    pub name: String,
+    pub build_hash: String,
+}
+
+/// One value of the workspace's environment, still sealed.
+#[derive(Clone, Debug)]
+pub struct SealedVariable {
+    pub key: String,
+    pub value: Vec<u8>,
+}
+
+/// Why a claimed row can't be run.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error(transparent)]
+    Column(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    Text(#[from] UnknownText),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+impl Claims {
+    /// Raises the attempt and sets the lease. None if the execution is not waiting for a worker: another has it, it is
+    /// over, or its retry is not due. In every case the message has done its work.
+    pub async fn claim(
+        &self,
+        execution_id: Uuid,
+    ) -> Result<Option<Result<Claimed, (Attempt, Unreadable)>>, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(CLAIM).await?;
+        let row = connection
+            .query_opt(&statement, &[&execution_id, &&*self.worker_id, &LEASE.as_secs_f64()])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let attempt = Attempt { execution_id, number: row.try_get("attempt")? };
+        Ok(Some(read(&row, attempt).map_err(|unreadable| (attempt, unreadable))))
+    }
+}
+
+/// A count of a signed column; negative ones do not occur and count as 0.
+fn count(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+fn read(row: &Row, attempt: Attempt) -> Result<Claimed, Unreadable> {
+    let json = |column: &str| Ok::<_, Unreadable>(RawValue::from_string(row.try_get(column)?)?);
+    let keys: Vec<String> = row.try_get("env_keys")?;
+    let values: Vec<Vec<u8>> = row.try_get("env_values")?;
+    Ok(Claimed {
+        attempt,
+        max_attempts: row.try_get("max_attempts")?,
+        retries_left: row.try_get("retries_left")?,
+        retries_spent: count(row.try_get("retries_spent")?),
+        retry_backoff: Duration::from_secs(count(row.try_get("retry_backoff_s")?).into()),
+        workspace_id: row.try_get("workspace_id")?,
+        workspace_slug: row.try_get("slug")?,
+        script_id: row.try_get("script_id")?,
+        trigger_type: row.try_get::<_, &str>("trigger_type")?.parse()?,
+        build_hash: row.try_get("build_hash")?,
+        functions: serde_json::from_str(row.try_get("functions")?)?,
+        allowed_domains: row.try_get("allowed_domains")?,
+        event: json("event")?,
+        context: json("context")?,
+        variables: json("variables")?,
+        execution_env: row.try_get("execution_env")?,
+        script_env: row.try_get("script_env")?,
+        workspace_env: keys
+            .into_iter()
+            .zip(values)
+            .map(|(key, value)| SealedVariable { key, value })
+            .collect(),
+        traceparent: row.try_get("traceparent")?,
+        last_log_seq: row.try_get("last_log_seq")?,
+        started_at: row.try_get("started_at")?,
+        queue_ms: row.try_get("queue_ms")?,
+    })
+}
