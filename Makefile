@@ -20,7 +20,7 @@ check: ## what CI checks first: format, lints, docs, unit tests, dependencies
 	@scripts/setup --tests
 	@scripts/check
 
-bench: ## the load program: from POST to completed (RATE=20 SECONDS=30)
+bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds)
 	@scripts/bench
 
 sqlx: ## rewrite .sqlx after a query or the schema changed

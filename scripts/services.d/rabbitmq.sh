@@ -37,7 +37,7 @@ CONF
   process_record "$state/epmd.pid" $!
   disown
 
-  server_prefix KILL
+  server_prefix "$([ "${fast:-}" ] && echo KILL || echo TERM)"
   # ALLOW_INPUT makes the start script become the server, instead of its parent: the pid is the right one.
   # Schedulers that spin while idle would take processor time from what is measured beside them.
   (cd / && exec env -i PATH="$PATH" LANG=C.UTF-8 HOME="$data" \

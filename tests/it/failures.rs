@@ -1,0 +1,97 @@
+//! A broker or a database that is away, and a worker that dies: nothing is lost, nothing needs a restart.
+
+use anyhow::ensure;
+use e2e::stack::Stack;
+use reqwest::Method;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+const TRIVIAL: &str = "export function main({ event }) { return event.number; }";
+
+#[tokio::test]
+async fn with_the_broker_away_an_execution_is_accepted_and_runs_later() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = stack.client.create_script("trivial", TRIVIAL).await?;
+    stack.broker_link.cut();
+    let execution = stack.client.execute(&script, json!({ "number": 1 })).await?;
+    assert_eq!(stack.client.get(&format!("/executions/{execution}/")).await?["status"], "queued");
+    stack.broker_link.mend();
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!(
+        (&done["status"], &done["result"], &done["attempt"]),
+        (&json!("completed"), &json!(1), &json!(1)),
+        "{done}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_the_database_away_the_api_answers_503_and_recovers_by_itself() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = stack.client.create_script("trivial", TRIVIAL).await?;
+    stack.database_link.cut();
+    let body = json!({ "script_id": script, "trigger_type": "automation", "event": { "number": 2 } });
+    let asked = Instant::now();
+    let (status, answer) = stack.client.post("/executions/", &body).await?;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer["code"].is_string() && answer["detail"].is_string(), "{answer}");
+    assert!(asked.elapsed() < Duration::from_secs(15), "answered after {:?}", asked.elapsed());
+
+    stack.database_link.mend();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let execution = loop {
+        match stack.client.execute(&script, json!({ "number": 2 })).await {
+            Ok(execution) => break execution,
+            Err(error) => ensure!(Instant::now() < deadline, "no recovery in 30 s: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!((&done["status"], &done["result"]), (&json!("completed"), &json!(2)), "{done}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_whose_worker_is_killed_runs_again_within_30_seconds() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "60000")]).await?;
+    // The first attempt waits to be killed.
+    let script = stack
+        .client
+        .create_script(
+            "again",
+            "export async function main({ context }) {
+                 console.log('attempt ' + context.attempt);
+                 if (context.attempt === 1) { await new Promise(() => setTimeout(() => {}, 50_000)); }
+                 return context.attempt;
+             }",
+        )
+        .await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    let logs = format!("/executions/{execution}/logs/");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !stack.client.get(&logs).await?.to_string().contains("attempt 1") {
+        ensure!(Instant::now() < deadline, "the first attempt does not begin");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let heir = stack.another("worker").await?;
+    let killed = Instant::now();
+    stack.worker.kill();
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!((&done["status"], &done["result"]), (&json!("completed"), &json!(2)), "{done}");
+    assert!(killed.elapsed() < Duration::from_secs(30), "ran again after {:?}", killed.elapsed());
+    drop(heir);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_database_the_api_is_alive_but_not_ready() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    stack.database_link.cut();
+    let http = e2e::client::http();
+    let status = async |path: &str| {
+        anyhow::Ok(http.request(Method::GET, format!("{}{path}", stack.api.url())).send().await?.status())
+    };
+    assert_eq!(status("/healthz").await?, 200, "restarting it would not help");
+    assert_eq!(status("/readyz").await?, 503);
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The whole path, from POST to the row that says how it ended.
+
+mod failures;
+mod input;
+mod limits;
+mod path;
+mod upgrade;

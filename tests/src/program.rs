@@ -1,0 +1,123 @@
+//! One running program of ours.
+
+use anyhow::{Context as _, ensure};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+/// Environment variables of a program.
+pub type Settings = BTreeMap<String, String>;
+
+/// A program that serves HTTP. Killed with its value.
+pub struct Program {
+    name: &'static str,
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts `name serve` on a free port; its log goes to a file below `folder`.
+    ///
+    /// # Errors
+    /// If there is no such binary beside the running one.
+    pub fn start(name: &'static str, settings: &Settings, folder: &Path) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let log = folder.join(format!("{name}-{port}.log"));
+        let child = command(name, settings)?
+            .arg("serve")
+            .env("PORT", port.to_string())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()
+            .with_context(|| format!("start {name}"))?;
+        Ok(Self { name, child, url: format!("http://127.0.0.1:{port}"), log })
+    }
+
+    /// Where it serves.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Waits until `path` answers 200.
+    ///
+    /// # Errors
+    /// If the program ends, or is not ready in 60 s.
+    pub async fn ready(&mut self, http: &reqwest::Client, path: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let url = format!("{}{path}", self.url);
+        loop {
+            if http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            let ended = self.child.try_wait()?;
+            ensure!(ended.is_none(), "{} ended ({ended:?}):\n{}", self.name, self.log_text());
+            ensure!(Instant::now() < deadline, "{} is not ready after 60 s:\n{}", self.name, self.log_text());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to end, as a deployment does, and waits until it has.
+    ///
+    /// # Errors
+    /// If it is still there after 60 s.
+    pub async fn drain(mut self) -> anyhow::Result<ExitStatus> {
+        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().context("kill")?;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log_text());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Ends it without a word, as a dying machine does.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// What it logged so far.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what both of these would complain about.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `name arguments…` to its end and returns its standard output.
+///
+/// # Errors
+/// If it fails, with its standard error.
+pub fn run(name: &'static str, arguments: &[&str], settings: &Settings) -> anyhow::Result<String> {
+    let output = command(name, settings)?.args(arguments).output().with_context(|| format!("run {name}"))?;
+    ensure!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The binary stands beside ours: in the target folder, of which a test runs one level below.
+fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
+    let ours = std::env::current_exe().context("the path of this program")?;
+    let binary = ours.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    let binary = binary.with_context(|| format!("{name} is not built: `cargo build --workspace --bins`"))?;
+    let mut command = Command::new(binary);
+    command.env_clear().envs(settings).stdin(Stdio::null());
+    Ok(command)
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").context("a free port")?.local_addr()?.port())
+}

@@ -1,0 +1,120 @@
+//! A stack of one's own: database, queues, one api, one worker.
+
+use crate::{
+    client::{Client, http},
+    program::{self, Program, Settings},
+};
+use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+use test_support::{Link, TestDatabase, TestQueues};
+
+const POSTGRES_PORT: u16 = 5432;
+const AMQP_PORT: u16 = 5672;
+
+/// Real programs, real servers, and links to the servers that a test can cut.
+pub struct Stack {
+    pub api: Program,
+    pub worker: Program,
+    /// What a client uses.
+    pub client: Client,
+    /// Between the programs and PostgreSQL.
+    pub database_link: Link,
+    /// Between the programs and RabbitMQ.
+    pub broker_link: Link,
+    /// Past the link, for a test's own questions.
+    pub database: TestDatabase,
+    settings: Settings,
+    folder: Folder,
+}
+
+impl Stack {
+    /// Starts everything with these settings on top of the usual ones, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If a program does not start; its log is in the error.
+    pub async fn start(extra: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let (database, queues) = (TestDatabase::create().await, TestQueues::create());
+        let database_link = Link::to(database.url(), POSTGRES_PORT).await;
+        let broker_link = Link::to(queues.url(), AMQP_PORT).await;
+        let folder = Folder::create(queues.prefix())?;
+
+        let mut settings: Settings = [
+            ("DATABASE_URL", database_link.url()),
+            ("AMQP_URL", broker_link.url()),
+            ("AMQP_PREFIX", queues.prefix()),
+            ("RUNNER_HMAC_SECRET_KEY", "a secret of the tests, 32 bytes long"),
+            ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
+            ("API_BASE_URL", "http://127.0.0.1:9"),
+            ("CONTROL_SERVICE_BASE_URL", "http://127.0.0.1:9"),
+            ("WORKER_CONCURRENCY", "2"),
+            ("LOG_FORMAT", "pretty"),
+        ]
+        .into_iter()
+        .chain(extra.iter().copied())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+
+        let mut api = Program::start("api", &settings, folder.path())?;
+        settings.insert("CONTROL_SERVICE_BASE_URL".to_owned(), api.url().to_owned());
+        let mut worker = Program::start("worker", &settings, folder.path())?;
+        let client = Client::new(api.url(), &create_key("demo", &settings)?);
+        api.ready(&http(), "/readyz").await?;
+        worker.ready(&http(), "/health").await?;
+        Ok(Self { api, worker, client, database_link, broker_link, database, settings, folder })
+    }
+
+    /// One more `api` or `worker` beside those that run.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn another(&self, name: &'static str) -> anyhow::Result<Program> {
+        let mut program = Program::start(name, &self.settings, self.folder.path())?;
+        program.ready(&http(), if name == "api" { "/readyz" } else { "/health" }).await?;
+        Ok(program)
+    }
+
+    /// A client of another workspace.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn client_of_workspace(&self, slug: &str) -> anyhow::Result<Client> {
+        Ok(Client::new(self.api.url(), &create_key(slug, &self.settings)?))
+    }
+
+    /// A client of another api of this stack, with the same key.
+    pub fn client_of(&self, api: &Program) -> Client {
+        self.client.at(api.url())
+    }
+}
+
+fn create_key(workspace: &str, settings: &Settings) -> anyhow::Result<String> {
+    program::run(
+        "api",
+        &["keys", "create", "--workspace", workspace, "--scopes", "read,write,execute"],
+        settings,
+    )
+}
+
+/// Where logs go; removed with its value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn create(name: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("runnerctl-{name}"));
+        std::fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // A failing test's logs are worth keeping.
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
