@@ -8,6 +8,9 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 # Queries are checked against the committed .sqlx, never against a database that happens to be named.
 export SQLX_OFFLINE=${SQLX_OFFLINE:-true}
 
+# The Python of the chart's tests; a folder per set of requirements.
+helm_python() { printf '%s/venv-%s/bin/python\n' "$cache" "$(sha256sum "$root/helm/tests/requirements.txt" | cut -c1-12)"; }
+
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 

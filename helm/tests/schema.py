@@ -1,0 +1,84 @@
+"""Writes helm/runnerctl/values.schema.json from values.yaml and the rules below; run it after changing values.
+
+Types come from the defaults, so that no value can be added without one; what a default can't say is in RULES.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+CHART = Path(__file__).parent.parent / "runnerctl"
+PORT = {"minimum": 1, "maximum": 65535}
+COUNT = {"minimum": 1}
+RULES = {
+    "image.digest": {"pattern": "^$|^sha256:[0-9a-f]{64}$"},
+    "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "credentials.database.url": {"pattern": "^$|^postgres(ql)?://"},
+    "credentials.broker.url": {"pattern": "^$|^amqps?://"},
+    "config.apiBaseUrl": {"pattern": "^$|^https?://"},
+    "config.controlServiceBaseUrl": {"pattern": "^$|^https?://"},
+    "config.executionTimeoutMs": {"minimum": 100, "maximum": 900000},
+    "config.initTimeoutMs": {"minimum": 100, "maximum": 60000},
+    "config.isolateMemoryMb": {"minimum": 16, "maximum": 4096},
+    "config.logFormat": {"enum": ["json", "pretty"]},
+    "config.otlpEndpoint": {"pattern": "^$|^https?://"},
+    "api.replicas": COUNT,
+    "api.databasePoolSize": {"minimum": 2, "maximum": 500},
+    "api.autoscaling.minReplicas": COUNT,
+    "api.autoscaling.maxReplicas": COUNT,
+    "api.autoscaling.targetCpuPercent": {"minimum": 1, "maximum": 100},
+    "api.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "api.service.port": PORT,
+    "api.podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
+    "worker.replicas": COUNT,
+    "worker.concurrency": {"minimum": 1, "maximum": 256},
+    "worker.autoscaling.mode": {"enum": ["keda", "hpa", "none"]},
+    "worker.autoscaling.minReplicas": COUNT,
+    "worker.autoscaling.maxReplicas": COUNT,
+    "worker.autoscaling.targetCpuPercent": {"minimum": 1, "maximum": 100},
+    "worker.autoscaling.queueLengthPerReplica": COUNT,
+    "worker.autoscaling.outboxRowsPerReplica": COUNT,
+    "worker.podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
+    "worker.drainTimeoutS": {"minimum": 1, "maximum": 3600},
+    "networkPolicy.databasePort": PORT,
+    "networkPolicy.brokerPort": PORT,
+    "networkPolicy.scriptPorts": {"items": {"type": "integer", **PORT}},
+    "networkPolicy.scriptDeniedCidrs": {"items": {"type": "string", "pattern": "/[0-9]+$"}},
+    "monitoring.interval": {"pattern": "^[0-9]+(ms|s|m)$"},
+    "topologySpreadConstraints": {"items": {"type": "object"}},
+}
+# Objects whose keys are the administrator's own.
+FREE = ("labels", "annotations", "podAnnotations", "nodeSelector", "affinity", "commonLabels", "resources")
+
+
+def schema_of(value: object, path: str) -> dict:
+    match value:
+        case dict() if path.rsplit(".", 1)[-1] in FREE:
+            schema = {"type": "object"}
+        case dict():
+            children = {key: schema_of(child, f"{path}.{key}".lstrip(".")) for key, child in value.items()}
+            schema = {"type": "object", "additionalProperties": False, "properties": children}
+        case bool():
+            schema = {"type": "boolean"}
+        case int():
+            schema = {"type": "integer"}
+        case list():
+            schema = {"type": "array"}
+        case _:
+            schema = {"type": "string"}
+    return schema | RULES.get(path, {})
+
+
+def schema() -> str:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    top = {"$schema": "http://json-schema.org/draft-07/schema#"} | schema_of(values, "")
+    # Set by Helm for subcharts and parents.
+    top["properties"]["global"] = {"type": "object"}
+    return json.dumps(top, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    (CHART / "values.schema.json").write_text(schema())
+    sys.exit(0)
