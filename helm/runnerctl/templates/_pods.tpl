@@ -51,8 +51,8 @@ imagePullSecrets:
 {{- define "runnerctl.commonEnv" -}}
 - name: LOG_FORMAT
   value: {{ .Values.config.logFormat | quote }}
-- name: RUST_LOG
-  value: {{ .Values.config.logFilter | quote }}
+- name: LOG_LEVEL
+  value: {{ .Values.config.logLevel | quote }}
 {{- with .Values.config.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
