@@ -5,12 +5,16 @@
 
 mod database;
 mod link;
+mod plane;
 mod queue;
+mod receiver;
 mod services;
 
 pub use database::TestDatabase;
 pub use link::Link;
+pub use plane::{FakePlane, Received};
 pub use queue::TestQueues;
+pub use receiver::{Posted, Receiver};
 pub use services::Services;
 
 /// Reads a variable that `scripts/with-services` sets.
