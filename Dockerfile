@@ -1,0 +1,32 @@
+# syntax=docker/dockerfile:1
+# Both programs in one image: /usr/local/bin/api and /usr/local/bin/worker, as an unprivileged user, on a root file
+# system that may be read-only. The build steps are those that CI runs outside Docker (scripts/setup, cargo build).
+
+# Where a folder with the V8 library may be given, for networks that reach package registries only:
+# docker build --build-context v8=FOLDER. Without one the crate downloads its own.
+FROM scratch AS v8
+
+FROM rust:1.95-slim-bookworm AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends \
+      build-essential ca-certificates curl nodejs npm python3 && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+ENV SQLX_OFFLINE=true CARGO_TARGET_DIR=/target
+RUN --mount=type=bind,from=v8,target=/v8 \
+    --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/target \
+    if [ -n "$(ls /v8)" ]; then RUSTY_V8_FOLDER=/v8 scripts/v8-library; fi && \
+    cargo build --release --locked --package api --package worker --bins && \
+    install -D --target-directory=/out /target/release/api /target/release/worker && \
+    cargo tree --prefix none --edges normal --package api --package worker | sort -u > /out/dependencies.txt
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+LABEL org.opencontainers.image.title="RunnerCtl" \
+      org.opencontainers.image.description="Runs the scripts behind Plane's automations" \
+      org.opencontainers.image.licenses="AGPL-3.0-only"
+COPY --from=build /out/api /out/worker /usr/local/bin/
+# What is inside, for scanners that do not read Rust binaries.
+COPY --from=build /out/dependencies.txt /usr/share/runnerctl/
+COPY fixtures /usr/share/runnerctl/fixtures
+USER 65532:65532
+EXPOSE 8000 3000
+CMD ["/usr/local/bin/api", "serve"]
