@@ -1,6 +1,6 @@
 //! Bodies, bounded on the way in and out.
 
-use super::{Hop, failure::Failure};
+use super::{Hold, Hop, RunPolicy, SMALL_BYTES, failure::Failure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use reqwest::Response;
@@ -31,16 +31,24 @@ pub(super) fn decode(base64: &str, limit: usize) -> Result<Bytes, Failure> {
 }
 
 /// Reads a response's body, decompressed. Stops at the limit: what a small body unpacks to is never held whole.
-pub(super) async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, ReadError> {
+pub(super) async fn read(
+    response: &mut Response,
+    policy: &RunPolicy,
+    hold: &mut Hold,
+) -> Result<Vec<u8>, ReadError> {
+    let limit = policy.response_bytes;
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > limit {
         return Err(ReadError::TooLarge(limit));
     }
     // An announcement is only a promise.
-    let mut body = Vec::with_capacity(announced.min(64 * 1024));
+    let mut body = Vec::with_capacity(announced.min(SMALL_BYTES));
     while let Some(chunk) = response.chunk().await.map_err(ReadError::Network)? {
         if chunk.len() > limit - body.len() {
             return Err(ReadError::TooLarge(limit));
+        }
+        if hold.large.is_none() && body.len() + chunk.len() > SMALL_BYTES {
+            hold.large = policy.large.clone().acquire_owned().await.ok();
         }
         body.extend_from_slice(&chunk);
     }

@@ -31,12 +31,17 @@ use reqwest::{Version, header::HeaderValue};
 use rustls::pki_types::CertificateDer;
 use shared::{allowed_domains::AllowedDomains, limits::Limits};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 /// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page of work
 /// items, and it bounds the descriptors and response memory that one run can hold.
 const CONCURRENT_PER_RUN: usize = 10;
+/// Bodies over [`SMALL_BYTES`] that one run holds at once. With the default limits that is 20 MiB, and as much again
+/// while they are encoded.
+const LARGE_PER_RUN: usize = 2;
+/// A body up to this size needs no turn of its own: JSON APIs answer with less.
+const SMALL_BYTES: usize = 256 * 1024;
 
 /// What a worker's [`Fetcher`] is told once.
 pub struct FetchConfig {
@@ -79,7 +84,8 @@ pub struct RunPolicy {
     allowed: AllowedDomains,
     plane_token: Option<HeaderValue>,
     response_bytes: usize,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 impl RunPolicy {
@@ -93,7 +99,8 @@ impl RunPolicy {
             allowed: AllowedDomains::parse_lenient(allowed_domains),
             plane_token,
             response_bytes: limits.response_bytes,
-            turns: Semaphore::new(CONCURRENT_PER_RUN),
+            turns: Arc::new(Semaphore::new(CONCURRENT_PER_RUN)),
+            large: Arc::new(Semaphore::new(LARGE_PER_RUN)),
         }
     }
 }
@@ -103,6 +110,15 @@ impl RunPolicy {
 pub struct Fetched {
     pub answer: FetchAnswer,
     pub log: Vec<RequestLine>,
+    /// To be dropped when the answer has been handed on: until then it counts against what its run may hold.
+    pub hold: Hold,
+}
+
+/// A run's turns that an answer occupies.
+#[derive(Debug, Default)]
+pub struct Hold {
+    turn: Option<OwnedSemaphorePermit>,
+    large: Option<OwnedSemaphorePermit>,
 }
 
 /// Performs the requests of every run of this worker.
@@ -135,18 +151,19 @@ impl Fetcher {
     /// Makes the request and follows its redirects. Never fails: what goes wrong is the answer's message.
     pub async fn perform(&self, request: FetchRequest, policy: &RunPolicy) -> Fetched {
         let tally = request_log::Tally::start();
-        let mut log = Vec::new();
-        let answer = match self.follow(request, policy, &mut log).await {
+        let (mut log, mut hold) = (Vec::new(), Hold::default());
+        let answer = match self.follow(request, policy, &mut log, &mut hold).await {
             Ok(answer) => {
                 tally.finish("response");
                 answer
             }
             Err(failure) => {
                 tally.finish(failure.outcome());
+                hold = Hold::default();
                 FetchAnswer::Refused { message: failure.to_string() }
             }
         };
-        Fetched { answer, log }
+        Fetched { answer, log, hold }
     }
 
     async fn follow(
@@ -154,14 +171,15 @@ impl Fetcher {
         request: FetchRequest,
         policy: &RunPolicy,
         log: &mut Vec<RequestLine>,
+        hold: &mut Hold,
     ) -> Result<FetchAnswer, Failure> {
         let mut hop = Hop::first(request, self.request_bytes)?;
         // The run's turn first: who waits for it must not hold up other runs.
-        let _of_run = policy.turns.acquire().await;
+        hold.turn = policy.turns.clone().acquire_owned().await.ok();
         let _of_worker = self.turns.acquire().await;
         loop {
             let mut entry = RequestLine::start(&hop);
-            let step = self.step(&mut hop, policy, &mut entry).await;
+            let step = self.step(&mut hop, policy, &mut entry, hold).await;
             entry.finish(step.as_ref().err());
             log.push(entry);
             match step? {
@@ -176,21 +194,17 @@ impl Fetcher {
         hop: &mut Hop,
         policy: &RunPolicy,
         entry: &mut RequestLine,
+        hold: &mut Hold,
     ) -> Result<Step, Failure> {
         let lane = self.gate(hop, policy)?;
-        let mut response = self
-            .clients
-            .of(lane)
-            .execute(hop.request())
-            .await
-            .map_err(|error| Failure::network(hop, &error))?;
+        let sent = self.clients.of(lane).execute(hop.request()).await;
+        let mut response = sent.map_err(|error| Failure::network(hop, &error))?;
         entry.status = Some(response.status());
         headers::check_response(response.headers())?;
         if let Some(next) = redirects::next(hop, response.status(), response.headers())? {
             return Ok(Step::Redirect(next));
         }
-        let body =
-            body::read(&mut response, policy.response_bytes).await.map_err(|error| error.or_network(hop))?;
+        let body = body::read(&mut response, policy, hold).await.map_err(|error| error.or_network(hop))?;
         Ok(Step::Done(FetchAnswer::Response {
             status: response.status().as_u16(),
             status_text: status_text(&response),

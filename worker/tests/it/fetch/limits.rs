@@ -65,6 +65,28 @@ async fn the_run_s_own_limit_holds() {
 }
 
 #[tokio::test]
+async fn a_run_holds_two_large_bodies_and_a_third_waits_until_one_is_handed_on() {
+    let router = Router::new()
+        .route("/large", on_get(async || vec![b'a'; 1024 * 1024]))
+        .route("/small", on_get(async || "hi"));
+    let server = Server::start(router).await;
+    let (fetcher, run, other_run) = (fetcher(), policy(&[server.entry()]), policy(&[server.entry()]));
+    let large = |run| fetcher.perform(get(server.url("/large")), run);
+    let (first, second) = tokio::join!(large(&run), large(&run));
+    let mut third = std::pin::pin!(large(&run));
+    for (path, run) in [("/small", &run), ("/large", &other_run)] {
+        tokio::select! {
+            biased;
+            early = &mut third => panic!("{:?}", early.log),
+            _ = response(&fetcher, get(server.url(path)), run) => {}
+        }
+    }
+    drop(first);
+    assert!(matches!(third.await.answer, FetchAnswer::Response { status: 200, .. }));
+    drop(second);
+}
+
+#[tokio::test]
 async fn response_headers_are_bounded() {
     let headers = |count: usize, size: usize| {
         (0..count)

@@ -209,7 +209,7 @@ async fn one_run_has_ten_requests_under_way_and_the_others_wait_their_turn() {
     let server = Server::start(router).await;
     let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
     let requests =
-        futures_util::future::join_all((0..12).map(|_| fetcher.perform(get(server.url("/")), &policy)));
+        futures_util::future::join_all((0..12).map(|_| response(&fetcher, get(server.url("/")), &policy)));
     let check = async {
         arrived.wait().await;
         let other_run = super::policy(&[server.entry()]);
