@@ -124,6 +124,12 @@ impl Broker {
         }
     }
 
+    /// A channel if the broker can be reached now.
+    pub async fn channel_now(&self) -> Option<Channel> {
+        let connection = self.shared.connection.borrow().clone()?;
+        tokio::time::timeout(CONNECT_TIMEOUT, connection.create_channel()).await.ok()?.ok()
+    }
+
     /// How many messages of the queue wait for a consumer; 0 for a queue that does not exist. None while the broker
     /// can't tell.
     pub async fn ready_messages(&self, queue: &str) -> Option<u32> {

@@ -5,10 +5,12 @@
 
 pub mod connection;
 pub mod consumer;
+pub mod dead_letters;
 pub mod publisher;
 pub mod topology;
 
 pub use connection::{Broker, ConnectionState, InvalidAddress};
 pub use consumer::{Consumer, Delivery};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use publisher::{Publication, PublishError, Publisher};
 pub use topology::Topology;

@@ -3,7 +3,7 @@
 //! Invariant: `Ok` means that the broker has stored the message in a queue. Everything else, a returned
 //! (unroutable) message included, is an error of that one message, and the caller still owns it.
 
-use super::{Broker, Topology};
+use super::{Broker, Delivery, Topology, dead_letters};
 use crate::telemetry::metrics::{PUBLISH_CONFIRM, PUBLISHES};
 use futures_util::future;
 use lapin::{
@@ -52,6 +52,23 @@ pub struct Publisher {
     broker: Broker,
     topology: Topology,
     channel: Mutex<Option<Channel>>,
+}
+
+impl Publication {
+    /// A message for the dead letters: what was wrong with it, and where it came from, go with it in headers.
+    #[must_use]
+    pub fn dead_letter(topology: &Topology, exchange: &str, delivery: &Delivery, reason: &str) -> Self {
+        let headers = vec![
+            (dead_letters::REASON_HEADER, reason.to_owned()),
+            (dead_letters::EXCHANGE_HEADER, exchange.to_owned()),
+        ];
+        Self {
+            exchange: topology.dead.clone(),
+            routing_key: delivery.routing_key().to_owned(),
+            body: delivery.body().to_vec(),
+            headers,
+        }
+    }
 }
 
 impl Publisher {

@@ -10,7 +10,8 @@ use lapin::{
 };
 
 /// RabbitMQ 4 gives quorum queues a limit of 20 deliveries unless told otherwise. The row's own `attempt` bounds
-/// retries; the broker must not end an execution because workers were restarted often. (3.10 knows no "unlimited".)
+/// retries; the broker must not end an execution because workers were restarted often, nor lose a dead letter that
+/// was looked at often. (3.10 knows no "unlimited".)
 const DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// Names of the exchanges and queues. An exchange has the name of the queue it feeds.
@@ -74,7 +75,6 @@ impl Topology {
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
         // … which RabbitMQ offers only together with this overflow behaviour.
         arguments.insert("x-overflow".into(), text("reject-publish"));
-        arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
         arguments
     }
 }
@@ -83,6 +83,7 @@ impl Topology {
 fn quorum() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
     arguments
 }
 

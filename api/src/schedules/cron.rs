@@ -1,0 +1,147 @@
+//! When a schedule fires. Pure.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
+
+/// Fields of an expression: minute, hour, day of month, month, day of week.
+const FIELDS: usize = 5;
+/// Occurrences counted between two moments; what is missed beyond is not counted.
+const COUNTED: usize = 10_000;
+
+/// Why an expression or a time zone can't be used.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidRecurrence {
+    #[error("Must have five fields: minute, hour, day of month, month, day of week; it has {0}.")]
+    Fields(usize),
+    #[error("Not a cron expression: {0}.")]
+    Expression(String),
+    #[error("Never matches.")]
+    Never,
+    #[error("Not an IANA time zone such as Europe/Berlin.")]
+    TimeZone,
+}
+
+impl InvalidRecurrence {
+    /// The field of a schedule that is at fault.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::TimeZone => "timezone",
+            _ => "cron",
+        }
+    }
+}
+
+/// A cron expression in a time zone.
+///
+/// When clocks go forward, a time that does not exist fires at the first moment that does; when they go back, a fixed
+/// time fires once.
+#[derive(Clone, Debug)]
+pub struct Recurrence {
+    cron: Cron,
+    zone: Tz,
+}
+
+impl Recurrence {
+    /// Reads both; an expression that can never match (30 February) is refused.
+    pub fn parse(expression: &str, timezone: &str) -> Result<Self, InvalidRecurrence> {
+        let zone = timezone.parse().map_err(|_| InvalidRecurrence::TimeZone)?;
+        let fields = expression.split_whitespace().count();
+        if fields != FIELDS {
+            return Err(InvalidRecurrence::Fields(fields));
+        }
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let cron = parser.parse(expression).map_err(|error| InvalidRecurrence::Expression(error.to_string()))?;
+        let recurrence = Self { cron, zone };
+        recurrence.next_after(Utc::now()).ok_or(InvalidRecurrence::Never)?;
+        Ok(recurrence)
+    }
+
+    /// The first occurrence after `moment`; none if there is none within the calendar's reach.
+    #[must_use]
+    pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let next = self.cron.find_next_occurrence(&moment.with_timezone(&self.zone), false).ok()?;
+        Some(next.with_timezone(&Utc))
+    }
+
+    /// What has become due from `due` (itself an occurrence) up to `now`: the latest, and how many came before it.
+    #[must_use]
+    pub fn until(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+        let (mut latest, mut earlier) = (due, 0);
+        while earlier < COUNTED
+            && let Some(next) = self.next_after(latest)
+            && next <= now
+        {
+            latest = next;
+            earlier += 1;
+        }
+        Due { latest, earlier }
+    }
+}
+
+/// Occurrences that are due together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub latest: DateTime<Utc>,
+    /// How many there are before it.
+    pub earlier: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().expect(text)
+    }
+
+    fn berlin(expression: &str) -> Recurrence {
+        Recurrence::parse(expression, "Europe/Berlin").expect(expression)
+    }
+
+    #[test]
+    fn a_time_of_day_is_that_of_the_zone_in_summer_and_winter() {
+        let nine = berlin("0 9 * * *");
+        assert_eq!(nine.next_after(at("2026-01-10T00:00:00Z")), Some(at("2026-01-10T08:00:00Z")));
+        assert_eq!(nine.next_after(at("2026-07-10T00:00:00Z")), Some(at("2026-07-10T07:00:00Z")));
+    }
+
+    #[test]
+    fn an_hour_that_does_not_exist_still_fires_once_that_day() {
+        // Clocks went from 02:00 to 03:00 on 29 March 2026.
+        let half_past_two = berlin("30 2 * * *");
+        let first = half_past_two.next_after(at("2026-03-29T00:00:00Z")).expect("an occurrence");
+        assert!((at("2026-03-29T01:00:00Z")..=at("2026-03-29T01:30:00Z")).contains(&first), "{first}");
+        assert_eq!(half_past_two.next_after(first), Some(at("2026-03-30T00:30:00Z")));
+    }
+
+    #[test]
+    fn an_hour_that_comes_twice_fires_a_fixed_time_once() {
+        // Clocks went from 03:00 to 02:00 on 25 October 2026.
+        let half_past_two = berlin("30 2 * * *");
+        let first = half_past_two.next_after(at("2026-10-24T22:00:00Z")).expect("an occurrence");
+        assert_eq!(first, at("2026-10-25T00:30:00Z"));
+        assert_eq!(half_past_two.next_after(first), Some(at("2026-10-26T01:30:00Z")));
+    }
+
+    #[test]
+    fn what_was_due_during_an_outage_is_counted() {
+        let hourly = berlin("0 * * * *");
+        let due = hourly.until(at("2026-01-10T10:00:00Z"), at("2026-01-10T12:30:00Z"));
+        assert_eq!(due, Due { latest: at("2026-01-10T12:00:00Z"), earlier: 2 });
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_field() {
+        let parse = |cron: &str, zone: &str| Recurrence::parse(cron, zone).expect_err(cron);
+        assert_eq!(parse("* * * * * *", "UTC"), InvalidRecurrence::Fields(6));
+        assert_eq!(parse("@daily", "UTC"), InvalidRecurrence::Fields(1));
+        assert_eq!(parse("0 0 30 2 *", "UTC"), InvalidRecurrence::Never);
+        assert_eq!(parse("61 * * * *", "UTC").field(), "cron");
+        assert_eq!(parse("* * * * *", "Mars/Olympus").field(), "timezone");
+    }
+}

@@ -1,0 +1,2 @@
+//! Cron triggers.
+pub mod cron;
