@@ -24,4 +24,4 @@ bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 s
 	@scripts/bench
 
 sqlx: ## rewrite .sqlx after a query or the schema changed
-	@scripts/sqlx-prepare
+	@scripts/with-services scripts/sqlx-prepare

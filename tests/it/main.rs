@@ -1,5 +1,6 @@
 //! The whole path, from POST to the row that says how it ended.
 
+mod dashboards;
 mod failures;
 mod input;
 mod limits;

@@ -118,6 +118,10 @@ fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port of the loopback address that is free now.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0").context("a free port")?.local_addr()?.port())
 }

@@ -1,0 +1,183 @@
+//! Every query of the dashboards, asked of a real Prometheus that watches a real stack at work.
+
+use anyhow::{Context as _, ensure};
+use e2e::{
+    client::{Client, http},
+    program::free_port,
+    stack::Stack,
+};
+use reqwest::Url;
+use serde_json::{Value, json};
+use sqlx::Executor as _;
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/runnerctl/files");
+/// Stands for Grafana's `$__rate_interval`: ten scrapes.
+const RATE_INTERVAL: &str = "10s";
+
+/// Prometheus with the chart's rules, scraping a stack every second.
+struct Prometheus {
+    child: Child,
+    url: String,
+    folder: PathBuf,
+}
+
+impl Prometheus {
+    fn start(stack: &Stack) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let folder = std::env::temp_dir().join(format!("runnerctl-prometheus-{port}"));
+        std::fs::create_dir_all(&folder)?;
+        let target = |url: &str| url.trim_start_matches("http://").to_owned();
+        let scrape = |job: &str, url: &str| json!({ "job_name": job, "static_configs": [{ "targets": [target(url)] }] });
+        let config = json!({
+            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "rule_files": [format!("{CHART}/rules.yaml")],
+            "scrape_configs": [scrape("api", stack.api.url()), scrape("worker", stack.worker.url())],
+        });
+        let file = folder.join("prometheus.yml");
+        // JSON is YAML.
+        std::fs::write(&file, config.to_string())?;
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--log.level=error")
+            .stdout(Stdio::null())
+            .spawn()
+            .context("start prometheus, which scripts/setup --tests installs")?;
+        Ok(Self { child, url: format!("http://127.0.0.1:{port}"), folder })
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        let url = Url::parse_with_params(&format!("{}{path}", self.url), query)?;
+        let text = http().get(url).send().await?.text().await?;
+        serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))
+    }
+
+    /// The values of an instant query that are numbers.
+    async fn values(&self, expression: &str) -> anyhow::Result<Vec<f64>> {
+        let answer = self.get("/api/v1/query", &[("query", expression)]).await?;
+        ensure!(answer["status"] == "success", "{expression}: {answer}");
+        let series = answer["data"]["result"].as_array().context("a vector")?;
+        let values = series.iter().filter_map(|one| one["value"][1].as_str()?.parse().ok());
+        Ok(values.filter(|value: &f64| !value.is_nan()).collect())
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !http().get(format!("{}/-/ready", self.url)).send().await.is_ok_and(|a| a.status().is_success())
+        {
+            ensure!(Instant::now() < deadline, "prometheus is not ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+struct Panel {
+    name: String,
+    expression: Option<String>,
+    sql: Option<String>,
+}
+
+fn panels() -> anyhow::Result<Vec<Panel>> {
+    let mut panels = Vec::new();
+    for file in std::fs::read_dir(Path::new(CHART).join("dashboards"))? {
+        let board: Value = serde_json::from_slice(&std::fs::read(file?.path())?)?;
+        for panel in board["panels"].as_array().context("panels")? {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                panels.push(Panel {
+                    name: format!("{} / {}", board["title"], panel["title"]),
+                    expression: target["expr"]
+                        .as_str()
+                        .map(|text| text.replace("$__rate_interval", RATE_INTERVAL)),
+                    sql: target["rawSql"].as_str().map(str::to_owned),
+                });
+            }
+        }
+    }
+    Ok(panels)
+}
+
+/// Something of everything: successes, errors of scripts, limits, refused fetches, requests that fail.
+async fn load(client: Client) -> anyhow::Result<()> {
+    let scripts = [
+        ("fine", "export function main() { console.log('x'); return 1; }"),
+        ("thrower", "export function main() { throw new Error('no'); }"),
+        ("endless", "export function main() { for (;;) {} }"),
+        (
+            "curious",
+            "export async function main() { await fetch('http://169.254.169.254/').catch(() => 0); }",
+        ),
+    ];
+    let mut ids = Vec::new();
+    for (name, code) in scripts {
+        ids.push(client.create_script(name, code).await?);
+    }
+    for round in 0.. {
+        for id in &ids {
+            let execution = client.execute(id, json!({})).await?;
+            client.terminal(&execution, Duration::from_mins(1)).await?;
+        }
+        let build = json!({ "name": format!("half {round}"), "code": "export function main( {", "code_type": "main_fn", "trigger_type": "cron" });
+        client.post("/scripts/", &build).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "300")]).await?;
+    let prometheus = Prometheus::start(&stack)?;
+    prometheus.ready().await?;
+    let working = tokio::spawn(load(stack.client.clone()));
+
+    let panels = panels()?;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    // Rates need a few scrapes of every kind of event.
+    let empty = loop {
+        let mut empty = Vec::new();
+        for panel in &panels {
+            if let Some(expression) = &panel.expression
+                && prometheus.values(expression).await?.is_empty()
+            {
+                empty.push(format!("{}: {expression}", panel.name));
+            }
+        }
+        if empty.is_empty() || Instant::now() > deadline {
+            break empty;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    assert!(!working.is_finished(), "the load ended: {:?}", working.await);
+    assert!(empty.is_empty(), "{} panels without data:\n{}", empty.len(), empty.join("\n"));
+
+    let pool = stack.database.pool().await;
+    let statements: Vec<_> = panels.into_iter().filter_map(|panel| panel.sql).collect();
+    assert!(!statements.is_empty());
+    for statement in statements {
+        let rows = pool.fetch_all(sqlx::AssertSqlSafe(statement.clone())).await?;
+        assert!(!rows.is_empty(), "{statement}");
+    }
+
+    let rules = prometheus.get("/api/v1/rules", &[]).await?;
+    for group in rules["data"]["groups"].as_array().context("groups")? {
+        for rule in group["rules"].as_array().context("rules")? {
+            assert_eq!(rule["health"], "ok", "{rule}");
+        }
+    }
+    working.abort();
+    Ok(())
+}
