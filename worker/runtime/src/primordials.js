@@ -177,7 +177,8 @@ export const typedArrayConstructors = Object.freeze(
   Object.assign(Object.create(null), {
     BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
     Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array,
-  }, typeof Float16Array === 'function' ? { Float16Array } : null),
+    ...(globalThis.Float16Array === undefined ? {} : { Float16Array: globalThis.Float16Array }),
+  }),
 );
 
 /** An array that inherits nothing: indices, holes and `join` can't meet a script's setters or methods. */

@@ -15,8 +15,6 @@ export function createFormat(ops, inspect) {
   /** Whether `String(value)` says more than inspection: a `toString` of the script's own. */
   function hasOwnToString(value) {
     if (ops.proxyTarget(value) !== undefined) return false;
-    const kind = ops.classOf(value);
-    if (kind === 'Error' || kind === 'Date') return true;
     for (let holder = value; holder !== null && holder !== Object.prototype; holder = ObjectGetPrototypeOf(holder)) {
       if (ops.proxyTarget(holder) !== undefined) return false;
       if (ObjectHasOwn(holder, 'toString')) {

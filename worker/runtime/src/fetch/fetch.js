@@ -61,21 +61,20 @@ export function createFetch(ops) {
       forget();
       reject(error);
     };
+    const answered = (message, answer) => {
+      if (message !== undefined) {
+        ObjectDefineProperty(failure, 'message', dataDescriptor(message));
+        fail(failure);
+        return;
+      }
+      settled = true;
+      forget();
+      resolve(networkResponse(answer));
+    };
     const go = (bytes) => {
       if (settled) return;
       try {
-        giveUp = send({ __proto__: null, method, url, headers, body: bytes, redirect, plane: false }, (message, answer) => {
-          if (message !== undefined) {
-            ObjectDefineProperty(failure, 'message', dataDescriptor(message));
-            fail(failure);
-            return;
-          }
-          settled = true;
-          forget();
-          resolve(networkResponse(
-            answer.status, answer.statusText, answer.url, answer.redirected, answer.headers, answer.body,
-          ));
-        });
+        giveUp = send({ __proto__: null, method, url, headers, body: bytes, redirect, plane: false }, answered);
       } catch (error) {
         fail(error);
       }

@@ -54,6 +54,8 @@ function toValue(value, what) {
 export let isHeaders;
 /** Flat list: name, value, name, value …, names in lower case, in order of arrival. */
 export let headerList;
+/** Adds a header of ours, whatever became of `Headers.prototype.append`. */
+export let addHeader;
 /** Headers over such a list; nothing can be changed in them when `immutable`. */
 export let headersFrom;
 let pairAt;
@@ -196,6 +198,7 @@ export class Headers {
   static {
     isHeaders = (value) => isObject(value) && #list in value;
     headerList = (headers) => headers.#list;
+    addHeader = (headers, name, value) => headers.#push(name, value);
     headersFrom = (flat, immutable) => {
       const headers = new Headers();
       for (let i = 0; i < flat.length; i += 2) headers.#push(StringPrototypeToLowerCase(flat[i]), flat[i + 1]);

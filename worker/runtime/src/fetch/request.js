@@ -2,11 +2,11 @@
 
 import { StringPrototypeToUpperCase, TypeError, newList } from '../primordials.js';
 import { list, showAs } from '../console/web_fields.js';
-import { AbortSignal, isAbortSignal } from '../web/abort.js';
+import { dependentOn, isAbortSignal } from '../web/abort.js';
 import { isObject, requireArguments, shapeInterface, toByteString, toDictionary, toUSVString } from '../web/idl.js';
 import { URL_PART, parseUrl } from '../web/url.js';
 import { bodyReaders, cloneBody, extractBody, isLocked, isUsed, streamOf, takeBody } from './body.js';
-import { Headers, headerList, headerValue, headersFrom, isHeaders, isToken } from './headers.js';
+import { Headers, addHeader, headerList, headerValue, headersFrom, isHeaders, isToken } from './headers.js';
 
 const NORMALIZED_METHODS = {
   __proto__: null, DELETE: true, GET: true, HEAD: true, OPTIONS: true, POST: true, PUT: true, PATCH: false,
@@ -113,7 +113,7 @@ export class Request {
       }
       this.#body = extracted.body;
       if (extracted.type !== null && headerValue(headerList(this.#headers), 'content-type') === null) {
-        this.#headers.append('content-type', extracted.type);
+        addHeader(this.#headers, 'content-type', extracted.type);
       }
     } else if (inherited) {
       if (isUsed(from.#body) || isLocked(from.#body)) {
@@ -181,11 +181,11 @@ showAs(isRequest, (request) => {
   ) };
 });
 
-const anySignal = AbortSignal.any;
-
 /** A signal of the request's own that aborts with the given one. */
 function followed(signal) {
-  if (signal === undefined || signal === null) return anySignal([]);
+  if (signal === undefined || signal === null) return dependentOn(newList());
   if (!isAbortSignal(signal)) throw new TypeError('Request: signal must be an AbortSignal.');
-  return anySignal([signal]);
+  const only = newList();
+  only[0] = signal;
+  return dependentOn(only);
 }

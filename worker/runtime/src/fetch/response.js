@@ -8,7 +8,7 @@ import { URL_PART, parseUrl } from '../web/url.js';
 import {
   bodyFromBytes, bodyReaders, cloneBody, extractBody, isLocked, isUsed, streamOf,
 } from './body.js';
-import { Headers, headerList, headerValue, headersFrom } from './headers.js';
+import { Headers, addHeader, headerList, headerValue, headersFrom } from './headers.js';
 
 const NULL_BODY_STATUS = { __proto__: null, 101: true, 103: true, 204: true, 205: true, 304: true };
 const REDIRECT_STATUS = { __proto__: null, 301: true, 302: true, 303: true, 307: true, 308: true };
@@ -56,7 +56,7 @@ export class Response {
     }
     this.#body = extracted.body;
     if (extracted.type !== null && headerValue(headerList(this.#headers), 'content-type') === null) {
-      this.#headers.append('content-type', extracted.type);
+      addHeader(this.#headers, 'content-type', extracted.type);
     }
   }
 
@@ -119,11 +119,11 @@ export class Response {
 
   static {
     isResponse = (value) => isObject(value) && #state in value;
-    networkResponse = (status, statusText, url, redirected, headers, buffer) => {
+    networkResponse = ({ status, statusText, url, redirected, headers, body }) => {
       const response = new Response();
       response.#state = { __proto__: null, type: 'basic', url, redirected, status, statusText };
       response.#headers = headersFrom(headers, true);
-      if (buffer !== null && !NULL_BODY_STATUS[status]) response.#body = bodyFromBytes(new Uint8Array(buffer));
+      if (body !== null && !NULL_BODY_STATUS[status]) response.#body = bodyFromBytes(new Uint8Array(body));
       return response;
     };
     readers = bodyReaders((response) => ({

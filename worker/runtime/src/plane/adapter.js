@@ -4,7 +4,7 @@
 // fills in as credentials is a placeholder and is left out.
 
 import {
-  DateNow, Promise, ReflectOwnKeys, StringPrototypeSlice, StringPrototypeToLowerCase,
+  DateNow, Promise, ReflectApply, ReflectOwnKeys, StringPrototypeSlice, StringPrototypeStartsWith, StringPrototypeToLowerCase,
   StringPrototypeToUpperCase, TypeError, Uint8Array, newList,
 } from '../primordials.js';
 import { headerValue } from '../fetch/headers.js';
@@ -58,14 +58,14 @@ export function createAdapter({ axios, ops, send, after, run }) {
     return ops.now() + delay < run.deadline ? delay : undefined;
   }
 
-  function toResponse(answer, config, request) {
+  function toResponse(answer, config) {
     const headers = new AxiosHeaders();
     for (let i = 0; i < answer.headers.length; i += 2) {
       const name = answer.headers[i];
       headers.set(name, name === 'set-cookie' ? [answer.headers[i + 1]] : answer.headers[i + 1]);
     }
     const data = answer.body === null ? '' : utf8Decode(new Uint8Array(answer.body));
-    return { data, status: answer.status, statusText: answer.statusText, headers, config, request };
+    return { data, status: answer.status, statusText: answer.statusText, headers, config };
   }
 
   /** What a script reads when it does not catch the error. */
@@ -78,35 +78,47 @@ export function createAdapter({ axios, ops, send, after, run }) {
     return new AxiosError(message, code, config, undefined, response);
   }
 
-  return function adapter(config) {
-    return new Promise((resolve, reject) => {
-      const url = axios.getUri(config);
-      const method = StringPrototypeToUpperCase(config.method ?? 'get');
-      const headers = flatHeaders(config.headers);
-      const { bytes, text } = toBody(config.data);
-      headers[headers.length] = 'idempotency-key';
-      headers[headers.length] = run.keyOf(method, url, text);
-      let retries = 0;
-      const attempt = () => {
-        send({ __proto__: null, method, url, headers, body: bytes, redirect: 'follow', plane: true }, (message, answer) => {
-          if (message !== undefined) {
-            reject(new AxiosError(message, AxiosError.ERR_NETWORK, config, undefined));
-            return;
-          }
-          const delay = pause(method, answer, retries);
-          if (delay !== undefined) {
-            retries += 1;
-            after(delay, () => {
-              try { attempt(); } catch (error) { reject(error); }
-            });
-            return;
-          }
-          const response = toResponse(answer, config, undefined);
-          if (config.validateStatus ? config.validateStatus(response.status) : true) resolve(response);
-          else reject(failure(response, config, method, url));
-        });
-      };
-      attempt();
+  /** One call: tries until it has an answer to give to `resolve` or `reject`. */
+  function perform(config, resolve, reject) {
+    const url = axios.getUri(config);
+    const method = StringPrototypeToUpperCase(config.method ?? 'get');
+    const headers = flatHeaders(config.headers);
+    const { bytes, text } = toBody(config.data);
+    headers[headers.length] = 'idempotency-key';
+    headers[headers.length] = run.keyOf(method, url, text);
+    let retries = 0;
+
+    const settle = (message, answer) => {
+      if (message !== undefined) {
+        reject(new AxiosError(message, AxiosError.ERR_NETWORK, config, undefined));
+        return;
+      }
+      const delay = pause(method, answer, retries);
+      if (delay !== undefined) {
+        retries += 1;
+        after(delay, attempt);
+        return;
+      }
+      const response = toResponse(answer, config);
+      if (!config.validateStatus || config.validateStatus(response.status)) resolve(response);
+      else reject(failure(response, config, method, url));
+    };
+    // Called from timers and from Rust too: what goes wrong is the call's failure, not the run's.
+    const guarded = (work) => (...args) => {
+      try {
+        ReflectApply(work, undefined, args);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const settleGuarded = guarded(settle);
+    const attempt = guarded(() => {
+      send({ __proto__: null, method, url, headers, body: bytes, redirect: 'follow', plane: true }, settleGuarded);
     });
+    attempt();
+  }
+
+  return function adapter(config) {
+    return new Promise((resolve, reject) => perform(config, resolve, reject));
   };
 }

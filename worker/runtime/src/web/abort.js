@@ -18,6 +18,8 @@ export let isAbortSignal;
 export let abortState;
 /** Runs `algorithm` when `signal` aborts; returns a function that forgets it. */
 export let onAbort;
+/** A signal that aborts with the first of a list of signals. */
+export let dependentOn;
 export let createSignal;
 export let signalAbort;
 let handlerSlot;
@@ -64,21 +66,7 @@ export class AbortSignal extends EventTarget {
       if (!isAbortSignal(item)) throw new TypeError('AbortSignal.any: every item must be an AbortSignal.');
       return item;
     });
-    const result = new AbortSignal(ours);
-    for (let i = 0; i < given.length; i += 1) {
-      if (given[i].#aborted) {
-        result.#aborted = true;
-        result.#reason = given[i].#reason;
-        return result;
-      }
-    }
-    result.#isDependent = true;
-    for (let i = 0; i < given.length; i += 1) {
-      const source = given[i];
-      if (!source.#isDependent) link(source, result);
-      else for (let j = 0; j < source.#sources.length; j += 1) link(source.#sources[j], result);
-    }
-    return result;
+    return dependentOn(given);
   }
 
   get aborted() { return this.#aborted; }
@@ -97,6 +85,23 @@ export class AbortSignal extends EventTarget {
       if (includes(dependent.#sources, source)) return;
       dependent.#sources[dependent.#sources.length] = source;
       source.#dependents[source.#dependents.length] = dependent;
+    };
+    dependentOn = (given) => {
+      const result = new AbortSignal(ours);
+      for (let i = 0; i < given.length; i += 1) {
+        if (given[i].#aborted) {
+          result.#aborted = true;
+          result.#reason = given[i].#reason;
+          return result;
+        }
+      }
+      result.#isDependent = true;
+      for (let i = 0; i < given.length; i += 1) {
+        const source = given[i];
+        if (!source.#isDependent) link(source, result);
+        else for (let j = 0; j < source.#sources.length; j += 1) link(source.#sources[j], result);
+      }
+      return result;
     };
     isAbortSignal = (value) => isObject(value) && #aborted in value;
     abortState = (signal) => ({ __proto__: null, aborted: signal.#aborted, reason: signal.#reason });

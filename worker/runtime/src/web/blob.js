@@ -2,7 +2,7 @@
 
 import {
   DateNow, MathMax, MathMin, MathTrunc, NumberIsNaN, StringPrototypeCharCodeAt, StringPrototypeToLowerCase,
-  TypedArrayPrototypeGetByteLength, TypeError, Uint8Array, newList,
+  TypedArrayPrototypeGetByteLength, TypeError, newList,
 } from '../primordials.js';
 import { list, showAs } from '../console/web_fields.js';
 import { utf8Decode, utf8Encode } from './encoding.js';
@@ -55,11 +55,16 @@ export let blobType;
 /** A Blob over bytes that nobody else holds. */
 export let blobFrom;
 
+/** In place of parts: the bytes come later. Parts would be walked with an iterator that a script may have replaced. */
+const later = { __proto__: null };
+let setBlob;
+
 export class Blob {
   #bytes;
   #type;
 
   constructor(blobParts = undefined, options = undefined) {
+    if (blobParts === later) return;
     const parts = blobParts === undefined ? newList() : toSequence(blobParts, 'Blob', (part) => {
       if (isBufferSource(part)) return copyBytes(part, 'Blob');
       if (isBlob(part)) return part.#bytes;
@@ -98,12 +103,12 @@ export class Blob {
     isBlob = (value) => isObject(value) && #bytes in value;
     blobBytes = (blob) => blob.#bytes;
     blobType = (blob) => blob.#type;
-    blobFrom = (bytes, type) => {
-      const blob = new Blob();
+    setBlob = (blob, bytes, type) => {
       blob.#bytes = bytes;
       blob.#type = normalizeType(type);
       return blob;
     };
+    blobFrom = (bytes, type) => setBlob(new Blob(later), bytes, type);
   }
 }
 shapeInterface(Blob, 'Blob');
@@ -137,7 +142,7 @@ shapeInterface(File, 'File');
 
 /** A File over a blob's bytes. */
 export function fileFrom(blob, name, lastModified = undefined) {
-  return new File([blob], name, { type: blobType(blob), lastModified });
+  return setBlob(new File(later, name, { __proto__: null, lastModified }), blobBytes(blob), blobType(blob));
 }
 
 showAs(isFile, (file) => {

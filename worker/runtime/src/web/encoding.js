@@ -16,6 +16,8 @@ export function connectEncoding(nativeOps) { ops = nativeOps; }
 export const utf8Encode = (text) => ops.utf8Encode(text);
 /** Decodes as `Response.text()` does: malformed bytes become U+FFFD, a byte order mark is dropped. */
 export const utf8Decode = (bytes) => ops.utf8Decode(bytes, false, false);
+/** The same, but a byte order mark stays. */
+export const utf8DecodeWithMark = (bytes) => ops.utf8Decode(bytes, false, true);
 
 const LABELS = { __proto__: null };
 const label = (encoding, labels) => {

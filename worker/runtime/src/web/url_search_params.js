@@ -6,7 +6,7 @@ import {
   Uint8Array, newList, replaceText, splitText,
 } from '../primordials.js';
 import { showAs } from '../console/web_fields.js';
-import { utf8Decode, utf8Encode } from './encoding.js';
+import { utf8DecodeWithMark, utf8Encode } from './encoding.js';
 import {
   hasIterator, isObject, requireArguments, shapeInterface, subBytes, toArray, toRecord, toSequence, toUSVString,
 } from './idl.js';
@@ -44,7 +44,7 @@ export function percentDecode(bytes) {
 const decodePart = (text) => {
   const spaced = replaceText(text, '+', ' ');
   if (StringPrototypeIndexOf(spaced, '%') === -1) return spaced;
-  return utf8Decode(percentDecode(utf8Encode(spaced)), true);
+  return utf8DecodeWithMark(percentDecode(utf8Encode(spaced)));
 };
 
 /** Pairs of an urlencoded text, as [name, value] alternating. */
