@@ -4,6 +4,7 @@ import {
   ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectHasOwn, ReflectApply, Error,
   StringPrototypeEndsWith, StringPrototypeIncludes, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeStartsWith, newList,
 } from '../primordials.js';
+import { domExceptionFields } from '../web/dom_exception.js';
 import { dataOf, findData, indentLines } from './inspect.js';
 
 // V8 holds `stack` in an accessor of its own; a getter that is not this one is a script's.
@@ -19,10 +20,12 @@ export function stackOf(error) {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-const textOf = (context, error, key) => {
-  const value = findData(context, error, key);
+/** `name` or `message` of an error, as text and without its accessors. */
+export function textOf(context, error, key) {
+  const dom = domExceptionFields(error);
+  const value = dom === undefined ? findData(context, error, key) : dom[key];
   return typeof value === 'string' ? value : undefined;
-};
+}
 
 /** `Name: message` from data properties alone. */
 export function errorTitle(context, error) {
