@@ -1,4 +1,16 @@
 //! The parent of the sandbox processes: a pool of slots, each with a ready child.
+//!
+//! Invariants: V8 never runs here; what a child says is untrusted; every run ends within its limits plus half
+//! a second, whatever the child does; a child that ended badly is never used again.
 
+mod child;
 pub mod egress;
 pub mod fetch;
+mod logs;
+mod pool;
+mod run;
+mod verdict;
+
+pub use child::{SpawnError, StrictError};
+pub use pool::{Pool, PoolConfig, PoolStatus, Slot, StartError};
+pub use run::RunContext;

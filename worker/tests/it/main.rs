@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod fetch;
+mod sandbox;

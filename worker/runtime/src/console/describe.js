@@ -18,7 +18,13 @@ export function createDescribeError(ops) {
       return { __proto__: null, message: typeof value === 'string' ? value : inspect(value, options), stack: undefined };
     }
     if (ops.classOf(value) === 'Error') {
-      return { __proto__: null, message: errorTitle(context, value), stack: stackOf(value) };
+      // The name is in the stack; the message is what the author wrote, where there is one.
+      const message = findData(context, value, 'message');
+      return {
+        __proto__: null,
+        message: typeof message === 'string' && message !== '' ? message : errorTitle(context, value),
+        stack: stackOf(value),
+      };
     }
     // Thrown look-alikes: what has a text message is described by it.
     if (ops.proxyTarget(value) === undefined) {

@@ -1,0 +1,66 @@
+//! Bytes and text.
+
+use super::{throw_range_error, throw_type_error};
+
+/// The bytes of a view or buffer; `None` for anything else. Reads memory only, never a property.
+pub(super) fn read(value: v8::Local<v8::Value>) -> Option<Vec<u8>> {
+    if let Ok(view) = value.try_cast::<v8::ArrayBufferView>() {
+        let mut bytes = vec![0; view.byte_length()];
+        let copied = view.copy_contents(&mut bytes);
+        bytes.truncate(copied);
+        return Some(bytes);
+    }
+    let buffer = value.try_cast::<v8::ArrayBuffer>().ok()?;
+    Some(buffer.get_backing_store().iter().map(std::cell::Cell::get).collect())
+}
+
+/// A new buffer with these bytes, counted against the run's memory.
+pub(in crate::sandbox) fn buffer<'s>(
+    scope: &v8::PinScope<'s, '_>,
+    bytes: &[u8],
+) -> v8::Local<'s, v8::ArrayBuffer> {
+    let buffer = v8::ArrayBuffer::new(scope, bytes.len());
+    for (cell, &byte) in buffer.get_backing_store().iter().zip(bytes) {
+        cell.set(byte);
+    }
+    buffer
+}
+
+/// `utf8Encode(string)` → `Uint8Array`; lone surrogates become U+FFFD.
+pub(super) fn utf8_encode(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Ok(text) = args.get(0).try_cast::<v8::String>() else {
+        return throw_type_error(scope, "utf8Encode takes a string");
+    };
+    let bytes = text.to_rust_string_lossy(scope);
+    let buffer = buffer(scope, bytes.as_bytes());
+    if let Some(array) = v8::Uint8Array::new(scope, buffer, 0, bytes.len()) {
+        result.set(array.into());
+    }
+}
+
+/// `utf8Decode(bytes, fatal, ignoreBOM)` → string, or throws `TypeError` when `fatal` and not UTF-8.
+pub(super) fn utf8_decode(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    mut result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(bytes) = read(args.get(0)) else {
+        return throw_type_error(scope, "utf8Decode takes bytes");
+    };
+    let (fatal, keep_mark) = (args.get(1).is_true(), args.get(2).is_true());
+    let bytes = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
+        Some(rest) if !keep_mark => rest,
+        _ => &bytes,
+    };
+    if fatal && std::str::from_utf8(bytes).is_err() {
+        return throw_type_error(scope, "The encoded data was not valid for encoding utf-8");
+    }
+    match v8::String::new_from_utf8(scope, bytes, v8::NewStringType::Normal) {
+        Some(text) => result.set(text.into()),
+        None => throw_range_error(scope, "Invalid string length"),
+    }
+}

@@ -1,0 +1,406 @@
+//! One run, from the parent's side: deadlines, console lines, fetches, memory, and how it ended.
+//!
+//! Invariant: the loop below waits for nothing that the child or the reader of its console lines could hold
+//! up: a full pipe of lines stops the reading, never the clock.
+
+use super::{
+    child::Sandbox,
+    fetch::{Fetched, Fetcher, RunPolicy},
+    logs::{Logs, Taken, clean},
+    verdict::{self, Decision},
+};
+use crate::protocol::{self, FetchAnswer, FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
+use serde_json::value::RawValue;
+use shared::{
+    execution::{ErrorCode, LogLevel},
+    limits::Limits,
+    masking::Masker,
+    outcome::{ExecutionError, LogLine, Outcome, Usage, Verdict},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::{Instant, interval, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a child may take to honour a deadline before it is killed.
+const GRACE: Duration = Duration::from_millis(400);
+/// How often resident memory is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(50);
+/// Resident memory a child may hold beside its run's limit: V8, code, garbage not yet collected, one frame
+/// each way. A child at rest holds about 60 MiB, most of it the binary's.
+const RESIDENT_OVERHEAD_BYTES: usize = 192 * 1024 * 1024;
+/// How long the reader of console lines may take for the last ones.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a run needs beside its job.
+pub struct RunContext {
+    /// Hosts `fetch` may reach: exact, or `*.example.com`; optionally with a port.
+    pub allowed_domains: Vec<String>,
+    /// The workspace's token for Plane's API. Never enters the sandbox.
+    pub plane_token: Option<String>,
+    /// Cancels the run; it ends as `cancelled`.
+    pub cancel: CancellationToken,
+    /// Where console lines go, as they come. A full channel slows the script down.
+    pub logs: mpsc::Sender<LogLine>,
+    /// Number of the first console line: 1, or more after earlier attempts.
+    pub first_log_seq: i32,
+}
+
+/// What became of a run, and of the child that had it.
+pub(super) struct Ended {
+    pub(super) outcome: Outcome,
+    /// `None` when the child may be used again; else why not.
+    pub(super) dirty: Option<&'static str>,
+}
+
+/// Runs one job in a sandbox that is ready.
+pub(super) async fn run(
+    sandbox: &mut Sandbox,
+    job: &Job,
+    context: &RunContext,
+    fetcher: &Arc<Fetcher>,
+) -> Ended {
+    let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
+    let masker = Masker::new(secrets);
+    let cpu_before = sandbox.cpu_time().unwrap_or_default();
+    let mut run = Run::new(sandbox, job, context, fetcher, &masker);
+    let end = run.until_end().await;
+    run.flush_lines().await;
+    let (verdict, usage, dirty) = run.conclude(end, cpu_before).await;
+    Ended { outcome: Outcome { verdict: masked(verdict, &masker), usage }, dirty }
+}
+
+/// Why the loop ended.
+enum End {
+    Finished(RunEnd, Usage),
+    /// The child is gone, or must be.
+    Gone,
+}
+
+struct Run<'a> {
+    sandbox: &'a mut Sandbox,
+    job: &'a Job,
+    context: &'a RunContext,
+    logs: Logs<'a>,
+    began: Instant,
+    initialized: Option<Instant>,
+    decision: Decision,
+    kill_at: Option<Instant>,
+    lines: VecDeque<LogLine>,
+    fetcher: Arc<Fetcher>,
+    policy: Arc<RunPolicy>,
+    fetches: JoinSet<(u32, Fetched)>,
+    fetching: HashMap<u32, AbortHandle>,
+    fetch_count: u32,
+    resident_peak: usize,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        sandbox: &'a mut Sandbox,
+        job: &'a Job,
+        context: &'a RunContext,
+        fetcher: &Arc<Fetcher>,
+        masker: &'a Masker,
+    ) -> Self {
+        let policy = RunPolicy::new(&context.allowed_domains, context.plane_token.as_deref(), &job.limits);
+        let logs = Logs::new(context.first_log_seq, &job.limits, masker);
+        Self {
+            sandbox,
+            job,
+            context,
+            logs,
+            began: Instant::now(),
+            initialized: None,
+            decision: Decision::None,
+            kill_at: None,
+            lines: VecDeque::new(),
+            fetcher: Arc::clone(fetcher),
+            policy: Arc::new(policy),
+            fetches: JoinSet::new(),
+            fetching: HashMap::new(),
+            fetch_count: 0,
+            resident_peak: 0,
+        }
+    }
+
+    fn limits(&self) -> &'a Limits {
+        &self.job.limits
+    }
+
+    /// When the present phase must be over, and how the run then ended.
+    fn deadline(&self) -> (Instant, ErrorCode) {
+        match self.initialized {
+            None => (self.began + self.limits().init_timeout, ErrorCode::InitTimeout),
+            Some(at) => (at + self.limits().execution_timeout, ErrorCode::Timeout),
+        }
+    }
+
+    async fn until_end(&mut self) -> End {
+        let Ok(execute) = protocol::encode(&ToSandbox::Execute(Box::new(self.job.clone()))) else {
+            self.decision = Decision::Nonsense;
+            return End::Gone;
+        };
+        // Room for the job, one answer for each fetch allowed, and one `Terminate`: sending never waits.
+        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
+        let (outgoing, mut queue) = mpsc::channel::<Vec<u8>>(room.min(10_000));
+        let _ = outgoing.try_send(execute);
+        let mut watch = interval(WATCH_INTERVAL);
+        // What is being written, and how much of it is.
+        let mut writing: (Vec<u8>, usize) = (Vec::new(), 0);
+        loop {
+            let (deadline, code) = self.deadline();
+            let stopping = self.kill_at.is_some();
+            let idle = writing.1 == writing.0.len();
+            tokio::select! {
+                biased;
+                () = sleep_until(self.kill_at.unwrap_or(deadline)), if stopping => return End::Gone,
+                () = sleep_until(deadline), if !stopping => self.stop(code, &outgoing),
+                () = self.context.cancel.cancelled(), if !stopping => self.stop(ErrorCode::Cancelled, &outgoing),
+                _ = watch.tick() => if self.over_memory() {
+                    self.decision = Decision::Memory;
+                    return End::Gone;
+                },
+                permit = self.context.logs.reserve(), if !self.lines.is_empty() => match (permit, self.lines.pop_front()) {
+                    (Ok(permit), Some(line)) => permit.send(line),
+                    _ => self.lines.clear(),
+                },
+                frame = queue.recv(), if idle => writing = (frame.unwrap_or_default(), 0),
+                written = self.sandbox.writer.write(&writing.0[writing.1..]), if !idle => match written {
+                    Ok(bytes) if bytes > 0 => writing.1 += bytes,
+                    _ => return End::Gone,
+                },
+                Some(done) = self.fetches.join_next() => if let Ok((id, fetched)) = done {
+                    self.answer(id, fetched, &outgoing);
+                },
+                message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
+                    Ok(FromSandbox::Finished { end, usage }) => return End::Finished(end, usage),
+                    Ok(message) => if !self.take(message) {
+                        self.decision = Decision::Nonsense;
+                        return End::Gone;
+                    },
+                    Err(protocol::FrameError::Io(_)) => return End::Gone,
+                    Err(_) => {
+                        self.decision = Decision::Nonsense;
+                        return End::Gone;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Tells the child to stop, and sets the moment when it is killed.
+    fn stop(&mut self, code: ErrorCode, outgoing: &mpsc::Sender<Vec<u8>>) {
+        self.decision = Decision::Stop(code);
+        self.kill_at = Some(Instant::now() + GRACE);
+        send(outgoing, &ToSandbox::Terminate { code });
+    }
+
+    fn over_memory(&mut self) -> bool {
+        let resident = self.sandbox.resident_bytes().unwrap_or_default();
+        self.resident_peak = self.resident_peak.max(resident);
+        resident > self.limits().memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES)
+    }
+
+    /// Takes a message; false when no honest child would have sent it.
+    fn take(&mut self, message: FromSandbox) -> bool {
+        match message {
+            FromSandbox::Initialized if self.initialized.is_none() => {
+                self.initialized = Some(Instant::now());
+                true
+            }
+            FromSandbox::Log { level, message } => {
+                let taken = self.logs.take(level, &message);
+                self.keep(taken)
+            }
+            FromSandbox::Fetch { id, request } => self.fetch(id, request),
+            FromSandbox::FetchAborted { id } => {
+                if let Some(fetch) = self.fetching.remove(&id) {
+                    fetch.abort();
+                }
+                true
+            }
+            FromSandbox::Initialized | FromSandbox::Ready { .. } | FromSandbox::Finished { .. } => false,
+        }
+    }
+
+    fn fetch(&mut self, id: u32, request: FetchRequest) -> bool {
+        self.fetch_count += 1;
+        // The child counts too, and tells the script; one that does not is not ours.
+        if self.fetch_count > self.limits().fetches || self.fetching.contains_key(&id) {
+            return false;
+        }
+        let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
+        let handle = self.fetches.spawn(async move { (id, fetcher.perform(request, &policy).await) });
+        self.fetching.insert(id, handle);
+        true
+    }
+
+    /// One line a request for the run's own log, then the answer.
+    fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Vec<u8>>) {
+        self.fetching.remove(&id);
+        for request in fetched.log {
+            let taken = self.logs.note(LogLevel::Debug, &request.to_string());
+            self.keep(taken);
+        }
+        send(outgoing, &ToSandbox::FetchDone { id, answer: fetched.answer });
+    }
+
+    /// Queues lines; false for a flood.
+    fn keep(&mut self, taken: Taken) -> bool {
+        if let Taken::Lines(first, second) = taken {
+            self.lines.push_back(first);
+            self.lines.extend(second);
+            return true;
+        }
+        taken == Taken::Dropped
+    }
+
+    /// Lines that are still here, and those a child that is gone had sent before.
+    async fn flush_lines(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let logs = &self.context.logs;
+        let _ = timeout(LAST_LINES_TIMEOUT, async {
+            for line in lines {
+                if logs.send(line).await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn conclude(&mut self, end: End, cpu_before: Duration) -> (Verdict, Usage, Option<&'static str>) {
+        let limits = self.limits();
+        match end {
+            End::Finished(end, mut usage) => {
+                // A child's word on time is good up to what our own clock says.
+                let wall = self.began.elapsed();
+                usage.init = usage.init.min(wall);
+                usage.run = usage.run.min(wall.saturating_sub(usage.init));
+                usage.fetches = self.fetch_count;
+                let (verdict, dirty) = finished(end, self.decision, limits);
+                (verdict, usage, dirty)
+            }
+            End::Gone => {
+                let usage = self.observed(cpu_before);
+                let status = match self.decision {
+                    Decision::None => self.sandbox.end().await,
+                    _ => self.sandbox.kill().await,
+                };
+                self.drain().await;
+                let verdict = verdict::of_dead_child(self.decision, status, limits);
+                if let Verdict::Failed(error) = &verdict {
+                    tracing::warn!(
+                        execution_id = %self.job.execution_id,
+                        code = %error.code,
+                        end = verdict::describe(status),
+                        "a sandbox process ended with its run"
+                    );
+                }
+                (verdict, usage, Some(reason(self.decision, status)))
+            }
+        }
+    }
+
+    /// Console lines that the child had sent before it died.
+    async fn drain(&mut self) {
+        let _ = timeout(GRACE, async {
+            while let Ok(message) = self.sandbox.frames.next().await {
+                if let FromSandbox::Log { level, message } = message {
+                    let taken = self.logs.take(level, &message);
+                    self.keep(taken);
+                }
+            }
+        })
+        .await;
+        self.flush_lines().await;
+    }
+
+    /// What can be told of a run whose child did not live to tell.
+    fn observed(&self, cpu_before: Duration) -> Usage {
+        let wall = self.began.elapsed();
+        let init = self.initialized.map_or(wall, |at| at - self.began);
+        Usage {
+            init,
+            run: wall.saturating_sub(init),
+            cpu: self.sandbox.cpu_time().unwrap_or_default().saturating_sub(cpu_before),
+            memory_peak_bytes: u64::try_from(self.resident_peak).unwrap_or(u64::MAX),
+            fetches: self.fetch_count,
+        }
+    }
+}
+
+fn send(outgoing: &mpsc::Sender<Vec<u8>>, message: &ToSandbox) {
+    let frame = protocol::encode(message).or_else(|_too_long| match message {
+        ToSandbox::FetchDone { id, .. } => {
+            let message = "the response is too large".to_owned();
+            protocol::encode(&ToSandbox::FetchDone { id: *id, answer: FetchAnswer::Refused { message } })
+        }
+        other => protocol::encode(other),
+    });
+    if let Ok(frame) = frame {
+        // There is room by construction; a child that has none is stopped by its deadline.
+        let _ = outgoing.try_send(frame);
+    }
+}
+
+fn reason(decision: Decision, status: Option<std::process::ExitStatus>) -> &'static str {
+    match decision {
+        Decision::Stop(code) => code.as_str(),
+        Decision::Memory => ErrorCode::MemoryLimit.as_str(),
+        Decision::Nonsense => "protocol",
+        Decision::None if status.and_then(|status| status.code()) == Some(protocol::EXIT_OUT_OF_MEMORY) => {
+            ErrorCode::MemoryLimit.as_str()
+        }
+        Decision::None => "crashed",
+    }
+}
+
+/// The verdict on what a child reported, and why it can't be used again, if so.
+fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
+    let stopped = match decision {
+        // A `Terminate` is on its way and would hit the next run.
+        Decision::Stop(code) => Some(code.as_str()),
+        _ => None,
+    };
+    match end {
+        RunEnd::Completed { json } => {
+            let result =
+                if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
+            match result {
+                Some(result) => (Verdict::Completed(result), stopped),
+                None => (verdict::of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
+            }
+        }
+        RunEnd::Failed { code, message, stack, line, column } => {
+            let dirty = match code {
+                ErrorCode::Timeout
+                | ErrorCode::InitTimeout
+                | ErrorCode::MemoryLimit
+                | ErrorCode::Cancelled => Some(code.as_str()),
+                _ => stopped,
+            };
+            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
+        }
+    }
+}
+
+fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
+    match verdict {
+        Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
+        Verdict::Failed(error) => Verdict::Failed(ExecutionError {
+            message: clean(&masker.mask(&error.message)),
+            stack: error.stack.map(|stack| clean(&masker.mask(&stack))),
+            ..error
+        }),
+    }
+}

@@ -1,0 +1,103 @@
+//! What a child's end means for the run it had. Pure.
+
+use crate::protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY};
+use shared::{
+    execution::ErrorCode,
+    limits::Limits,
+    outcome::{ExecutionError, Verdict},
+};
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+/// What the supervisor itself had decided about the run before its child was gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Nothing: the child died by itself.
+    None,
+    /// The child was told to stop, for this reason.
+    Stop(ErrorCode),
+    /// Its resident memory went over what a run may need.
+    Memory,
+    /// It broke the protocol.
+    Nonsense,
+}
+
+/// Why a run whose child is gone did not complete. A decision of ours outranks the way the child then died.
+pub(super) fn of_dead_child(decision: Decision, status: Option<ExitStatus>, limits: &Limits) -> Verdict {
+    match decision {
+        Decision::Stop(code) => stopped(code, limits),
+        Decision::Memory => stopped(ErrorCode::MemoryLimit, limits),
+        Decision::Nonsense => failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned()),
+        Decision::None => match status.and_then(|status| status.code()) {
+            Some(EXIT_OUT_OF_MEMORY) => stopped(ErrorCode::MemoryLimit, limits),
+            Some(EXIT_FATAL) => {
+                failed(ErrorCode::SandboxCrashed, "the sandbox stopped on a fatal V8 error".to_owned())
+            }
+            _ => failed(ErrorCode::SandboxCrashed, format!("the sandbox died: {}", describe(status))),
+        },
+    }
+}
+
+/// A run that was stopped, in the words of its limit.
+pub(super) fn stopped(code: ErrorCode, limits: &Limits) -> Verdict {
+    let message = match code {
+        ErrorCode::Timeout => {
+            format!("the run took longer than {} ms", limits.execution_timeout.as_millis())
+        }
+        ErrorCode::InitTimeout => {
+            format!("evaluating the top level took longer than {} ms", limits.init_timeout.as_millis())
+        }
+        ErrorCode::MemoryLimit => {
+            format!("the run needed more than {} MiB of memory", limits.memory_bytes / (1024 * 1024))
+        }
+        ErrorCode::Cancelled => "the run was cancelled".to_owned(),
+        _ => "the run was stopped".to_owned(),
+    };
+    failed(code, message)
+}
+
+pub(super) fn failed(code: ErrorCode, message: String) -> Verdict {
+    Verdict::Failed(ExecutionError { code, message, stack: None, line: None, column: None })
+}
+
+/// How a process ended, for logs and messages.
+pub(super) fn describe(status: Option<ExitStatus>) -> String {
+    let Some(status) = status else { return "its end could not be read".to_owned() };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(libc::SIGSYS)) => "a forbidden system call (SIGSYS)".to_owned(),
+        (None, Some(libc::SIGSEGV)) => "SIGSEGV".to_owned(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(decision: Decision, raw: i32) -> ErrorCode {
+        match of_dead_child(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
+            Verdict::Failed(error) => error.code,
+            Verdict::Completed(_) => unreachable!("a dead child completes nothing"),
+        }
+    }
+
+    #[test]
+    fn v8_out_of_memory_is_the_memory_limit() {
+        assert_eq!(code(Decision::None, EXIT_OUT_OF_MEMORY << 8), ErrorCode::MemoryLimit);
+    }
+
+    #[test]
+    fn a_crash_is_a_crash() {
+        assert_eq!(code(Decision::None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
+        assert_eq!(code(Decision::None, libc::SIGSYS), ErrorCode::SandboxCrashed);
+        assert_eq!(code(Decision::None, 0), ErrorCode::SandboxCrashed);
+    }
+
+    #[test]
+    fn what_we_decided_outranks_how_the_child_then_died() {
+        assert_eq!(code(Decision::Stop(ErrorCode::Timeout), libc::SIGKILL), ErrorCode::Timeout);
+        assert_eq!(code(Decision::Stop(ErrorCode::Cancelled), libc::SIGSEGV), ErrorCode::Cancelled);
+        assert_eq!(code(Decision::Memory, libc::SIGKILL), ErrorCode::MemoryLimit);
+    }
+}

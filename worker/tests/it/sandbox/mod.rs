@@ -1,0 +1,143 @@
+//! Runs through the real sandbox: the binary of this package as children of a pool.
+
+mod hostile;
+mod outcomes;
+mod pool;
+
+use serde_json::{Value, value::RawValue};
+use shared::{
+    builder::{Unit, build},
+    execution::{CodeType, ErrorCode},
+    limits::Limits,
+    outcome::{ExecutionError, LogLine, Outcome, Verdict},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use worker::{
+    protocol::Job,
+    supervisor::{
+        Pool, PoolConfig, RunContext,
+        egress::Exceptions,
+        fetch::{FetchConfig, Fetcher},
+    },
+};
+
+pub(crate) const MIB: usize = 1024 * 1024;
+
+/// A pool of this package's binary.
+pub(crate) async fn pool(slots: usize) -> Arc<Pool> {
+    Pool::start(config(slots)).await.expect("the pool starts")
+}
+
+pub(crate) fn config(slots: usize) -> PoolConfig {
+    let api_base = "http://plane.example".parse().expect("is a URL");
+    let fetcher =
+        Fetcher::new(FetchConfig::new(api_base, Exceptions::default())).expect("a client can be made");
+    PoolConfig {
+        program: env!("CARGO_BIN_EXE_worker").into(),
+        ..PoolConfig::new(slots, 128 * MIB, Arc::new(fetcher))
+    }
+}
+
+/// Limits whose clock no busy machine reaches.
+pub(crate) fn patient_limits() -> Limits {
+    Limits {
+        execution_timeout: Duration::from_secs(120),
+        init_timeout: Duration::from_secs(60),
+        ..Limits::default()
+    }
+}
+
+/// Limits that end a hanging script soon.
+pub(crate) fn short_limits() -> Limits {
+    let short = Duration::from_millis(1_500);
+    Limits { execution_timeout: short, init_timeout: short, ..Limits::default() }
+}
+
+/// A job from an author's text, built as the api builds it.
+pub(crate) fn job(code: &str) -> Job {
+    job_of(CodeType::MainFn, code)
+}
+
+pub(crate) fn job_of(code_type: CodeType, code: &str) -> Job {
+    let report = build(Unit::Script(code_type), code);
+    let build = report.build.unwrap_or_else(|| panic!("the script builds: {:?}", report.diagnostics));
+    Job {
+        execution_id: Uuid::now_v7(),
+        build: build.code,
+        functions: BTreeMap::new(),
+        input: raw(r#"{"event":{},"context":{}}"#),
+        variables: raw("{}"),
+        env: BTreeMap::new(),
+        workspace_slug: "demo".to_owned(),
+        api_base_url: "http://plane.example".to_owned(),
+        limits: patient_limits(),
+    }
+}
+
+pub(crate) fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned()).expect("is JSON")
+}
+
+/// What a run left behind.
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    pub(crate) logs: Vec<LogLine>,
+}
+
+impl Finished {
+    /// The result of a run that must have completed.
+    #[track_caller]
+    pub(crate) fn result(&self) -> Value {
+        match &self.outcome.verdict {
+            Verdict::Completed(json) => serde_json::from_str(json.get()).expect("the result is JSON"),
+            Verdict::Failed(error) => panic!("the run failed: {error:?}"),
+        }
+    }
+
+    /// The error of a run that must have failed.
+    #[track_caller]
+    pub(crate) fn error(&self) -> &ExecutionError {
+        match &self.outcome.verdict {
+            Verdict::Failed(error) => error,
+            Verdict::Completed(json) => panic!("the run completed with {json}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn error_code(&self) -> ErrorCode {
+        self.error().code
+    }
+
+    pub(crate) fn messages(&self) -> Vec<&str> {
+        self.logs.iter().map(|line| line.message.as_str()).collect()
+    }
+}
+
+/// Runs a job in the next free slot.
+pub(crate) async fn run(pool: &Arc<Pool>, job: Job) -> Finished {
+    run_cancellable(pool, job, CancellationToken::new()).await
+}
+
+pub(crate) async fn run_cancellable(pool: &Arc<Pool>, job: Job, cancel: CancellationToken) -> Finished {
+    let (logs, mut lines) = mpsc::channel(16);
+    let context =
+        RunContext { allowed_domains: Vec::new(), plane_token: None, cancel, logs, first_log_seq: 1 };
+    let collect = async {
+        let mut logs = Vec::new();
+        while let Some(line) = lines.recv().await {
+            logs.push(line);
+        }
+        logs
+    };
+    let slot = pool.acquire().await;
+    let (outcome, logs) = tokio::join!(slot.run(job, context), collect);
+    Finished { outcome, logs }
+}
+
+/// Runs a script in a pool of its own.
+pub(crate) async fn run_alone(code: &str) -> Finished {
+    run(&pool(1).await, job(code)).await
+}

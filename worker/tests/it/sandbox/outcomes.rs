@@ -1,0 +1,178 @@
+//! What becomes of a script: results, errors in the author's coordinates, console lines, limits.
+
+use super::{job, job_of, pool, raw, run, run_alone, run_cancellable, short_limits};
+use serde_json::json;
+use shared::{
+    builder::{Unit, build},
+    execution::{CodeType, ErrorCode, LogLevel},
+};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn main_gets_input_and_env_and_its_result_is_kept() {
+    let mut job = job(
+        "export async function main({ event }: { event: any }, { ENV, Variables, ...rest }: any) {
+            return { type: event.type, key: ENV.KEY, greeting: Variables.greeting, own: rest.greeting, slug: workspaceSlug };
+        }",
+    );
+    job.input = raw(r#"{"event":{"type":"created"},"context":{}}"#);
+    job.variables = raw(r#"{"greeting":"hi"}"#);
+    job.env.insert("KEY".to_owned(), "abc".to_owned());
+    let finished = run(&pool(1).await, job).await;
+    assert_eq!(
+        finished.result(),
+        json!({"type": "created", "key": "abc", "greeting": "hi", "own": "hi", "slug": "demo"})
+    );
+}
+
+#[tokio::test]
+async fn functions_are_called_by_name_and_call_each_other() {
+    let mut job = job("async function main() { return await Functions.twice({ n: 4 }); }");
+    for (name, code) in [
+        ("twice", "async function twice({ n }) { return (await Functions.identity({ n })) * 2; }"),
+        ("identity", "({ n }) => n"),
+    ] {
+        let report = build(Unit::Function { name, parameters: &[] }, code);
+        job.functions.insert(name.to_owned(), report.build.expect("the function builds").code);
+    }
+    assert_eq!(run(&pool(1).await, job).await.result(), json!(8));
+}
+
+#[tokio::test]
+async fn raw_code_awaits_and_returns_at_its_top_level() {
+    let job = job_of(CodeType::Raw, "const three = await Promise.resolve(3);\nreturn three + 1;");
+    assert_eq!(run(&pool(1).await, job).await.result(), json!(4));
+}
+
+#[tokio::test]
+async fn timers_fire_in_order_and_what_is_pending_dies_with_the_run() {
+    let finished = run_alone(
+        "async function main() {
+            const order = [];
+            await new Promise(done => {
+                setTimeout(() => order.push('b'), 20);
+                setTimeout(() => order.push('a'), 5);
+                setTimeout(done, 40);
+            });
+            setInterval(() => console.log('never'), 1);
+            return order;
+        }",
+    )
+    .await;
+    assert_eq!(finished.result(), json!(["a", "b"]));
+    assert!(finished.logs.is_empty());
+}
+
+#[tokio::test]
+async fn console_lines_come_numbered_with_their_level() {
+    let finished = run_alone(
+        "function main() { console.log('one', { a: 1 }); console.warn('two'); console.error('three'); }",
+    )
+    .await;
+    let lines: Vec<_> =
+        finished.logs.iter().map(|line| (line.seq, line.level, line.message.as_str())).collect();
+    assert_eq!(
+        lines,
+        [(1, LogLevel::Info, "one { a: 1 }"), (2, LogLevel::Warn, "two"), (3, LogLevel::Error, "three")]
+    );
+}
+
+#[tokio::test]
+async fn a_thrown_error_is_told_in_the_author_s_coordinates() {
+    let finished = run_alone(
+        "interface Shape { a: number }
+
+async function main(input: any): Promise<void> {
+    const shape: Shape = { a: 1 };
+    await null;
+    fail(shape as any);
+}
+function fail(value: any) {
+    throw new TypeError('no luck');
+}",
+    )
+    .await;
+    let error = finished.error();
+    assert_eq!((error.code, error.message.as_str()), (ErrorCode::ScriptError, "no luck"));
+    assert_eq!((error.line, error.column), (Some(9), Some(11)));
+    let stack = error.stack.as_deref().unwrap_or_default();
+    assert!(stack.contains("at fail (script:9:11)"), "{stack}");
+    assert!(stack.contains("main (script:6:5)"), "{stack}");
+}
+
+#[tokio::test]
+async fn secrets_are_masked_in_results_errors_and_lines() {
+    let mut completes =
+        job("function main(_, { ENV }) { console.log('token ' + ENV.TOKEN); return [ENV.TOKEN]; }");
+    completes.env.insert("TOKEN".to_owned(), "s3cr3t-value".to_owned());
+    let mut throws = job("function main(_, { ENV }) { throw new Error(ENV.TOKEN); }");
+    throws.env.clone_from(&completes.env);
+    let pool = pool(1).await;
+    let finished = run(&pool, completes).await;
+    assert_eq!(finished.result(), json!(["[masked]"]));
+    assert_eq!(finished.messages(), ["token [masked]"]);
+    let failed = run(&pool, throws).await;
+    assert_eq!(failed.error().message, "[masked]");
+    assert!(!failed.error().stack.as_deref().unwrap_or_default().contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn usage_is_measured() {
+    let job = job("function main() { const end = Date.now() + 60; while (Date.now() < end); return 1; }");
+    let usage = run(&pool(1).await, job).await.outcome.usage;
+    assert!(usage.run >= Duration::from_millis(60), "{usage:?}");
+    assert!(usage.cpu >= Duration::from_millis(1), "{usage:?}");
+    assert!(usage.memory_peak_bytes > 500_000, "{usage:?}");
+}
+
+#[tokio::test]
+async fn an_endless_loop_times_out_and_the_last_lines_are_kept() {
+    let pool = pool(1).await;
+    let mut job = job("function main() { console.log('alive'); for (;;); }");
+    job.limits = short_limits();
+    let finished = run(&pool, job).await;
+    assert_eq!(finished.error_code(), ErrorCode::Timeout);
+    assert_eq!(finished.messages(), ["alive"]);
+    assert!(finished.outcome.usage.run < short_limits().execution_timeout + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn an_endless_top_level_is_an_init_timeout() {
+    let mut job = job("for (;;);\nfunction main() {}");
+    job.limits = short_limits();
+    let finished = run(&pool(1).await, job).await;
+    assert_eq!(finished.error_code(), ErrorCode::InitTimeout);
+}
+
+#[tokio::test]
+async fn memory_without_end_is_the_memory_limit() {
+    let finished =
+        run_alone("function main() { const all = []; for (;;) all.push(new Array(1000).fill(1)); }").await;
+    assert_eq!(finished.error_code(), ErrorCode::MemoryLimit);
+}
+
+#[tokio::test]
+async fn a_run_can_be_cancelled() {
+    let pool = pool(1).await;
+    let cancel = CancellationToken::new();
+    let mut job = job(
+        "async function main() { console.log('ready'); await new Promise(() => setInterval(() => {}, 10)); }",
+    );
+    let running = run_cancellable(&pool, job, cancel.clone());
+    cancel.cancel();
+    assert_eq!(running.await.error_code(), ErrorCode::Cancelled);
+}
+
+#[tokio::test]
+async fn a_flood_of_lines_is_cut_and_said_so_and_the_run_goes_on() {
+    let finished = run_alone(
+        "function main() { for (let i = 0; i < 5000; i++) console.log('line ' + i); return 'done'; }",
+    )
+    .await;
+    assert_eq!(finished.result(), json!("done"));
+    assert_eq!(finished.logs.len(), 1_001);
+    let last = finished.logs.last().expect("there are lines");
+    assert!(last.message.starts_with("logs truncated"), "{last:?}");
+    assert_eq!(last.level, LogLevel::Warn);
+}

@@ -1,0 +1,77 @@
+//! Slots and children: limits on what runs at once, replacement, nothing left over.
+
+use super::{config, job, pool, run};
+use futures_util::future::join_all;
+use serde_json::json;
+use shared::execution::ErrorCode;
+use worker::supervisor::{Pool, PoolConfig, StartError};
+
+#[tokio::test]
+async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {
+    let pool = pool(2).await;
+    let hostile = job("function main() { const all = []; for (;;) all.push(new Array(1e6).fill(all)); }");
+    let honest = job("async function main() { await new Promise(r => setTimeout(r, 50)); return 'fine'; }");
+    let (hostile, honest) = tokio::join!(run(&pool, hostile), run(&pool, honest));
+    assert_eq!(hostile.error_code(), ErrorCode::MemoryLimit);
+    assert_eq!(honest.result(), json!("fine"));
+    let after = run(&pool, job("function main() { return 'still here'; }")).await;
+    assert_eq!(after.result(), json!("still here"));
+    assert_eq!(pool.status().restarts.values().sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn more_jobs_than_slots_all_get_their_turn() {
+    let pool = pool(2).await;
+    let runs = (0..12).map(|n| {
+        let pool = pool.clone();
+        async move { run(&pool, job(&format!("async function main() {{ return {n}; }}"))).await.result() }
+    });
+    let results = join_all(runs).await;
+    assert_eq!(results, (0..12).map(|n| json!(n)).collect::<Vec<_>>());
+    assert_eq!(pool.status().busy, 0);
+}
+
+#[tokio::test]
+async fn nothing_survives_into_the_next_run_of_the_same_process() {
+    let pool = Pool::start(PoolConfig { spares: 0, ..config(1) }).await.expect("the pool starts");
+    let leaves = "function main() {
+        globalThis.left = 1; Object.prototype.left = 1; Array.prototype.push = () => 'stolen'; JSON.stringify = null;
+        setInterval(() => {}, 1); return 'left';
+    }";
+    assert_eq!(run(&pool, job(leaves)).await.result(), json!("left"));
+    let looks = "function main() { return [typeof left, [].push(1), typeof JSON.stringify]; }";
+    assert_eq!(run(&pool, job(looks)).await.result(), json!(["undefined", 1, "function"]));
+    assert!(pool.status().restarts.is_empty(), "both ran in one process");
+}
+
+#[tokio::test]
+async fn a_slot_that_is_dropped_gives_its_child_back() {
+    let pool = pool(1).await;
+    drop(pool.acquire().await);
+    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+    assert!(pool.status().restarts.is_empty());
+}
+
+#[tokio::test]
+async fn a_run_that_is_abandoned_ends_and_its_child_is_replaced() {
+    let pool = pool(1).await;
+    let endless = run(&pool, job("function main() { for (;;); }"));
+    let raced = futures_util::future::select(Box::pin(endless), Box::pin(tokio::task::yield_now())).await;
+    drop(raced);
+    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+}
+
+#[tokio::test]
+async fn children_are_replaced_after_their_share_of_runs() {
+    let pool = Pool::start(PoolConfig { runs_per_child: 2, ..config(1) }).await.expect("the pool starts");
+    for n in 0..5 {
+        assert_eq!(run(&pool, job(&format!("function main() {{ return {n}; }}"))).await.result(), json!(n));
+    }
+    assert!(pool.status().restarts["recycled"] >= 1);
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_sandbox_is_refused_at_start() {
+    let wrong = PoolConfig { program: "/bin/false".into(), ..config(1) };
+    assert!(matches!(Pool::start(wrong).await, Err(StartError::SnapshotFailed(_))));
+}
