@@ -264,3 +264,16 @@ async fn an_empty_post_says_that_it_is_empty() {
     let answer = response(&fetcher(), request("POST", server.url("/")), &policy(&[server.entry()])).await;
     assert_eq!(answer.body, "Some(\"0\") 0");
 }
+
+#[test]
+fn a_proxy_in_the_environment_is_not_used() {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "fetch::requests::a_response_comes_back_whole"]);
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"] {
+        // Nothing listens there.
+        again.env(name, "http://127.0.0.1:1");
+    }
+    let output = again.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
