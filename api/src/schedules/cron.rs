@@ -55,7 +55,8 @@ impl Recurrence {
             return Err(InvalidRecurrence::Fields(fields));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(expression).map_err(|error| InvalidRecurrence::Expression(error.to_string()))?;
+        let cron =
+            parser.parse(expression).map_err(|error| InvalidRecurrence::Expression(error.to_string()))?;
         let recurrence = Self { cron, zone };
         recurrence.next_after(Utc::now()).ok_or(InvalidRecurrence::Never)?;
         Ok(recurrence)

@@ -68,11 +68,6 @@ pub(super) enum Reason {
 }
 
 impl Failure {
-    /// The label of the metric.
-    pub(super) fn outcome(&self) -> &'static str {
-        if matches!(self, Self::Network { .. }) { "failed" } else { "refused" }
-    }
-
     /// Finds the cause in reqwest's chain, by type.
     pub(super) fn network(hop: &Hop, error: &reqwest::Error) -> Self {
         let host = hop.host();

@@ -152,13 +152,11 @@ impl Fetcher {
     pub async fn perform(&self, request: FetchRequest, policy: &RunPolicy) -> Fetched {
         let tally = request_log::Tally::start();
         let (mut log, mut hold) = (Vec::new(), Hold::default());
-        let answer = match self.follow(request, policy, &mut log, &mut hold).await {
-            Ok(answer) => {
-                tally.finish("response");
-                answer
-            }
+        let end = self.follow(request, policy, &mut log, &mut hold).await;
+        tally.finish(&end);
+        let answer = match end {
+            Ok(answer) => answer,
             Err(failure) => {
-                tally.finish(failure.outcome());
                 hold = Hold::default();
                 FetchAnswer::Refused { message: failure.to_string() }
             }

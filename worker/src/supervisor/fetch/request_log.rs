@@ -1,8 +1,9 @@
 //! What is told of a request: to the run's log a line, to the operator a count. Never headers, bodies or paths.
 
 use super::{Failure, Hop};
-use metrics::counter;
+use crate::protocol::FetchAnswer;
 use reqwest::StatusCode;
+use shared::telemetry::metrics::{FETCH_DURATION, FETCHES};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -49,24 +50,33 @@ impl fmt::Display for RequestLine {
     }
 }
 
-/// Counts one fetch under its outcome: `response`, `refused` (by a rule), `failed` (by the network) or, when its future
-/// is dropped, `cancelled`.
+/// Counts and times one fetch: by class of response, `refused` by a rule, `failed` on the network, or `aborted` when its
+/// future is dropped.
 pub(super) struct Tally {
     outcome: &'static str,
+    start: Instant,
 }
 
 impl Tally {
     pub(super) fn start() -> Self {
-        Self { outcome: "cancelled" }
+        Self { outcome: "aborted", start: Instant::now() }
     }
 
-    pub(super) fn finish(mut self, outcome: &'static str) {
-        self.outcome = outcome;
+    pub(super) fn finish(mut self, end: &Result<FetchAnswer, Failure>) {
+        self.outcome = match end {
+            Ok(FetchAnswer::Response { status: 200..300, .. }) => "2xx",
+            Ok(FetchAnswer::Response { status: 300..400, .. }) => "3xx",
+            Ok(FetchAnswer::Response { status: 400..500, .. }) => "4xx",
+            Ok(FetchAnswer::Response { .. }) => "5xx",
+            Err(Failure::Network { .. }) => "failed",
+            Ok(FetchAnswer::Refused { .. }) | Err(_) => "refused",
+        };
     }
 }
 
 impl Drop for Tally {
     fn drop(&mut self) {
-        counter!("runnerctl_fetches_total", "outcome" => self.outcome).increment(1);
+        FETCHES.with([self.outcome]).increment(1);
+        FETCH_DURATION.with::<&str>([]).record(self.start.elapsed());
     }
 }

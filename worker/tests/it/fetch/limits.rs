@@ -170,7 +170,8 @@ fn outcomes_are_counted() {
         });
     });
     let text = handle.render();
-    for outcome in ["response", "refused", "failed", "cancelled"] {
+    for outcome in ["2xx", "refused", "failed", "aborted"] {
         assert!(text.contains(&format!("runnerctl_fetches_total{{outcome=\"{outcome}\"}} 1")), "{text}");
     }
+    assert!(text.contains("runnerctl_fetch_seconds_count 4"), "{text}");
 }
