@@ -1,5 +1,6 @@
 //! What the worker is told by its environment.
 
+use crate::supervisor::egress::Exceptions;
 use shared::{
     config::{Environment, Problems, Secret},
     encryption::Keyring,
@@ -32,6 +33,8 @@ pub struct Config {
     /// `CONTROL_SERVICE_BASE_URL`: where a workspace's Plane token is asked for; none if not set.
     pub control_service: Option<Url>,
     pub limits: Limits,
+    /// `SANDBOX_ALLOW_PRIVATE_NETWORK`: what scripts may reach besides the public Internet.
+    pub exceptions: Exceptions,
     /// `SANDBOX_STRICT`: refuse to start unless every isolation layer holds.
     pub sandbox_strict: bool,
 }
@@ -68,6 +71,7 @@ impl Config {
         let api_base_url = environment.required_as("API_BASE_URL", http_url);
         let control_service = environment.optional_as("CONTROL_SERVICE_BASE_URL", http_url);
         let limits = read_limits(&mut environment);
+        let exceptions = environment.optional_as("SANDBOX_ALLOW_PRIVATE_NETWORK", str::parse::<Exceptions>);
         let sandbox_strict = environment.flag("SANDBOX_STRICT");
 
         let longest_hold = limits.init_timeout + limits.execution_timeout + drain_timeout;
@@ -87,6 +91,7 @@ impl Config {
                 api_base_url: api_base_url?,
                 control_service,
                 limits,
+                exceptions: exceptions.unwrap_or_default(),
                 sandbox_strict,
             })
         })

@@ -13,5 +13,6 @@ pub mod plane_token;
 pub mod protocol;
 pub mod reaper;
 pub mod sandbox;
+pub mod serve;
 pub mod settle;
 pub mod supervisor;

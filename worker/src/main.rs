@@ -1,6 +1,19 @@
+//! `worker serve`, and the two commands it starts itself: `worker sandbox` and `worker snapshot`.
+
+use anyhow::Context;
+use shared::{
+    config::Environment,
+    telemetry::{self, LogFormat},
+};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use worker::{config::Config, serve::Worker};
+
+const USAGE: &str = "usage: worker serve";
 
 fn main() -> ExitCode {
+    // The sandbox must not inherit a runtime, a logger or anything else from what follows.
     match std::env::args().nth(1).as_deref() {
         Some("sandbox") => worker::sandbox::run_child(),
         Some("snapshot") => match worker::sandbox::write_snapshot(&mut std::io::stdout().lock()) {
@@ -10,9 +23,51 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        Some("serve") => match serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("worker: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
         _ => {
-            eprintln!("usage: worker snapshot | worker sandbox");
+            eprintln!("{USAGE}");
             ExitCode::FAILURE
         }
     }
+}
+
+#[tokio::main]
+async fn serve() -> anyhow::Result<()> {
+    let mut environment = Environment::of_process();
+    let format = environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL);
+    let filter = environment.text_or("LOG_LEVEL", "info");
+    let config = Config::read(environment)?;
+    telemetry::init_logs(format, &filter)?;
+    let metrics = telemetry::install_metrics()?;
+    let stopping = stop_on_signal()?;
+    let worker = Worker::start(config, stopping).await.context("can't start")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            metrics.run_upkeep();
+        }
+    });
+    worker.run().await;
+    Ok(())
+}
+
+/// Cancelled by SIGTERM or SIGINT.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stopping = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let signalled = stopping.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signalled.cancel();
+    });
+    Ok(stopping)
 }

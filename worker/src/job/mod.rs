@@ -1,1 +1,234 @@
 //! One message's way: claim, execute, persist, settle.
+
+mod input;
+mod logs;
+mod prepare;
+
+pub use prepare::{Broken, Preparation, Prepared, Unprepared};
+
+use crate::{
+    claims::{Attempt, Claimed, End, Fenced, Phases},
+    fleet::{Fleet, Guard},
+    settle::{self, Decision, Facts, Interruption, Settlement},
+    supervisor::{RunContext, Slot},
+};
+use shared::{
+    backoff::Backoff,
+    execution::ErrorCode,
+    message::{self, ExecutionMessage},
+    outcome::{ExecutionError, LogLine, Outcome, Usage, Verdict},
+    telemetry::metrics::{
+        EXECUTION_CPU, EXECUTION_INIT, EXECUTION_MEMORY_PEAK, EXECUTION_PERSIST, EXECUTION_QUEUE,
+        EXECUTION_RUN, EXECUTIONS, LEASES_LOST,
+    },
+};
+use std::{borrow::Cow, time::Instant};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// Lines that wait to be stored. A full buffer slows the run's supervisor, not the script's neighbours.
+const LOG_BUFFER: usize = 256;
+
+/// A run that is over.
+struct Ended {
+    outcome: Outcome,
+    /// Lines not stored yet.
+    lines: Vec<LogLine>,
+    last_log_seq: i32,
+    at: Instant,
+}
+
+/// Sees one message through. It is decided what becomes of it only when the database has what came of the run.
+pub async fn process(fleet: &Fleet, body: &[u8]) -> Settlement {
+    let Some(execution_id) = decode(body) else { return Settlement::Reject };
+    let Some(slot) = fleet.stopping.run_until_cancelled(fleet.pool.acquire()).await else {
+        return Settlement::Requeue;
+    };
+    let claimed = match claim(fleet, execution_id).await {
+        Ok(claimed) => claimed,
+        Err(settlement) => return settlement,
+    };
+    let guard = fleet.held.hold(claimed.attempt);
+    let ended = execute(fleet, slot, &claimed, &guard).await;
+    persist(fleet, &claimed, &guard, &ended).await;
+    Settlement::Ack
+}
+
+fn decode(body: &[u8]) -> Option<Uuid> {
+    match serde_json::from_slice(body) {
+        Ok(ExecutionMessage { v: message::VERSION, execution_id }) => Some(execution_id),
+        Ok(ExecutionMessage { v, .. }) => {
+            tracing::error!(version = v, "a message of a version this worker does not read");
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "a message that is not an execution");
+            None
+        }
+    }
+}
+
+/// Claims, waiting for the database as long as it takes. `Err` is what becomes of the message without a run.
+async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Claimed, Settlement> {
+    let mut backoff = Backoff::CONNECTION;
+    loop {
+        if fleet.stopping.is_cancelled() {
+            return Err(Settlement::Requeue);
+        }
+        match fleet.claims.claim(execution_id).await {
+            Ok(Some(Ok(claimed))) => return Ok(claimed),
+            Ok(Some(Err((attempt, unreadable)))) => {
+                tracing::error!(%execution_id, error = %unreadable, "a row that can't be read");
+                let guard = fleet.held.hold(attempt);
+                let ended = Ended::broken("the stored execution can't be read");
+                store(fleet, attempt, &guard, Decision::Finish, &ended).await;
+                return Err(Settlement::Ack);
+            }
+            Ok(None) => {
+                tracing::debug!(%execution_id, "not waiting for a worker");
+                return Err(Settlement::Ack);
+            }
+            Err(error) => {
+                tracing::warn!(%execution_id, %error, "can't claim");
+                backoff.wait().await;
+            }
+        }
+    }
+}
+
+async fn execute(fleet: &Fleet, slot: Slot, claimed: &Claimed, guard: &Guard<'_>) -> Ended {
+    EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
+    let prepared = match prepare(fleet, claimed, guard).await {
+        Ok(prepared) => prepared,
+        Err(ended) => return ended,
+    };
+    let (logs, lines) = mpsc::channel(LOG_BUFFER);
+    let context = RunContext {
+        allowed_domains: prepared.allowed_domains,
+        plane_token: prepared.plane_token,
+        cancel: guard.cancel_token(),
+        logs,
+        first_log_seq: claimed.last_log_seq + 1,
+    };
+    let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
+    let store_lines = logs::forward(&fleet.claims, claimed.attempt, claimed.last_log_seq, lines);
+    let ((outcome, at), rest) = tokio::join!(run, store_lines);
+    Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, at }
+}
+
+/// Prepares, waiting for the database as long as the attempt is ours.
+async fn prepare(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>) -> Result<Prepared, Ended> {
+    let mut backoff = Backoff::CONNECTION;
+    while guard.interruption().is_none() {
+        match fleet.preparation.prepare(claimed).await {
+            Ok(prepared) => return Ok(prepared),
+            Err(Unprepared::Database(error)) => {
+                tracing::warn!(execution_id = %claimed.attempt.execution_id, %error, "can't prepare");
+                backoff.wait().await;
+            }
+            Err(Unprepared::Broken(broken)) => {
+                tracing::error!(execution_id = %claimed.attempt.execution_id, error = %broken, "can't be prepared");
+                return Err(Ended::broken(&broken.to_string()));
+            }
+        }
+    }
+    Err(Ended::before_its_run(ErrorCode::Cancelled, "cancelled"))
+}
+
+async fn persist(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>, ended: &Ended) {
+    let facts = Facts {
+        interruption: guard.interruption(),
+        retries_left: claimed.retries_left,
+        retries_spent: claimed.retries_spent,
+        retry_backoff: claimed.retry_backoff,
+    };
+    let decision = settle::decide(&ended.outcome.verdict, facts);
+    store(fleet, claimed.attempt, guard, decision, ended).await;
+    match decision {
+        Decision::Finish => record(ended),
+        Decision::Forget => LEASES_LOST.with::<&str>([]).increment(1),
+        Decision::Retry { .. } | Decision::HandBack => {}
+    }
+}
+
+fn record(Ended { outcome: Outcome { verdict, usage }, at, .. }: &Ended) {
+    let code = match verdict {
+        Verdict::Completed(_) => "none",
+        Verdict::Failed(error) => error.code.as_str(),
+    };
+    EXECUTIONS.with([verdict.status().as_str(), code]).increment(1);
+    EXECUTION_INIT.with::<&str>([]).record(usage.init);
+    EXECUTION_RUN.with::<&str>([]).record(usage.run);
+    EXECUTION_CPU.with::<&str>([]).record(usage.cpu);
+    EXECUTION_PERSIST.with::<&str>([]).record(at.elapsed());
+    let peak = u32::try_from(usage.memory_peak_bytes).unwrap_or(u32::MAX);
+    EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
+}
+
+/// Writes until it is written, or no longer ours to write.
+async fn store(fleet: &Fleet, attempt: Attempt, guard: &Guard<'_>, decision: Decision, ended: &Ended) {
+    let execution_id = attempt.execution_id;
+    let mut verdict = Cow::Borrowed(&ended.outcome.verdict);
+    let mut lines = ended.lines.clone();
+    if let (Decision::Retry { after }, Verdict::Failed(error)) = (decision, &*verdict) {
+        lines.push(logs::retry_line(ended.last_log_seq + 1, error, after));
+    }
+    let mut backoff = Backoff::CONNECTION;
+    loop {
+        let phases = Phases { usage: ended.outcome.usage, ended: ended.at };
+        let end = match decision {
+            Decision::Finish => End::Final { verdict: &verdict, phases },
+            Decision::Retry { after } => End::Retry { after },
+            Decision::HandBack => End::HandBack,
+            Decision::Forget => return,
+        };
+        match fleet.claims.end(attempt, &end, &lines).await {
+            Ok(Fenced::Written) => return,
+            Ok(Fenced::TooLate) => {
+                tracing::warn!(%execution_id, attempt = attempt.number, "too late to write");
+                return;
+            }
+            Err(error) if error.is_temporary() => {
+                tracing::warn!(%execution_id, %error, "can't store the end of a run");
+                if guard.interruption() == Some(Interruption::Fenced) {
+                    return;
+                }
+                backoff.wait().await;
+            }
+            Err(error) => {
+                tracing::error!(%execution_id, %error, "the database refuses what a run ended with");
+                if matches!(verdict, Cow::Owned(_)) {
+                    return;
+                }
+                verdict = Cow::Owned(unstorable());
+                lines.clear();
+            }
+        }
+    }
+}
+
+/// What is stored when the database refuses the outcome itself.
+fn unstorable() -> Verdict {
+    failed(ErrorCode::InvalidResult, "the result or the logs hold what the database can't store")
+}
+
+fn failed(code: ErrorCode, message: &str) -> Verdict {
+    Verdict::Failed(ExecutionError {
+        code,
+        message: message.to_owned(),
+        stack: None,
+        line: None,
+        column: None,
+    })
+}
+
+impl Ended {
+    fn broken(message: &str) -> Self {
+        Self::before_its_run(ErrorCode::BuildFailed, message)
+    }
+
+    fn before_its_run(code: ErrorCode, message: &str) -> Self {
+        let outcome = Outcome { verdict: failed(code, message), usage: Usage::default() };
+        Self { outcome, lines: Vec::new(), last_log_seq: 0, at: Instant::now() }
+    }
+}
