@@ -1,0 +1,105 @@
+//! What the api is told by its environment.
+
+use shared::{
+    config::{Environment, Problems, Secret},
+    encryption::Keyring,
+    signing::Keys,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Everything `api serve` needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `PORT`: where HTTP is served.
+    pub port: u16,
+    pub database: DatabaseConfig,
+    /// `AMQP_URL`: broker and virtual host.
+    pub amqp_url: Secret,
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
+    pub signing_keys: Arc<Keys>,
+    /// `ENCRYPTION_KEY`: what seals environment values and tokens.
+    pub keyring: Arc<Keyring>,
+    pub http: HttpConfig,
+}
+
+/// Where rows are, and how many connections may be used.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `DATABASE_URL`.
+    pub url: Secret,
+    /// `DATABASE_POOL_SIZE`.
+    pub pool_size: u32,
+}
+
+/// Limits of the HTTP surface.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `CORS_ALLOWED_ORIGINS`: origins of browsers that may call; none by default.
+    pub cors_allowed_origins: Vec<String>,
+    /// `RATE_LIMIT_PER_S`: requests per second and workspace in this process; 0 is no limit. A burst of twice as
+    /// many is let through.
+    pub rate_limit_per_s: u32,
+    /// `QUEUE_QUOTA`: executions of one workspace that may be queued at a time; 0 is no limit.
+    pub queue_quota: i64,
+    /// `TEST_RUN_WAIT_S`: how long `/scripts/test/` waits before it answers 504.
+    pub test_run_wait: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            cors_allowed_origins: Vec::new(),
+            rate_limit_per_s: 2_000,
+            queue_quota: 100_000,
+            test_run_wait: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// Reads what `serve` needs; every problem is reported.
+    pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+        let port = environment.parse_or("PORT", 8000);
+        let database = DatabaseConfig::read_from(&mut environment);
+        let amqp_url = environment.secret("AMQP_URL");
+        let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
+        let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
+        let http = HttpConfig::read_from(&mut environment);
+        environment.finish(|| {
+            Some(Self {
+                port,
+                database: database?,
+                amqp_url: amqp_url?,
+                signing_keys: Arc::new(signing_keys?),
+                keyring: Arc::new(keyring?),
+                http,
+            })
+        })
+    }
+}
+
+impl DatabaseConfig {
+    /// Reads what commands that only touch the database need.
+    pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+        let database = Self::read_from(&mut environment);
+        environment.finish(|| database)
+    }
+
+    fn read_from(environment: &mut Environment) -> Option<Self> {
+        let url = environment.secret("DATABASE_URL");
+        let pool_size = environment.number_in("DATABASE_POOL_SIZE", 20, 2..=500);
+        Some(Self { url: url?, pool_size })
+    }
+}
+
+impl HttpConfig {
+    fn read_from(environment: &mut Environment) -> Self {
+        let default = Self::default();
+        Self {
+            cors_allowed_origins: environment.list("CORS_ALLOWED_ORIGINS"),
+            rate_limit_per_s: environment.parse_or("RATE_LIMIT_PER_S", default.rate_limit_per_s),
+            queue_quota: environment.number_in("QUEUE_QUOTA", default.queue_quota, 0..=i64::MAX),
+            test_run_wait: environment.seconds_or("TEST_RUN_WAIT_S", default.test_run_wait),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The connection pool and the schema.
+//!
+//! Invariant: no request waits for the database without end. Getting a connection, and every statement, has a
+//! limit; what overruns it is answered 503.
+
+use crate::config::DatabaseConfig;
+use shared::config::Secret;
+use sqlx::{
+    Connection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// Longest wait for a free connection, before the answer is 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest time of one statement, enforced by the server.
+const STATEMENT_TIMEOUT: &str = "10s";
+/// A connection that was idle for this long is tried before it is used: the server may have been restarted.
+const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// The migrations this build was made with.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// Reads `DATABASE_URL`.
+pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.expose().parse()?;
+    Ok(options.application_name("runnerctl-api"))
+}
+
+/// A pool that connects when it is first used, so that the api starts while the database is away.
+pub fn pool(config: &DatabaseConfig) -> Result<PgPool, sqlx::Error> {
+    let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    Ok(PgPoolOptions::new()
+        .max_connections(config.pool_size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRY_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// Brings the schema to what this build expects; safe to run from several processes at once.
+pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {
+    let mut connection = sqlx::PgConnection::connect_with(&connect_options(url)?).await?;
+    MIGRATIONS.run(&mut connection).await
+}

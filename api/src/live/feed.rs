@@ -1,0 +1,52 @@
+//! Asks for all executions that moved, in one query, and hands the answers to their watches.
+
+use super::{Live, Progress, SWEEP};
+use sqlx::PgPool;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// At least this long between two queries: a chatty run is asked for once per pause, and the first change after
+/// a quiet time at once.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut not_before = Instant::now();
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = sweep.tick() => live.note_all_moved(),
+            () = live.wake.notified() => {
+                tokio::time::sleep_until(not_before).await;
+                let moved = live.take_moved();
+                if let Err(error) = refresh(live, pool, &moved).await {
+                    tracing::warn!(%error, "can't read what moved; the next sweep will");
+                }
+                not_before = Instant::now() + PAUSE;
+            }
+        }
+    }
+}
+
+async fn refresh(live: &Live, pool: &PgPool, moved: &[Uuid]) -> Result<(), sqlx::Error> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query!(
+        r#"SELECT execution.id, execution.status, execution.attempt,
+                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = execution.id), 0) AS "last_seq!"
+           FROM unnest($1::uuid[]) AS moved (id) JOIN script_executions AS execution ON execution.id = moved.id"#,
+        moved
+    )
+    .fetch_all(pool)
+    .await?;
+    for row in rows {
+        if let Ok(status) = row.status.parse() {
+            live.publish(row.id, Progress { status, attempt: row.attempt, last_seq: row.last_seq });
+        }
+    }
+    Ok(())
+}

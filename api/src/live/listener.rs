@@ -1,0 +1,74 @@
+//! The process's one LISTEN connection.
+
+use super::Live;
+use crate::{auth::api_key::KeyCache, database};
+use shared::config::Secret;
+use sqlx::{PgPool, postgres::{PgListener, PgNotification, PgPoolOptions}};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Payload: the id of an execution whose status or logs changed.
+const EXECUTION_CHANGED: &str = "execution_changed";
+/// An API key was revoked, in whichever process.
+pub const API_KEY_REVOKED: &str = "api_key_revoked";
+
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Who else wants to know what the database announces.
+#[derive(Clone, Debug)]
+pub struct Announcements {
+    pub keys: Arc<KeyCache>,
+}
+
+pub(super) async fn run(
+    live: &Live,
+    url: &Secret,
+    announcements: &Announcements,
+    stopping: &CancellationToken,
+) {
+    let listening = async {
+        loop {
+            if let Err(error) = listen(live, url, announcements).await {
+                tracing::warn!(%error, "not listening for changes; trying again");
+            }
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = listening => {}
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen(live: &Live, url: &Secret, announcements: &Announcements) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(&own_pool(url)?).await?;
+    listener.eager_reconnect(false);
+    listener.listen_all([EXECUTION_CHANGED, API_KEY_REVOKED]).await?;
+    // Whatever happened while nobody listened.
+    live.note_all_moved();
+    announcements.keys.clear();
+    while let Some(notification) = listener.try_recv().await? {
+        pass_on(&notification, live, announcements);
+    }
+    Ok(())
+}
+
+fn pass_on(notification: &PgNotification, live: &Live, announcements: &Announcements) {
+    match notification.channel() {
+        EXECUTION_CHANGED => {
+            if let Ok(id) = Uuid::parse_str(notification.payload()) {
+                live.note_moved(id);
+            }
+        }
+        API_KEY_REVOKED => announcements.keys.clear(),
+        _ => {}
+    }
+}
+
+/// One connection of its own: a listener must not take one from the requests, nor have their statement limit.
+fn own_pool(url: &Secret) -> Result<PgPool, sqlx::Error> {
+    let options = database::connect_options(url)?;
+    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options))
+}

@@ -1,0 +1,170 @@
+//! Tells waiting requests that an execution moved, without a polling query each.
+//!
+//! Invariant: one process holds one LISTEN connection, and asks for all moved executions in one query, however
+//! many requests wait. A lost notification costs at most [`SWEEP`]: everything watched is then asked for again.
+
+mod feed;
+mod listener;
+
+pub use listener::Announcements;
+
+use shared::{config::Secret, execution::Status};
+use sqlx::PgPool;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Everything watched is asked for this often, whatever was notified.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How far an execution has come. Everything an answer shows of it follows from these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub status: Status,
+    pub attempt: i32,
+    /// Highest number among its log lines; 0 before the first.
+    pub last_seq: i32,
+}
+
+#[derive(Debug)]
+struct Watched {
+    progress: watch::Sender<Option<Progress>>,
+    watchers: usize,
+}
+
+/// The executions that requests wait for.
+#[derive(Debug, Default)]
+pub struct Live {
+    watched: Mutex<HashMap<Uuid, Watched>>,
+    /// Watched executions that moved since the last query. Bounded by what is watched.
+    moved: Mutex<HashSet<Uuid>>,
+    wake: Notify,
+}
+
+impl Live {
+    /// Watches one execution until the watch is dropped. Start before reading the row, so that no change between
+    /// the two is missed.
+    pub fn watch(self: &Arc<Self>, id: Uuid) -> Watch {
+        let mut watched = lock(&self.watched);
+        let entry = watched
+            .entry(id)
+            .or_insert_with(|| Watched { progress: watch::Sender::new(None), watchers: 0 });
+        entry.watchers += 1;
+        Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
+    }
+
+    /// Keeps the watches fed until `stopping`.
+    pub async fn run(
+        self: Arc<Self>,
+        pool: PgPool,
+        database_url: Secret,
+        announcements: Announcements,
+        stopping: CancellationToken,
+    ) {
+        tokio::join!(
+            feed::run(&self, &pool, &stopping),
+            listener::run(&self, &database_url, &announcements, &stopping),
+        );
+    }
+
+    fn note_moved(&self, id: Uuid) {
+        if lock(&self.watched).contains_key(&id) {
+            lock(&self.moved).insert(id);
+            self.wake.notify_one();
+        }
+    }
+
+    fn note_all_moved(&self) {
+        let watched: Vec<Uuid> = lock(&self.watched).keys().copied().collect();
+        if !watched.is_empty() {
+            lock(&self.moved).extend(watched);
+            self.wake.notify_one();
+        }
+    }
+
+    fn take_moved(&self) -> Vec<Uuid> {
+        lock(&self.moved).drain().collect()
+    }
+
+    fn publish(&self, id: Uuid, progress: Progress) {
+        if let Some(entry) = lock(&self.watched).get(&id) {
+            entry.progress.send_if_modified(|known| {
+                let changed = *known != Some(progress);
+                *known = Some(progress);
+                changed
+            });
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One request's interest in one execution; ends with the request.
+#[derive(Debug)]
+pub struct Watch {
+    live: Arc<Live>,
+    id: Uuid,
+    progress: watch::Receiver<Option<Progress>>,
+}
+
+impl Watch {
+    /// Waits for the next change.
+    pub async fn changed(&mut self) -> Option<Progress> {
+        // The sender lives as long as anything watches.
+        self.progress.changed().await.ok()?;
+        *self.progress.borrow_and_update()
+    }
+
+    /// Waits until the execution is over.
+    pub async fn terminal(&mut self) {
+        while self.changed().await.is_some_and(|progress| !progress.status.is_terminal()) {}
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = lock(&self.live.watched);
+        if let Some(entry) = watched.get_mut(&self.id) {
+            entry.watchers -= 1;
+            if entry.watchers == 0 {
+                watched.remove(&self.id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_reaches_every_watch_and_the_last_one_clears_up() {
+        let live = Arc::new(Live::default());
+        let id = Uuid::from_u128(1);
+        let (mut one, mut two) = (live.watch(id), live.watch(id));
+        let done = Progress { status: Status::Completed, attempt: 1, last_seq: 3 };
+        live.publish(id, done);
+        assert_eq!(one.changed().await, Some(done));
+        two.terminal().await;
+        drop((one, two));
+        assert!(lock(&live.watched).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_watches_is_not_asked_for() {
+        let live = Arc::new(Live::default());
+        let _watch = live.watch(Uuid::from_u128(1));
+        live.note_moved(Uuid::from_u128(1));
+        live.note_moved(Uuid::from_u128(2));
+        assert_eq!(live.take_moved(), [Uuid::from_u128(1)]);
+        live.note_all_moved();
+        assert_eq!(live.take_moved(), [Uuid::from_u128(1)]);
+    }
+}

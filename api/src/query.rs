@@ -1,0 +1,230 @@
+//! Query strings and list pages.
+//!
+//! Invariant: an unknown or malformed parameter is refused by name. A misspelled filter that is passed over
+//! would answer with everything.
+
+use crate::error::{ApiError, FieldErrors};
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use std::{collections::BTreeMap, str::FromStr};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+const DEFAULT_PER_PAGE: i64 = 50;
+/// Most rows one page may hold.
+pub const MAX_PER_PAGE: i64 = 100;
+const MAX_SEARCH_CHARACTERS: usize = 200;
+
+/// The query parameters of a request, read by [`ReadQuery`].
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+/// A type that is read from query parameters.
+pub trait ReadQuery: Sized {
+    fn read(parameters: &mut Parameters) -> Option<Self>;
+}
+
+impl<S: Sync, T: ReadQuery> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// No parameters at all.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl ReadQuery for NoQuery {
+    fn read(_: &mut Parameters) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+fn parse<T: ReadQuery>(query: &str) -> Result<T, ApiError> {
+    let mut parameters = Parameters::of(query);
+    let value = T::read(&mut parameters);
+    for name in std::mem::take(&mut parameters.values).into_keys() {
+        parameters.errors.add(name, "Unknown parameter.");
+    }
+    parameters.errors.into_result()?;
+    value.ok_or(ApiError::Internal("a query was refused without a reason".into()))
+}
+
+/// Query parameters, taken one by one.
+#[derive(Debug)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+    pub errors: FieldErrors,
+}
+
+impl Parameters {
+    fn of(query: &str) -> Self {
+        let mut errors = FieldErrors::default();
+        let mut values = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
+            if value.contains('\0') {
+                errors.add(name, "Must not hold the NUL character.");
+            } else if values.insert(name.clone(), value).is_some() {
+                errors.add(name, "May be given once.");
+            }
+        }
+        Self { values, errors }
+    }
+
+    /// A parameter that may be left out; an empty one counts as left out.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        self.values.remove(name).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter read by its type; `expected` completes "Must be".
+    pub fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
+        let text = self.text(name)?;
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.errors.add(name, format!("Must be {expected}."));
+        }
+        value
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
+        let expected = format!("a whole number from {least} to {most}");
+        let number = self.parsed(name, &expected)?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.errors.add(name, format!("Must be {expected}."));
+        None
+    }
+
+    /// One of the texts of an enum.
+    pub fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<String> {
+        let text = self.text(name)?;
+        if choices.contains(&text.as_str()) {
+            return Some(text);
+        }
+        self.errors.add(name, format!("Must be one of {}.", choices.join(", ")));
+        None
+    }
+
+    /// The `search` parameter as an `ILIKE` pattern that finds it anywhere.
+    pub fn search(&mut self) -> Option<String> {
+        let text = self.text("search")?;
+        if text.chars().count() > MAX_SEARCH_CHARACTERS {
+            self.errors.add("search", format!("Must have {MAX_SEARCH_CHARACTERS} characters at most."));
+            return None;
+        }
+        let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        Some(format!("%{literal}%"))
+    }
+
+    /// The `cursor` and `per_page` parameters.
+    pub fn page(&mut self) -> PageRequest {
+        let per_page = self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE);
+        let before = self.text("cursor").and_then(|cursor| {
+            let id = decode_cursor(&cursor);
+            if id.is_none() {
+                self.errors.add("cursor", "Must be the next_cursor of an earlier page.");
+            }
+            id
+        });
+        PageRequest { before, per_page }
+    }
+}
+
+/// Which page of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// Rows with smaller ids than this; all rows if none.
+    pub before: Option<Uuid>,
+    pub per_page: i64,
+}
+
+impl PageRequest {
+    /// How many rows to read: one more than shown tells whether another page follows.
+    pub const fn rows(&self) -> i64 {
+        self.per_page + 1
+    }
+
+    /// The page made of `rows`, which were read with [`Self::rows`] as their limit.
+    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> Uuid, show: impl Fn(R) -> T) -> Page<T> {
+        let shown = usize::try_from(self.per_page).unwrap_or(usize::MAX);
+        let more = rows.len() > shown;
+        rows.truncate(shown);
+        let next_cursor = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(id(row)));
+        Page { results: rows.into_iter().map(show).collect(), next_cursor }
+    }
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub results: Vec<T>,
+    /// Give this as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+fn decode_cursor(cursor: &str) -> Option<Uuid> {
+    URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
+}
+
+/// An id from a path. What is not a UUID names no row.
+pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| ApiError::not_found(what))
+}
+
+/// 405 with the documented shape; axum adds `Allow`.
+pub async fn method_not_allowed() -> ApiError {
+    let detail = "This path does not take this method.";
+    ApiError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Filter {
+        page: PageRequest,
+        search: Option<String>,
+    }
+
+    impl ReadQuery for Filter {
+        fn read(parameters: &mut Parameters) -> Option<Self> {
+            Some(Self { page: parameters.page(), search: parameters.search() })
+        }
+    }
+
+    #[test]
+    fn wildcards_in_a_search_are_literal() {
+        let filter = parse::<Filter>("search=50%25_off").unwrap();
+        assert_eq!(filter.search.as_deref(), Some("%50\\%\\_off%"));
+        assert_eq!(filter.page.per_page, DEFAULT_PER_PAGE);
+    }
+
+    #[test]
+    fn wrong_parameters_are_named() {
+        let error = parse::<Filter>("per_page=101&cursor=x&serch=a&search=a&search=b").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cursor: Must be the next_cursor of an earlier page.; per_page: Must be a whole number from 1 to 100.; \
+             search: May be given once.; serch: Unknown parameter."
+        );
+    }
+
+    #[test]
+    fn the_cursor_of_a_page_leads_to_the_next() {
+        let request = PageRequest { before: None, per_page: 2 };
+        let ids = [Uuid::from_u128(3), Uuid::from_u128(2), Uuid::from_u128(1)];
+        let page = request.page(ids.to_vec(), |id| *id, |id| id);
+        assert_eq!(page.results, ids[..2]);
+        assert_eq!(decode_cursor(&page.next_cursor.unwrap()), Some(ids[1]));
+        assert_eq!(request.page(ids[2..].to_vec(), |id| *id, |id| id).next_cursor, None);
+    }
+}

@@ -1,0 +1,37 @@
+//! What requests and answers carry: the types of the HTTP contract and the rules their fields are held to.
+
+pub mod execution;
+pub mod function;
+pub mod rules;
+pub mod schema;
+pub mod script;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Shown instead of a secret value. Writing it back keeps the stored value.
+pub const HIDDEN: &str = "********";
+
+/// Problems by field; for code also where in the text they are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invalid {
+    /// Where the code does not build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schema::Diagnostic>>)]
+    pub diagnostics: Option<serde_json::Value>,
+    /// Messages by field name; `non_field_errors` for the body as a whole.
+    #[serde(flatten)]
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
+    pub fields: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+/// Why a request is not done, other than for its fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Stable text for programs.
+    #[schema(example = "not_found")]
+    pub code: String,
+    /// One sentence for people.
+    #[schema(example = "No script with this id.")]
+    pub detail: String,
+}

@@ -1,0 +1,58 @@
+//! Schemas of types that `shared` defines: it does not know about HTTP, so they are described here.
+
+use serde::Serialize;
+use shared::execution::{CodeType, ErrorCode, LogLevel, Status, TriggerType};
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+};
+
+fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+    let kind = SchemaType::Type(Type::String);
+    ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).build().into()
+}
+
+pub fn code_type() -> RefOr<Schema> {
+    texts(CodeType::ALL.iter().map(|value| value.as_str()))
+}
+
+/// What a script may be triggered by.
+pub fn script_trigger() -> RefOr<Schema> {
+    texts(super::script::TRIGGERS.into_iter().map(TriggerType::as_str))
+}
+
+/// What an execution was triggered by.
+pub fn trigger_type() -> RefOr<Schema> {
+    texts(TriggerType::ALL.iter().map(|value| value.as_str()))
+}
+
+/// What a caller may say an execution is triggered by.
+pub fn requested_trigger() -> RefOr<Schema> {
+    texts(super::execution::TRIGGERS.into_iter().map(TriggerType::as_str))
+}
+
+pub fn status() -> RefOr<Schema> {
+    texts(Status::ALL.iter().map(|value| value.as_str()))
+}
+
+pub fn error_code() -> RefOr<Schema> {
+    texts(ErrorCode::ALL.iter().map(|value| value.as_str()))
+}
+
+pub fn log_level() -> RefOr<Schema> {
+    texts(LogLevel::ALL.iter().map(|value| value.as_str()))
+}
+
+/// One finding in an author's code. Lines and columns are 1-based; columns count UTF-16 units.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Diagnostic {
+    /// Name of the rule, such as `syntax`.
+    pub rule: String,
+    /// `error` or `warning`.
+    pub severity: String,
+    pub message: String,
+    pub line: u32,
+    pub column: u32,
+    pub end_line: u32,
+    pub end_column: u32,
+}

@@ -1,0 +1,49 @@
+//! What every handler shares.
+
+use crate::{
+    auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
+    config::HttpConfig,
+    live::Live,
+    quota::QueueQuota,
+};
+use shared::{encryption::Keyring, signing::Keys};
+use sqlx::PgPool;
+use std::{ops::Deref, sync::Arc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// A handle on [`Shared`]; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<Shared>);
+
+/// The parts of the running api that handlers use.
+#[derive(Debug)]
+pub struct Shared {
+    pub pool: PgPool,
+    pub signing_keys: Arc<Keys>,
+    pub keyring: Arc<Keyring>,
+    pub http: HttpConfig,
+    pub live: Arc<Live>,
+    /// Wakes the relay right after the commit of an outbox row.
+    pub relay_wake: Arc<Notify>,
+    pub keys: Arc<KeyCache>,
+    pub workspaces: WorkspaceCache,
+    pub rate: RateLimit,
+    pub quota: QueueQuota,
+    /// Cancelled when the api stops: open event streams end.
+    pub stopping: CancellationToken,
+}
+
+impl AppState {
+    pub fn new(shared: Shared) -> Self {
+        Self(Arc::new(shared))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

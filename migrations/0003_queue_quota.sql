@@ -1,0 +1,2 @@
+-- Counting one workspace's queue must not read its history.
+CREATE INDEX script_executions_queued ON script_executions (workspace_id) WHERE status = 'queued';
