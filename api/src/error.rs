@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
-use shared::builder::Diagnostic;
+use shared::builder::{Diagnostic, Severity};
 use std::{borrow::Cow, collections::BTreeMap};
 
 /// Seconds after which a client may try again when the database or the broker is away.
@@ -32,6 +32,13 @@ impl FieldErrors {
 
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.entry(field.into()).or_default().push(message.into());
+    }
+
+    /// Adds the problems of an object inside the body, under its name.
+    pub fn extend_under(&mut self, name: &str, inner: Self) {
+        for (field, messages) in inner.0 {
+            self.0.entry(format!("{name}.{field}")).or_default().extend(messages);
+        }
     }
 
     /// True if nothing was wrong.
@@ -204,7 +211,7 @@ impl IntoResponse for Refusal {
 fn code_refused(diagnostics: &[Diagnostic]) -> Response {
     let messages: Vec<String> = diagnostics
         .iter()
-        .filter(|diagnostic| diagnostic.is_error())
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
         .map(|diagnostic| {
             format!("Line {}, column {}: {}", diagnostic.line, diagnostic.column, diagnostic.message)
         })

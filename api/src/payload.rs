@@ -176,6 +176,24 @@ impl Fields {
         None
     }
 
+    /// The fields of an object inside this one; give them back with [`Self::adopt`].
+    pub fn inner(&mut self, name: &'static str) -> Option<Self> {
+        let text = self.object(name)?;
+        match serde_json::from_str(text.get()) {
+            Ok(members) => Some(Self { members, errors: FieldErrors::default() }),
+            Err(error) => {
+                self.errors.add(name, format!("{error}."));
+                None
+            }
+        }
+    }
+
+    /// Takes over what is wrong with the fields of `inner`, under the name of the object.
+    pub fn adopt(&mut self, name: &'static str, mut inner: Self) {
+        inner.refuse_the_rest();
+        self.errors.extend_under(name, inner.errors);
+    }
+
     /// Passes over fields that answers show and requests can't set.
     pub fn ignore(&mut self, names: &[&str]) {
         for name in names {

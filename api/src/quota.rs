@@ -1,6 +1,7 @@
 //! How many executions of one workspace may be queued at a time.
 
 use crate::error::ApiError;
+use shared::telemetry::metrics;
 use sqlx::PgPool;
 use std::{
     collections::HashMap,
@@ -46,7 +47,7 @@ impl QueueQuota {
         if queued <= self.most {
             return Ok(());
         }
-        metrics::counter!("runnerctl_api_queue_full_total").increment(1);
+        metrics::RATE_LIMITED.with(["queue"]).increment(1);
         let detail = format!("The workspace has {} executions queued, which is the limit.", self.most);
         Err(ApiError::too_many_requests("queue_full", detail, RETRY_AFTER_S))
     }

@@ -1,6 +1,7 @@
 //! Requests per second and workspace, in this process: a token bucket each.
 
 use crate::error::ApiError;
+use shared::telemetry::metrics;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -34,7 +35,7 @@ impl RateLimit {
     /// Takes a token of the workspace, or refuses with the time until there is one.
     pub fn admit(&self, workspace_id: Uuid) -> Result<(), ApiError> {
         self.admit_at(workspace_id, Instant::now()).map_err(|wait_s| {
-            metrics::counter!("runnerctl_api_rate_limited_total").increment(1);
+            metrics::RATE_LIMITED.with(["rate"]).increment(1);
             let detail = format!("The workspace may make {} requests per second.", self.per_second);
             ApiError::too_many_requests("rate_limited", detail, wait_s)
         })

@@ -56,3 +56,34 @@ pub struct Diagnostic {
     pub end_line: u32,
     pub end_column: u32,
 }
+
+/// Where a function is found in the editor.
+pub fn category() -> RefOr<Schema> {
+    texts(super::function::CATEGORIES.into_iter())
+}
+
+/// Any JSON object.
+pub fn json_object() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build().into()
+}
+
+/// Any JSON value.
+pub fn json_value() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
+}
+
+/// `{event, context}` of a test run.
+pub fn test_input() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .property("event", json_object())
+        .property("context", json_object())
+        .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)))
+        .build()
+        .into()
+}
+
+/// A number, or `newest`.
+pub fn replay_version() -> RefOr<Schema> {
+    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(1));
+    utoipa::openapi::OneOfBuilder::new().item(number.build()).item(texts(std::iter::once("newest"))).build().into()
+}

@@ -20,6 +20,9 @@ pub const TRIGGERS: [TriggerType; 3] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron];
 const MAX_VARIABLES: usize = 100;
 const MAX_RETRIES: i32 = 10;
+/// One day.
+const MAX_BACKOFF_S: i32 = 86_400;
+const DEFAULT_BACKOFF_S: i32 = 10;
 /// Names that the second argument of `main` already has.
 const RESERVED_VARIABLES: [&str; 6] = ["Plane", "Functions", "ENV", "Variables", "__proto__", "constructor"];
 /// Shown in answers, and so sent back by clients that edit what they read; not theirs to set.
@@ -65,6 +68,8 @@ pub struct Script {
     pub allowed_domains: Vec<String>,
     /// How often a run is repeated after a fault of the script.
     pub max_retries: i32,
+    /// Seconds before the first repetition; doubled for every further one.
+    pub retry_backoff_s: i32,
     /// Every function the script needs, also through other functions.
     pub function_names: Vec<String>,
     /// System scripts are in every workspace and read-only.
@@ -127,6 +132,8 @@ pub struct ScriptDraft {
     pub allowed_domains: Vec<String>,
     #[schema(minimum = 0, maximum = 10, default = 0)]
     pub max_retries: i32,
+    #[schema(minimum = 1, maximum = 86_400, default = 10)]
+    pub retry_backoff_s: i32,
 }
 
 /// What of a script changes (PATCH).
@@ -150,6 +157,8 @@ pub struct ScriptPatch {
     pub allowed_domains: Option<Vec<String>>,
     #[schema(minimum = 0, maximum = 10, nullable = false)]
     pub max_retries: Option<i32>,
+    #[schema(minimum = 1, maximum = 86_400, nullable = false)]
+    pub retry_backoff_s: Option<i32>,
 }
 
 impl ReadFields for ScriptPatch {
@@ -169,6 +178,7 @@ impl ReadFields for ScriptPatch {
             env: rules::env(fields),
             allowed_domains: rules::allowed_domains(fields),
             max_retries: rules::number(fields, "max_retries", 0..=MAX_RETRIES),
+            retry_backoff_s: rules::number(fields, "retry_backoff_s", 1..=MAX_BACKOFF_S),
         })
     }
 }
@@ -187,6 +197,7 @@ impl ReadFields for ScriptDraft {
             env: given.env.unwrap_or_default(),
             allowed_domains: given.allowed_domains.unwrap_or_default(),
             max_retries: given.max_retries.unwrap_or(0),
+            retry_backoff_s: given.retry_backoff_s.unwrap_or(DEFAULT_BACKOFF_S),
         })
     }
 }
