@@ -6,7 +6,7 @@
 mod feed;
 mod listener;
 
-pub use listener::Announcements;
+pub use listener::{API_KEY_REVOKED, Announcements};
 
 use shared::{config::Secret, execution::Status};
 use sqlx::PgPool;

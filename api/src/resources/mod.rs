@@ -1,5 +1,6 @@
 //! What requests and answers carry: the types of the HTTP contract and the rules their fields are held to.
 
+pub mod api_key;
 pub mod execution;
 pub mod function;
 pub mod rules;

@@ -1,0 +1,12 @@
+//! Every query of the resources, by table.
+//!
+//! Invariant: each query of a tenant's rows is bound to a workspace. What another workspace owns is `None` here,
+//! and so 404 outside.
+
+pub mod api_keys;
+pub mod builds;
+pub mod executions;
+pub mod functions;
+pub mod health;
+pub mod scripts;
+pub mod workspaces;

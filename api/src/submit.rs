@@ -1,0 +1,155 @@
+//! Brings an execution into being: its row and the outbox row that asks for its delivery.
+//!
+//! Invariant: the two are one statement. There is no execution that nobody delivers, and no delivery of nothing.
+
+use crate::{
+    error::FieldErrors,
+    resources::{
+        execution::{Input, JsonObject},
+        script::{FunctionPin, VariableDefinition},
+    },
+};
+use serde_json::value::RawValue;
+use shared::execution::TriggerType;
+use sqlx::{PgConnection, types::Json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Outbox priority of somebody who waits at an editor: before all background work.
+pub const INTERACTIVE: i16 = 10;
+/// Outbox priority of everything else; the relay is fair among it.
+pub const BACKGROUND: i16 = 0;
+
+/// A version of a script, ready to run. Made by `store::executions::runnable`.
+#[derive(Clone, Debug)]
+pub struct Runnable {
+    /// None for unsaved code.
+    pub script: Option<(Uuid, i32)>,
+    pub build_hash: String,
+    pub code_type: String,
+    pub functions: Vec<FunctionPin>,
+    pub allowed_domains: Vec<String>,
+    pub max_retries: i32,
+}
+
+/// An execution to be.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub id: Uuid,
+    pub workspace_id: Uuid,
+    pub trigger_type: TriggerType,
+    pub runnable: Runnable,
+    pub input: Input,
+    /// With defaults filled in: see [`complete_variables`].
+    pub variables: JsonObject,
+    /// Sealed environment of this execution alone.
+    pub env_sealed: Option<Vec<u8>>,
+    pub priority: i16,
+    pub traceparent: Option<String>,
+    pub replay_of: Option<Uuid>,
+}
+
+/// Writes the execution and its outbox row in one statement. Wake the relay after the commit.
+pub async fn submit(connection: &mut PgConnection, submission: &Submission) -> Result<(), sqlx::Error> {
+    let runnable = &submission.runnable;
+    let names: Vec<String> = runnable.functions.iter().map(|pin| pin.name.clone()).collect();
+    sqlx::query!(
+        "WITH execution AS (
+             INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
+                 build_hash, functions, code_type, function_names, allowed_domains, event, context, variables, env_sealed,
+                 priority, traceparent, replay_of)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             RETURNING id, workspace_id, priority, traceparent)
+         INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
+         SELECT id, workspace_id, priority, traceparent FROM execution",
+        submission.id,
+        submission.workspace_id,
+        runnable.script.map(|(id, _)| id),
+        runnable.script.map(|(_, version)| version),
+        submission.trigger_type.as_str(),
+        runnable.max_retries,
+        runnable.build_hash,
+        Json(&runnable.functions) as _,
+        runnable.code_type,
+        &names,
+        &runnable.allowed_domains,
+        Json(&submission.input.event) as _,
+        Json(&submission.input.context) as _,
+        Json(&submission.variables) as _,
+        submission.env_sealed,
+        submission.priority,
+        submission.traceparent,
+        submission.replay_of,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The given variables with defaults filled in; every required one without a value is named.
+///
+/// Keys nobody defined pass: an automation may send more than a script asks for.
+pub fn complete_variables(
+    given: &RawValue,
+    definitions: &[VariableDefinition],
+) -> Result<JsonObject, FieldErrors> {
+    let mut values: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(given.get()).map_err(|error| FieldErrors::one("variables", format!("{error}.")))?;
+    let mut errors = FieldErrors::default();
+    for VariableDefinition { key, required, default, .. } in definitions {
+        if values.get(key).is_some_and(|value| value.get() != "null") {
+            continue;
+        }
+        if !default.is_null() {
+            let default = serde_json::value::to_raw_value(default).expect("a JSON value is JSON");
+            values.insert(key.clone(), default);
+        } else if *required {
+            errors.add("variables", format!("{key}: This variable is required."));
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(serde_json::value::to_raw_value(&values).expect("texts and JSON values are JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn definition(key: &str, required: bool, default: Value) -> VariableDefinition {
+        VariableDefinition { key: key.into(), description: String::new(), required, default }
+    }
+
+    fn complete(given: Value, definitions: &[VariableDefinition]) -> Result<Value, String> {
+        let given = serde_json::value::to_raw_value(&given).unwrap();
+        complete_variables(&given, definitions)
+            .map(|values| serde_json::from_str(values.get()).unwrap())
+            .map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn defaults_fill_in_and_given_values_win() {
+        let definitions = [definition("a", true, json!(1)), definition("b", false, Value::Null)];
+        assert_eq!(complete(json!({}), &definitions), Ok(json!({"a": 1})));
+        assert_eq!(complete(json!({"a": 2, "c": 3}), &definitions), Ok(json!({"a": 2, "c": 3})));
+        assert_eq!(complete(json!({"a": null}), &definitions), Ok(json!({"a": 1})));
+    }
+
+    #[test]
+    fn every_missing_variable_is_named() {
+        let definitions = [definition("url", true, Value::Null), definition("key", true, Value::Null)];
+        assert_eq!(
+            complete(json!({"key": null}), &definitions),
+            Err("variables: url: This variable is required. key: This variable is required.".into())
+        );
+    }
+
+    #[test]
+    fn values_pass_through_as_they_came() {
+        let given = RawValue::from_string(r#"{"n":1.0e2,"big":12345678901234567890123}"#.into()).unwrap();
+        let values = complete_variables(&given, &[]).unwrap();
+        assert_eq!(values.get(), r#"{"big":12345678901234567890123,"n":1.0e2}"#);
+    }
+}
