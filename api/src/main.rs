@@ -1,1 +1,41 @@
-fn main() {}
+//! The `api` program.
+
+use anyhow::bail;
+use api::{
+    commands::{keys, migrate, serve},
+    config::Config,
+};
+use shared::{
+    config::Environment,
+    telemetry::{self, LogFormat},
+};
+
+const USAGE: &str = "usage: api <command>
+
+  serve                    serve HTTP and relay executions to the broker
+  migrate                  bring the schema to what this build expects
+  keys create --workspace SLUG [--scopes read,write,execute] [--name NAME]
+                           make an API key and print it, once";
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut environment = Environment::of_process();
+    if let ["help" | "--help" | "-h"] | [] = words[..] {
+        println!("{USAGE}");
+        return Ok(());
+    }
+    let format = environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL);
+    let filter = environment.text_or("LOG_LEVEL", "info");
+    let _log_control = telemetry::init_logs(format, &filter)?;
+    match words[..] {
+        ["serve"] => {
+            let metrics = telemetry::install_metrics()?;
+            serve::run(Config::read(environment)?, metrics).await
+        }
+        ["migrate"] => migrate::run(environment).await,
+        ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
+        _ => bail!("unknown command\n{USAGE}"),
+    }
+}

@@ -124,9 +124,14 @@ impl Parameters {
         Some(format!("%{literal}%"))
     }
 
+    /// The `per_page` parameter.
+    pub fn per_page(&mut self) -> i64 {
+        self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE)
+    }
+
     /// The `cursor` and `per_page` parameters.
     pub fn page(&mut self) -> PageRequest {
-        let per_page = self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE);
+        let per_page = self.per_page();
         let before = self.text("cursor").and_then(|cursor| {
             let id = decode_cursor(&cursor);
             if id.is_none() {

@@ -4,6 +4,7 @@ use super::{Caller, Scope};
 use crate::{error::ApiError, state::AppState, store};
 use axum::{
     extract::{Request, State},
+    http::HeaderMap,
     middleware::Next,
     response::Response,
 };
@@ -78,15 +79,15 @@ impl KeyCache {
 
 /// Lets requests with a valid key pass, with their [`Caller`].
 pub async fn require(State(state): State<AppState>, mut request: Request, next: Next) -> Result<Response, ApiError> {
-    let caller = authenticate(&state, &request).await?;
+    let caller = authenticate(&state, request.headers()).await?;
     state.rate.admit(caller.workspace_id)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 
-async fn authenticate(state: &AppState, request: &Request) -> Result<Caller, ApiError> {
+async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let missing = || ApiError::unauthorized("api_key_missing", "Send an API key as X-Api-Key.");
-    let key = request.headers().get(HEADER).ok_or_else(missing)?;
+    let key = headers.get(HEADER).ok_or_else(missing)?;
     let hash: KeyHash = Sha256::digest(key.as_bytes()).into();
     if let Some(caller) = state.keys.get(&hash) {
         return Ok(caller);

@@ -1,12 +1,16 @@
 //! Executions: one run of one version of a script.
 
-use super::{rules, schema, script::FunctionPin};
-use crate::payload::{Fields, ReadFields};
+use super::{rules, schema};
+use crate::{
+    error::ApiError,
+    live::Progress,
+    payload::{Fields, ReadFields},
+};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use shared::{
-    execution::{CodeType, TriggerType},
+    execution::{CodeType, TriggerType, UnknownText},
     limits::INPUT_BYTES,
 };
 use std::collections::BTreeMap;
@@ -62,6 +66,18 @@ pub struct Execution {
     /// With the defaults of the script filled in.
     #[schema(schema_with = schema::json_object)]
     pub variables: Box<RawValue>,
+}
+
+impl Execution {
+    /// How far it has come.
+    pub fn progress(&self) -> Result<Progress, ApiError> {
+        let status = self.summary.status.parse();
+        Ok(Progress {
+            status: status.map_err(|error: UnknownText| ApiError::Internal(error.to_string().into()))?,
+            attempt: self.summary.attempt,
+            last_seq: self.logs.last().map_or(0, |log| log.seq),
+        })
+    }
 }
 
 /// Why an execution did not complete.
@@ -242,14 +258,6 @@ impl ReadFields for ReplayRequest {
         }
         Some(Self { version, event, context, variables: variables(fields) })
     }
-}
-
-/// What was built for a run: code and the builds of its functions.
-#[derive(Clone, Debug)]
-pub struct Program {
-    pub build_hash: String,
-    pub code_type: CodeType,
-    pub functions: Vec<FunctionPin>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod api_key;
 pub mod execution;
 pub mod function;
+pub mod health;
 pub mod rules;
 pub mod schema;
 pub mod script;

@@ -152,7 +152,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let logs = logs_after(&mut connection, id, 0).await?;
+    let logs = logs_after(&mut *connection, id, 0).await?;
     let Given { event, context, variables } = input;
     Ok(Some(Execution {
         summary: row.into(),

@@ -181,7 +181,7 @@ pub async fn insert(
         Row,
         r#"INSERT INTO script_functions (id, workspace_id, name, description, category, parameters, return_type,
                   usage_example, code, build_hash, function_names, is_system)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2 IS NULL)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2::uuid IS NULL)
            RETURNING id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at"#,
         id,

@@ -133,7 +133,7 @@ pub async fn insert(
         ScriptRow,
         r#"INSERT INTO scripts (id, workspace_id, name, description, code_type, trigger_type, code, build_hash, variables,
                   env_sealed, allowed_domains, max_retries, retry_backoff_s, function_names, is_system)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $2 IS NULL)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $2::uuid IS NULL)
            RETURNING id, name, description, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at"#,
@@ -166,6 +166,7 @@ pub async fn update(
     env_sealed: Option<&[u8]>,
     rebuilt: Option<&BuiltScript>,
 ) -> Result<ScriptRow, sqlx::Error> {
+    let names = rebuilt.map(BuiltScript::function_names);
     let row = sqlx::query_as!(
         ScriptRow,
         r#"UPDATE scripts SET name = $2, description = $3, code_type = $4, trigger_type = $5, code = $6, variables = $7,
@@ -188,7 +189,7 @@ pub async fn update(
         draft.max_retries,
         draft.retry_backoff_s,
         rebuilt.map(|built| built.build_hash.as_str()),
-        rebuilt.map(BuiltScript::function_names).as_deref()
+        names.as_deref()
     )
     .fetch_one(&mut *connection)
     .await?;

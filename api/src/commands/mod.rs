@@ -1,0 +1,5 @@
+//! What the `api` program can be told to do.
+
+pub mod keys;
+pub mod migrate;
+pub mod serve;

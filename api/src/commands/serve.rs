@@ -1,0 +1,97 @@
+//! `api serve`: HTTP, the relay and everything else of one process, until it is told to stop.
+
+use crate::{
+    auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
+    config::Config,
+    database,
+    live::{Announcements, Live},
+    quota::QueueQuota,
+    relay::Relay,
+    routes,
+    state::{AppState, Shared},
+};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use shared::queue::{Broker, Topology};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}, sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// Requests under way may take this long after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let stopping = CancellationToken::new();
+    let signalled = stopping.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signalled.cancel();
+    });
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, config.port))
+        .await
+        .with_context(|| format!("can't listen on port {}", config.port))?;
+    serve(config, listener, Some(metrics), stopping).await
+}
+
+/// Serves on `listener` until `stopping`.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    metrics: Option<PrometheusHandle>,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let state = state(&config, stopping.clone())?;
+    let broker = Broker::connect(config.amqp_url.expose(), "api")?;
+    let topology = Topology::default();
+
+    let mut tasks = JoinSet::new();
+    let announcements = Announcements { keys: state.keys.clone() };
+    tasks.spawn(state.live.clone().run(
+        state.pool.clone(),
+        config.database.url.clone(),
+        announcements,
+        stopping.clone(),
+    ));
+    let relay = Relay::new(&state.pool, broker.clone(), topology, state.relay_wake.clone());
+    tasks.spawn(relay.run(stopping.clone()));
+
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let app = routes::router(&state, metrics);
+    let stop = stopping.clone();
+    let http = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+    let deadline = async {
+        stopping.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = http => ended?,
+        () = deadline => tracing::warn!("requests were still under way when the time to stop was over"),
+    }
+    stopping.cancel();
+    tasks.join_all().await;
+    broker.close().await;
+    Ok(())
+}
+
+/// What the handlers share.
+pub fn state(config: &Config, stopping: CancellationToken) -> anyhow::Result<AppState> {
+    Ok(AppState::new(Shared {
+        pool: database::pool(&config.database)?,
+        signing_keys: config.signing_keys.clone(),
+        keyring: config.keyring.clone(),
+        http: config.http.clone(),
+        live: Arc::new(Live::default()),
+        relay_wake: Arc::new(Notify::new()),
+        keys: Arc::new(KeyCache::default()),
+        workspaces: WorkspaceCache::default(),
+        rate: RateLimit::new(config.http.rate_limit_per_s),
+        quota: QueueQuota::new(config.http.queue_quota),
+        stopping,
+    }))
+}

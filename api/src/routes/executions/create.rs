@@ -1,0 +1,156 @@
+//! `POST /executions/`.
+
+use crate::{
+    auth::{Execute, May},
+    error::ApiError,
+    payload::Payload,
+    query::{NoQuery, Query},
+    resources::execution::{Execution, ExecutionRequest, Input},
+    routes::answers::{Conflict, NotFound, Refusals},
+    state::AppState,
+    store::{self, executions::KeyUse},
+    submit::{self, BACKGROUND, Submission, complete_variables},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const MAX_KEY: usize = 255;
+
+/// Execute a script
+///
+/// Queued at once, run as soon as a worker is free. The same `Idempotency-Key` with the same body answers the first
+/// execution; with another body it is refused (409).
+#[utoipa::path(post, path = "/executions/", tag = "Executions", request_body = ExecutionRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
+    responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, Refusals))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+    Payload(request): Payload<ExecutionRequest>,
+) -> Result<Response, ApiError> {
+    let key = idempotency_key(&headers)?;
+    let hash = request_hash(&request);
+    let (runnable, definitions) = store::executions::runnable(&state.pool, caller.workspace_id, request.script_id)
+        .await?
+        .ok_or_else(|| ApiError::not_found("script"))?;
+    let variables = complete_variables(&request.variables, &definitions).map_err(ApiError::Invalid)?;
+    state.quota.admit(&state.pool, caller.workspace_id).await?;
+    let submission = Submission {
+        id: Uuid::now_v7(),
+        workspace_id: caller.workspace_id,
+        trigger_type: request.trigger_type,
+        runnable,
+        input: Input { event: request.event, context: request.context },
+        variables,
+        env_sealed: None,
+        priority: BACKGROUND,
+        traceparent: traceparent(&headers),
+        replay_of: None,
+    };
+    let id = submit_once(&state, &submission, key, &hash).await?;
+    accepted(&state, caller.workspace_id, id).await
+}
+
+/// Submits, unless the key led to an execution before.
+async fn submit_once(
+    state: &AppState,
+    submission: &Submission,
+    key: Option<&str>,
+    request_hash: &[u8],
+) -> Result<Uuid, ApiError> {
+    let Some(key) = key else {
+        submit::submit(&mut *state.pool.acquire().await?, submission).await?;
+        state.relay_wake.notify_one();
+        return Ok(submission.id);
+    };
+    let mut transaction = state.pool.begin().await?;
+    let key_use = store::executions::claim_key(
+        &mut transaction,
+        submission.workspace_id,
+        key,
+        request_hash,
+        submission.id,
+    );
+    match key_use.await? {
+        KeyUse::First => {
+            submit::submit(&mut transaction, submission).await?;
+            transaction.commit().await?;
+            state.relay_wake.notify_one();
+            Ok(submission.id)
+        }
+        KeyUse::Repeated(first) => Ok(first),
+        KeyUse::Clash => {
+            let detail = "This Idempotency-Key was used with another body.";
+            Err(ApiError::conflict("idempotency_key_reused", detail))
+        }
+    }
+}
+
+/// 202 with the execution as it is now.
+pub(super) async fn accepted(state: &AppState, workspace_id: Uuid, id: Uuid) -> Result<Response, ApiError> {
+    let execution = store::executions::get(&state.pool, workspace_id, id)
+        .await?
+        .ok_or_else(|| ApiError::conflict("execution_expired", "The execution of this key is no longer kept."))?;
+    let location = format!("/executions/{id}/");
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(execution)).into_response())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    key.map(Some)
+        .ok_or_else(|| ApiError::field("Idempotency-Key", format!("Must be 1 to {MAX_KEY} visible ASCII characters.")))
+}
+
+/// What two requests with the same meaning have in common: order of keys and spaces aside, all of the body.
+fn request_hash(request: &ExecutionRequest) -> [u8; 32] {
+    let ExecutionRequest { script_id, trigger_type, event, context, variables } = request;
+    let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
+    hash.update(trigger_type.as_str());
+    for object in [event, context, variables] {
+        // Reading sorts the keys. A number that does not fit is compared as it is written.
+        let canonical = serde_json::from_str::<serde_json::Value>(object.get())
+            .map_or_else(|_| object.get().to_owned(), |value| value.to_string());
+        hash.update([0]);
+        hash.update(canonical);
+    }
+    hash.finalize().into()
+}
+
+/// The caller's trace, if it is a well-formed W3C `traceparent`.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let well_formed = text.len() == 55
+        && text.starts_with("00-")
+        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    well_formed.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload::parse;
+
+    fn hash(body: &str) -> [u8; 32] {
+        request_hash(&parse(body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn order_and_spaces_do_not_make_another_request() {
+        let id = "01900000-0000-7000-8000-000000000000";
+        let one = hash(&format!(r#"{{"script_id": "{id}", "event": {{"a": 1, "b": [2]}}}}"#));
+        let same = hash(&format!(r#"{{"event":{{"b":[2],"a":1}},"script_id":"{id}","context":{{}}}}"#));
+        let other = hash(&format!(r#"{{"script_id": "{id}", "context": {{"a": 1, "b": [2]}}}}"#));
+        assert_eq!(one, same);
+        assert_ne!(one, other);
+    }
+}
