@@ -10,63 +10,12 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 use shared::builder::{Diagnostic, Severity};
-use std::{borrow::Cow, collections::BTreeMap};
+
+pub use shared::fields::{FieldErrors, NON_FIELD};
+use std::borrow::Cow;
 
 /// Seconds after which a client may try again when the database or the broker is away.
 const RETRY_AFTER_OUTAGE_S: u64 = 2;
-
-/// Name Django REST framework gives to problems that belong to no single field.
-pub const NON_FIELD: &str = "non_field_errors";
-
-/// Problems by field, all of one request together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldErrors(BTreeMap<String, Vec<String>>);
-
-impl FieldErrors {
-    /// One problem with one field.
-    pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
-        let mut errors = Self::default();
-        errors.add(field, message);
-        errors
-    }
-
-    pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.entry(field.into()).or_default().push(message.into());
-    }
-
-    /// Adds the problems of an object inside the body, under its name.
-    pub fn extend_under(&mut self, name: &str, inner: Self) {
-        for (field, messages) in inner.0 {
-            self.0.entry(format!("{name}.{field}")).or_default().extend(messages);
-        }
-    }
-
-    /// True if nothing was wrong.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// True if `field` already has a problem.
-    pub fn names(&self, field: &str) -> bool {
-        self.0.contains_key(field)
-    }
-
-    /// `Err` if there is any problem.
-    pub fn into_result(self) -> Result<(), ApiError> {
-        if self.is_empty() { Ok(()) } else { Err(ApiError::Invalid(self)) }
-    }
-}
-
-impl std::fmt::Display for FieldErrors {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut separator = "";
-        for (field, messages) in &self.0 {
-            write!(f, "{separator}{field}: {}", messages.join(" "))?;
-            separator = "; ";
-        }
-        Ok(())
-    }
-}
 
 /// A refusal other than 400.
 #[derive(Clone, Debug)]
@@ -85,8 +34,8 @@ pub struct Refusal {
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    #[error("{0}")]
-    Invalid(FieldErrors),
+    #[error(transparent)]
+    Invalid(#[from] FieldErrors),
     /// Code that does not build: at least one of the diagnostics is an error.
     #[error("the code does not build")]
     Code(Vec<Diagnostic>),
@@ -142,7 +91,8 @@ impl ApiError {
     }
 
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(RETRY_AFTER_OUTAGE_S)
+        Self::refused(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+            .retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
     /// One problem with one field.
@@ -179,7 +129,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match self {
-            Self::Invalid(FieldErrors(fields)) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
+            Self::Invalid(errors) => (StatusCode::BAD_REQUEST, Json(errors)).into_response(),
             Self::Code(diagnostics) => code_refused(&diagnostics),
             Self::Refused(refusal) => refusal.into_response(),
             Self::Database(error) => database_error(error).into_response(),
@@ -279,13 +229,5 @@ mod tests {
             ApiError::from(sqlx::Error::PoolTimedOut).into_response().headers()[header::RETRY_AFTER],
             "2"
         );
-    }
-
-    #[test]
-    fn all_problems_of_a_field_are_kept() {
-        let mut errors = FieldErrors::one("name", "too long");
-        errors.add("name", "must not hold NUL");
-        errors.add("code", "required");
-        assert_eq!(errors.to_string(), "code: required; name: too long must not hold NUL");
     }
 }

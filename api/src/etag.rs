@@ -41,7 +41,9 @@ impl Etag {
     fn is_among(&self, headers: &HeaderMap, name: HeaderName) -> bool {
         headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|list| {
             // A proxy that compresses makes a tag weak; what it names is the same.
-            list.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
+            list.split(',')
+                .map(str::trim)
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
         })
     }
 }
@@ -53,7 +55,8 @@ mod tests {
     #[test]
     fn any_tag_of_a_list_matches() {
         let tag = Etag::of_text("a-1");
-        for (list, known) in [("\"a-1\"", true), ("\"x\", W/\"a-1\"", true), ("*", true), ("\"a-2\"", false)] {
+        for (list, known) in [("\"a-1\"", true), ("\"x\", W/\"a-1\"", true), ("*", true), ("\"a-2\"", false)]
+        {
             let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(list))]);
             assert_eq!(tag.is_known(&headers), known, "{list}");
         }

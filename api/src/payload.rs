@@ -1,37 +1,24 @@
-//! Reads request bodies field by field, so that everything wrong with a body is said at once.
-//!
-//! Invariant: a body is read whole or refused. What is missing, unknown, null or of the wrong type is named by
-//! field, and by the path inside the field; nothing is guessed or dropped.
+//! Takes request bodies in: JSON within the limits of size and time, read by [`ReadFields`].
 
-use crate::error::{ApiError, FieldErrors, NON_FIELD};
+use crate::error::ApiError;
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
 use futures_util::StreamExt;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
+
+pub use shared::fields::{Fields, ReadFields};
 
 /// Largest request body. Code of 256 KiB may take six bytes per byte when escaped, and the input comes on top.
 pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 /// A client that takes longer to send a body is not kept waiting for.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Arrays and objects inside each other, in any JSON we accept.
-pub const MAX_NESTING: usize = 64;
-
-const REQUIRED: &str = "This field is required.";
 
 /// A request body that was read by [`ReadFields`].
 #[derive(Debug)]
 pub struct Payload<T>(pub T);
-
-/// A type that is read from the fields of a JSON object.
-pub trait ReadFields: Sized {
-    /// Takes the fields it knows and notes what is wrong with them; `None` if anything was.
-    fn read(fields: &mut Fields) -> Option<Self>;
-}
 
 impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
     type Rejection = ApiError;
@@ -64,11 +51,7 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
 
 /// Reads `bytes` as one JSON object with the fields of `T`.
 pub fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
-    let mut fields = Fields::of(bytes)?;
-    let value = T::read(&mut fields);
-    fields.refuse_the_rest();
-    fields.errors.into_result()?;
-    value.ok_or(ApiError::Internal("a body was refused without a reason".into()))
+    Ok(shared::fields::parse(bytes)?)
 }
 
 /// Reads a body within the size and time limits.
@@ -82,7 +65,11 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiErro
         let mut received = Vec::with_capacity(announced.unwrap_or(0));
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
-                ApiError::refused(StatusCode::BAD_REQUEST, "incomplete_body", "The body ended before it was whole.")
+                ApiError::refused(
+                    StatusCode::BAD_REQUEST,
+                    "incomplete_body",
+                    "The body ended before it was whole.",
+                )
             })?;
             if received.len() + chunk.len() > MAX_BODY_BYTES {
                 return Err(too_large());
@@ -103,211 +90,12 @@ fn too_large() -> ApiError {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
     let detail = "The body must be sent as application/json.";
     Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
-}
-
-/// The fields of one JSON object, taken one by one.
-#[derive(Debug)]
-pub struct Fields {
-    members: BTreeMap<String, Box<RawValue>>,
-    pub errors: FieldErrors,
-}
-
-impl Fields {
-    fn of(bytes: &[u8]) -> Result<Self, ApiError> {
-        if nesting(bytes) > MAX_NESTING {
-            let message = format!("JSON may be nested {MAX_NESTING} levels deep at most.");
-            return Err(ApiError::field(NON_FIELD, message));
-        }
-        let members = serde_json::from_slice(bytes)
-            .map_err(|error| ApiError::field(NON_FIELD, format!("The body must be a JSON object: {error}.")))?;
-        Ok(Self { members, errors: FieldErrors::default() })
-    }
-
-    /// A field that must be there.
-    pub fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
-        if !self.members.contains_key(name) {
-            self.errors.add(name, REQUIRED);
-            return None;
-        }
-        self.optional(name)
-    }
-
-    /// Notes which of these fields are missing.
-    pub fn require(&mut self, names: &[&'static str]) {
-        for name in names {
-            if !self.members.contains_key(*name) {
-                self.errors.add(*name, REQUIRED);
-            }
-        }
-    }
-
-    /// A field that may be left out, but not be null.
-    pub fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
-        let text = self.members.remove(name)?;
-        if text.get() == "null" {
-            self.errors.add(name, "This field may not be null.");
-            return None;
-        }
-        self.decode(name, &text)
-    }
-
-    /// A field that may be left out or null; both mean `None`.
-    pub fn nullable<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
-        if self.members.get(name).is_some_and(|text| text.get() == "null") {
-            self.members.remove(name);
-        }
-        self.optional(name)
-    }
-
-    /// A JSON object kept as the text it came as.
-    pub fn object(&mut self, name: &'static str) -> Option<Box<RawValue>> {
-        let text = self.nullable::<Box<RawValue>>(name)?;
-        if text.get().starts_with('{') {
-            return Some(text);
-        }
-        self.errors.add(name, "Must be a JSON object.");
-        None
-    }
-
-    /// The fields of an object inside this one; give them back with [`Self::adopt`].
-    pub fn inner(&mut self, name: &'static str) -> Option<Self> {
-        let text = self.object(name)?;
-        match serde_json::from_str(text.get()) {
-            Ok(members) => Some(Self { members, errors: FieldErrors::default() }),
-            Err(error) => {
-                self.errors.add(name, format!("{error}."));
-                None
-            }
-        }
-    }
-
-    /// Takes over what is wrong with the fields of `inner`, under the name of the object.
-    pub fn adopt(&mut self, name: &'static str, mut inner: Self) {
-        inner.refuse_the_rest();
-        self.errors.extend_under(name, inner.errors);
-    }
-
-    /// Passes over fields that answers show and requests can't set.
-    pub fn ignore(&mut self, names: &[&str]) {
-        for name in names {
-            self.members.remove(*name);
-        }
-    }
-
-    fn decode<T: DeserializeOwned>(&mut self, name: &'static str, text: &RawValue) -> Option<T> {
-        let mut deserializer = serde_json::Deserializer::from_str(text.get());
-        match serde_path_to_error::deserialize(&mut deserializer) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let path = error.path().to_string();
-                let reason = without_position(&error.into_inner());
-                let message = if path == "." { reason } else { format!("At {path}: {reason}") };
-                self.errors.add(name, format!("{message}."));
-                None
-            }
-        }
-    }
-
-    fn refuse_the_rest(&mut self) {
-        for name in std::mem::take(&mut self.members).into_keys() {
-            self.errors.add(name, "Unknown field.");
-        }
-    }
-}
-
-/// The reason alone: a line and column inside one field would point nowhere in the body.
-fn without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&position).unwrap_or(&text).to_owned()
-}
-
-/// How deep arrays and objects lie inside each other. Looks at brackets outside strings only: whether the text
-/// is JSON at all is the parser's to say.
-fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, PartialEq, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Point {
-        x: i32,
-    }
-
-    #[derive(Debug, PartialEq)]
-    struct Drawing {
-        name: String,
-        points: Vec<Point>,
-        note: Option<String>,
-    }
-
-    impl ReadFields for Drawing {
-        fn read(fields: &mut Fields) -> Option<Self> {
-            let name = fields.required("name");
-            let points = fields.optional("points");
-            let note = fields.nullable("note");
-            Some(Self { name: name?, points: points.unwrap_or_default(), note })
-        }
-    }
-
-    fn problems(body: &str) -> String {
-        parse::<Drawing>(body.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_body_is_read_by_field() {
-        let drawing = parse::<Drawing>(br#"{"name": "n", "points": [{"x": 1}], "note": null}"#).unwrap();
-        assert_eq!(drawing, Drawing { name: "n".into(), points: vec![Point { x: 1 }], note: None });
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        assert_eq!(
-            problems(r#"{"points": [{"x": 1}, {"x": "2"}], "size": 3, "note": 4}"#),
-            "name: This field is required.; note: invalid type: integer `4`, expected a string.; \
-             points: At [1].x: invalid type: string \"2\", expected i32.; size: Unknown field."
-        );
-        assert_eq!(problems(r#"{"name": null}"#), "name: This field may not be null.");
-    }
-
-    #[test]
-    fn what_is_not_an_object_is_refused() {
-        assert!(problems("[]").starts_with("non_field_errors: The body must be a JSON object"));
-        assert!(problems("{").starts_with("non_field_errors: "));
-        assert!(problems("").starts_with("non_field_errors: "));
-    }
-
-    #[test]
-    fn deep_nesting_is_refused_and_brackets_in_strings_do_not_count() {
-        assert_eq!(nesting(br#"{"a": ["[[[\"[[["]}"#), 2);
-        let deep = format!("{{\"name\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
-        assert_eq!(problems(&deep), "non_field_errors: JSON may be nested 64 levels deep at most.");
-    }
 }

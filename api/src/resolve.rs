@@ -34,10 +34,7 @@ impl UnknownFunction {
 
 /// The builds of everything that `called` needs, by name. Of functions with one name the last wins; functions may
 /// call each other in circles.
-pub fn resolve(
-    called: &[String],
-    known: &[KnownFunction],
-) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
+pub fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
     let by_name: BTreeMap<&str, &KnownFunction> =
         known.iter().map(|function| (function.name.as_str(), function)).collect();
     let mut needed = BTreeSet::new();
@@ -55,10 +52,8 @@ pub fn resolve(
         }
     }
     if unknown.is_empty() {
-        let pin = |name: &str| FunctionPin {
-            name: name.to_owned(),
-            build_hash: by_name[name].build_hash.clone(),
-        };
+        let pin =
+            |name: &str| FunctionPin { name: name.to_owned(), build_hash: by_name[name].build_hash.clone() };
         return Ok(needed.into_iter().map(pin).collect());
     }
     let describe = |name: &str| UnknownFunction {
@@ -86,7 +81,8 @@ mod tests {
 
     #[test]
     fn functions_of_functions_are_needed_and_circles_end() {
-        let known = [function("a", &["b"]), function("b", &["c", "a"]), function("c", &[]), function("d", &[])];
+        let known =
+            [function("a", &["b"]), function("b", &["c", "a"]), function("c", &[]), function("d", &[])];
         assert_eq!(names(&resolve(&["a".into()], &known).unwrap()), ["a", "b", "c"]);
         assert_eq!(names(&resolve(&[], &known).unwrap()), [""; 0]);
     }

@@ -93,8 +93,8 @@ pub fn complete_variables(
     given: &RawValue,
     definitions: &[VariableDefinition],
 ) -> Result<JsonObject, FieldErrors> {
-    let mut values: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(given.get()).map_err(|error| FieldErrors::one("variables", format!("{error}.")))?;
+    let mut values: BTreeMap<String, Box<RawValue>> = serde_json::from_str(given.get())
+        .map_err(|error| FieldErrors::one("variables", format!("{error}.")))?;
     let mut errors = FieldErrors::default();
     for VariableDefinition { key, required, default, .. } in definitions {
         if values.get(key).is_some_and(|value| value.get() != "null") {

@@ -32,6 +32,13 @@ impl FieldErrors {
         self.0.entry(field.into()).or_default().push(message.into());
     }
 
+    /// Adds the problems of an object inside the body, under its name.
+    pub fn extend_under(&mut self, name: &str, inner: Self) {
+        for (field, messages) in inner.0 {
+            self.0.entry(format!("{name}.{field}")).or_default().extend(messages);
+        }
+    }
+
     /// True if nothing was wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -139,6 +146,24 @@ impl Fields {
         }
         self.errors.add(name, "Must be a JSON object.");
         None
+    }
+
+    /// The fields of an object inside this one; give them back with [`Self::adopt`].
+    pub fn inner(&mut self, name: &'static str) -> Option<Self> {
+        let text = self.object(name)?;
+        match serde_json::from_str(text.get()) {
+            Ok(members) => Some(Self { members, errors: FieldErrors::default() }),
+            Err(error) => {
+                self.errors.add(name, format!("{error}."));
+                None
+            }
+        }
+    }
+
+    /// Takes over what is wrong with the fields of `inner`, under the name of the object.
+    pub fn adopt(&mut self, name: &'static str, mut inner: Self) {
+        inner.refuse_the_rest();
+        self.errors.extend_under(name, inner.errors);
     }
 
     /// Passes over fields that answers show and requests can't set.

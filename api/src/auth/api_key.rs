@@ -78,7 +78,11 @@ impl KeyCache {
 }
 
 /// Lets requests with a valid key pass, with their [`Caller`].
-pub async fn require(State(state): State<AppState>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+pub async fn require(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let caller = authenticate(&state, request.headers()).await?;
     state.rate.admit(caller.workspace_id)?;
     request.extensions_mut().insert(caller);

@@ -42,7 +42,8 @@ impl CreateKey {
 
 fn read_scopes(list: &str) -> anyhow::Result<Vec<Scope>> {
     let known = |text: &str| {
-        Scope::named(text).with_context(|| format!("unknown scope {text:?}; known are read, write and execute"))
+        Scope::named(text)
+            .with_context(|| format!("unknown scope {text:?}; known are read, write and execute"))
     };
     list.split(',').map(|text| known(text.trim())).collect()
 }

@@ -14,7 +14,12 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use shared::queue::{Broker, Topology};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}, sync::Notify, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Requests under way may take this long after the signal to stop.

@@ -3,7 +3,10 @@
 use super::Live;
 use crate::{auth::api_key::KeyCache, database};
 use shared::config::Secret;
-use sqlx::{PgPool, postgres::{PgListener, PgNotification, PgPoolOptions}};
+use sqlx::{
+    PgPool,
+    postgres::{PgListener, PgNotification, PgPoolOptions},
+};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -70,5 +73,8 @@ fn pass_on(notification: &PgNotification, live: &Live, announcements: &Announcem
 /// One connection of its own: a listener must not take one from the requests, nor have their statement limit.
 fn own_pool(url: &Secret) -> Result<PgPool, sqlx::Error> {
     let options = database::connect_options(url)?;
-    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5)).connect_lazy_with(options))
+    Ok(PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_lazy_with(options))
 }

@@ -51,9 +51,8 @@ impl Live {
     /// the two is missed.
     pub fn watch(self: &Arc<Self>, id: Uuid) -> Watch {
         let mut watched = lock(&self.watched);
-        let entry = watched
-            .entry(id)
-            .or_insert_with(|| Watched { progress: watch::Sender::new(None), watchers: 0 });
+        let entry =
+            watched.entry(id).or_insert_with(|| Watched { progress: watch::Sender::new(None), watchers: 0 });
         entry.watchers += 1;
         Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
     }

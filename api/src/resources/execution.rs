@@ -274,11 +274,15 @@ mod tests {
 
     #[test]
     fn wrong_fields_of_an_execution_are_named() {
-        let error = parse::<ExecutionRequest>(br#"{"script_id": 7, "event": [], "trigger_type": "test", "x": 1}"#)
-            .unwrap_err()
-            .to_string();
+        let error =
+            parse::<ExecutionRequest>(br#"{"script_id": 7, "event": [], "trigger_type": "test", "x": 1}"#)
+                .unwrap_err()
+                .to_string();
         assert!(error.starts_with("event: Must be a JSON object.; script_id: invalid type"), "{error}");
-        assert!(error.contains("trigger_type: Must be one of automation, workflow_transition, cron, api."), "{error}");
+        assert!(
+            error.contains("trigger_type: Must be one of automation, workflow_transition, cron, api."),
+            "{error}"
+        );
         assert!(error.ends_with("x: Unknown field."), "{error}");
     }
 
@@ -291,7 +295,10 @@ mod tests {
     #[test]
     fn a_replay_names_a_version() {
         assert_eq!(parse::<ReplayRequest>(b"{}").unwrap().version, ReplayVersion::Same);
-        assert_eq!(parse::<ReplayRequest>(br#"{"version": "newest"}"#).unwrap().version, ReplayVersion::Newest);
+        assert_eq!(
+            parse::<ReplayRequest>(br#"{"version": "newest"}"#).unwrap().version,
+            ReplayVersion::Newest
+        );
         assert_eq!(parse::<ReplayRequest>(br#"{"version": 2}"#).unwrap().version, ReplayVersion::Number(2));
         assert!(parse::<ReplayRequest>(br#"{"version": "old"}"#).is_err());
     }

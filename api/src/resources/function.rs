@@ -15,7 +15,15 @@ const MAX_PARAMETERS: usize = 50;
 const MAX_TYPE: usize = 200;
 const MAX_USAGE_EXAMPLE: usize = 10_000;
 const READ_ONLY: [&str; 9] = [
-    "id", "build_hash", "function_names", "is_system", "version", "created_at", "updated_at", "diagnostics", "workspace",
+    "id",
+    "build_hash",
+    "function_names",
+    "is_system",
+    "version",
+    "created_at",
+    "updated_at",
+    "diagnostics",
+    "workspace",
 ];
 
 /// One property of the object a function takes.
@@ -178,7 +186,9 @@ fn parameters(fields: &mut Fields) -> Option<Vec<FunctionParameter>> {
             fields.errors.add("parameters", rule);
         }
         if description.chars().count() > 1_000 || description.contains('\0') {
-            fields.errors.add("parameters", format!("{shown:?}: the description may have 1000 characters, no NUL."));
+            fields
+                .errors
+                .add("parameters", format!("{shown:?}: the description may have 1000 characters, no NUL."));
         }
     }
     Some(parameters)
@@ -229,8 +239,12 @@ mod tests {
 
     #[test]
     fn a_name_must_be_one_in_code() {
-        let error = parse::<FunctionDraft>(br#"{"name": "my-function", "code": "1", "category": "x",
-            "parameters": [{"name": "a b"}, {"name": "a", "type": ""}]}"#).unwrap_err().to_string();
+        let error = parse::<FunctionDraft>(
+            br#"{"name": "my-function", "code": "1", "category": "x",
+            "parameters": [{"name": "a b"}, {"name": "a", "type": ""}]}"#,
+        )
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("category: Must be one of http"), "{error}");
         assert!(error.contains("name: Must be a name in code"), "{error}");
         assert!(error.contains("\"a b\" is not a name in code. \"a\": the type must be one line"), "{error}");

@@ -108,7 +108,8 @@ pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
             well_formed.push(domain);
         } else {
             let shown: String = domain.chars().take(100).collect();
-            let rule = "must be a host such as api.example.com, *.example.com or host:port, without scheme or path";
+            let rule =
+                "must be a host such as api.example.com, *.example.com or host:port, without scheme or path";
             fields.errors.add("allowed_domains", format!("{shown:?} {rule}."));
         }
     }
@@ -183,11 +184,61 @@ pub fn is_identifier(text: &str) -> bool {
 
 /// Words that JavaScript keeps for itself in strict and async code, and names that reach the prototype.
 const RESERVED_WORDS: [&str; 55] = [
-    "__proto__", "arguments", "await", "break", "case", "catch", "class", "const", "constructor", "continue",
-    "debugger", "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally", "for",
-    "function", "if", "implements", "import", "in", "instanceof", "interface", "let", "new", "null", "package",
-    "private", "protected", "prototype", "public", "return", "static", "super", "switch", "then", "this", "throw",
-    "toString", "true", "try", "typeof", "undefined", "valueOf", "var", "void", "while", "with", "yield",
+    "__proto__",
+    "arguments",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "constructor",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "eval",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "interface",
+    "let",
+    "new",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "prototype",
+    "public",
+    "return",
+    "static",
+    "super",
+    "switch",
+    "then",
+    "this",
+    "throw",
+    "toString",
+    "true",
+    "try",
+    "typeof",
+    "undefined",
+    "valueOf",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
 ];
 
 #[cfg(test)]
@@ -196,10 +247,14 @@ mod tests {
 
     #[test]
     fn hosts_wildcards_and_ports_are_domains() {
-        for domain in ["example.com", "*.example.com", "localhost:8080", "127.0.0.1:9000", "[::1]:80", "a-b.c_d.e"] {
+        for domain in
+            ["example.com", "*.example.com", "localhost:8080", "127.0.0.1:9000", "[::1]:80", "a-b.c_d.e"]
+        {
             assert!(is_domain(domain), "{domain}");
         }
-        for domain in ["", "*", "https://example.com", "example.com/", "a..b", "host:0", "host:70000", "*.*.com", "a b"] {
+        for domain in
+            ["", "*", "https://example.com", "example.com/", "a..b", "host:0", "host:70000", "*.*.com", "a b"]
+        {
             assert!(!is_domain(domain), "{domain}");
         }
     }

@@ -85,6 +85,7 @@ pub fn test_input() -> RefOr<Schema> {
 /// A number, or `newest`.
 pub fn replay_version() -> RefOr<Schema> {
     let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(1));
-    let either = utoipa::openapi::OneOfBuilder::new().item(number.build()).item(texts(std::iter::once("newest")));
+    let either =
+        utoipa::openapi::OneOfBuilder::new().item(number.build()).item(texts(std::iter::once("newest")));
     RefOr::T(Schema::OneOf(either.build()))
 }

@@ -18,6 +18,7 @@ pub const PLATFORM: &str = "node22";
 /// What a script may be triggered by.
 pub const TRIGGERS: [TriggerType; 3] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron];
+const MAX_CATEGORY: usize = 64;
 const MAX_VARIABLES: usize = 100;
 const MAX_RETRIES: i32 = 10;
 /// One day.
@@ -27,7 +28,15 @@ const DEFAULT_BACKOFF_S: i32 = 10;
 const RESERVED_VARIABLES: [&str; 6] = ["Plane", "Functions", "ENV", "Variables", "__proto__", "constructor"];
 /// Shown in answers, and so sent back by clients that edit what they read; not theirs to set.
 const READ_ONLY: [&str; 9] = [
-    "id", "build_hash", "function_names", "is_system", "version", "created_at", "updated_at", "diagnostics", "workspace",
+    "id",
+    "build_hash",
+    "function_names",
+    "is_system",
+    "version",
+    "created_at",
+    "updated_at",
+    "diagnostics",
+    "workspace",
 ];
 
 /// A value that whoever uses the script fills in.
@@ -53,6 +62,8 @@ pub struct Script {
     pub id: Uuid,
     pub name: String,
     pub description: String,
+    /// Where it is found among others, such as `notifications`; may be empty.
+    pub category: String,
     /// Always `node22`.
     pub platform: String,
     #[schema(schema_with = schema::code_type)]
@@ -119,6 +130,8 @@ pub struct ScriptDraft {
     pub name: String,
     #[schema(max_length = 10_000, default = "")]
     pub description: String,
+    #[schema(max_length = 64, default = "")]
+    pub category: String,
     #[schema(schema_with = schema::code_type)]
     pub code_type: CodeType,
     #[schema(schema_with = schema::script_trigger)]
@@ -143,6 +156,8 @@ pub struct ScriptPatch {
     pub name: Option<String>,
     #[schema(max_length = 10_000, nullable = false)]
     pub description: Option<String>,
+    #[schema(max_length = 64, nullable = false)]
+    pub category: Option<String>,
     #[schema(schema_with = schema::code_type)]
     pub code_type: Option<CodeType>,
     #[schema(schema_with = schema::script_trigger)]
@@ -171,6 +186,7 @@ impl ReadFields for ScriptPatch {
         Some(Self {
             name: rules::name(fields, "name"),
             description: rules::description(fields),
+            category: rules::text(fields, "category", 0..=MAX_CATEGORY),
             code_type: rules::choice(fields, "code_type", CodeType::ALL),
             trigger_type: rules::choice(fields, "trigger_type", &TRIGGERS),
             code: rules::code(fields),
@@ -190,6 +206,7 @@ impl ReadFields for ScriptDraft {
         Some(Self {
             name: given.name?,
             description: given.description.unwrap_or_default(),
+            category: given.category.unwrap_or_default(),
             code_type: given.code_type.unwrap_or(CodeType::MainFn),
             trigger_type: given.trigger_type.unwrap_or(TriggerType::Automation),
             code: given.code?,
@@ -229,7 +246,10 @@ mod tests {
     #[test]
     fn name_and_code_are_enough() {
         let draft: ScriptDraft = parse(br#"{"name": " Greet ", "code": "export default () => 1"}"#).unwrap();
-        assert_eq!((draft.name.as_str(), draft.code_type, draft.trigger_type), ("Greet", CodeType::MainFn, TriggerType::Automation));
+        assert_eq!(
+            (draft.name.as_str(), draft.code_type, draft.trigger_type),
+            ("Greet", CodeType::MainFn, TriggerType::Automation)
+        );
     }
 
     #[test]

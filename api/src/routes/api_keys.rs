@@ -1,6 +1,9 @@
 //! API keys: made, listed by prefix, revoked.
 
-use super::{Resource, answers::{NotFound, Refusals}};
+use super::{
+    Resource,
+    answers::{NotFound, Refusals},
+};
 use crate::{
     auth::{May, Read, Write, api_key::NewKey},
     error::ApiError,
@@ -64,7 +67,8 @@ pub(crate) async fn create(
         return Err(ApiError::forbidden("insufficient_scope", detail));
     }
     let key = NewKey::random();
-    let api_key = store::api_keys::insert(&state.pool, caller.workspace_id, &input.name, &key, &scopes).await?;
+    let api_key =
+        store::api_keys::insert(&state.pool, caller.workspace_id, &input.name, &key, &scopes).await?;
     Ok((StatusCode::CREATED, Json(CreatedApiKey { api_key, key: key.text })))
 }
 

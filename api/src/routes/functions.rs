@@ -1,6 +1,9 @@
 //! Functions that scripts call.
 
-use super::{Resource, answers::{Conflict, NotFound, Refusals, Stale}};
+use super::{
+    Resource,
+    answers::{Conflict, NotFound, Refusals, Stale},
+};
 use crate::{
     auth::{May, Read, Write},
     error::ApiError,
@@ -75,7 +78,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let saved = functions::create(&state, caller.workspace_id, draft).await?;
     let location = format!("/functions/{}/", saved.function.id);
-    Ok((StatusCode::CREATED, [etag(&saved.function).header()], [(header::LOCATION, location)], Json(saved)).into_response())
+    Ok((StatusCode::CREATED, [etag(&saved.function).header()], [(header::LOCATION, location)], Json(saved))
+        .into_response())
 }
 
 /// Read a function

@@ -100,10 +100,10 @@ async fn name_request(request: Request, next: Next) -> Response {
 async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or_else(
-        || "unmatched".to_owned(),
-        |path| path.as_str().trim_end_matches('/').to_owned(),
-    );
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().trim_end_matches('/').to_owned());
     let response = next.run(request).await;
     let status = response.status();
     HTTP_REQUESTS.with([method.to_owned(), route.clone(), status.as_str().to_owned()]).increment(1);
@@ -127,12 +127,14 @@ fn method_label(method: &Method) -> &'static str {
 
 /// No origin may call from a browser unless it is listed.
 fn cors(origins: &[String]) -> CorsLayer {
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
         return CorsLayer::new();
     }
-    let listed = ["x-api-key", "idempotency-key", "last-event-id", "content-type", "if-match", "if-none-match"]
-        .map(HeaderName::from_static);
+    let listed =
+        ["x-api-key", "idempotency-key", "last-event-id", "content-type", "if-match", "if-none-match"]
+            .map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])

@@ -1,6 +1,9 @@
 //! Scripts and their versions.
 
-use super::{Resource, answers::{Conflict, NotFound, Refusals, Stale}};
+use super::{
+    Resource,
+    answers::{Conflict, NotFound, Refusals, Stale},
+};
 use crate::{
     auth::{May, Read, Write},
     error::ApiError,
@@ -39,6 +42,7 @@ impl ReadQuery for ScriptQuery {
         let filter = Filter {
             trigger_type: parameters.choice("trigger_type", &triggers),
             is_system: parameters.parsed("is_system", "true or false"),
+            category: parameters.text("category"),
             search: parameters.search(),
         };
         Some(Self { filter, page: parameters.page() })
@@ -51,6 +55,7 @@ impl ReadQuery for ScriptQuery {
 #[utoipa::path(get, path = "/scripts/", tag = "Scripts", params(
     ("trigger_type" = Option<String>, Query, description = "Only these: `automation`, `workflow_transition` or `cron`"),
     ("is_system" = Option<bool>, Query, description = "Only the system's, or only the workspace's"),
+    ("category" = Option<String>, Query, description = "Only of this category"),
     ("search" = Option<String>, Query, description = "Part of name or description", max_length = 200),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
@@ -77,7 +82,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let saved = scripts::create(&state, caller.workspace_id, draft).await?;
     let location = format!("/scripts/{}/", saved.script.id);
-    Ok((StatusCode::CREATED, [etag(&saved.script).header()], [(header::LOCATION, location)], Json(saved)).into_response())
+    Ok((StatusCode::CREATED, [etag(&saved.script).header()], [(header::LOCATION, location)], Json(saved))
+        .into_response())
 }
 
 /// Read a script

@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_hidden_value_keeps_the_stored_one() {
         let stored = values(&[("A", "1"), ("B", "2")]);
-        assert_eq!(merge(values(&[("A", HIDDEN), ("C", "3")]), &stored).unwrap(), values(&[("A", "1"), ("C", "3")]));
+        assert_eq!(
+            merge(values(&[("A", HIDDEN), ("C", "3")]), &stored).unwrap(),
+            values(&[("A", "1"), ("C", "3")])
+        );
         assert!(merge(values(&[("X", HIDDEN)]), &stored).is_err());
     }
 }

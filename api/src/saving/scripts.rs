@@ -36,6 +36,7 @@ pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
         id: row.id,
         name: row.name,
         description: row.description,
+        category: row.category,
         platform: row.platform,
         code_type: row.code_type,
         trigger_type: row.trigger_type,
@@ -55,15 +56,20 @@ pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
 }
 
 /// Builds and stores a new script.
-pub async fn create(state: &AppState, workspace_id: Uuid, draft: ScriptDraft) -> Result<SavedScript, ApiError> {
+pub async fn create(
+    state: &AppState,
+    workspace_id: Uuid,
+    draft: ScriptDraft,
+) -> Result<SavedScript, ApiError> {
     let id = Uuid::now_v7();
     let env = environment::merge(draft.env.clone(), &Values::new())?;
     let sealed = environment::seal(&state.keyring, &env, &Context::script_env(id));
     let mut transaction = state.pool.begin().await?;
     let (built, diagnostics) = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
-    let row = store::scripts::insert(&mut transaction, id, Some(workspace_id), &draft, sealed.as_deref(), &built)
-        .await
-        .map_err(name_taken)?;
+    let row =
+        store::scripts::insert(&mut transaction, id, Some(workspace_id), &draft, sealed.as_deref(), &built)
+            .await
+            .map_err(name_taken)?;
     transaction.commit().await?;
     Ok(SavedScript { script: show(&state.keyring, row), diagnostics })
 }
@@ -133,10 +139,12 @@ async fn lock_own(
 fn apply(patch: ScriptPatch, current: &ScriptRow, stored_env: &Values) -> Result<ScriptDraft, ApiError> {
     let unreadable = |error: shared::execution::UnknownText| ApiError::Internal(error.to_string().into());
     let code_type = patch.code_type.map_or_else(|| current.code_type.parse(), Ok).map_err(unreadable)?;
-    let trigger_type = patch.trigger_type.map_or_else(|| current.trigger_type.parse(), Ok).map_err(unreadable)?;
+    let trigger_type =
+        patch.trigger_type.map_or_else(|| current.trigger_type.parse(), Ok).map_err(unreadable)?;
     Ok(ScriptDraft {
         name: patch.name.unwrap_or_else(|| current.name.clone()),
         description: patch.description.unwrap_or_else(|| current.description.clone()),
+        category: patch.category.unwrap_or_else(|| current.category.clone()),
         code_type,
         trigger_type,
         code: patch.code.unwrap_or_else(|| current.code.clone()),

@@ -1,7 +1,10 @@
 //! API keys. Only hashes are stored.
 
 use crate::{
-    auth::{Scope, api_key::{KeyHash, NewKey}},
+    auth::{
+        Scope,
+        api_key::{KeyHash, NewKey},
+    },
     query::PageRequest,
     resources::api_key::ApiKey,
 };

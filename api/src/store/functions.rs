@@ -148,7 +148,9 @@ pub async fn lock_names(
 ) -> Result<(), sqlx::Error> {
     let name = format!("functions:{}", workspace_id.unwrap_or_default());
     if alone {
-        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name).execute(connection).await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+            .execute(connection)
+            .await?;
     } else {
         sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", name)
             .execute(connection)
@@ -235,7 +237,9 @@ pub async fn update(
 
 /// Marks a function deleted; builds that name it go on working.
 pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query!("UPDATE script_functions SET deleted_at = now() WHERE id = $1", id).execute(connection).await?;
+    sqlx::query!("UPDATE script_functions SET deleted_at = now() WHERE id = $1", id)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

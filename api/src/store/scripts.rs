@@ -13,6 +13,7 @@ use uuid::Uuid;
 pub struct Filter {
     pub trigger_type: Option<String>,
     pub is_system: Option<bool>,
+    pub category: Option<String>,
     /// An `ILIKE` pattern for name and description.
     pub search: Option<String>,
 }
@@ -23,6 +24,7 @@ pub struct ScriptRow {
     pub id: Uuid,
     pub name: String,
     pub description: String,
+    pub category: String,
     pub platform: String,
     pub code_type: String,
     pub trigger_type: String,
@@ -63,7 +65,7 @@ pub async fn list(
 ) -> Result<Vec<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
-        r#"SELECT id, name, description, platform, code_type, trigger_type, code, build_hash,
+        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at
            FROM scripts
@@ -72,13 +74,15 @@ pub async fn list(
              AND ($3::text IS NULL OR trigger_type = $3)
              AND ($4::boolean IS NULL OR is_system = $4)
              AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+             AND ($7::text IS NULL OR category = $7)
            ORDER BY id DESC LIMIT $6"#,
         workspace_id,
         page.before,
         filter.trigger_type,
         filter.is_system,
         filter.search,
-        page.rows()
+        page.rows(),
+        filter.category
     )
     .fetch_all(pool)
     .await
@@ -88,7 +92,7 @@ pub async fn list(
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
-        r#"SELECT id, name, description, platform, code_type, trigger_type, code, build_hash,
+        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at
            FROM scripts
@@ -108,7 +112,7 @@ pub async fn lock(
 ) -> Result<Option<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
-        r#"SELECT id, name, description, platform, code_type, trigger_type, code, build_hash,
+        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at
            FROM scripts
@@ -132,9 +136,9 @@ pub async fn insert(
     let row = sqlx::query_as!(
         ScriptRow,
         r#"INSERT INTO scripts (id, workspace_id, name, description, code_type, trigger_type, code, build_hash, variables,
-                  env_sealed, allowed_domains, max_retries, retry_backoff_s, function_names, is_system)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $2::uuid IS NULL)
-           RETURNING id, name, description, platform, code_type, trigger_type, code, build_hash,
+                  env_sealed, allowed_domains, max_retries, retry_backoff_s, function_names, is_system, category)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $2::uuid IS NULL, $15)
+           RETURNING id, name, description, category, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at"#,
         id,
@@ -150,7 +154,8 @@ pub async fn insert(
         &draft.allowed_domains,
         draft.max_retries,
         draft.retry_backoff_s,
-        &built.function_names()
+        &built.function_names(),
+        draft.category
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -172,9 +177,9 @@ pub async fn update(
         r#"UPDATE scripts SET name = $2, description = $3, code_type = $4, trigger_type = $5, code = $6, variables = $7,
                   env_sealed = $8, allowed_domains = $9, max_retries = $10, retry_backoff_s = $11,
                   build_hash = coalesce($12, build_hash), function_names = coalesce($13, function_names),
-                  version = version + ($12 IS NOT NULL)::integer, updated_at = clock_timestamp()
+                  category = $14, version = version + ($12 IS NOT NULL)::integer, updated_at = clock_timestamp()
            WHERE id = $1
-           RETURNING id, name, description, platform, code_type, trigger_type, code, build_hash,
+           RETURNING id, name, description, category, platform, code_type, trigger_type, code, build_hash,
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at"#,
         id,
@@ -189,7 +194,8 @@ pub async fn update(
         draft.max_retries,
         draft.retry_backoff_s,
         rebuilt.map(|built| built.build_hash.as_str()),
-        names.as_deref()
+        names.as_deref(),
+        draft.category
     )
     .fetch_one(&mut *connection)
     .await?;

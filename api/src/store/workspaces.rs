@@ -25,8 +25,27 @@ pub async fn find(pool: &PgPool, slug: &str) -> Result<Option<Uuid>, sqlx::Error
 
 /// Remembers a nonce; false if it was seen before, in whichever process.
 pub async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Error> {
-    let inserted = sqlx::query!("INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT DO NOTHING", nonce)
+    let inserted =
+        sqlx::query!("INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT DO NOTHING", nonce)
+            .execute(pool)
+            .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+/// The sealed token with which a workspace's scripts call Plane.
+pub async fn plane_token(pool: &PgPool, workspace_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    let found = sqlx::query_scalar!("SELECT plane_token_sealed FROM workspaces WHERE id = $1", workspace_id);
+    Ok(found.fetch_optional(pool).await?.flatten())
+}
+
+/// Stores that token, or takes it away.
+pub async fn set_plane_token(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    sealed: Option<&[u8]>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE workspaces SET plane_token_sealed = $2 WHERE id = $1", workspace_id, sealed)
         .execute(pool)
         .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(())
 }

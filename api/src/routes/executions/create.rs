@@ -39,9 +39,10 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let hash = request_hash(&request);
-    let (runnable, definitions) = store::executions::runnable(&state.pool, caller.workspace_id, request.script_id)
-        .await?
-        .ok_or_else(|| ApiError::not_found("script"))?;
+    let (runnable, definitions) =
+        store::executions::runnable(&state.pool, caller.workspace_id, request.script_id)
+            .await?
+            .ok_or_else(|| ApiError::not_found("script"))?;
     let variables = complete_variables(&request.variables, &definitions).map_err(ApiError::Invalid)?;
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let submission = Submission {
@@ -97,9 +98,9 @@ async fn submit_once(
 
 /// 202 with the execution as it is now.
 pub(super) async fn accepted(state: &AppState, workspace_id: Uuid, id: Uuid) -> Result<Response, ApiError> {
-    let execution = store::executions::get(&state.pool, workspace_id, id)
-        .await?
-        .ok_or_else(|| ApiError::conflict("execution_expired", "The execution of this key is no longer kept."))?;
+    let execution = store::executions::get(&state.pool, workspace_id, id).await?.ok_or_else(|| {
+        ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
+    })?;
     let location = format!("/executions/{id}/");
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(execution)).into_response())
 }
@@ -107,8 +108,9 @@ pub(super) async fn accepted(state: &AppState, workspace_id: Uuid, id: Uuid) -> 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-    key.map(Some)
-        .ok_or_else(|| ApiError::field("Idempotency-Key", format!("Must be 1 to {MAX_KEY} visible ASCII characters.")))
+    key.map(Some).ok_or_else(|| {
+        ApiError::field("Idempotency-Key", format!("Must be 1 to {MAX_KEY} visible ASCII characters."))
+    })
 }
 
 /// What two requests with the same meaning have in common: order of keys and spaces aside, all of the body.

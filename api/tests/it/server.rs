@@ -1,0 +1,81 @@
+//! An api of one test's own: a database, a listener on loopback, no broker unless a test brings one.
+
+use crate::client::Client;
+use api::{
+    auth::{Scope, api_key::NewKey},
+    commands::serve,
+    config::{Config, DatabaseConfig, HttpConfig},
+    live::Announcements,
+    routes,
+    state::AppState,
+    store,
+};
+use shared::{config::Secret, encryption::Keyring, signing::Keys};
+use sqlx::PgPool;
+use std::sync::Arc;
+use test_support::TestDatabase;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Signs requests to test servers.
+pub(crate) const HMAC_SECRET: &str = "a secret for tests";
+const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// A running api; it stops and its database goes with the value.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    pub(crate) state: AppState,
+    pub(crate) pool: PgPool,
+    _stop: DropGuard,
+    _database: TestDatabase,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with a configuration that `adjust` changes.
+    pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        let database = TestDatabase::create().await;
+        let mut config = config(database.url());
+        adjust(&mut config);
+        let stopping = CancellationToken::new();
+        let state = serve::state(&config, stopping.clone()).unwrap();
+        let announcements = Announcements { keys: state.keys.clone() };
+        let url = config.database.url.clone();
+        tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let app = routes::router(&state, None);
+        let stop = stopping.clone();
+        tokio::spawn(async move {
+            axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
+        });
+        let pool = database.pool().await;
+        Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
+    }
+
+    /// A client with every scope in the workspace of this slug.
+    pub(crate) async fn client(&self, workspace: &str) -> Client {
+        self.client_with(workspace, &Scope::ALL).await
+    }
+
+    pub(crate) async fn client_with(&self, workspace: &str, scopes: &[Scope]) -> Client {
+        let id = store::workspaces::id_of(&self.pool, workspace).await.unwrap();
+        let key = NewKey::random();
+        store::api_keys::insert(&self.pool, id, "test", &key, scopes).await.unwrap();
+        Client::new(&self.address, &key.text)
+    }
+}
+
+fn config(database_url: &str) -> Config {
+    Config {
+        port: 0,
+        database: DatabaseConfig { url: Secret::from(database_url.to_owned()), pool_size: 8 },
+        amqp_url: Secret::from("amqp://unused".to_owned()),
+        signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),
+        keyring: Arc::new(Keyring::parse(ENCRYPTION_KEY).unwrap()),
+        http: HttpConfig::default(),
+    }
+}
