@@ -7,8 +7,8 @@ use super::diagnostic::Finding;
 use super::rule;
 use swc_common::{DUMMY_SP, Span, Spanned, SyntaxContext};
 use swc_ecma_ast::{
-    BindingIdent, Decl, DefaultDecl, ExportSpecifier, Expr, Ident, ModuleDecl, ModuleExportName, ModuleItem,
-    Pat, Program, ReturnStmt, Stmt, VarDecl, VarDeclKind, VarDeclarator,
+    BindingIdent, Decl, DefaultDecl, ExportSpecifier, Expr, FnDecl, FnExpr, Ident, ModuleDecl,
+    ModuleExportName, ModuleItem, Pat, Program, ReturnStmt, Stmt, VarDecl, VarDeclKind, VarDeclarator,
 };
 use swc_ecma_visit::{Visit, VisitWith};
 
@@ -242,17 +242,14 @@ impl TopLevel {
             ModuleDecl::ExportDefaultDecl(export) => {
                 let span = export.span;
                 match export.decl {
-                    DefaultDecl::Fn(function) => match function.ident {
-                        Some(ident) => {
-                            exported.push((ident.clone(), span));
-                            let function = function.function;
-                            Stmt::Decl(Decl::Fn(swc_ecma_ast::FnDecl { ident, declare: false, function }))
-                        }
-                        None => {
-                            let value = Box::new(Expr::Fn(function));
-                            return Some(self.bind_default(anonymous, span, value, Kind::Function));
-                        }
-                    },
+                    DefaultDecl::Fn(FnExpr { ident: Some(ident), function }) => {
+                        exported.push((ident.clone(), span));
+                        Stmt::Decl(Decl::Fn(FnDecl { ident, declare: false, function }))
+                    }
+                    DefaultDecl::Fn(function) => {
+                        let value = Box::new(Expr::Fn(function));
+                        return Some(self.bind_default(anonymous, span, value, Kind::Function));
+                    }
                     DefaultDecl::Class(class) => {
                         return Some(self.bind_default(
                             anonymous,
@@ -346,7 +343,7 @@ impl TopLevel {
             }
             Stmt::Decl(Decl::Class(class)) if !class.declare => add(&class.ident, Kind::Other),
             Stmt::Decl(Decl::TsEnum(declaration)) if !declaration.declare => {
-                add(&declaration.id, Kind::Other)
+                add(&declaration.id, Kind::Other);
             }
             Stmt::Decl(Decl::Var(variables)) if !variables.declare => {
                 for declarator in &variables.decls {

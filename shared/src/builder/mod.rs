@@ -18,6 +18,7 @@ mod diagnostic;
 mod emit;
 mod entry;
 mod near;
+mod nesting;
 mod parse;
 mod rule;
 mod source;
@@ -43,7 +44,7 @@ use swc_ecma_transforms_base::resolver;
 const VERSION: u32 = 1;
 
 /// Address space for the stack of one build. Only what is used becomes memory; see `nesting` for how much that may be.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
+const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a text is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,7 @@ struct Compiled {
 }
 
 fn compile(unit: Unit<'_>, source: &Source<'_>) -> Result<Compiled, Rejection> {
+    nesting::check_text(&source.text).map_err(|finding| Rejection { findings: vec![finding], base: 0 })?;
     let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
         shape(unit, &source.text)?;
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };

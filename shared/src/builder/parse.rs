@@ -4,7 +4,7 @@
 //! parsed inside the function it will run in and must fill exactly that function, so that no text can close it.
 
 use super::diagnostic::Finding;
-use super::rule;
+use super::{nesting, rule};
 use swc_common::{BytePos, Span, Spanned};
 use swc_ecma_ast::{EsVersion, Expr, FnDecl, JSXElement, JSXFragment, ModuleItem, Program, Stmt};
 use swc_ecma_parser::{EsSyntax, Lexer, Parser, StringInput, Syntax, TsSyntax, error::Error};
@@ -97,6 +97,12 @@ fn only_statement(program: &Program) -> Option<&Stmt> {
 }
 
 fn parse(text: &str) -> Result<Program, Vec<Finding>> {
+    let program = parse_any(text)?;
+    nesting::check_tree(&program).map_err(|finding| vec![finding])?;
+    Ok(program)
+}
+
+fn parse_any(text: &str) -> Result<Program, Vec<Finding>> {
     let typescript = TsSyntax { decorators: true, ..TsSyntax::default() };
     let errors = match attempt(text, Syntax::Typescript(typescript)) {
         Ok(program) => return Ok(program),
@@ -109,9 +115,11 @@ fn parse(text: &str) -> Result<Program, Vec<Finding>> {
         explicit_resource_management: true,
         ..EsSyntax::default()
     };
-    if let Ok(program) = attempt(text, Syntax::Es(javascript)) {
-        return Ok(program);
-    }
+    let errors = match attempt(text, Syntax::Es(javascript)) {
+        Ok(program) => return Ok(program),
+        Err(others) if errors.is_empty() => others,
+        Err(_) => errors,
+    };
     let with_jsx = [
         Syntax::Typescript(TsSyntax { tsx: true, ..typescript }),
         Syntax::Es(EsSyntax { jsx: true, ..javascript }),
@@ -120,10 +128,19 @@ fn parse(text: &str) -> Result<Program, Vec<Finding>> {
         let message = "JSX is not supported: scripts have no user interface. Build a string instead.";
         return Err(vec![Finding::error(rule::JSX, span, message)]);
     }
+    if errors.is_empty() {
+        let end = BytePos(START + length(text));
+        return Err(vec![Finding::error(rule::SYNTAX, Span::new(end, end), "The code ends unexpectedly.")]);
+    }
     Err(errors.iter().map(syntax_finding).collect())
 }
 
+/// swc gives up on some broken texts by panicking; such a text is one more that this syntax does not have.
 fn attempt(text: &str, syntax: Syntax) -> Result<Program, Vec<Error>> {
+    std::panic::catch_unwind(|| attempt_or_panic(text, syntax)).unwrap_or(Err(vec![]))
+}
+
+fn attempt_or_panic(text: &str, syntax: Syntax) -> Result<Program, Vec<Error>> {
     let input = StringInput::new(text, BytePos(START), BytePos(START + length(text)));
     let mut parser = Parser::new_from(Lexer::new(syntax, EsVersion::EsNext, input, None));
     let program = parser.parse_program();

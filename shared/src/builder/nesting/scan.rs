@@ -1,0 +1,556 @@
+//! One pass over a text's bytes for the bound of its nesting.
+
+/// Weight of the tokens that may each have opened a level and are all open at once. People stay below 200.
+const MAX_OPEN: u32 = 1_000;
+/// swc tries type arguments at every `<`, in time that grows with the square of those open.
+const ANGLE_WEIGHT: u32 = 4;
+/// Where an arrow function's parameters look like something else, swc reads them both ways, at every level anew: its
+/// time doubles with each `<T>` at an expression's start, `<T>(…)`, `(a = …)`, `[a = …]`, `{a = …}`, `infer` and arrow behind a `?`
+/// that is open.
+const AMBIGUOUS_WEIGHT: u32 = 110;
+/// `a ? (b) : …`, ambiguous only together with the others.
+const CONDITIONAL_WEIGHT: u32 = 50;
+/// What stood before a `/`, as far as it decides what the `/` is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// An expression ended: `/` divides.
+    Value,
+    /// An operator, an opening bracket, a keyword: `/` starts a regular expression.
+    Operator,
+    /// Either, depending on grammar this scan does not know.
+    Unknown,
+}
+
+/// An open bracket.
+#[expect(clippy::struct_excessive_bools, reason = "what is known of the bracket, each by itself")]
+struct Frame {
+    opener: u8,
+    /// The brackets belong to `if`, `while`, `for` or `with`.
+    header: bool,
+    /// The braces stand where an expression or a type would: they hold properties rather than statements.
+    object: bool,
+    /// Counted at this bracket's own level since its last `,`.
+    soft: u32,
+    /// Counted since the last statement's end, and not ended by a `,`.
+    hard: u32,
+    /// A `:` was seen since the last `,`: the next one is no property's.
+    colon: bool,
+    /// A `?` was seen since the last `,`.
+    question: bool,
+    /// How often [`ANGLE_WEIGHT`] is part of `hard`.
+    angles: u32,
+}
+
+impl Frame {
+    const fn new(opener: u8, header: bool, object: bool) -> Self {
+        Self { opener, header, object, soft: 0, hard: 0, colon: false, question: false, angles: 0 }
+    }
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "what is known of the last tokens, each by itself")]
+pub(super) struct Scan<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    frames: Vec<Frame>,
+    /// Sum of the counts of all frames.
+    open: u32,
+    before: Before,
+    /// The last token was a `}` that ended no template's expression.
+    after_brace: bool,
+    /// The last token was a `>` and no arrow.
+    after_angle: bool,
+    /// The last word was `if`, `while`, `for` or `with`, and no property name.
+    header_word: bool,
+    after_dot: bool,
+    /// A token stands on this line. Where a line is fresh, a statement may start without a `;` before it.
+    line_has_token: bool,
+    /// A `;` was seen, whose statement ends unless `else` follows.
+    pending_reset: bool,
+    /// Nothing is forgotten any more.
+    blind: bool,
+}
+
+const ROOT: u8 = 0;
+const TEMPLATE: u8 = b'$';
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let root = Frame::new(ROOT, false, false);
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            frames: vec![root],
+            open: 0,
+            before: Before::Operator,
+            after_brace: false,
+            after_angle: false,
+            header_word: false,
+            after_dot: false,
+            line_has_token: false,
+            pending_reset: false,
+            blind: false,
+        }
+    }
+
+    /// Where the bound is passed, if it is.
+    pub(super) fn run(mut self) -> Option<usize> {
+        while self.at < self.bytes.len() {
+            if self.open > MAX_OPEN {
+                return Some(self.at);
+            }
+            self.step();
+        }
+        (self.open > MAX_OPEN).then_some(self.bytes.len())
+    }
+
+    fn peek(&self, ahead: usize) -> u8 {
+        self.bytes.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn starts_with(&self, text: &str) -> bool {
+        self.bytes[self.at..].starts_with(text.as_bytes())
+    }
+
+    fn step(&mut self) {
+        let byte = self.peek(0);
+        if self.blind {
+            self.at += 1;
+            if !byte.is_ascii_whitespace() && (!is_word(byte) || !is_word(self.peek(0))) {
+                self.open += 1;
+            }
+            return;
+        }
+        match byte {
+            b'\n' | b'\r' => {
+                self.line_has_token = false;
+                self.at += 1;
+                return;
+            }
+            b' ' | b'\t' | 0x0b | 0x0c => {
+                self.at += 1;
+                return;
+            }
+            b'/' if matches!(self.peek(1), b'/' | b'*') => {
+                self.comment();
+                return;
+            }
+            // Comments of HTML are comments in scripts and operators in modules.
+            b'<' if self.starts_with("<!--") => self.blind = true,
+            b'-' if self.starts_with("-->") && !self.line_has_token => self.blind = true,
+            0x80.. => {
+                if let Some(space) = self.wide_space() {
+                    self.line_has_token &= !matches!(space, '\u{2028}' | '\u{2029}');
+                    self.at += space.len_utf8();
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let fresh_line = !std::mem::replace(&mut self.line_has_token, true);
+        if is_word(byte) {
+            self.word(fresh_line);
+            return;
+        }
+        if std::mem::take(&mut self.pending_reset) {
+            self.end_statement();
+        }
+        let header = std::mem::take(&mut self.header_word);
+        self.after_dot = false;
+        self.after_brace = false;
+        let after_angle = std::mem::take(&mut self.after_angle);
+        match byte {
+            b'"' | b'\'' => self.string(byte),
+            b'`' => {
+                // A template is an operand, or a call of what stands before it.
+                self.count(if after_angle { AMBIGUOUS_WEIGHT } else { 1 });
+                self.at += 1;
+                self.template();
+            }
+            b'(' | b'[' | b'{' => {
+                self.count(1);
+                let object = byte == b'{' && self.before == Before::Operator && !self.follows_arrow();
+                self.frames.push(Frame::new(byte, header, object));
+                if after_angle {
+                    // `soft` stays as it is: it tells the first word of an element.
+                    self.count_hard(AMBIGUOUS_WEIGHT);
+                }
+                self.before = Before::Operator;
+                self.at += 1;
+            }
+            b')' | b']' | b'}' => self.close(byte),
+            b';' => {
+                self.pending_reset = true;
+                self.before = Before::Operator;
+                self.at += 1;
+            }
+            b'/' => self.slash(fresh_line),
+            b'.' => self.dot(),
+            b'<' => {
+                let prefix = self.before != Before::Value && self.peek(1) != b'<' && !self.follows(b'<');
+                self.operator(true, if prefix { AMBIGUOUS_WEIGHT } else { ANGLE_WEIGHT });
+                if let Some(frame) = self.frames.last_mut()
+                    && !prefix
+                {
+                    frame.angles += 1;
+                }
+            }
+            b'=' if self.starts_default() => self.operator(false, AMBIGUOUS_WEIGHT),
+            b',' => {
+                self.end_element();
+                self.before = Before::Operator;
+                self.at += 1;
+            }
+            b':' => self.colon(),
+            b'+' | b'-' if self.peek(1) == byte => {
+                self.count(1);
+                self.before = Before::Unknown;
+                self.at += 2;
+            }
+            b'!' => {
+                // TypeScript's `value!`, or the operator `!value`.
+                let before = if self.before == Before::Operator { Before::Operator } else { Before::Unknown };
+                self.operator(false, 1);
+                self.before = if self.peek(0) == b'=' { Before::Operator } else { before };
+            }
+            b'>' => {
+                // Comparison, arrow, or the end of type arguments.
+                let arrow = self.follows(b'=');
+                let conditional = self.frames.last().is_some_and(|frame| frame.question);
+                self.operator(false, if arrow && conditional { AMBIGUOUS_WEIGHT } else { 1 });
+                self.before = if arrow { Before::Operator } else { Before::Unknown };
+                self.after_angle = !arrow;
+                if !arrow {
+                    self.close_angle();
+                }
+            }
+            b'?' => {
+                let parenthesis = self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b'(');
+                self.operator(false, if parenthesis { CONDITIONAL_WEIGHT } else { 1 });
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.question = true;
+                }
+            }
+            _ => self.operator(false, 1),
+        }
+    }
+
+    fn operator(&mut self, hard: bool, weight: u32) {
+        if hard {
+            self.count_hard(weight);
+        } else {
+            self.count(weight);
+        }
+        self.before = Before::Operator;
+        self.at += 1;
+    }
+
+    fn dot(&mut self) {
+        self.count(1);
+        if self.starts_with("...") {
+            self.before = Before::Operator;
+            self.at += 3;
+        } else {
+            self.after_dot = true;
+            // The end of a number such as `1.` divides; nothing else may follow a dot.
+            self.before = Before::Unknown;
+            self.at += 1;
+        }
+    }
+
+    /// Labels nest, and stay open over a `,`; the colons of properties don't.
+    fn colon(&mut self) {
+        let property = self.frames.last_mut().is_some_and(|frame| {
+            let first = !std::mem::replace(&mut frame.colon, true);
+            first && frame.object
+        });
+        self.operator(!property, 1);
+    }
+
+    /// What one `<` opened is closed; the operators that both may be were counted once, with the `>`.
+    fn close_angle(&mut self) {
+        if let Some(frame) = self.frames.last_mut()
+            && frame.angles > 0
+        {
+            frame.angles -= 1;
+            frame.hard -= ANGLE_WEIGHT;
+            self.open -= ANGLE_WEIGHT;
+        }
+    }
+
+    fn follows(&self, byte: u8) -> bool {
+        self.at > 0 && self.bytes[self.at - 1] == byte
+    }
+
+    /// At the `=` of `{a = …}`: a single one, right after the first word of a property.
+    fn starts_default(&self) -> bool {
+        let first_word = self.frames.last().is_some_and(|frame| {
+            frame.soft == 0 && (matches!(frame.opener, b'(' | b'[') || (frame.opener == b'{' && frame.object))
+        });
+        first_word && self.before != Before::Operator && !matches!(self.peek(1), b'=' | b'>')
+    }
+
+    fn follows_arrow(&self) -> bool {
+        self.bytes[..self.at].trim_ascii_end().ends_with(b"=>")
+    }
+
+    /// White space beyond ASCII at this place.
+    fn wide_space(&self) -> Option<char> {
+        if self.peek(0) < 0x80 {
+            return None;
+        }
+        let next = self.text.get(self.at..)?.chars().next()?;
+        (next.is_whitespace() || next == '\u{feff}').then_some(next)
+    }
+
+    fn count(&mut self, weight: u32) {
+        self.open += weight;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.soft += weight;
+        }
+    }
+
+    fn count_hard(&mut self, weight: u32) {
+        self.open += weight;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.hard += weight;
+        }
+    }
+
+    fn end_element(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            self.open -= std::mem::take(&mut frame.soft);
+            frame.colon = false;
+            frame.question = false;
+        }
+    }
+
+    fn end_statement(&mut self) {
+        self.end_element();
+        if let Some(frame) = self.frames.last_mut() {
+            self.open -= std::mem::take(&mut frame.hard);
+            frame.angles = 0;
+        }
+    }
+
+    fn close(&mut self, byte: u8) {
+        self.at += 1;
+        let expected = match byte {
+            b')' => b'(',
+            b']' => b'[',
+            _ => b'{',
+        };
+        match self.frames.last() {
+            Some(frame) if frame.opener == expected => {
+                self.before = match byte {
+                    b')' if frame.header => Before::Operator,
+                    b'}' => Before::Unknown,
+                    _ => Before::Value,
+                };
+                self.after_brace = byte == b'}';
+                self.pop();
+            }
+            Some(frame) if frame.opener == TEMPLATE && byte == b'}' => {
+                self.pop();
+                self.template();
+            }
+            // No parser gets past an unmatched bracket; what follows is counted all the same.
+            _ => self.blind = true,
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(frame) = self.frames.pop() {
+            self.open -= frame.soft + frame.hard;
+        }
+    }
+
+    fn comment(&mut self) {
+        let rest = &self.bytes[self.at..];
+        let length = if rest[1] == b'*' {
+            let end = rest[2..].windows(2).position(|pair| pair == b"*/").map_or(rest.len(), |end| end + 4);
+            // It may hold a line end; taking it for one is the careful reading.
+            self.line_has_token = false;
+            end
+        } else {
+            line_length(rest)
+        };
+        self.at += length;
+    }
+
+    fn string(&mut self, quote: u8) {
+        self.at += 1;
+        while self.at < self.bytes.len() {
+            match self.peek(0) {
+                b'\\' if self.peek(1) == b'\r' && self.peek(2) == b'\n' => self.at += 3,
+                b'\\' => self.at += 2,
+                b'\n' | b'\r' => break,
+                byte => {
+                    self.at += 1;
+                    if byte == quote {
+                        break;
+                    }
+                }
+            }
+        }
+        self.before = Before::Value;
+    }
+
+    /// Text of a template, up to its end or the next `${`.
+    fn template(&mut self) {
+        while self.at < self.bytes.len() {
+            match self.peek(0) {
+                b'\\' => self.at += 2,
+                b'`' => {
+                    self.at += 1;
+                    break;
+                }
+                b'$' if self.peek(1) == b'{' => {
+                    self.at += 2;
+                    // The expressions of a template stand side by side, so this counts inside.
+                    self.frames.push(Frame::new(TEMPLATE, false, false));
+                    self.count(1);
+                    self.before = Before::Operator;
+                    return;
+                }
+                _ => self.at += 1,
+            }
+        }
+        self.before = Before::Value;
+    }
+
+    fn slash(&mut self, fresh_line: bool) {
+        let regex = regex_length(&self.bytes[self.at..]);
+        // A type such as `string` ends at the line end where a value would go on.
+        let before = if fresh_line && self.before == Before::Value { Before::Unknown } else { self.before };
+        match (before, regex) {
+            (Before::Operator, Some(length)) => {
+                self.at += length;
+                self.before = Before::Value;
+            }
+            // It could be either, and the readings differ.
+            (Before::Unknown, Some(_)) => self.blind = true,
+            (Before::Value, _) | (_, None) => self.operator(false, 1),
+        }
+    }
+
+    fn word(&mut self, fresh_line: bool) {
+        let start = self.at;
+        while is_word(self.peek(0)) && self.wide_space().is_none() {
+            self.at += 1;
+        }
+        let word = &self.bytes[start..self.at];
+        let ended = std::mem::take(&mut self.pending_reset) && word != b"else";
+        if ended || (fresh_line && self.ends_line() && !goes_on(word)) {
+            self.end_statement();
+        }
+        self.after_brace = false;
+        let property = std::mem::take(&mut self.after_dot);
+        let header_goes_on = self.header_word && word == b"await";
+        self.header_word = !property && (header_goes_on || is_header(word));
+        if property {
+            self.before = Before::Value;
+            return;
+        }
+        self.before = before_slash(word);
+        // A header's word is followed by a value's bracket, not by a value.
+        if self.header_word || matches!(word, b"else" | b"do") {
+            self.count_hard(1);
+        } else if word == b"infer" {
+            self.count(AMBIGUOUS_WEIGHT);
+        } else if self.before != Before::Value || word.contains(&b'\\') {
+            // Any other word is an operand or a name.
+            self.count(1);
+        }
+    }
+
+    /// Whether the line before may have been a whole statement: its last token ended a value or a block, and no
+    /// bracket holds the lines together.
+    fn ends_line(&self) -> bool {
+        let between_statements = self.frames.last().is_some_and(|frame| matches!(frame.opener, ROOT | b'{'));
+        between_statements && (self.before == Before::Value || self.after_brace)
+    }
+}
+
+const fn is_header(word: &[u8]) -> bool {
+    matches!(word, b"if" | b"while" | b"for" | b"with")
+}
+
+/// Words that continue what the line before began.
+const fn goes_on(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"in"
+            | b"of"
+            | b"instanceof"
+            | b"as"
+            | b"satisfies"
+            | b"is"
+            | b"else"
+            | b"while"
+            | b"catch"
+            | b"finally"
+            | b"extends"
+            | b"implements"
+            | b"from"
+            | b"with"
+            | b"class"
+            | b"abstract"
+            | b"export"
+            | b"declare"
+            | b"function"
+            | b"async"
+    )
+}
+
+/// What a `/` after this word is.
+const fn before_slash(word: &[u8]) -> Before {
+    match word {
+        b"return" | b"typeof" | b"case" | b"do" | b"else" | b"in" | b"instanceof" | b"new" | b"void"
+        | b"delete" | b"throw" | b"extends" | b"default" => Before::Operator,
+        // Names in some places, and in others words that something follows, perhaps on the next line.
+        b"of" | b"yield" | b"await" | b"async" | b"let" | b"as" | b"is" | b"satisfies" | b"keyof"
+        | b"infer" | b"readonly" | b"unique" | b"asserts" | b"type" | b"static" | b"get" | b"set"
+        | b"accessor" | b"using" | b"declare" | b"abstract" | b"out" | b"const" | b"var" | b"enum"
+        | b"function" | b"class" | b"interface" | b"namespace" | b"module" | b"global" | b"import"
+        | b"export" | b"public" | b"private" | b"protected" | b"override" | b"implements" | b"switch"
+        | b"try" | b"catch" | b"finally" | b"if" | b"for" | b"while" | b"with" => Before::Unknown,
+        _ => Before::Value,
+    }
+}
+
+/// Letters, digits and whatever is not ASCII; `#` and `@` start words that nest nothing by themselves.
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'\\' | b'#' | 0x80..)
+}
+
+fn line_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\n' | b'\r' => break,
+            0xe2 if matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => break,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// Length of the regular expression at the start of `bytes`, without flags; `None` if none ends on this line.
+fn regex_length(bytes: &[u8]) -> Option<usize> {
+    let line = &bytes[..line_length(bytes)];
+    let mut in_class = false;
+    let mut at = 1;
+    while at < line.len() {
+        match line[at] {
+            b'\\' => at += 1,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            b'/' if !in_class => return Some(at + 1),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}

@@ -1,0 +1,157 @@
+//! Hostile nesting is answered with a diagnostic: never by an overflow of our stack, never by minutes of parsing.
+
+use shared::builder::{Report, Unit, build};
+use shared::execution::CodeType;
+use std::time::{Duration, Instant};
+
+const SCRIPT: Unit<'static> = Unit::Script(CodeType::MainFn);
+
+/// `(name, opening, middle, closing)`: the opening and the closing are repeated.
+const SHAPES: &[(&str, &str, &str, &str)] = &[
+    ("parentheses", "(", "1", ")"),
+    ("arrays", "[", "", "]"),
+    ("objects", "{a:", "1", "}"),
+    ("blocks", "{", "", "}"),
+    ("calls as arguments", "f(", "", ")"),
+    ("calls in a chain", "f", "", "()"),
+    ("members", "a", "", ".a"),
+    ("private members", "a", "", ".#a"),
+    ("optional members", "a", "", "?.a"),
+    ("indices", "a", "", "[0]"),
+    ("indices inside", "a[", "0", "]"),
+    ("additions", "1", "", "+1"),
+    ("powers", "1", "", "**1"),
+    ("comparisons", "a", "", "<a"),
+    ("logical", "a", "", "||a"),
+    ("coalescing", "a", "", "??a"),
+    ("ternaries", "a?b:", "c", ""),
+    ("ternaries inside", "a?", "b", ":c"),
+    ("ternaries of parentheses", "a?(b):", "c", ""),
+    ("ternaries that look like arrows", "a?(b):c=>", "d", ""),
+    ("assignments", "a=", "1", ""),
+    ("arrows", "a=>", "1", ""),
+    ("arrows with parentheses", "(a)=>", "1", ""),
+    ("arrows with types", "(a:b):c=>", "1", ""),
+    ("arrows with defaults", "(a=", "1", ")=>1"),
+    ("async arrows", "async a=>", "1", ""),
+    ("async calls", "async(", "1", ")"),
+    ("generic arrows", "<T>(a=", "1", ")=>1"),
+    ("negations", "!", "1", ""),
+    ("signs", "- ", "1", ""),
+    ("typeof", "typeof ", "1", ""),
+    ("new", "new ", "A", ""),
+    ("new with arguments", "new A(", "", ")"),
+    ("templates", "`${", "1", "}`"),
+    ("tagged templates", "a", "", "``"),
+    ("functions", "(function(){", "", "})"),
+    ("function statements", "function f(){", "", "}"),
+    ("async functions", "async function f(){", "", "}"),
+    ("classes", "class A{a(){", "", "}}"),
+    ("class heritage", "class A extends class ", "{}", "{}"),
+    ("static blocks", "class A{static{", "", "}}"),
+    ("if", "if(a)", "b", ""),
+    ("if else", "if(a)b;else ", "c", ""),
+    ("if else with blocks", "if(a){b}else ", "c", ""),
+    ("for", "for(;;)", "b", ""),
+    ("for of", "for(a of b)", "b", ""),
+    ("while", "while(a)", "b", ""),
+    ("do while", "do ", "b", ";while(a)"),
+    ("do while with deep tests", "do ", "b;while((((((((((a))))))))))", ";while((a))"),
+    ("with", "with(a)", "b", ""),
+    ("labels", "a:", "b", ""),
+    ("try", "try{", "", "}catch{}"),
+    ("switch", "switch(a){case 1:", "", "}"),
+    ("sequences", "(a,", "b", ")"),
+    ("spreads", "[...", "a", "]"),
+    ("patterns", "[[a]=", "b", "]=c"),
+    ("array patterns", "let [", "a", "]=b"),
+    ("object patterns", "({a:", "b", "}={})"),
+    ("decorators", "@(", "a", ")class A{}"),
+    ("regular expressions after blocks", "{}/a/;(", "1", ")"),
+    ("type arguments", "let a:A<", "b", ">"),
+    ("array types", "let a:b", "", "[]"),
+    ("object types", "let a:{b:", "c", "}"),
+    ("function types", "let a:()=>", "b", ""),
+    ("function types only", "()=>", "b", ""),
+    ("conditional types", "type A=B extends C?D:", "E", ""),
+    ("nested conditional types", "type A=", "B", " extends C?D:E"),
+    ("keyof", "let a:keyof ", "b", ""),
+    ("tuple types", "type A=[", "", "]"),
+    ("parenthesised types", "type A=(", "b", ")"),
+    ("unions of parenthesised types", "type A=|(", "b", ")"),
+    ("mapped types", "type A={[k in ", "B", "]:C}"),
+    ("template types", "type A=`${", "B", "}`"),
+    ("qualified types", "let a:b", "", ".b"),
+    ("indexed types", "let a:b[", "c", "]"),
+    ("infer", "type A=B extends infer ", "C", "?D:E"),
+    ("type assertions", "<T>", "a", ""),
+    ("as", "a", "", " as b"),
+    ("satisfies", "a", "", " satisfies b"),
+    ("non null", "a", "", "!"),
+    ("instantiations", "a<", "b", ">"),
+    ("instantiation calls", "a<b>(", "c", ")"),
+    ("typed calls", "a<", "b", ">()"),
+    ("namespaces", "namespace a{", "", "}"),
+    ("dotted namespaces", "namespace a", "", ".a"),
+    ("JSX", "<a>", "", "</a>"),
+    ("JSX attributes", "<a b=<", "a/>", "/>"),
+    ("await", "await ", "a", ""),
+    ("yield", "yield ", "a", ""),
+    ("comments between", "!/*;*/", "a", ""),
+    ("strings between", "';'+!", "a", ""),
+    ("regular expressions between", "/[;/]/+!", "a", ""),
+    ("hidden behind HTML comments", "<!-- '\\\n(", "a", ")"),
+    ("hidden behind a type's end", "type A=b\n/\"/;(", "a", ")"),
+    ("hidden behind a wide space", "a=\u{a0}/\"/;(", "a", ")"),
+    ("hidden behind a number", "1./\"/1;(", "a", ")"),
+    ("exports", "export default (", "a", ")"),
+    ("imports", "import(", "a", ")"),
+];
+
+fn build_in_time(name: &str, unit: Unit<'_>, code: &str) -> Report {
+    let started = Instant::now();
+    let report = build(unit, code);
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(10), "{name}, {} bytes, took {took:?}", code.len());
+    report
+}
+
+#[test]
+fn no_shape_of_any_depth_overflows_the_stack() {
+    for &(name, open, middle, close) in SHAPES {
+        let mut depth = 16;
+        loop {
+            let code = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
+            if code.len() > 256 * 1024 {
+                break;
+            }
+            for unit in [SCRIPT, Unit::Script(CodeType::Raw), Unit::Function { name: "f", parameters: &[] }] {
+                build_in_time(name, unit, &code);
+            }
+            depth = if depth < 4096 { depth * 4 } else { depth * 3 / 2 };
+        }
+    }
+}
+
+#[test]
+fn what_people_write_is_never_too_deep() {
+    let lines =
+        |line: &str, count: usize| (0..count).map(|i| line.replace('#', &i.to_string())).collect::<String>();
+    for body in [
+        lines("foo(bar, baz[#].qux).then(x => x + 1)\n", 4000),
+        lines("const m# = new Map<string, Array<Set<number>>>()\n", 4000),
+        lines("if (a < b && c > d) { e() } else { f() }\n", 4000),
+        lines("switch (a) { case #: b(); break\n default: c() }\n", 4000),
+        lines("type T# = Record<string, Array<{ a: number, b?: (c: string) => void }>>\n", 3000),
+        format!("const table = {{\n{}}}\n", lines("  key#: { id: '#', tags: ['a', -#] },\n", 4000)),
+        format!("const list = [\n{}]\n", lines("  ['#', x => -x, `${a} ${b}`],\n", 4000)),
+        format!("const text = `{}`\n", lines("<b>${a.b(#)}</b>\n", 4000)),
+        format!("const text = ''{}\n", lines("\n  + 'line #'", 300)),
+        format!("query{}\n", lines("\n  .where('a', #)", 100)),
+        format!("if (a) b()\n{}", lines("else if (a === #) { b(#) }\n", 100)),
+    ] {
+        let code = format!("async function main() {{\n{body}}}\n");
+        let report = build(SCRIPT, &code);
+        assert!(report.build.is_some(), "{:?}\n{}", report.diagnostics, &code[..200]);
+    }
+}
