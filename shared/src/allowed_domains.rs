@@ -1,7 +1,7 @@
 //! Which hosts a script may speak to: the author's `allowed_domains`, parsed once.
 //!
-//! Invariant: both sides of a comparison are canonical in the sense of the WHATWG URL standard (lower case, IDNA to
-//! ASCII, `0x7f.1` as `127.0.0.1`) and carry no trailing dot, so that one host has one spelling.
+//! Invariant: both sides of a comparison are canonical in the sense of the WHATWG URL standard (lower case,
+//! IDNA to ASCII, `0x7f.1` as `127.0.0.1`) and carry no trailing dot, so that one host has one spelling.
 
 use std::{net::Ipv6Addr, str::FromStr};
 use url::{Host, Url};
@@ -21,8 +21,8 @@ pub struct HostPort {
 pub enum AllowedDomain {
     /// This host and no other.
     Exact(HostPort),
-    /// `*.example.com`: every name below it, at any depth, but not `example.com` itself, as in certificates and CORS
-    /// settings. Who wants both lists both.
+    /// `*.example.com`: every name below it, at any depth, but not `example.com` itself, as in certificates
+    /// and CORS settings. Who wants both lists both.
     Subdomains { suffix: String, port: Option<u16> },
 }
 

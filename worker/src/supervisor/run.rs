@@ -5,7 +5,7 @@
 
 use super::{
     child::Sandbox,
-    fetch::{Fetched, Fetcher, RunPolicy},
+    fetch::{Fetched, Fetcher, Hold, RunPolicy},
     logs::{Logs, Taken, clean},
     verdict::{self, Decision},
 };
@@ -85,6 +85,15 @@ enum End {
     Gone,
 }
 
+/// A frame on its way to the child.
+#[derive(Default)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    written: usize,
+    /// What an answer counts against, until the last byte is written.
+    _hold: Hold,
+}
+
 struct Run<'a> {
     sandbox: &'a mut Sandbox,
     job: &'a Job,
@@ -151,15 +160,14 @@ impl<'a> Run<'a> {
         };
         // Room for the job, one answer for each fetch allowed, and one `Terminate`: sending never waits.
         let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
-        let (outgoing, mut queue) = mpsc::channel::<Vec<u8>>(room.min(10_000));
-        let _ = outgoing.try_send(execute);
+        let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
+        let _ = outgoing.try_send(Outgoing { bytes: execute, ..Outgoing::default() });
         let mut watch = interval(WATCH_INTERVAL);
-        // What is being written, and how much of it is.
-        let mut writing: (Vec<u8>, usize) = (Vec::new(), 0);
+        let mut writing = Outgoing::default();
         loop {
             let (deadline, code) = self.deadline();
             let stopping = self.kill_at.is_some();
-            let idle = writing.1 == writing.0.len();
+            let idle = writing.written == writing.bytes.len();
             tokio::select! {
                 biased;
                 () = sleep_until(self.kill_at.unwrap_or(deadline)), if stopping => return End::Gone,
@@ -173,9 +181,14 @@ impl<'a> Run<'a> {
                     (Ok(permit), Some(line)) => permit.send(line),
                     _ => self.lines.clear(),
                 },
-                frame = queue.recv(), if idle => writing = (frame.unwrap_or_default(), 0),
-                written = self.sandbox.writer.write(&writing.0[writing.1..]), if !idle => match written {
-                    Ok(bytes) if bytes > 0 => writing.1 += bytes,
+                frame = queue.recv(), if idle => writing = frame.unwrap_or_default(),
+                written = self.sandbox.writer.write(&writing.bytes[writing.written..]), if !idle => match written {
+                    Ok(bytes) if bytes > 0 => {
+                        writing.written += bytes;
+                        if writing.written == writing.bytes.len() {
+                            writing = Outgoing::default();
+                        }
+                    }
                     _ => return End::Gone,
                 },
                 Some(done) = self.fetches.join_next() => if let Ok((id, fetched)) = done {
@@ -198,10 +211,10 @@ impl<'a> Run<'a> {
     }
 
     /// Tells the child to stop, and sets the moment when it is killed.
-    fn stop(&mut self, code: ErrorCode, outgoing: &mpsc::Sender<Vec<u8>>) {
+    fn stop(&mut self, code: ErrorCode, outgoing: &mpsc::Sender<Outgoing>) {
         self.decision = Decision::Stop(code);
         self.kill_at = Some(Instant::now() + GRACE);
-        send(outgoing, &ToSandbox::Terminate { code });
+        send(outgoing, &ToSandbox::Terminate { code }, Hold::default());
     }
 
     fn over_memory(&mut self) -> bool {
@@ -245,13 +258,13 @@ impl<'a> Run<'a> {
     }
 
     /// One line a request for the run's own log, then the answer.
-    fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Vec<u8>>) {
+    fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Outgoing>) {
         self.fetching.remove(&id);
         for request in fetched.log {
             let taken = self.logs.note(LogLevel::Debug, &request.to_string());
             self.keep(taken);
         }
-        send(outgoing, &ToSandbox::FetchDone { id, answer: fetched.answer });
+        send(outgoing, &ToSandbox::FetchDone { id, answer: fetched.answer }, fetched.hold);
     }
 
     /// Queues lines; false for a flood.
@@ -339,7 +352,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn send(outgoing: &mpsc::Sender<Vec<u8>>, message: &ToSandbox) {
+fn send(outgoing: &mpsc::Sender<Outgoing>, message: &ToSandbox, hold: Hold) {
     let frame = protocol::encode(message).or_else(|_too_long| match message {
         ToSandbox::FetchDone { id, .. } => {
             let message = "the response is too large".to_owned();
@@ -347,9 +360,9 @@ fn send(outgoing: &mpsc::Sender<Vec<u8>>, message: &ToSandbox) {
         }
         other => protocol::encode(other),
     });
-    if let Ok(frame) = frame {
+    if let Ok(bytes) = frame {
         // There is room by construction; a child that has none is stopped by its deadline.
-        let _ = outgoing.try_send(frame);
+        let _ = outgoing.try_send(Outgoing { bytes, written: 0, _hold: hold });
     }
 }
 

@@ -1,11 +1,11 @@
 //! What kind of network an address leads to.
 //!
-//! Invariant: an address is public only if it lies in space that IANA hands out for the Internet at large. IPv6 is
-//! refused unless it is known to be such; forms that carry an IPv4 address inside are refused whatever they carry, so
-//! that no translator on the way can turn them into something else.
+//! Invariant: an address is public only if it lies in space that IANA hands out for the Internet at large.
+//! IPv6 is refused unless it is known to be such; forms that carry an IPv4 address inside are refused
+//! whatever they carry, so that no translator on the way can turn them into something else.
 //!
-//! Sources: IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and what was added since), and the
-//! metadata addresses that the cloud providers document.
+//! Sources: IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and what was added since), and
+//! the metadata addresses that the cloud providers document.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -101,7 +101,8 @@ fn classify_v6(address: Ipv6Addr) -> Option<Class> {
         [0xfc00..=0xfdff, ..] => Class::Private,
         [0xfe80..=0xfebf, ..] => Class::LinkLocal,
         [0xff00..=0xffff, ..] => Class::Multicast,
-        // IETF protocols (2001::/23: benchmarks, ORCHID, …) and documentation, inside the global unicast block.
+        // IETF protocols (2001::/23: benchmarks, ORCHID, …) and documentation, inside the global unicast
+        // block.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Class::Reserved,
         [0x2000..=0x3fff, ..] => return None,
         _ => Class::Reserved,

@@ -30,7 +30,8 @@ impl ApiBase {
     }
 }
 
-/// Whether a path holds a `..` that URL parsing left because its slashes are percent-encoded, once or several times.
+/// Whether a path holds a `..` that URL parsing left because its slashes are percent-encoded, once or several
+/// times.
 fn climbs(path: &str) -> bool {
     let mut path = path.to_ascii_lowercase();
     while path.contains("%25") {

@@ -1,6 +1,7 @@
 //! `SANDBOX_ALLOW_PRIVATE_NETWORK`: what an operator lets scripts reach besides the public Internet.
 //!
-//! Invariant: an exception widens the address check alone. A script's `allowed_domains` are asked all the same.
+//! Invariant: an exception widens the address check alone. A script's `allowed_domains` are asked all the
+//! same.
 
 use super::addresses::{Class, classify};
 use ipnet::IpNet;
@@ -8,12 +9,12 @@ use shared::allowed_domains::{HostPort, InvalidDomain};
 use std::{net::IpAddr, str::FromStr};
 use url::Host;
 
-/// Comma-separated entries, each a host (`plane-api.default.svc`), a host with a port (`localhost:8000`) or a network
-/// in CIDR notation (`10.4.0.0/16`).
+/// Comma-separated entries, each a host (`plane-api.default.svc`), a host with a port (`localhost:8000`) or a
+/// network in CIDR notation (`10.4.0.0/16`).
 ///
 /// - A name lifts the check for what that name resolves to, if that is private, loopback or shared space.
-/// - An address without a port is the network of that one address; with a port it stands for URLs that are written with
-///   it.
+/// - An address without a port is the network of that one address; with a port it stands for URLs that are
+///   written with it.
 /// - A network stands for its addresses at every port, whatever name led there.
 /// - A metadata service is reached only through an entry that is exactly its address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Where scripts may connect to. Pure: decides on URLs and addresses, resolves and dials nothing.
 //!
-//! Invariant: a request passes two gates. The URL is admitted ([`Egress::admit`]: scheme, credentials, allow-list,
-//! port), for the first request and for every redirect; then every address is ([`Egress::permits`]), at the moment a
-//! connection is made, so that a name which changes its answer in between gains nothing.
+//! Invariant: a request passes two gates. The URL is admitted ([`Egress::admit`]: scheme, credentials,
+//! allow-list, port), for the first request and for every redirect; then every address is
+//! ([`Egress::permits`]), at the moment a connection is made, so that a name which changes its answer in
+//! between gains nothing.
 
 mod addresses;
 mod api_base;

@@ -30,7 +30,8 @@ pub(super) fn decode(base64: &str, limit: usize) -> Result<Bytes, Failure> {
     if body.len() > limit { Err(Failure::RequestBody(limit)) } else { Ok(body.into()) }
 }
 
-/// Reads a response's body, decompressed. Stops at the limit: what a small body unpacks to is never held whole.
+/// Reads a response's body, decompressed. Stops at the limit: what a small body unpacks to is never held
+/// whole.
 pub(super) async fn read(
     response: &mut Response,
     policy: &RunPolicy,

@@ -1,7 +1,7 @@
 //! The HTTP clients, one per lane.
 //!
-//! Two, because a connection that an exception allowed must not serve a request that the exception doesn't cover: the
-//! resolver sees names, not ports. Each has its own pool.
+//! Two, because a connection that an exception allowed must not serve a request that the exception doesn't
+//! cover: the resolver sees names, not ports. Each has its own pool.
 
 use super::{FetchConfig, names::Guard};
 use crate::supervisor::egress::{Egress, Lane};

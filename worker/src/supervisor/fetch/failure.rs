@@ -1,5 +1,5 @@
-//! Why a request came to nothing, in the words a script sees. They name hosts and rules, never addresses that a name
-//! resolved to: those tell of the operator's network.
+//! Why a request came to nothing, in the words a script sees. They name hosts and rules, never addresses that
+//! a name resolved to: those tell of the operator's network.
 
 use super::{Denied, Hop, names::LookupError};
 use std::{error::Error, io};

@@ -1,10 +1,10 @@
 //! Which headers a script may send, and how values cross between bytes and JavaScript's strings.
 //!
-//! The Fetch standard's forbidden list guards two things: the framing of the connection, and the authority a browser
-//! adds (cookies, origin). The second has no meaning here: nothing is added, so `Cookie`, `Origin`, `Referer`, `Date`
-//! and `Sec-*` are the script's to set, as in Node. The first holds: a header that only repeats what the client does
-//! anyway is dropped without a word, as a browser does, since people paste them from other tools; one whose loss would
-//! change the meaning is refused.
+//! The Fetch standard's forbidden list guards two things: the framing of the connection, and the authority a
+//! browser adds (cookies, origin). The second has no meaning here: nothing is added, so `Cookie`, `Origin`,
+//! `Referer`, `Date` and `Sec-*` are the script's to set, as in Node. The first holds: a header that only
+//! repeats what the client does anyway is dropped without a word, as a browser does, since people paste them
+//! from other tools; one whose loss would change the meaning is refused.
 
 use super::failure::Failure;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -55,14 +55,16 @@ pub(super) fn from_script(headers: &[(String, String)], url: &Url) -> Result<Hea
         if METHOD_OVERRIDES.contains(&name.as_str()) && names_a_forbidden_method(value.as_bytes()) {
             return Err(refused("it names a method that is not allowed"));
         }
-        // Keeps the value out of HPACK's table, which lives as long as the connection, and out of debug output.
+        // Keeps the value out of HPACK's table, which lives as long as the connection, and out of debug
+        // output.
         value.set_sensitive(true);
         map.append(name, value);
     }
     Ok(map)
 }
 
-/// Whether the response's head is within bounds. The client bounds what it buffers; this bounds what is passed on.
+/// Whether the response's head is within bounds. The client bounds what it buffers; this bounds what is
+/// passed on.
 pub(super) fn check_response(headers: &HeaderMap) -> Result<(), Failure> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > RESPONSE_BYTES as usize {

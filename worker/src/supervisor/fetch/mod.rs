@@ -1,12 +1,13 @@
 //! `fetch` for scripts: one HTTP client per worker, behind the gates of [`super::egress`].
 //!
 //! Invariants:
-//! - No connection is made to an address the operator's rules refuse: URLs are admitted hop by hop, names are resolved
-//!   by our own resolver, which gives the connector nothing but permitted addresses.
-//! - Runs share connections and nothing else. There is no cookie jar, no cache, no stored credential and no proxy; an
-//!   `Authorization` scheme that signs a connection in instead of a request (NTLM, Negotiate) is refused; header
-//!   values are never put into HTTP/2's compression table; a response that wasn't read to its end takes its HTTP/1
-//!   connection with it. Who may use a connection is decided per request, before it is asked for.
+//! - No connection is made to an address the operator's rules refuse: URLs are admitted hop by hop, names are
+//!   resolved by our own resolver, which gives the connector nothing but permitted addresses.
+//! - Runs share connections and nothing else. There is no cookie jar, no cache, no stored credential and no
+//!   proxy; an `Authorization` scheme that signs a connection in instead of a request (NTLM, Negotiate) is
+//!   refused; header values are never put into HTTP/2's compression table; a response that wasn't read to its
+//!   end takes its HTTP/1 connection with it. Who may use a connection is decided per request, before it is
+//!   asked for.
 //! - Dropping the future of [`Fetcher::perform`] ends the request.
 
 mod body;
@@ -34,11 +35,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-/// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page of work
-/// items, and it bounds the descriptors and response memory that one run can hold.
+/// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page
+/// of work items, and it bounds the descriptors and response memory that one run can hold.
 const CONCURRENT_PER_RUN: usize = 10;
-/// Bodies over [`SMALL_BYTES`] that one run holds at once. With the default limits that is 20 MiB, and as much again
-/// while they are encoded.
+/// Bodies over [`SMALL_BYTES`] that one run holds at once. With the default limits that is 20 MiB, and as
+/// much again while they are encoded.
 const LARGE_PER_RUN: usize = 2;
 /// A body up to this size needs no turn of its own: JSON APIs answer with less.
 const SMALL_BYTES: usize = 256 * 1024;
@@ -219,7 +220,8 @@ impl Fetcher {
             if hop.redirects == 0 {
                 return Err(Failure::OutsideApi(hop.host()));
             }
-            // A redirect out of Plane's API, to a file store for instance, is an ordinary request from here on.
+            // A redirect out of Plane's API, to a file store for instance, is an ordinary request from here
+            // on.
             hop.plane = false;
         }
         if !hop.plane {

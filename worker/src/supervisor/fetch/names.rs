@@ -1,6 +1,7 @@
 //! From names to addresses that may be connected to.
 //!
-//! Invariant: the connector dials only what [`Guard`] returns, and it returns only what the rules permit at that moment.
+//! Invariant: the connector dials only what [`Guard`] returns, and it returns only what the rules permit at
+//! that moment.
 
 use crate::supervisor::egress::{Class, Egress, Lane};
 use futures_util::future::BoxFuture;
@@ -26,8 +27,8 @@ pub struct SystemNames {
 
 impl Default for SystemNames {
     fn default() -> Self {
-        // `getaddrinfo` blocks a thread and can't be cancelled. Names that never answer must not take all the threads
-        // that the runtime has for blocking work (512).
+        // `getaddrinfo` blocks a thread and can't be cancelled. Names that never answer must not take all the
+        // threads that the runtime has for blocking work (512).
         Self { lookups: Arc::new(Semaphore::new(128)) }
     }
 }

@@ -1,4 +1,5 @@
-//! What is told of a request: to the run's log a line, to the operator a count. Never headers, bodies or paths.
+//! What is told of a request: to the run's log a line, to the operator a count. Never headers, bodies or
+//! paths.
 
 use super::{Failure, Hop};
 use crate::protocol::FetchAnswer;
@@ -50,8 +51,8 @@ impl fmt::Display for RequestLine {
     }
 }
 
-/// Counts and times one fetch: by class of response, `refused` by a rule, `failed` on the network, or `aborted` when its
-/// future is dropped.
+/// Counts and times one fetch: by class of response, `refused` by a rule, `failed` on the network, or
+/// `aborted` when its future is dropped.
 pub(super) struct Tally {
     outcome: &'static str,
     start: Instant,

@@ -7,6 +7,7 @@ mod limits;
 mod plane;
 mod redirects;
 mod requests;
+mod through_sandbox;
 mod tls;
 
 use axum::{Router, serve::ListenerExt};

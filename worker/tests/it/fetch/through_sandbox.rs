@@ -1,0 +1,236 @@
+//! `fetch` as a script calls it: through the real sandbox, its socket and the supervisor.
+
+use super::*;
+use crate::sandbox::{self, Finished, job};
+use axum::{
+    extract::{Path, Request},
+    http::{HeaderMap, header},
+    response::Redirect as RedirectTo,
+    routing::{any, get as on_get},
+};
+use serde_json::json;
+use shared::execution::LogLevel;
+use tokio::sync::{Barrier, Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use worker::{
+    protocol::Job,
+    supervisor::{Pool, PoolConfig, RunContext},
+};
+
+const TOKEN: &str = "plane_api_0123456789";
+
+/// A pool whose scripts may reach the loopback interface, as `SANDBOX_ALLOW_PRIVATE_NETWORK=127.0.0.1` lets
+/// them.
+async fn pool(slots: usize, api_base: &str) -> Arc<Pool> {
+    let exceptions = "127.0.0.1".parse().unwrap();
+    let fetcher = Fetcher::new(FetchConfig::new(api_base.parse().unwrap(), exceptions)).unwrap();
+    Pool::start(PoolConfig { fetcher: Arc::new(fetcher), ..sandbox::config(slots) }).await.unwrap()
+}
+
+async fn run(pool: &Arc<Pool>, job: Job, allowed: &[String]) -> Finished {
+    let (logs, mut lines) = mpsc::channel(16);
+    let context = RunContext {
+        allowed_domains: allowed.to_vec(),
+        plane_token: Some(TOKEN.to_owned()),
+        cancel: CancellationToken::new(),
+        logs,
+        first_log_seq: 1,
+    };
+    let collect = async {
+        let mut logs = Vec::new();
+        while let Some(line) = lines.recv().await {
+            logs.push(line);
+        }
+        logs
+    };
+    let slot = pool.acquire().await;
+    let (outcome, logs) = tokio::join!(slot.run(job, context), collect);
+    Finished { outcome, logs }
+}
+
+/// Runs a script against one server that it may reach.
+async fn run_against(server: &Server, code: &str) -> Finished {
+    let code = code.replace("SERVER", &server.url(""));
+    run(&pool(1, "http://plane.example").await, job(&code), &[server.entry()]).await
+}
+
+#[tokio::test]
+async fn a_script_s_request_arrives_and_its_response_comes_back() {
+    let router = Router::new().route(
+        "/items",
+        any(async |headers: HeaderMap, request: Request| {
+            let (method, sent) =
+                (request.method().to_string(), headers["x-own"].to_str().unwrap().to_owned());
+            let body = axum::body::to_bytes(request.into_body(), 1_000).await.unwrap();
+            let text = format!("{method} {sent} {}", String::from_utf8(body.to_vec()).unwrap());
+            ([("x-answer", "yes")], json!({ "got": text }).to_string())
+        }),
+    );
+    let server = Server::start(router).await;
+    let code = "export async function main() {
+        const response = await fetch('SERVER/items?secret=1', { method: 'PUT', headers: { 'X-Own': 'a' }, body: 'h\u{e9}' });
+        return [response.status, response.ok, response.headers.get('x-answer'), await response.json()];
+    }";
+    let finished = run_against(&server, code).await;
+    assert_eq!(finished.result(), json!([200, true, "yes", { "got": "PUT a h\u{e9}" }]));
+    let [line] = &finished.logs[..] else { panic!("{:?}", finished.logs) };
+    assert_eq!(line.level, LogLevel::Debug);
+    assert!(line.message.starts_with(&format!("PUT {} 200 ", server.address)), "{}", line.message);
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_type_error_that_says_why() {
+    let (server, inside) = (
+        Server::start(Router::new().route(
+            "/to/{*location}",
+            on_get(async |Path(location): Path<String>| RedirectTo::temporary(&location)),
+        ))
+        .await,
+        Server::start(Router::new()).await,
+    );
+    let code = "export async function main() {
+        const told = [];
+        for (const url of ['https://evil.example/x', 'http://169.254.169.254/', 'SERVER/to/https://evil.example/',
+                           'SERVER/to/http://169.254.169.254/', 'SERVER/to/http://INSIDE/', 'ftp://a.example/']) {
+            await fetch(url).then(() => told.push('reached'), (error) => told.push(error.name + ': ' + error.message));
+        }
+        return told;
+    }";
+    let finished = run_against(&server, &code.replace("INSIDE", &inside.entry())).await;
+    assert_eq!(
+        finished.result(),
+        json!([
+            "TypeError: Domain not allowed: evil.example",
+            "TypeError: Domain not allowed: 169.254.169.254",
+            "TypeError: Domain not allowed: evil.example",
+            "TypeError: Domain not allowed: 169.254.169.254",
+            format!(
+                "TypeError: Port not allowed: {} (ports other than 80 and 443 are listed as host:port)",
+                inside.address
+            ),
+            "TypeError: Scheme not allowed: ftp (only http and https are)",
+        ])
+    );
+    assert_eq!(inside.connections(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_caught_fails_the_run_with_the_same_words() {
+    let server = Server::start(Router::new()).await;
+    let finished =
+        run_against(&server, "export async function main() { await fetch('https://evil.example/'); }").await;
+    assert_eq!(finished.error().message, "Domain not allowed: evil.example");
+}
+
+#[tokio::test]
+async fn a_response_of_ten_mebibytes_arrives_and_a_larger_one_is_refused() {
+    let router = Router::new()
+        .route("/fits", on_get(async || vec![b'a'; 10 << 20]))
+        .route("/over", on_get(async || vec![b'a'; (10 << 20) + 1]));
+    let server = Server::start(router).await;
+    let code = "export async function main() {
+        const fits = await (await fetch('SERVER/fits')).arrayBuffer();
+        const over = await fetch('SERVER/over').catch((error) => error.message);
+        return [fits.byteLength, over];
+    }";
+    let finished = run_against(&server, code).await;
+    assert_eq!(finished.result(), json!([10 << 20, "Response too large: over 10485760 bytes"]));
+}
+
+/// A server whose `/never` has no answer, whose `/arrived` answers when that was asked for, and what tells
+/// that it was given up.
+async fn silent() -> (Server, Arc<Notify>) {
+    struct OnDrop(Arc<Notify>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let (arrived, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let tell = (arrived.clone(), ended.clone());
+    let router = Router::new().route("/arrived", on_get(async move || arrived.notified().await)).route(
+        "/never",
+        on_get(async move || {
+            let _ended = OnDrop(tell.1.clone());
+            tell.0.notify_one();
+            std::future::pending::<()>().await;
+        }),
+    );
+    let server = Server::start(router).await;
+    (server, ended)
+}
+
+#[tokio::test]
+async fn an_aborted_request_is_given_up() {
+    let (server, ended) = silent().await;
+    let code = "export async function main() {
+        const controller = new AbortController();
+        const never = fetch('SERVER/never', { signal: controller.signal });
+        await fetch('SERVER/arrived');
+        controller.abort();
+        return never.catch((error) => error.name);
+    }";
+    assert_eq!(run_against(&server, code).await.result(), json!("AbortError"));
+    ended.notified().await;
+}
+
+#[tokio::test]
+async fn a_request_dies_with_its_run_and_the_result_stands() {
+    let (server, ended) = silent().await;
+    let code = "export async function main() {
+        fetch('SERVER/never');
+        await fetch('SERVER/arrived');
+        return 'done';
+    }";
+    assert_eq!(run_against(&server, code).await.result(), json!("done"));
+    ended.notified().await;
+}
+
+#[tokio::test]
+async fn the_sdk_reaches_plane_with_a_token_that_the_script_never_sees() {
+    let router = Router::new().fallback(async |uri: axum::http::Uri, headers: HeaderMap| {
+        let key = headers["x-api-key"].to_str().unwrap().to_owned();
+        let agent = headers.get(header::AUTHORIZATION).is_some();
+        json!({ "id": format!("{} {}", uri.path(), key == TOKEN && !agent) }).to_string()
+    });
+    let plane = Server::start(router).await;
+    let code = "export async function main(input, { Plane }) {
+        const me = await Plane.users.me();
+        const own = await fetch('SERVER/').catch((error) => error.message);
+        return [me.id, own, JSON.stringify(Plane.users.config)];
+    }";
+    let mut job = job(&code.replace("SERVER", &plane.url("")));
+    job.api_base_url = plane.url("");
+    let result = run(&pool(1, &plane.url("/")).await, job, &[]).await.result();
+    assert_eq!(
+        (&result[0], &result[1]),
+        (&json!("/api/v1/users/me/ true"), &json!("Domain not allowed: 127.0.0.1"))
+    );
+    assert!(!result[2].as_str().unwrap().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn two_hundred_runs_wait_on_fetch_eight_at_once_in_eight_slots() {
+    const SLOTS: usize = 8;
+    let all_slots = Arc::new(Barrier::new(SLOTS));
+    let router = Router::new().route(
+        "/{number}",
+        on_get(async move |Path(number): Path<String>| {
+            // Answers when every slot has a run that waits here.
+            all_slots.wait().await;
+            number
+        }),
+    );
+    let server = Server::start(router).await;
+    let pool = pool(SLOTS, "http://plane.example").await;
+    let allowed = [server.entry()];
+    let runs = (0..200).map(async |number| {
+        let code = format!(
+            "export async function main() {{ return (await fetch('{}')).text(); }}",
+            server.url(&format!("/{number}"))
+        );
+        run(&pool, job(&code), &allowed).await.result() == json!(number.to_string())
+    });
+    let answers = futures_util::future::join_all(runs).await;
+    assert_eq!(answers.iter().filter(|right| **right).count(), 200);
+}
