@@ -16,6 +16,8 @@ fn main() -> ExitCode {
     // The sandbox must not inherit a runtime, a logger or anything else from what follows.
     match std::env::args().nth(1).as_deref() {
         Some("sandbox") => worker::sandbox::run_child(),
+        #[cfg(debug_assertions)]
+        Some("sandbox-probe") => worker::sandbox::run_probe(&std::env::args().skip(2).collect::<Vec<_>>()),
         Some("snapshot") => match worker::sandbox::write_snapshot(&mut std::io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

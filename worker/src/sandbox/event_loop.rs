@@ -54,15 +54,14 @@ impl EventLoop<'_> {
             {
                 return;
             }
-            if let Some(id) = self.run.take_due_timer() {
+            // An answer that is here goes before a timer that is due, so that timers can't keep it out.
+            if let Waited::Delivered(delivery) = self.inbox.wait(self.run.next_timer()) {
+                if let Delivery::FetchDone { id, answer } = delivery {
+                    self.deliver(scope, host, id, &answer);
+                }
+            } else if let Some(id) = self.run.take_due_timer() {
                 let id = v8::Integer::new_from_unsigned(scope, id).into();
                 self.call(scope, host, "timerFired", &[id]);
-                continue;
-            }
-            if let Waited::Delivered(Delivery::FetchDone { id, answer }) =
-                self.inbox.wait(self.run.next_timer())
-            {
-                self.deliver(scope, host, id, &answer);
             }
         }
     }

@@ -15,20 +15,25 @@ const MIB: usize = 1024 * 1024;
 /// one frame each way, two stacks. Measured: 60 MiB at rest.
 const OVERHEAD_BYTES: usize = 256 * MIB;
 
+/// A layer's name and the function that applies it; true when it holds.
+type Layer = (&'static str, fn() -> bool);
+
+/// In this order: what a later one takes away, an earlier one may need.
+const LAYERS: [Layer; 8] = [
+    ("descriptors", close_descriptors),
+    ("environment", environment_is_empty),
+    ("no_new_privs", no_new_privs),
+    ("network_namespace", network_namespace),
+    ("landlock", landlock),
+    ("capabilities", drop_capabilities),
+    ("not_dumpable", not_dumpable),
+    ("rlimits", limit_resources),
+];
+
 /// Applies what can be applied before V8 starts; returns the layers that hold.
 pub(super) fn enter() -> Vec<String> {
     prefer_for_oom_killer();
-    let layers = [
-        ("descriptors", close_descriptors()),
-        ("environment", environment_is_empty()),
-        ("no_new_privs", no_new_privs()),
-        ("network_namespace", network_namespace()),
-        ("landlock", landlock()),
-        ("capabilities", drop_capabilities()),
-        ("not_dumpable", not_dumpable()),
-        ("rlimits", limit_resources()),
-    ];
-    held(&layers)
+    LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 /// Applies the rest, on all threads, when V8 and every thread stand; returns the layers that hold.
@@ -38,11 +43,13 @@ pub(super) fn seal(memory_bytes: usize) -> Vec<String> {
         ("process_rlimit", limit(libc::RLIMIT_NPROC, 0)),
         ("seccomp", seccomp::enter()),
     ];
-    held(&layers)
+    layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| (*name).to_owned()).collect()
 }
 
-fn held(layers: &[(&str, bool)]) -> Vec<String> {
-    layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| (*name).to_owned()).collect()
+/// Applies one layer alone, to see what it does.
+#[cfg(debug_assertions)]
+pub(super) fn apply(layer: &str) -> bool {
+    LAYERS.iter().any(|(name, apply)| *name == layer && apply())
 }
 
 /// When the machine itself runs out of memory, a sandbox goes first. Not a layer: best effort.

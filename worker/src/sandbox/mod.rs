@@ -21,6 +21,8 @@ mod lockdown;
 mod memory;
 mod ops;
 mod platform;
+#[cfg(debug_assertions)]
+mod probe;
 mod random;
 mod run;
 mod seccomp;
@@ -29,4 +31,6 @@ mod stack;
 mod text;
 
 pub use child::run_child;
+#[cfg(debug_assertions)]
+pub use probe::run_probe;
 pub use snapshot::{SnapshotError, write_snapshot};

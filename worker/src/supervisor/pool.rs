@@ -124,6 +124,10 @@ impl Pool {
         if !missing.is_empty() {
             tracing::warn!(missing = missing.join(", "), "isolation layers this host does not give");
         }
+        for layer in ALL_LAYERS {
+            let held = if missing.contains(&layer) { 0.0 } else { 1.0 };
+            metrics::gauge!("runnerctl_sandbox_layer_held", "layer" => layer).set(held);
+        }
         Ok(Arc::new(Self {
             recipe: Arc::into_inner(recipe).expect("every task that shared it has ended"),
             layers,
@@ -209,7 +213,7 @@ impl Pool {
     /// Kills a child and starts another, for as long as that takes.
     fn replace(self: &Arc<Self>, mut sandbox: Sandbox, reason: &'static str) {
         *lock(&self.restarts).entry(reason).or_default() += 1;
-        metrics::counter!("sandbox_restarts_total", "reason" => reason).increment(1);
+        metrics::counter!("runnerctl_sandbox_restarts_total", "reason" => reason).increment(1);
         let pool = Arc::downgrade(self);
         self.runtime.spawn(async move {
             sandbox.kill().await;

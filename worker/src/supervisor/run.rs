@@ -195,7 +195,14 @@ impl<'a> Run<'a> {
                     self.answer(id, fetched, &outgoing);
                 },
                 message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
-                    Ok(FromSandbox::Finished { end, usage }) => return End::Finished(end, usage),
+                    Ok(FromSandbox::Finished { end, usage }) => {
+                        // An answer that nobody waits for any more, half sent: the rest must follow.
+                        let rest = self.sandbox.writer.write_all(&writing.0[writing.1..]);
+                        return match timeout(GRACE, rest).await {
+                            Ok(Ok(())) => End::Finished(end, usage),
+                            _ => End::Gone,
+                        };
+                    }
                     Ok(message) => if !self.take(message) {
                         self.decision = Decision::Nonsense;
                         return End::Gone;

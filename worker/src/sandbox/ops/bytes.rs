@@ -35,9 +35,16 @@ pub(super) fn utf8_encode(
     let Ok(text) = args.get(0).try_cast::<v8::String>() else {
         return throw_type_error(scope, "utf8Encode takes a string");
     };
-    let bytes = text.to_rust_string_lossy(scope);
-    let buffer = buffer(scope, bytes.as_bytes());
-    if let Some(array) = v8::Uint8Array::new(scope, buffer, 0, bytes.len()) {
+    // Straight into the buffer, whose memory is counted: a script chooses how long the text is.
+    let length = text.utf8_length(scope);
+    let buffer = v8::ArrayBuffer::new(scope, length);
+    if let Some(data) = buffer.data() {
+        // SAFETY: the buffer was just made with this length, nothing else refers to it yet, and it is not
+        // resizable.
+        let target = unsafe { std::slice::from_raw_parts_mut(data.cast().as_ptr(), length) };
+        text.write_utf8_v2(scope, target, v8::WriteFlags::kReplaceInvalidUtf8, None);
+    }
+    if let Some(array) = v8::Uint8Array::new(scope, buffer, 0, length) {
         result.set(array.into());
     }
 }

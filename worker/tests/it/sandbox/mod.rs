@@ -1,8 +1,11 @@
 //! Runs through the real sandbox: the binary of this package as children of a pool.
 
+mod endurance;
+mod escape;
 mod hostile;
 mod outcomes;
 mod pool;
+mod rogue;
 
 use serde_json::{Value, value::RawValue};
 use shared::{

@@ -65,6 +65,22 @@ async fn timers_fire_in_order_and_what_is_pending_dies_with_the_run() {
 }
 
 #[tokio::test]
+async fn timers_that_are_always_due_keep_no_answer_out() {
+    let finished = run_alone(
+        "async function main() {
+            let spinning = true;
+            const spin = () => { if (spinning) setTimeout(spin, 0); };
+            spin(); spin(); spin();
+            const refused = await fetch('http://nowhere.example/').catch(error => error.message);
+            spinning = false;
+            return refused;
+        }",
+    )
+    .await;
+    assert_eq!(finished.result(), json!("Domain not allowed: nowhere.example"));
+}
+
+#[tokio::test]
 async fn console_lines_come_numbered_with_their_level() {
     let finished = run_alone(
         "function main() { console.log('one', { a: 1 }); console.warn('two'); console.error('three'); }",
@@ -156,7 +172,7 @@ async fn memory_without_end_is_the_memory_limit() {
 async fn a_run_can_be_cancelled() {
     let pool = pool(1).await;
     let cancel = CancellationToken::new();
-    let mut job = job(
+    let job = job(
         "async function main() { console.log('ready'); await new Promise(() => setInterval(() => {}, 10)); }",
     );
     let running = run_cancellable(&pool, job, cancel.clone());

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Asks for more requests than the run may make.
+. "$(dirname "$0")/rogue.sh"
+frame '"initialized"'
+for id in $(seq 60); do
+  frame '{"fetch":{"id":'$id',"request":{"method":"GET","url":"http://nowhere.example/","headers":[],"body":null,"redirect":"follow"}}}'
+done
+exec sleep 600
