@@ -4,6 +4,13 @@
 //! the attempt succeeded, with the error's number when the kernel refused it, and dies of SIGSYS where the filter
 //! of system calls forbids it.
 
+#![expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    clippy::many_single_char_names,
+    reason = "a system call takes six words, whatever they mean"
+)]
+
 use super::{lockdown, platform};
 use std::{ffi::CStr, io};
 

@@ -7,6 +7,7 @@ mod child;
 pub mod egress;
 pub mod fetch;
 mod logs;
+mod outgoing;
 mod pool;
 mod run;
 mod verdict;

@@ -6,16 +6,16 @@
 use super::{
     child::Sandbox,
     fetch::{Fetched, Fetcher, Hold, RunPolicy},
-    logs::{Logs, Taken, clean},
+    logs::{Logs, Taken},
+    outgoing::{Outgoing, send},
     verdict::{self, Decision},
 };
-use crate::protocol::{self, FetchAnswer, FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
-use serde_json::value::RawValue;
+use crate::protocol::{self, FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
 use shared::{
     execution::{ErrorCode, LogLevel},
     limits::Limits,
     masking::Masker,
-    outcome::{ExecutionError, LogLine, Outcome, Usage, Verdict},
+    outcome::{LogLine, Outcome, Usage, Verdict},
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -75,7 +75,7 @@ pub(super) async fn run(
     let end = run.until_end().await;
     run.flush_lines().await;
     let (verdict, usage, dirty) = run.conclude(end, cpu_before).await;
-    Ended { outcome: Outcome { verdict: masked(verdict, &masker), usage }, dirty }
+    Ended { outcome: Outcome { verdict: verdict::masked(verdict, &masker), usage }, dirty }
 }
 
 /// Why the loop ended.
@@ -83,15 +83,6 @@ enum End {
     Finished(RunEnd, Usage),
     /// The child is gone, or must be.
     Gone,
-}
-
-/// A frame on its way to the child.
-#[derive(Default)]
-struct Outgoing {
-    bytes: Vec<u8>,
-    written: usize,
-    /// What an answer counts against, until the last byte is written.
-    _hold: Hold,
 }
 
 struct Run<'a> {
@@ -197,7 +188,7 @@ impl<'a> Run<'a> {
                 message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
                     Ok(FromSandbox::Finished { end, usage }) => {
                         // An answer that nobody waits for any more, half sent: the rest must follow.
-                        let rest = self.sandbox.writer.write_all(&writing.0[writing.1..]);
+                        let rest = self.sandbox.writer.write_all(&writing.bytes[writing.written..]);
                         return match timeout(GRACE, rest).await {
                             Ok(Ok(())) => End::Finished(end, usage),
                             _ => End::Gone,
@@ -307,7 +298,7 @@ impl<'a> Run<'a> {
                 usage.init = usage.init.min(wall);
                 usage.run = usage.run.min(wall.saturating_sub(usage.init));
                 usage.fetches = self.fetch_count;
-                let (verdict, dirty) = finished(end, self.decision, limits);
+                let (verdict, dirty) = verdict::finished(end, self.decision, limits);
                 (verdict, usage, dirty)
             }
             End::Gone => {
@@ -326,7 +317,7 @@ impl<'a> Run<'a> {
                         "a sandbox process ended with its run"
                     );
                 }
-                (verdict, usage, Some(reason(self.decision, status)))
+                (verdict, usage, Some(verdict::reason(self.decision, status)))
             }
         }
     }
@@ -356,71 +347,5 @@ impl<'a> Run<'a> {
             memory_peak_bytes: u64::try_from(self.resident_peak).unwrap_or(u64::MAX),
             fetches: self.fetch_count,
         }
-    }
-}
-
-fn send(outgoing: &mpsc::Sender<Outgoing>, message: &ToSandbox, hold: Hold) {
-    let frame = protocol::encode(message).or_else(|_too_long| match message {
-        ToSandbox::FetchDone { id, .. } => {
-            let message = "the response is too large".to_owned();
-            protocol::encode(&ToSandbox::FetchDone { id: *id, answer: FetchAnswer::Refused { message } })
-        }
-        other => protocol::encode(other),
-    });
-    if let Ok(bytes) = frame {
-        // There is room by construction; a child that has none is stopped by its deadline.
-        let _ = outgoing.try_send(Outgoing { bytes, written: 0, _hold: hold });
-    }
-}
-
-fn reason(decision: Decision, status: Option<std::process::ExitStatus>) -> &'static str {
-    match decision {
-        Decision::Stop(code) => code.as_str(),
-        Decision::Memory => ErrorCode::MemoryLimit.as_str(),
-        Decision::Nonsense => "protocol",
-        Decision::None if status.and_then(|status| status.code()) == Some(protocol::EXIT_OUT_OF_MEMORY) => {
-            ErrorCode::MemoryLimit.as_str()
-        }
-        Decision::None => "crashed",
-    }
-}
-
-/// The verdict on what a child reported, and why it can't be used again, if so.
-fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
-    let stopped = match decision {
-        // A `Terminate` is on its way and would hit the next run.
-        Decision::Stop(code) => Some(code.as_str()),
-        _ => None,
-    };
-    match end {
-        RunEnd::Completed { json } => {
-            let result =
-                if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
-            match result {
-                Some(result) => (Verdict::Completed(result), stopped),
-                None => (verdict::of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
-            }
-        }
-        RunEnd::Failed { code, message, stack, line, column } => {
-            let dirty = match code {
-                ErrorCode::Timeout
-                | ErrorCode::InitTimeout
-                | ErrorCode::MemoryLimit
-                | ErrorCode::Cancelled => Some(code.as_str()),
-                _ => stopped,
-            };
-            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
-        }
-    }
-}
-
-fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
-    match verdict {
-        Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
-        Verdict::Failed(error) => Verdict::Failed(ExecutionError {
-            message: clean(&masker.mask(&error.message)),
-            stack: error.stack.map(|stack| clean(&masker.mask(&stack))),
-            ..error
-        }),
     }
 }

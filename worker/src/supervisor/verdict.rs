@@ -1,9 +1,12 @@
-//! What a child's end means for the run it had. Pure.
+//! What a child's word, or its end, means for the run it had. Pure.
 
-use crate::protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY};
+use super::logs::clean;
+use crate::protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, RunEnd};
+use serde_json::value::RawValue;
 use shared::{
     execution::ErrorCode,
     limits::Limits,
+    masking::Masker,
     outcome::{ExecutionError, Verdict},
 };
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
@@ -68,6 +71,60 @@ pub(super) fn describe(status: Option<ExitStatus>) -> String {
         (None, Some(libc::SIGSEGV)) => "SIGSEGV".to_owned(),
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// Why a child that is gone is replaced; a label of a metric.
+pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
+    match decision {
+        Decision::Stop(code) => code.as_str(),
+        Decision::Memory => ErrorCode::MemoryLimit.as_str(),
+        Decision::Nonsense => "protocol",
+        Decision::None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
+            ErrorCode::MemoryLimit.as_str()
+        }
+        Decision::None => "crashed",
+    }
+}
+
+/// The verdict on what a child reported, and why it can't be used again, if so.
+pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
+    let stopped = match decision {
+        // A `Terminate` is on its way and would hit the next run.
+        Decision::Stop(code) => Some(code.as_str()),
+        _ => None,
+    };
+    match end {
+        RunEnd::Completed { json } => {
+            let result =
+                if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
+            match result {
+                Some(result) => (Verdict::Completed(result), stopped),
+                None => (of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
+            }
+        }
+        RunEnd::Failed { code, message, stack, line, column } => {
+            let dirty = match code {
+                ErrorCode::Timeout
+                | ErrorCode::InitTimeout
+                | ErrorCode::MemoryLimit
+                | ErrorCode::Cancelled => Some(code.as_str()),
+                _ => stopped,
+            };
+            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
+        }
+    }
+}
+
+/// Without secrets, and without what the database can't hold.
+pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
+    match verdict {
+        Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
+        Verdict::Failed(error) => Verdict::Failed(ExecutionError {
+            message: clean(&masker.mask(&error.message)),
+            stack: error.stack.map(|stack| clean(&masker.mask(&stack))),
+            ..error
+        }),
     }
 }
 
