@@ -17,6 +17,8 @@
 //! assert_eq!(problems.to_string(), "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to 65535");
 //! ```
 
+pub mod reference;
+
 use std::{
     collections::BTreeMap,
     fmt::{self, Display},

@@ -1,0 +1,95 @@
+//! The configuration reference, from the readers themselves: names and defaults from what they ask for, meanings from
+//! the comments of the fields they fill. So a variable can be neither missing from the page nor left on it.
+
+use super::{Declared, Default};
+use std::fmt::Write as _;
+
+/// A table of all variables of one program; an error names those that no comment explains.
+///
+/// A variable is explained by a doc comment that begins with its name and a colon, or ends with its name in
+/// parentheses, anywhere in `sources`.
+pub fn table(declared: &[Declared], sources: &[&str]) -> Result<String, String> {
+    let comments: Vec<String> = sources.iter().flat_map(|source| doc_comments(source)).collect();
+    let mut table = "| variable | default | meaning |\n|---|---|---|\n".to_owned();
+    let mut unexplained = Vec::new();
+    for Declared { name, default } in declared {
+        let default = match default {
+            Default::Required => "required".to_owned(),
+            Default::None => "none".to_owned(),
+            Default::Value(value) if value.is_empty() => "empty".to_owned(),
+            Default::Value(value) => format!("`{value}`"),
+        };
+        match comments.iter().find_map(|comment| meaning(comment, name)) {
+            Some(meaning) => {
+                writeln!(table, "| `{name}` | {default} | {meaning} |").expect("a String takes any text");
+            }
+            None => unexplained.push(*name),
+        }
+    }
+    if unexplained.is_empty() { Ok(table) } else { Err(unexplained.join(", ")) }
+}
+
+/// Doc comments, each as one line.
+fn doc_comments(source: &str) -> Vec<String> {
+    let mut comments = vec![String::new()];
+    for line in source.lines() {
+        match line.trim().strip_prefix("///") {
+            Some(text) => {
+                let comment = comments.last_mut().expect("never empty");
+                comment.push_str(text.trim());
+                comment.push(' ');
+            }
+            None => comments.push(String::new()),
+        }
+    }
+    comments
+        .into_iter()
+        .map(|comment| comment.trim().to_owned())
+        .filter(|comment| !comment.is_empty())
+        .collect()
+}
+
+fn meaning(comment: &str, name: &str) -> Option<String> {
+    let text = if let Some(rest) = comment.strip_prefix(&format!("`{name}`: ")) {
+        rest.to_owned()
+    } else {
+        format!("{}.", comment.strip_suffix(&format!(" (`{name}`)."))?)
+    };
+    let mut letters = text.chars();
+    let first = letters.next()?;
+    Some(first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    const SOURCE: &str = "
+        /// `PORT`: where HTTP is served,
+        /// on every address.
+        port: u16,
+        /// How long a run may take (`EXECUTION_TIMEOUT_MS`).
+        limit: Duration,
+    ";
+
+    #[test]
+    fn names_and_defaults_come_from_the_reader_and_meanings_from_the_comments() {
+        let mut environment = Environment::from([]);
+        environment.parse_or("PORT", 3000_u16);
+        environment.required("EXECUTION_TIMEOUT_MS");
+        let table = table(environment.declared(), &[SOURCE]).unwrap();
+        assert!(table.contains("| `PORT` | `3000` | Where HTTP is served, on every address. |\n"), "{table}");
+        assert!(
+            table.contains("| `EXECUTION_TIMEOUT_MS` | required | How long a run may take. |\n"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn a_variable_without_a_meaning_is_named() {
+        let mut environment = Environment::from([]);
+        environment.optional("UNHEARD_OF");
+        assert_eq!(table(environment.declared(), &[SOURCE]), Err("UNHEARD_OF".to_owned()));
+    }
+}
