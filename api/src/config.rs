@@ -15,6 +15,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `AMQP_URL`: broker and virtual host.
     pub amqp_url: Secret,
+    /// `AMQP_PREFIX`: put before the names of exchanges and queues.
+    pub amqp_prefix: String,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
     pub signing_keys: Arc<Keys>,
     /// `ENCRYPTION_KEY`: what seals environment values and tokens.
@@ -62,6 +64,7 @@ impl Config {
         let port = environment.parse_or("PORT", 8000);
         let database = DatabaseConfig::read_from(&mut environment);
         let amqp_url = environment.secret("AMQP_URL");
+        let amqp_prefix = environment.text_or("AMQP_PREFIX", "");
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let http = HttpConfig::read_from(&mut environment);
@@ -70,6 +73,7 @@ impl Config {
                 port,
                 database: database?,
                 amqp_url: amqp_url?,
+                amqp_prefix,
                 signing_keys: Arc::new(signing_keys?),
                 keyring: Arc::new(keyring?),
                 http,

@@ -53,7 +53,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let state = state(&config, stopping.clone())?;
     let broker = Broker::connect(config.amqp_url.expose(), "api")?;
-    let topology = Topology::default();
+    let topology = Topology::prefixed(&config.amqp_prefix);
 
     let mut tasks = JoinSet::new();
     let announcements = Announcements { keys: state.keys.clone() };
