@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check bench sqlx
+.PHONY: help setup dev dev-stop test check chaos bench sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,10 @@ test: ## everything CI checks, against servers of its own
 check: ## what CI checks first: format, lints, docs, unit tests, dependencies
 	@scripts/setup --tests
 	@scripts/check
+
+chaos: ## everything dies under load (SEEDS=1,2,3 EXECUTIONS=2000 FAULTS=25)
+	@scripts/setup --tests
+	@scripts/chaos
 
 bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds)
 	@scripts/bench

@@ -17,6 +17,8 @@ pub struct Config {
     pub amqp_url: Secret,
     /// `AMQP_PREFIX`: put before the names of exchanges and queues.
     pub amqp_prefix: String,
+    /// `RETENTION_DAYS`: age at which executions and their logs are dropped, to the week; 0 keeps them.
+    pub retention_days: u64,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
     pub signing_keys: Arc<Keys>,
     /// `ENCRYPTION_KEY`: what seals environment values and tokens.
@@ -65,6 +67,7 @@ impl Config {
         let database = DatabaseConfig::read_from(&mut environment);
         let amqp_url = environment.secret("AMQP_URL");
         let amqp_prefix = environment.text_or("AMQP_PREFIX", "");
+        let retention_days = environment.number_in("RETENTION_DAYS", 90, 0..=36_500);
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let http = HttpConfig::read_from(&mut environment);
@@ -74,6 +77,7 @@ impl Config {
                 database: database?,
                 amqp_url: amqp_url?,
                 amqp_prefix,
+                retention_days,
                 signing_keys: Arc::new(signing_keys?),
                 keyring: Arc::new(keyring?),
                 http,

@@ -1,7 +1,7 @@
 //! A client that knows the HTTP contract and nothing else.
 
 use anyhow::{Context as _, bail, ensure};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::{
     sync::OnceLock,
@@ -38,18 +38,36 @@ impl Client {
         path: &str,
         body: String,
     ) -> anyhow::Result<(StatusCode, Value)> {
-        let answer = self
-            .http
+        Self::answer(self.request(method, path).body(body)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
             .request(method, format!("{}/api/v1/runnerctl{path}", self.url))
             .header("X-Api-Key", &self.key)
             .header("Content-Type", "application/json")
-            .body(body)
-            .send()
-            .await?;
+    }
+
+    async fn answer(request: RequestBuilder) -> anyhow::Result<(StatusCode, Value)> {
+        let answer = request.send().await?;
         let status = answer.status();
         let text = answer.text().await?;
         let value = serde_json::from_str(&text).with_context(|| format!("{status} {text:?} is not JSON"))?;
         Ok((status, value))
+    }
+
+    /// A POST that, sent again with the same key, is the same request.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn post_with_key(
+        &self,
+        path: &str,
+        body: &Value,
+        key: &str,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let request = self.request(Method::POST, path).header("Idempotency-Key", key);
+        Self::answer(request.body(body.to_string())).await
     }
 
     /// A POST, whatever the answer's status.

@@ -71,13 +71,12 @@ impl fmt::Debug for PlaneTokens {
 impl PlaneTokens {
     /// `control_service` is `CONTROL_SERVICE_BASE_URL`.
     pub fn new(control_service: Option<Url>, keys: Arc<Keys>) -> Result<Self, TokenError> {
-        let control = match control_service {
-            Some(base) => {
-                Some(Control { base, keys, http: reqwest::Client::builder().timeout(TIMEOUT).build()? })
-            }
-            None => None,
-        };
-        Ok(Self { control, known: Mutex::default() })
+        let Some(base) = control_service else { return Ok(Self { control: None, known: Mutex::default() }) };
+        // The client asks for the process's provider of cryptography; an error means that there is one already.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        // A service of our own network: no proxy of the environment is asked.
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        Ok(Self { control: Some(Control { base, keys, http }), known: Mutex::default() })
     }
 
     /// The workspace's token, if it has one.

@@ -65,7 +65,9 @@ impl Worker {
             limits: config.limits,
             api_base_url: config.api_base_url.to_string(),
         };
-        let claims = Claims::new(database.clone(), &worker_id());
+        let worker_id = worker_id();
+        tracing::info!(%worker_id, slots, "ready to take on runs");
+        let claims = Claims::new(database.clone(), &worker_id);
         let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, stopping));
         Ok(Self { fleet, pool, plane_tokens, broker, database, config })
     }

@@ -4,10 +4,11 @@ use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::Config,
     database,
+    ingest::Ingest,
     live::{Announcements, Live},
     quota::QueueQuota,
     relay::Relay,
-    routes,
+    retention, routes, schedules,
     state::{AppState, Shared},
 };
 use anyhow::Context;
@@ -52,8 +53,9 @@ pub async fn serve(
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let state = state(&config, stopping.clone())?;
-    let broker = Broker::connect(config.amqp_url.expose(), "api")?;
-    let topology = Topology::prefixed(&config.amqp_prefix);
+    // Two connections: a broker that blocks publishers still takes acknowledgements on the other.
+    let publishing = Broker::connect(config.amqp_url.expose(), "api publisher")?;
+    let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
 
     let mut tasks = JoinSet::new();
     let announcements = Announcements { keys: state.keys.clone() };
@@ -63,8 +65,7 @@ pub async fn serve(
         announcements,
         stopping.clone(),
     ));
-    let relay = Relay::new(&state.pool, broker.clone(), topology, state.relay_wake.clone());
-    tasks.spawn(relay.run(stopping.clone()));
+    deliver(&mut tasks, &config, &state, &publishing, &consuming);
 
     tracing::info!(address = %listener.local_addr()?, "serving");
     let app = routes::router(&state, metrics);
@@ -80,8 +81,27 @@ pub async fn serve(
     }
     stopping.cancel();
     tasks.join_all().await;
-    broker.close().await;
+    tokio::join!(publishing.close(), consuming.close());
     Ok(())
+}
+
+/// Starts what brings executions into being and to the broker.
+fn deliver(
+    tasks: &mut JoinSet<()>,
+    config: &Config,
+    state: &AppState,
+    publishing: &Broker,
+    consuming: &Broker,
+) {
+    let (pool, wake, stopping) = (&state.pool, &state.relay_wake, &state.stopping);
+    let topology = Topology::prefixed(&config.amqp_prefix);
+    let relay = Relay::new(pool, publishing.clone(), topology.clone(), wake.clone());
+    tasks.spawn(relay.run(stopping.clone()));
+    let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
+    tasks.spawn(ingest.run(stopping.clone()));
+    tasks.spawn(schedules::run(pool.clone(), wake.clone(), stopping.clone()));
+    let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
+    tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
 }
 
 /// What the handlers share.

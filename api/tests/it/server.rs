@@ -75,6 +75,7 @@ fn config(database_url: &str) -> Config {
         database: DatabaseConfig { url: Secret::from(database_url.to_owned()), pool_size: 8 },
         amqp_url: Secret::from("amqp://unused".to_owned()),
         amqp_prefix: String::new(),
+        retention_days: 0,
         signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),
         keyring: Arc::new(Keyring::parse(ENCRYPTION_KEY).unwrap()),
         http: HttpConfig::default(),

@@ -1,0 +1,187 @@
+//! One commit for many events.
+
+use super::event::{self, Refused};
+use crate::{
+    resources::execution::empty_object,
+    store,
+    submit::{Runnable, complete_variables},
+};
+use sha2::{Digest, Sha256};
+use shared::message::EventMessage;
+use sqlx::PgPool;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+use uuid::Uuid;
+
+/// What became of an event that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ingested {
+    Accepted,
+    /// Its key led to an execution before.
+    Duplicate,
+}
+
+impl Ingested {
+    /// Metric label.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// An event with everything its execution needs.
+struct Ready {
+    /// Its place in the batch.
+    place: usize,
+    execution_id: Uuid,
+    workspace_id: Uuid,
+    runnable: Runnable,
+    message: EventMessage,
+    variables: String,
+    hash: Vec<u8>,
+}
+
+/// Ingests all events in one statement; one answer per event, in order. An error is the database's and concerns the
+/// batch as a whole, of which nothing was stored.
+pub(super) async fn ingest(pool: &PgPool, bodies: &[&[u8]]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); bodies.len()];
+    let mut ready = Vec::with_capacity(bodies.len());
+    let mut known = Known::default();
+    for (place, body) in bodies.iter().enumerate() {
+        match prepare(pool, &mut known, place, body).await? {
+            Ok(event) => ready.push(event),
+            Err(refused) => answers[place] = Err(refused),
+        }
+    }
+    let accepted = store(pool, &ready).await?;
+    for event in ready.iter().filter(|event| accepted.contains(&event.execution_id)) {
+        answers[event.place] = Ok(Ingested::Accepted);
+    }
+    Ok(answers)
+}
+
+/// What one batch has looked up.
+#[derive(Default)]
+struct Known {
+    workspaces: HashMap<String, Uuid>,
+    scripts: HashMap<(Uuid, Uuid), Option<Script>>,
+}
+
+type Script = (Runnable, Vec<crate::resources::script::VariableDefinition>);
+
+async fn prepare(
+    pool: &PgPool,
+    known: &mut Known,
+    place: usize,
+    body: &[u8],
+) -> sqlx::Result<Result<Ready, Refused>> {
+    let message = match event::read(body) {
+        Ok(message) => message,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
+    let Some((runnable, definitions)) = known.script(pool, workspace_id, message.script_id).await? else {
+        return Ok(Err(Refused::UnknownScript));
+    };
+    let empty = empty_object();
+    let given = message.variables.as_ref().unwrap_or(&empty);
+    let variables = match complete_variables(given, definitions) {
+        Ok(variables) => variables.get().to_owned(),
+        Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
+    };
+    Ok(Ok(Ready {
+        place,
+        execution_id: Uuid::now_v7(),
+        workspace_id,
+        runnable: runnable.clone(),
+        hash: Sha256::digest(body).to_vec(),
+        message,
+        variables,
+    }))
+}
+
+impl Known {
+    async fn workspace(&mut self, pool: &PgPool, slug: &str) -> sqlx::Result<Uuid> {
+        if let Some(id) = self.workspaces.get(slug) {
+            return Ok(*id);
+        }
+        let id = store::workspaces::id_of(pool, slug).await?;
+        self.workspaces.insert(slug.to_owned(), id);
+        Ok(id)
+    }
+
+    async fn script(&mut self, pool: &PgPool, workspace_id: Uuid, id: Uuid) -> sqlx::Result<Option<&Script>> {
+        let script = match self.scripts.entry((workspace_id, id)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(store::executions::runnable(pool, workspace_id, id).await?),
+        };
+        Ok(script.as_ref())
+    }
+}
+
+/// Stores the events whose keys are new, each with its execution and outbox row. Returns those executions' ids.
+async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
+    if events.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // One array per column; `json` and arrays of arrays travel as text.
+    let column = |of: fn(&Ready) -> Uuid| events.iter().map(of).collect::<Vec<_>>();
+    let texts = |of: fn(&Ready) -> String| events.iter().map(of).collect::<Vec<_>>();
+    let ids = column(|event| event.execution_id);
+    let workspaces = column(|event| event.workspace_id);
+    let scripts = column(|event| event.message.script_id);
+    let versions: Vec<Option<i32>> =
+        events.iter().map(|event| event.runnable.script.map(|(_, version)| version)).collect();
+    let retries: Vec<i32> = events.iter().map(|event| event.runnable.max_retries).collect();
+    let hashes: Vec<Vec<u8>> = events.iter().map(|event| event.hash.clone()).collect();
+    let stored = sqlx::query_scalar!(
+        r#"
+        WITH given AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bytea[], $7::text[],
+                $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+            AS given (id, workspace_id, script_id, script_version, retries_left, hash, key, trigger_type, build_hash,
+                functions, code_type, allowed_domains, event, context, variables)
+        ), fresh AS (
+            INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id)
+            SELECT workspace_id, key, hash, id FROM given
+            ON CONFLICT DO NOTHING
+            RETURNING execution_id
+        ), executions AS (
+            INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
+                build_hash, functions, code_type, function_names, allowed_domains, event, context, variables)
+            SELECT id, workspace_id, script_id, script_version, trigger_type, retries_left, build_hash,
+                functions::jsonb, code_type,
+                ARRAY(SELECT pin ->> 'name' FROM jsonb_array_elements(functions::jsonb) AS pin),
+                ARRAY(SELECT jsonb_array_elements_text(allowed_domains::jsonb)),
+                event::json, context::json, variables::json
+            FROM given JOIN fresh ON fresh.execution_id = given.id
+            RETURNING id, workspace_id
+        )
+        INSERT INTO outbox (execution_id, workspace_id) SELECT id, workspace_id FROM executions
+        RETURNING execution_id
+        "#,
+        &ids,
+        &workspaces,
+        &scripts,
+        &versions as &[Option<i32>],
+        &retries,
+        &hashes,
+        &texts(|event| event.message.idempotency_key.clone()),
+        &texts(|event| event.message.trigger_type.as_str().to_owned()),
+        &texts(|event| event.runnable.build_hash.clone()),
+        &texts(|event| json(&event.runnable.functions)),
+        &texts(|event| event.runnable.code_type.clone()),
+        &texts(|event| json(&event.runnable.allowed_domains)),
+        &texts(|event| event.message.event.get().to_owned()),
+        &texts(|event| event.message.context.as_ref().map_or("{}", |context| context.get()).to_owned()),
+        &texts(|event| event.variables.clone()),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(stored.into_iter().collect())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("names, hashes and domains are always JSON")
+}

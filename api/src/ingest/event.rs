@@ -1,0 +1,155 @@
+//! What an event must be. Pure.
+
+use serde_json::value::RawValue;
+use shared::{
+    execution::TriggerType,
+    limits::INPUT_BYTES,
+    message::{self, EventMessage},
+};
+
+/// Characters of an idempotency key.
+const KEY_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
+/// Characters of a workspace's slug.
+const SLUG_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
+
+/// Why an event is not ingested. Nothing a second try would change.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Not JSON, or not of this form.
+    #[error("{path}: {problem}")]
+    Malformed { path: String, problem: String },
+    #[error("v: {found} is not a version this api reads; it reads {reads}", reads = message::VERSION)]
+    Version { found: u8 },
+    #[error("{field}: {rule}")]
+    Invalid { field: &'static str, rule: String },
+    #[error("script_id: the workspace has no such script")]
+    UnknownScript,
+}
+
+impl Refused {
+    /// Metric label.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::Version { .. } => "version",
+            Self::Invalid { .. } => "invalid",
+            Self::UnknownScript => "unknown_script",
+        }
+    }
+
+    pub(super) fn invalid(field: &'static str, rule: impl Into<String>) -> Self {
+        Self::Invalid { field, rule: rule.into() }
+    }
+}
+
+/// Reads and checks what can be checked without the database.
+pub(super) fn read(body: &[u8]) -> Result<EventMessage, Refused> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let event: EventMessage = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        Refused::Malformed { path: error.path().to_string(), problem: error.inner().to_string() }
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| Refused::Malformed { path: ".".into(), problem: error.to_string() })?;
+    check(&event)?;
+    Ok(event)
+}
+
+fn check(event: &EventMessage) -> Result<(), Refused> {
+    if event.v != message::VERSION {
+        return Err(Refused::Version { found: event.v });
+    }
+    let plain = |text: &str, characters: std::ops::RangeInclusive<usize>| {
+        characters.contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    };
+    if !plain(&event.idempotency_key, KEY_CHARACTERS) {
+        return Err(Refused::invalid(
+            "idempotency_key",
+            "must be 1 to 255 characters without control characters",
+        ));
+    }
+    if !plain(&event.workspace_slug, SLUG_CHARACTERS) {
+        return Err(Refused::invalid(
+            "workspace_slug",
+            "must be 1 to 255 characters without control characters",
+        ));
+    }
+    if event.trigger_type == TriggerType::Test {
+        return Err(Refused::invalid("trigger_type", "test runs are asked for over HTTP"));
+    }
+    let given = [
+        ("event", Some(&event.event)),
+        ("context", event.context.as_ref()),
+        ("variables", event.variables.as_ref()),
+    ];
+    for (field, value) in given {
+        if value.is_some_and(|value| !is_object(value)) {
+            return Err(Refused::invalid(field, "must be an object"));
+        }
+    }
+    let length = |value: Option<&Box<RawValue>>| value.map_or(0, |value| value.get().len());
+    if event.event.get().len() + length(event.context.as_ref()) > INPUT_BYTES {
+        return Err(Refused::invalid(
+            "event",
+            format!("event and context together may have {INPUT_BYTES} bytes"),
+        ));
+    }
+    if length(event.variables.as_ref()) > INPUT_BYTES {
+        return Err(Refused::invalid("variables", format!("may have {INPUT_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+/// A raw value holds no leading space.
+fn is_object(value: &RawValue) -> bool {
+    value.get().starts_with('{')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let mut event = json!({
+            "v": 1, "idempotency_key": "k", "workspace_slug": "demo", "trigger_type": "automation",
+            "script_id": "01900000-0000-7000-8000-000000000000", "event": { "event_type": "x" },
+        });
+        change(&mut event);
+        event.to_string().into_bytes()
+    }
+
+    fn refused(change: impl FnOnce(&mut Value)) -> String {
+        read(&event(change)).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn the_smallest_event_is_read() {
+        let event = read(&event(|_| {})).expect("an event");
+        assert_eq!(event.workspace_slug, "demo");
+        assert!(event.variables.is_none());
+    }
+
+    #[test]
+    fn the_reason_names_the_field_and_the_rule() {
+        assert_eq!(
+            refused(|event| event["v"] = json!(2)),
+            "v: 2 is not a version this api reads; it reads 1"
+        );
+        assert!(refused(|event| event["script_id"] = json!("x")).starts_with("script_id: "));
+        assert!(refused(|event| event["surprise"] = json!(1)).contains("unknown field `surprise`"));
+        assert_eq!(refused(|event| event["event"] = json!([])), "event: must be an object");
+        assert!(
+            refused(|event| event["idempotency_key"] = json!("a\u{0}b")).starts_with("idempotency_key: ")
+        );
+        assert!(refused(|event| event["trigger_type"] = json!("test")).starts_with("trigger_type: "));
+        assert!(read(b"not json").expect_err("refused").to_string().starts_with(".: "));
+        assert!(read(b"").is_err());
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_is_refused() {
+        let large = "x".repeat(INPUT_BYTES);
+        assert!(refused(|event| event["event"] = json!({ "data": large })).contains("262144 bytes"));
+    }
+}

@@ -1,0 +1,125 @@
+//! Events of triggers become executions.
+//!
+//! Invariant: an event is acknowledged only after the commit of what it asked for, or once it is among the dead
+//! letters with its reason. One execution per workspace and key, however often the event comes.
+
+mod batch;
+mod event;
+
+use crate::ingest::{batch::Ingested, event::Refused};
+use futures_util::FutureExt;
+use shared::{
+    backoff::Backoff,
+    queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology},
+    telemetry::metrics::{DEAD_LETTERS, EVENTS_INGESTED},
+};
+use sqlx::PgPool;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Events of one commit. A database that commits in 2 ms takes tens of thousands per second this way.
+const BATCH: usize = 128;
+/// Events the broker sends ahead: the next batch gathers while one commits. Beyond that it keeps them.
+const PREFETCH: u16 = 256;
+
+/// The ingest of one api process. Several run side by side.
+#[derive(Debug)]
+pub struct Ingest {
+    pool: PgPool,
+    topology: Topology,
+    consumer: Consumer,
+    /// For dead letters.
+    publisher: Publisher,
+    relay_wake: Arc<Notify>,
+}
+
+impl Ingest {
+    /// `consuming` and `publishing` are two connections: a broker that blocks publishers still takes
+    /// acknowledgements.
+    #[must_use]
+    pub fn new(
+        pool: PgPool,
+        consuming: Broker,
+        publishing: Broker,
+        topology: Topology,
+        relay_wake: Arc<Notify>,
+    ) -> Self {
+        let consumer = Consumer::new(consuming, topology.clone(), topology.events.clone(), PREFETCH);
+        let publisher = Publisher::new(publishing, topology.clone());
+        Self { pool, topology, consumer, publisher, relay_wake }
+    }
+
+    /// Runs until told to stop; what was not ingested by then goes back to the queue.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        while let Some(batch) = shutdown.run_until_cancelled(self.gather()).await {
+            if batch.is_empty() {
+                break;
+            }
+            // Not cut short: an event that was committed should be acknowledged.
+            self.ingest(batch, &shutdown).await;
+        }
+        let _channel = self.consumer.stop().await;
+    }
+
+    /// The next event, and those that have already arrived behind it. Empty once the broker was closed.
+    async fn gather(&mut self) -> Vec<Delivery> {
+        let mut batch = Vec::new();
+        batch.extend(self.consumer.next().await);
+        while !batch.is_empty()
+            && batch.len() < BATCH
+            && let Some(Some(delivery)) = self.consumer.next().now_or_never()
+        {
+            batch.push(delivery);
+        }
+        batch
+    }
+
+    async fn ingest(&self, batch: Vec<Delivery>, shutdown: &CancellationToken) {
+        let mut backoff = Backoff::CONNECTION;
+        loop {
+            let bodies: Vec<&[u8]> = batch.iter().map(Delivery::body).collect();
+            match batch::ingest(&self.pool, &bodies).await {
+                Ok(results) => {
+                    self.relay_wake.notify_one();
+                    return self.settle(batch, results).await;
+                }
+                Err(error) => tracing::warn!(%error, events = batch.len(), "events can't be ingested yet"),
+            }
+            if shutdown.run_until_cancelled(backoff.wait()).await.is_none() {
+                // Unacknowledged, they go back to the queue with the channel.
+                return;
+            }
+        }
+    }
+
+    async fn settle(&self, batch: Vec<Delivery>, results: Vec<Result<Ingested, Refused>>) {
+        for (delivery, result) in batch.into_iter().zip(results) {
+            match result {
+                Ok(ingested) => {
+                    EVENTS_INGESTED.with([ingested.as_str()]).increment(1);
+                    delivery.ack().await;
+                }
+                Err(refused) => self.bury(delivery, &refused).await,
+            }
+        }
+    }
+
+    async fn bury(&self, delivery: Delivery, refused: &Refused) {
+        let reason = refused.to_string();
+        tracing::warn!(reason, routing_key = delivery.routing_key(), "an event that can't be ingested");
+        EVENTS_INGESTED.with(["refused"]).increment(1);
+        DEAD_LETTERS.with([refused.kind()]).increment(1);
+        let letter = Publication::dead_letter(&self.topology, &self.topology.events, &delivery, &reason);
+        let mut backoff = Backoff::CONNECTION;
+        while self.publisher.ready().await.is_some() {
+            match self.publisher.publish(std::slice::from_ref(&letter)).await.pop() {
+                Some(Ok(())) => return delivery.ack().await,
+                Some(Err(error)) => tracing::warn!(%error, "a dead letter was not published"),
+                None => {}
+            }
+            backoff.wait().await;
+        }
+        delivery.requeue().await;
+    }
+}

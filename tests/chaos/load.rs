@@ -1,0 +1,140 @@
+//! Executions without end, until there are enough.
+
+use super::site::Site;
+use anyhow::Context as _;
+use e2e::client::Client;
+use serde_json::json;
+use shared::queue::Publication;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use uuid::Uuid;
+
+/// Between two executions: about 60 per second, fewer while the apis are away.
+const PACE: Duration = Duration::from_millis(16);
+
+/// Tells the fake service that this attempt ran, and takes a while, so that faults find runs under way.
+const SCRIPT: &str = "export async function main({ event, context }) {
+    await new Promise((resolve) => setTimeout(resolve, event.pause));
+    const response = await fetch(event.service, {
+        method: 'POST', body: JSON.stringify({ execution: context.execution_id, attempt: context.attempt }) });
+    if (!response.ok) throw new Error('service answered ' + response.status);
+    return event.number;
+}";
+
+/// Accepted executions: key to id. Events have no id until they are ingested.
+type Accepted = BTreeMap<String, Option<Uuid>>;
+
+/// The load under way.
+pub(crate) struct Load {
+    accepted: Arc<Mutex<Accepted>>,
+    task: JoinHandle<()>,
+}
+
+/// Begins to ask for `executions`, half over HTTP and half as events, each until it is accepted.
+pub(crate) async fn start(site: &Site, executions: usize) -> anyhow::Result<Load> {
+    let client = site.clients.borrow().first().context("an api")?.clone();
+    let script = json!({
+        "name": "effect", "code": SCRIPT, "code_type": "main_fn", "trigger_type": "automation",
+        "allowed_domains": [site.service.host()],
+    });
+    let (status, answer) = client.post("/scripts/", &script).await?;
+    anyhow::ensure!(status == 201, "POST /scripts/: {status} {answer}");
+    let script: Uuid = answer["id"].as_str().context("an id")?.parse()?;
+    let accepted = Arc::new(Mutex::new(Accepted::new()));
+    site.publisher.ready().await.context("a broker")?;
+    let asking = Asking {
+        clients: site.clients.subscribe(),
+        publisher: shared::queue::Publisher::new(site.broker.clone(), site.topology.clone()),
+        exchange: site.topology.events.clone(),
+        service: site.service.hook("effect"),
+        script,
+        accepted: Arc::clone(&accepted),
+    };
+    let task = tokio::spawn(async move { asking.ask_for(executions).await });
+    Ok(Load { accepted, task })
+}
+
+impl Load {
+    /// Ids accepted over HTTP so far.
+    pub(crate) fn ids(&self) -> Vec<Uuid> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().copied().collect()
+    }
+
+    /// Everything that was accepted, once it all is.
+    pub(crate) async fn accepted(self) -> anyhow::Result<Accepted> {
+        tokio::time::timeout(Duration::from_mins(5), self.task).await.context("the load does not end")??;
+        Ok(std::mem::take(&mut self.accepted.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+struct Asking {
+    clients: watch::Receiver<Vec<Client>>,
+    publisher: shared::queue::Publisher,
+    exchange: String,
+    service: String,
+    script: Uuid,
+    accepted: Arc<Mutex<Accepted>>,
+}
+
+impl Asking {
+    async fn ask_for(self, executions: usize) {
+        for number in 0..executions {
+            let key = format!("key-{number}");
+            let id = if number % 2 == 0 { Some(self.post(&key, number).await) } else { None };
+            if id.is_none() {
+                self.publish(&key, number).await;
+            }
+            self.accepted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
+            sleep(PACE).await;
+        }
+    }
+
+    fn event(&self, number: usize) -> serde_json::Value {
+        json!({ "service": self.service, "number": number, "pause": 20 + number % 7 * 40 })
+    }
+
+    /// Again with the same key until an answer says 202: an answer that was lost may have been one.
+    async fn post(&self, key: &str, number: usize) -> Uuid {
+        let body =
+            json!({ "script_id": self.script, "trigger_type": "automation", "event": self.event(number) });
+        loop {
+            let client = {
+                let clients = self.clients.borrow();
+                clients.get(number % clients.len().max(1)).cloned()
+            };
+            if let Some(client) = client
+                && let Ok((status, answer)) = client.post_with_key("/executions/", &body, key).await
+                && status == 202
+                && let Some(Ok(id)) = answer["id"].as_str().map(str::parse)
+            {
+                return id;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Again with the same key until the broker confirms.
+    async fn publish(&self, key: &str, number: usize) {
+        let message = json!({
+            "v": 1, "idempotency_key": key, "workspace_slug": "chaos", "script_id": self.script,
+            "trigger_type": "automation", "event": self.event(number),
+        });
+        let publication = Publication {
+            exchange: self.exchange.clone(),
+            routing_key: "chaos.test".to_owned(),
+            body: message.to_string().into_bytes(),
+            headers: Vec::new(),
+        };
+        while self.publisher.ready().await.is_some() {
+            if matches!(self.publisher.publish(std::slice::from_ref(&publication)).await.pop(), Some(Ok(())))
+            {
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Everything dies, in turn and at random, under load: at the end every accepted execution is there, final, once.
+//!
+//! Two apis and three workers run on a PostgreSQL and a RabbitMQ of the suite's own, which it restarts, behind links it
+//! cuts. What happens is drawn from a seed. An independent checker then reads the database, the queues and what a
+//! fake service recorded.
+//!
+//! `make chaos` runs the long form: `SEEDS=1,2,3 EXECUTIONS=2000 FAULTS=25`.
+
+mod checker;
+mod faults;
+mod load;
+mod random;
+mod site;
+
+use checker::Report;
+use random::Random;
+use site::Site;
+use std::time::Instant;
+
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    seed: u64,
+    executions: usize,
+    faults: usize,
+}
+
+async fn run(plan: Plan) -> anyhow::Result<Report> {
+    let began = Instant::now();
+    let mut site = Site::build().await?;
+    let load = load::start(&site, plan.executions).await?;
+    let mut random = Random::new(plan.seed);
+    let mut faults = faults::Record::default();
+    for fault in faults::sequence(&mut random, plan.faults) {
+        println!("[{:6.1} s] {fault:?}", began.elapsed().as_secs_f64());
+        faults::inflict(fault, &mut site, &load, &mut random, &mut faults).await?;
+    }
+    site.heal().await?;
+    let accepted = load.accepted().await?;
+    println!(
+        "[{:6.1} s] all {} accepted; waiting for their ends",
+        began.elapsed().as_secs_f64(),
+        accepted.len()
+    );
+    let report = checker::check(&site, &accepted, &faults).await?;
+    println!("[{:6.1} s] seed {}: {report}", began.elapsed().as_secs_f64(), plan.seed);
+    site.tear_down().await?;
+    Ok(report)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_ended_twice_while_everything_dies_in_turn() -> anyhow::Result<()> {
+    let report = run(Plan { seed: 7, executions: 150, faults: faults::KINDS }).await?;
+    report.verdict()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes per seed: `make chaos`"]
+async fn nothing_is_lost_or_ended_twice_under_many_seeds() -> anyhow::Result<()> {
+    let seeds = variable("SEEDS").unwrap_or_else(|| "1,2,3".to_owned());
+    let number = |name, default| variable(name).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (executions, faults) = (number("EXECUTIONS", 2000), number("FAULTS", 25));
+    let mut failed = Vec::new();
+    for seed in seeds.split(',').map(|seed| seed.trim().parse()) {
+        let plan = Plan { seed: seed?, executions, faults };
+        if let Err(error) = run(plan).await?.verdict() {
+            failed.push(format!("seed {}: {error:#}", plan.seed));
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long the suite runs, not configuration of a program")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
