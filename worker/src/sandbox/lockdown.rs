@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 
 const MIB: usize = 1024 * 1024;
 /// What a process needs beside the memory its script may use: V8's own tables, code and young generation,
-/// one frame each way, two stacks. Measured: 60 MiB at rest.
+/// one frame each way, two stacks. At rest 137 MiB are mapped so, of which 9 are touched.
 const OVERHEAD_BYTES: usize = 256 * MIB;
 
 /// A layer's name and the function that applies it; true when it holds.

@@ -45,13 +45,17 @@ impl Memory {
 
     /// Takes the isolate's present size into account and returns the largest one seen, in bytes.
     pub(super) fn peak(&self, isolate: &mut v8::Isolate) -> usize {
-        self.note(isolate.get_heap_statistics().used_heap_size());
+        self.note(isolate);
         self.peak.load(Ordering::Relaxed)
     }
 
     /// Heap and buffers together after a look at the heap.
-    fn note(&self, heap: usize) -> usize {
-        let total = heap.saturating_add(self.buffers.used());
+    fn note(&self, isolate: &mut v8::Isolate) -> usize {
+        let statistics = isolate.get_heap_statistics();
+        let heap = statistics.used_heap_size();
+        // Resizable buffers pass the allocator by; V8 counts them here.
+        let buffers = self.buffers.used().max(statistics.external_memory());
+        let total = heap.saturating_add(buffers);
         self.peak.fetch_max(total, Ordering::Relaxed);
         self.buffers.allow(self.limit.saturating_sub(heap));
         total
@@ -84,7 +88,7 @@ unsafe extern "C" fn after_collection(
     let mut isolate = unsafe { v8::Isolate::from_raw_isolate_ptr(isolate) };
     // SAFETY: `data` is the `Memory` given to `watch`, which outlives the isolate.
     let memory = unsafe { &*data.cast::<Memory>() };
-    let total = memory.note(isolate.get_heap_statistics().used_heap_size());
+    let total = memory.note(&mut isolate);
     // A scavenge leaves old garbage uncounted for; only after a full collection is the sum what is live.
     if kind == v8::GCType::kGCTypeMarkSweepCompact && total > memory.limit {
         memory.halt.stop(ErrorCode::MemoryLimit);

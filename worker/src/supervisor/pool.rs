@@ -126,7 +126,7 @@ impl Pool {
         }
         for layer in ALL_LAYERS {
             let held = if missing.contains(&layer) { 0.0 } else { 1.0 };
-            metrics::gauge!("runnerctl_sandbox_layer_held", "layer" => layer).set(held);
+            metrics::gauge!("runnerctl_sandbox_layer", "layer" => layer).set(held);
         }
         Ok(Arc::new(Self {
             recipe: Arc::into_inner(recipe).expect("every task that shared it has ended"),
@@ -223,7 +223,7 @@ impl Pool {
                 match Sandbox::spawn(&pool.recipe).await {
                     Ok(fresh) => return pool.put_idle(fresh),
                     Err(error) => {
-                        tracing::error!(%error, "a sandbox process could not be replaced; trying again")
+                        tracing::error!(%error, "a sandbox process could not be replaced; trying again");
                     }
                 }
                 drop(pool);

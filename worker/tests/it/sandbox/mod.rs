@@ -47,8 +47,8 @@ pub(crate) fn config(slots: usize) -> PoolConfig {
 /// Limits whose clock no busy machine reaches.
 pub(crate) fn patient_limits() -> Limits {
     Limits {
-        execution_timeout: Duration::from_secs(120),
-        init_timeout: Duration::from_secs(60),
+        execution_timeout: Duration::from_mins(2),
+        init_timeout: Duration::from_mins(1),
         ..Limits::default()
     }
 }
