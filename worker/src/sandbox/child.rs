@@ -26,6 +26,7 @@ const SOCKET: i32 = 0;
 ///
 /// To be called first thing in a process of its own: it takes over all of it.
 pub fn run_child() -> ! {
+    platform::configure_allocator();
     let layers = lockdown::enter();
     // SAFETY: the supervisor started this process with the socket as descriptor 0, which nothing else owns.
     let socket = Arc::new(UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) }));

@@ -169,6 +169,25 @@ async fn memory_without_end_is_the_memory_limit() {
 }
 
 #[tokio::test]
+async fn large_memory_comes_and_goes_outside_the_heap() {
+    let finished = run_alone(
+        "function main() {
+            let bytes = 0;
+            for (const size of [90e3, 4e6, 120e3, 9e6, 60e3, 1e6]) {
+                for (let turn = 0; turn < 12; turn++) {
+                    const clone = structuredClone({ text: 'é'.repeat(size), list: new Array(1000).fill(size) });
+                    bytes += new TextEncoder().encode(clone.text).length;
+                    console.debug(crypto.randomUUID());
+                }
+            }
+            return bytes;
+        }",
+    )
+    .await;
+    assert_eq!(finished.result(), json!(342_480_000));
+}
+
+#[tokio::test]
 async fn a_run_can_be_cancelled() {
     let pool = pool(1).await;
     let cancel = CancellationToken::new();
