@@ -18,6 +18,7 @@ import { createMicrotasks } from './microtasks.js';
 import { loadPlane } from './plane/client.js';
 import { createRunGlobals } from './run_globals.js';
 import { createTimers } from './timers.js';
+import { warmUp } from './warm_up.js';
 import { AbortController, AbortSignal, connectAbort } from './web/abort.js';
 import { atob, btoa } from './web/base64.js';
 import { Blob, File, connectBlob } from './web/blob.js';
@@ -88,11 +89,24 @@ export function bootstrap(ops) {
   defineReplaceable('crypto', crypto);
   defineReplaceable('performance', performance);
 
-  return {
+  // Answers the SDK's requests while the snapshot is made; no run has one.
+  let canned;
+  const createClient = loadPlane(ops, (request, settle) => (
+    canned === undefined ? send(request, settle) : settle(undefined, canned(request))
+  ), timers.after);
+  const start = createRunGlobals(createClient);
+  const host = {
     __proto__: null,
-    start: createRunGlobals(loadPlane(ops, send, timers.after)),
+    start(run) {
+      canned = undefined;
+      return start(run);
+    },
     timerFired: timers.timerFired,
     fetchDone,
     describeError: createDescribeError(ops),
   };
+  warmUp({
+    globals: globalThis, host, createClient, encode: ops.utf8Encode, answerPlane: (answer) => { canned = answer; },
+  });
+  return host;
 }

@@ -160,6 +160,7 @@ export const SymbolPrototypeToString = uncurryThis(Symbol.prototype.toString);
 export const SymbolPrototypeValueOf = uncurryThis(Symbol.prototype.valueOf);
 export const WeakMapPrototypeGet = uncurryThis(WeakMap.prototype.get);
 export const WeakMapPrototypeHas = uncurryThis(WeakMap.prototype.has);
+export const WeakRefPrototypeDeref = uncurryThis(WeakRef.prototype.deref);
 export const WeakMapPrototypeSet = uncurryThis(WeakMap.prototype.set);
 
 const TypedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype);

@@ -2,6 +2,8 @@
 // The texts for values are those of Node 22's `util.inspect`; none of them may depend on a stack trace.
 
 const lines = [];
+/** A message of which only the ends are known. */
+const between = (start, end) => ({ start, end });
 const logged = (level, message) => { lines.push({ level, message }); };
 /** Logs the arguments and expects one line. */
 function prints(message, ...args) {
@@ -427,9 +429,9 @@ console.assert(true, 'never');
 console.time('t');
 logged('warn', "Label 't' already exists for console.time()");
 console.time('t');
-logged('info', /^t: [0-9.]+ms$/);
+logged('info', between('t: ', 'ms'));
 console.timeEnd('t');
-logged('info', /^Trace: here\n    at /);
+logged('info', between('Trace: here\n    at ', ''));
 console.trace('here');
 
 // dir and table
@@ -455,9 +457,9 @@ prints('{ inside: Map(0) {} }', { [CUSTOM]: (depth, options, inspect) => inspect
 // Nothing grows without end
 const wide = {};
 for (let i = 0; i < 100_000; i += 1) wide['key' + i] = i;
-logged('info', /\n  \.\.\. [0-9]+ more properties\n\}$/);
+logged('info', between('{\n  key0: 0,', ' more properties\n}'));
 console.log(wide);
-prints(/\.\.\. 9900 more items\n\]$/, new Array(10_000).fill(1));
-prints(/^\[\n  'a{10000}'\.\.\. 1 more character\n\]$/, ['a'.repeat(10_001)]);
+prints(between('[\n  1, 1,', '... 9900 more items\n]'), new Array(10_000).fill(1));
+prints(between("[\n  'aaa", "aaa'... 1 more character\n]"), ['a'.repeat(10_001)]);
 prints('[ <4294967295 empty items> ]', new Array(4294967295));
 prints('[ <5 empty items>, 1, <4294967289 empty items> ]', (() => { const a = new Array(4294967295); a[5] = 1; return a; })());

@@ -1,7 +1,7 @@
 // What is recorded of an uncaught value. Runs none of the script's code: the stack comes from V8, the rest from data
 // properties, and what can't be read so is inspected without the script's own renderings.
 
-import { errorTitle, stackOf } from './errors.js';
+import { errorTitle, stackOf, textOf } from './errors.js';
 import { createInspect, findData, inspectOptions } from './inspect.js';
 
 const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -19,10 +19,10 @@ export function createDescribeError(ops) {
     }
     if (ops.classOf(value) === 'Error') {
       // The name is in the stack; the message is what the author wrote, where there is one.
-      const message = findData(context, value, 'message');
+      const message = textOf(context, value, 'message') ?? '';
       return {
         __proto__: null,
-        message: typeof message === 'string' && message !== '' ? message : errorTitle(context, value),
+        message: message === '' ? errorTitle(context, value) : message,
         stack: stackOf(value),
       };
     }

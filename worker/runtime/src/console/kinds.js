@@ -65,9 +65,6 @@ export function describe(context, object, className, tag) {
       const open = `${prefix(className, tag, kind)}{`;
       return braced(context, object, open, (output) => { output[0] = '<items unknown>'; });
     }
-    case 'WeakRef': return braced(context, object, `${prefix(className, tag, 'WeakRef')}{`, (output) => {
-      output[0] = '<target unknown>';
-    });
     default: return describePlain(context, object, className, tag);
   }
 }

@@ -1,6 +1,8 @@
 // DOMException: a real Error underneath, so that it carries a stack.
 
-import { Error, ObjectDefineProperty, dataDescriptor } from '../primordials.js';
+import {
+  Error, ObjectDefineProperty, StringPrototypeIndexOf, StringPrototypeSlice, dataDescriptor,
+} from '../primordials.js';
 import { shapeInterface, toDOMString } from './idl.js';
 
 /** Names that once had a number, and the number. */
@@ -39,6 +41,12 @@ export class DOMException extends Error {
     } else {
       this.#name = toDOMString(name);
     }
+    // V8 finds no name and no message of the error's own to begin the stack with.
+    const stack = this.stack ?? '';
+    const frames = StringPrototypeIndexOf(stack, '\n    at');
+    const title = this.#message === '' ? this.#name : `${this.#name}: ${this.#message}`;
+    const where = frames === -1 ? '' : StringPrototypeSlice(stack, frames);
+    ObjectDefineProperty(this, 'stack', dataDescriptor(title + where));
   }
 
   get name() { return this.#name; }

@@ -6,10 +6,10 @@ import {
   ArrayBufferPrototypeTransfer, BigIntPrototypeValueOf, BooleanPrototypeValueOf, DataView, DataViewPrototypeGetBuffer,
   DataViewPrototypeGetByteLength, DataViewPrototypeGetByteOffset, Date, DatePrototypeGetTime, Error, Map,
   MapPrototypeForEach, MapPrototypeGet, MapPrototypeHas, MapPrototypeSet, NumberPrototypeValueOf, Object,
-  ObjectDefineProperty, ObjectKeys, ObjectHasOwn, RangeError, ReflectGetOwnPropertyDescriptor, RegExp, RegExpPrototypeGetSource, Set,
+  ObjectDefineProperty, ObjectGetPrototypeOf, ObjectHasOwn, ObjectKeys, RangeError, ReflectGetOwnPropertyDescriptor, RegExp, RegExpPrototypeGetSource, Set,
   SetPrototypeAdd, SetPrototypeForEach, StringPrototypeValueOf, SymbolPrototypeToString, SyntaxError, TypeError,
   TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetLength,
-  TypedArrayPrototypeGetToStringTag, TypedArrayPrototypeSet, Uint8Array, dataDescriptor, newList, typedArrayConstructors,
+  TypedArrayPrototypeGetToStringTag, TypedArrayPrototypeSet, Uint8Array, WeakRefPrototypeDeref, dataDescriptor, newList, typedArrayConstructors,
 } from '../primordials.js';
 import { stackOf } from '../console/errors.js';
 import { flagsOf } from '../console/kinds.js';
@@ -24,6 +24,16 @@ const errorTypes = {
 const cloneable = newList();
 export function makeCloneable(isInstance, copy) {
   cloneable[cloneable.length] = { __proto__: null, isInstance, copy };
+}
+
+/** The engine's own check: only a WeakRef can be asked for its target. */
+function isWeakRef(value) {
+  try {
+    WeakRefPrototypeDeref(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const failure = (what) => new DOMException(`${what} could not be cloned.`, 'DataCloneError');
@@ -74,6 +84,7 @@ export function createStructuredClone(ops) {
         return remember(memory, value, copy(value));
       }
     }
+    if (ObjectGetPrototypeOf(value) !== Object.prototype && isWeakRef(value)) throw failure('A WeakRef');
     const copy = {};
     remember(memory, value, copy);
     return copyProperties(value, copy, memory);
