@@ -303,8 +303,11 @@ impl<'a> Run<'a> {
             }
             End::Gone => {
                 let usage = self.observed(cpu_before);
+                if self.decision == Decision::None && self.resident_peak > limits.memory_bytes {
+                    self.decision = Decision::Swollen;
+                }
                 let status = match self.decision {
-                    Decision::None => self.sandbox.end().await,
+                    Decision::None | Decision::Swollen => self.sandbox.end().await,
                     _ => self.sandbox.kill().await,
                 };
                 self.drain().await;

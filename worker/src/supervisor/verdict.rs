@@ -20,6 +20,8 @@ pub(super) enum Decision {
     Stop(ErrorCode),
     /// Its resident memory went over what a run may need.
     Memory,
+    /// Nothing: the child died by itself, and held more memory than its run may when it was last seen.
+    Swollen,
     /// It broke the protocol.
     Nonsense,
 }
@@ -30,7 +32,11 @@ pub(super) fn of_dead_child(decision: Decision, status: Option<ExitStatus>, limi
         Decision::Stop(code) => stopped(code, limits),
         Decision::Memory => stopped(ErrorCode::MemoryLimit, limits),
         Decision::Nonsense => failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned()),
-        Decision::None => match status.and_then(|status| status.code()) {
+        // Native code that is refused memory crashes in many ways; what it held tells why.
+        Decision::Swollen if status.is_some_and(|status| status.signal().is_some()) => {
+            stopped(ErrorCode::MemoryLimit, limits)
+        }
+        Decision::None | Decision::Swollen => match status.and_then(|status| status.code()) {
             Some(EXIT_OUT_OF_MEMORY) => stopped(ErrorCode::MemoryLimit, limits),
             Some(EXIT_FATAL) => {
                 failed(ErrorCode::SandboxCrashed, "the sandbox stopped on a fatal V8 error".to_owned())
@@ -80,6 +86,7 @@ pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static
         Decision::Stop(code) => code.as_str(),
         Decision::Memory => ErrorCode::MemoryLimit.as_str(),
         Decision::Nonsense => "protocol",
+        Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
         Decision::None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
             ErrorCode::MemoryLimit.as_str()
         }
@@ -142,6 +149,13 @@ mod tests {
     #[test]
     fn v8_out_of_memory_is_the_memory_limit() {
         assert_eq!(code(Decision::None, EXIT_OUT_OF_MEMORY << 8), ErrorCode::MemoryLimit);
+    }
+
+    #[test]
+    fn a_crash_for_want_of_memory_is_the_memory_limit() {
+        assert_eq!(code(Decision::Swollen, libc::SIGSEGV), ErrorCode::MemoryLimit);
+        assert_eq!(code(Decision::Swollen, libc::SIGABRT), ErrorCode::MemoryLimit);
+        assert_eq!(code(Decision::Swollen, EXIT_FATAL << 8), ErrorCode::SandboxCrashed);
     }
 
     #[test]
