@@ -31,37 +31,58 @@ pub enum Kind {
     Function { name: String, parameters: Vec<String> },
 }
 
-/// Builds code on a thread where it holds nobody up.
+/// Builds code and resolves the functions it calls.
 pub async fn build(kind: Kind, code: String, known: &[KnownFunction]) -> Result<Built, ApiError> {
-    let began = Instant::now();
-    let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
-    let source = code.clone();
+    // A function may call itself before it exists; its own pin is that of the build it becomes.
     let own_name = match &kind {
         Kind::Function { name, .. } => Some(name.clone()),
         Kind::Script(_) => None,
     };
-    let compiled = tokio::task::spawn_blocking(move || compile(&kind, &code)).await;
-    let Report { build, mut diagnostics } =
-        compiled.map_err(|error| ApiError::Internal(format!("the builder failed: {error}").into()))?;
+    let compiled = compile(kind, code.clone()).await?;
+    let is_other = |name: &&String| own_name.as_ref() != Some(*name);
+    let called: Vec<String> = compiled.build.function_names.iter().filter(is_other).cloned().collect();
+    link(compiled, &code, &called, known)
+}
+
+/// Code that builds, and calls functions of which nothing is known yet.
+#[derive(Debug)]
+pub struct Compiled {
+    pub build: Build,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Builds code on a thread where it holds nobody up.
+pub async fn compile(kind: Kind, code: String) -> Result<Compiled, ApiError> {
+    let began = Instant::now();
+    let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
+    let report = tokio::task::spawn_blocking(move || match &kind {
+        Kind::Script(code_type) => builder::build(Unit::Script(*code_type), &code),
+        Kind::Function { name, parameters } => builder::build(Unit::Function { name, parameters }, &code),
+    });
+    let Report { build, diagnostics } =
+        report.await.map_err(|error| ApiError::Internal(format!("the builder failed: {error}").into()))?;
     let outcome = if build.is_some() { "built" } else { "refused" };
     BUILD_DURATION.with([label, outcome]).record(began.elapsed());
-    let Some(build) = build else { return Err(ApiError::Code(diagnostics)) };
-    // A function may call itself before it exists; its own pin is that of the build it becomes.
-    let called: Vec<String> =
-        build.function_names.iter().filter(|&name| own_name.as_ref() != Some(name)).cloned().collect();
-    match resolve(&called, known) {
-        Ok(functions) => Ok(Built { build, functions, warnings: diagnostics }),
-        Err(unknown) => {
-            diagnostics.extend(unknown.iter().map(|function| unknown_function(function, &source)));
-            Err(ApiError::Code(diagnostics))
-        }
+    match build {
+        Some(build) => Ok(Compiled { build, warnings: diagnostics }),
+        None => Err(ApiError::Code(diagnostics)),
     }
 }
 
-fn compile(kind: &Kind, code: &str) -> Report {
-    match kind {
-        Kind::Script(code_type) => builder::build(Unit::Script(*code_type), code),
-        Kind::Function { name, parameters } => builder::build(Unit::Function { name, parameters }, code),
+/// Finds what `called` needs; unknown functions are diagnostics where `source` names them.
+pub fn link(
+    compiled: Compiled,
+    source: &str,
+    called: &[String],
+    known: &[KnownFunction],
+) -> Result<Built, ApiError> {
+    let Compiled { build, mut warnings } = compiled;
+    match resolve(called, known) {
+        Ok(functions) => Ok(Built { build, functions, warnings }),
+        Err(unknown) => {
+            warnings.extend(unknown.iter().map(|function| unknown_function(function, source)));
+            Err(ApiError::Code(warnings))
+        }
     }
 }
 

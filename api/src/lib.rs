@@ -7,6 +7,7 @@ pub mod config;
 pub mod database;
 pub mod error;
 pub mod etag;
+pub mod fixtures;
 pub mod ingest;
 pub mod live;
 pub mod payload;

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use api::{
-    commands::{keys, migrate, serve},
+    commands::{keys, loaddata, migrate, serve},
     config::Config,
 };
 use shared::{
@@ -14,6 +14,7 @@ const USAGE: &str = "usage: api <command>
 
   serve                    serve HTTP and relay executions to the broker
   migrate                  bring the schema to what this build expects
+  loaddata FILE...         bring system functions and scripts to what fixtures say
   keys create --workspace SLUG [--scopes read,write,execute] [--name NAME]
                            make an API key and print it, once";
 
@@ -35,6 +36,7 @@ async fn main() -> anyhow::Result<()> {
             serve::run(Config::read(environment)?, metrics).await
         }
         ["migrate"] => migrate::run(environment).await,
+        ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -57,6 +57,11 @@ impl Live {
         Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
     }
 
+    /// How many watches there are.
+    pub fn watchers(&self) -> usize {
+        lock(&self.watched).values().map(|entry| entry.watchers).sum()
+    }
+
     /// Keeps the watches fed until `stopping`.
     pub async fn run(
         self: Arc<Self>,

@@ -89,3 +89,8 @@ pub fn replay_version() -> RefOr<Schema> {
         utoipa::openapi::OneOfBuilder::new().item(number.build()).item(texts(std::iter::once("newest")));
     RefOr::T(Schema::OneOf(either.build()))
 }
+
+/// What becomes of runs that nobody could fire.
+pub fn catch_up() -> RefOr<Schema> {
+    texts(super::schedule::CATCH_UP.into_iter())
+}

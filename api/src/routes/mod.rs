@@ -2,10 +2,13 @@
 
 mod answers;
 mod api_keys;
+mod control;
+mod environment;
 mod executions;
 mod functions;
 mod health;
 mod scripts;
+mod test_runs;
 
 use crate::{auth, error, query, state::AppState};
 use axum::{
@@ -35,7 +38,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
     let signed = middleware::from_fn_with_state(state.clone(), auth::signed::require);
     let keyed = middleware::from_fn_with_state(state.clone(), auth::api_key::require);
     let routes = Router::new()
-        .nest(INTERNAL, resources().layer(signed).merge(health::router()))
+        .nest(INTERNAL, resources().merge(control::router()).layer(signed).merge(health::router()))
         .nest(EXTERNAL, resources().layer(keyed).merge(health::router()))
         .merge(health::probes())
         .fallback(not_found)
@@ -60,6 +63,8 @@ fn resources() -> Router<AppState> {
         .merge(functions::router())
         .merge(executions::router())
         .merge(api_keys::router())
+        .merge(environment::router())
+        .merge(test_runs::router())
 }
 
 /// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.

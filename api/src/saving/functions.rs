@@ -69,7 +69,7 @@ pub async fn update(
         store::functions::update(&mut transaction, id, &draft, hash, names).await.map_err(name_taken)?;
     let rebuilt = *hash != current.build_hash;
     if rebuilt {
-        repin_dependants(&mut transaction, Some(workspace_id), &function.name).await?;
+        repin_dependants(&mut transaction, Some(workspace_id), &[function.name.clone()]).await?;
     }
     transaction.commit().await?;
     Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })
@@ -107,15 +107,16 @@ pub async fn build_and_store(
     Ok(built)
 }
 
-/// Gives every script that needs `name`, through other functions too, a version with the builds of now.
+/// Gives every script that needs one of `names`, through other functions too, a version with the builds of now.
 pub async fn repin_dependants(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
-    name: &str,
+    names: &[String],
 ) -> Result<(), ApiError> {
     let known = store::functions::known(connection, workspace_id).await?;
-    for script in store::scripts::needing(connection, workspace_id, name).await? {
+    for script in store::scripts::needing(connection, workspace_id, names).await? {
         match resolve(&script.called, &known) {
+            Ok(functions) if functions == script.functions.0 => {}
             Ok(functions) => store::scripts::repin(connection, script.id, &functions).await?,
             // A function it calls was deleted by force: it keeps the builds it has.
             Err(unknown) => {
@@ -148,7 +149,7 @@ async fn refuse_in_use(
     name: &str,
     change: &str,
 ) -> Result<(), ApiError> {
-    let scripts = store::scripts::needing(connection, Some(workspace_id), name).await?;
+    let scripts = store::scripts::needing(connection, Some(workspace_id), &[name.to_owned()]).await?;
     let callers = store::functions::callers(connection, workspace_id, name).await?;
     if scripts.is_empty() && callers.is_empty() {
         return Ok(());

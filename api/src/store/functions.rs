@@ -121,6 +121,19 @@ pub async fn lock(
     Ok(row.map(Function::from))
 }
 
+/// The system's functions, locked.
+pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL FOR UPDATE"#
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Function::from).collect())
+}
+
 /// What code of the workspace may call; for system code (`None`) the system's functions alone.
 pub async fn known(
     connection: &mut PgConnection,
@@ -265,4 +278,20 @@ pub async fn callers(
     )
     .fetch_all(connection)
     .await
+}
+
+/// Every function that code of the workspace may call, by name, with its code left out.
+pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT DISTINCT ON (name) id, name, description, category,
+                  parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, '' AS "code!",
+                  build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
+           ORDER BY name, is_system"#,
+        workspace_id
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Function::from).collect())
 }

@@ -5,8 +5,10 @@
 
 pub mod api_keys;
 pub mod builds;
+pub mod environment;
 pub mod executions;
 pub mod functions;
 pub mod health;
+pub mod replays;
 pub mod scripts;
 pub mod workspaces;

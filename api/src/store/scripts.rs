@@ -237,31 +237,61 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     Ok(())
 }
 
-/// A script that a changed function concerns, with the code it was last built from.
+/// A script that a changed function concerns, with what its newest version runs.
 #[derive(Debug)]
 pub struct DependantScript {
     pub id: Uuid,
     pub name: String,
-    pub build_hash: String,
     /// The functions its own code calls.
     pub called: Vec<String>,
+    pub functions: Json<Vec<FunctionPin>>,
 }
 
-/// Scripts of the workspace (of the system, if none) that need the function `name`, locked.
+/// Scripts of the workspace (of the system, if none) that need any of the functions `names`, locked.
 pub async fn needing(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
-    name: &str,
+    names: &[String],
 ) -> Result<Vec<DependantScript>, sqlx::Error> {
     sqlx::query_as!(
         DependantScript,
-        "SELECT script.id, script.name, script.build_hash, build.function_names AS called
-         FROM scripts AS script JOIN builds AS build ON build.hash = script.build_hash
-         WHERE script.workspace_id IS NOT DISTINCT FROM $1 AND script.deleted_at IS NULL
-           AND $2 = ANY(script.function_names)
-         ORDER BY script.name FOR UPDATE OF script",
+        r#"SELECT script.id, script.name, build.function_names AS called,
+                  version.functions AS "functions: Json<Vec<FunctionPin>>"
+           FROM scripts AS script
+           JOIN script_versions AS version ON version.script_id = script.id AND version.version = script.version
+           JOIN builds AS build ON build.hash = script.build_hash
+           WHERE script.workspace_id IS NOT DISTINCT FROM $1 AND script.deleted_at IS NULL
+             AND script.function_names && $2
+           ORDER BY script.name FOR UPDATE OF script"#,
         workspace_id,
-        name
+        names
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Workspaces with scripts that need any of the functions `names`.
+pub async fn workspaces_needing(
+    connection: &mut PgConnection,
+    names: &[String],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT DISTINCT workspace_id AS "workspace_id!" FROM scripts
+           WHERE workspace_id IS NOT NULL AND deleted_at IS NULL AND function_names && $1"#,
+        names
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// The system's scripts, locked.
+pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>, sqlx::Error> {
+    sqlx::query_as!(
+        ScriptRow,
+        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
+                  variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
+                  retry_backoff_s, function_names, is_system, version, created_at, updated_at
+           FROM scripts WHERE workspace_id IS NULL AND deleted_at IS NULL FOR UPDATE"#
     )
     .fetch_all(connection)
     .await

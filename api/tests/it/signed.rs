@@ -106,3 +106,18 @@ async fn a_signature_made_for_something_else_is_refused() {
     assert_eq!(old.send(&server).await.json(401)["code"], "signature_expired");
     signed.send(&server).await.json(200);
 }
+
+#[tokio::test]
+async fn the_plane_token_is_for_signed_requests_alone() {
+    let server = Server::start().await;
+    let path = "/api/runnerctl/control/plane-token/";
+    Signed::get(path, "demo").send(&server).await.json(404);
+    let body = json!({"token": "plane_api_secret"}).to_string();
+    let set = Signed { method: Method::PUT, body: &body, ..Signed::get(path, "demo") };
+    set.send(&server).await.json(204);
+    let read = Signed::get(path, "demo").send(&server).await;
+    assert_eq!(read.header("cache-control"), "no-store");
+    assert_eq!(read.json(200), json!({"token": "plane_api_secret"}));
+    Signed::get(path, "other").send(&server).await.json(404);
+    server.client("demo").await.get("/control/plane-token/").await.json(404);
+}

@@ -114,7 +114,7 @@ pub(crate) async fn read(
 }
 
 /// Holds a request until the execution is over or the time is up.
-pub(super) async fn wait_for_end(
+pub(crate) async fn wait_for_end(
     state: &AppState,
     workspace_id: Uuid,
     id: Uuid,

@@ -1,0 +1,122 @@
+//! `POST /executions/{id}/cancel/` and `/replay/`.
+
+use super::create::{accepted, traceparent};
+use crate::{
+    auth::{Execute, May},
+    error::ApiError,
+    payload::OptionalPayload,
+    query::{NoQuery, Query, path_id},
+    resources::execution::{Execution, Input, ReplayRequest},
+    routes::answers::{Conflict, NotFound, Refusals},
+    state::AppState,
+    store::{self, replays::Replayed},
+    submit::{self, BACKGROUND, Submission, complete_variables},
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use shared::{encryption::Context, execution::Status, fields::FieldErrors};
+use uuid::Uuid;
+
+/// A body without fields.
+#[derive(Debug)]
+pub(crate) struct NoFields;
+
+impl crate::payload::ReadFields for NoFields {
+    fn read(_: &mut crate::payload::Fields) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+/// Cancel an execution
+///
+/// A queued one is cancelled at once (200). A running one is asked to stop (202), and ends as `cancelled` unless it
+/// ends otherwise first. Repeating it is harmless; what ended otherwise is refused (409).
+#[utoipa::path(post, path = "/executions/{id}/cancel/", tag = "Executions", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "Cancelled", body = Execution),
+    (status = 202, description = "Asked to stop", body = Execution), NotFound, Conflict, Refusals))]
+pub(crate) async fn cancel(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Path(id): Path<String>,
+    Query(NoQuery): Query<NoQuery>,
+    OptionalPayload(NoFields): OptionalPayload<NoFields>,
+) -> Result<Response, ApiError> {
+    let id = path_id(&id, "execution")?;
+    let found = store::executions::cancel(&state.pool, caller.workspace_id, id).await?;
+    let status = match found.ok_or_else(|| ApiError::not_found("execution"))? {
+        Status::Queued | Status::Cancelled => StatusCode::OK,
+        Status::Running => StatusCode::ACCEPTED,
+        ended @ (Status::Completed | Status::Errored) => {
+            let detail = format!("The execution is {ended} already.");
+            return Err(ApiError::conflict("already_finished", detail));
+        }
+    };
+    let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?;
+    let execution = execution.ok_or_else(|| ApiError::not_found("execution"))?;
+    Ok((status, Json(execution)).into_response())
+}
+
+/// Repeat an execution
+///
+/// With the same version and input unless the body says otherwise. Works while the first one still runs, too.
+#[utoipa::path(post, path = "/executions/{id}/replay/", tag = "Executions", request_body = Option<ReplayRequest>,
+    params(("id" = Uuid, Path)),
+    responses((status = 202, description = "Queued", body = Execution), NotFound, Refusals))]
+pub(crate) async fn replay(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Path(id): Path<String>,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+    OptionalPayload(request): OptionalPayload<ReplayRequest>,
+) -> Result<Response, ApiError> {
+    let id = path_id(&id, "execution")?;
+    let Replayed { runnable, definitions, given, trigger_type, env_sealed } =
+        store::replays::replayed(&state.pool, caller.workspace_id, id, request.version)
+            .await?
+            .ok_or_else(|| ApiError::not_found("execution"))?;
+    let runnable = runnable.ok_or_else(|| {
+        ApiError::Invalid(FieldErrors::one("version", "The script has no such version, or is deleted."))
+    })?;
+    let variables = request.variables.as_deref().unwrap_or(&given.variables.0);
+    let variables = complete_variables(variables, &definitions)?;
+    let replay_id = Uuid::now_v7();
+    state.quota.admit(&state.pool, caller.workspace_id).await?;
+    let submission = Submission {
+        id: replay_id,
+        workspace_id: caller.workspace_id,
+        trigger_type,
+        runnable,
+        input: Input {
+            event: request.event.unwrap_or(given.event.0),
+            context: request.context.unwrap_or(given.context.0),
+        },
+        variables,
+        env_sealed: reseal(&state, env_sealed.as_deref(), id, replay_id)?,
+        priority: BACKGROUND,
+        traceparent: traceparent(&headers),
+        replay_of: Some(id),
+    };
+    submit::submit(&mut *state.pool.acquire().await?, &submission).await?;
+    state.relay_wake.notify_one();
+    accepted(&state, caller.workspace_id, replay_id).await
+}
+
+/// A sealed environment is bound to its execution: the new one needs its own.
+fn reseal(
+    state: &AppState,
+    sealed: Option<&[u8]>,
+    from: Uuid,
+    to: Uuid,
+) -> Result<Option<Vec<u8>>, ApiError> {
+    let Some(sealed) = sealed else { return Ok(None) };
+    let opened = state.keyring.open(sealed, &Context::execution_env(from));
+    let opened = opened.map_err(|error| {
+        ApiError::Internal(format!("can't open an execution's environment: {error}").into())
+    })?;
+    Ok(Some(state.keyring.seal(&opened, &Context::execution_env(to))))
+}

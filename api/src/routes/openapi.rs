@@ -1,0 +1,72 @@
+//! The OpenAPI document, generated from the handlers, and a page that shows it. Neither asks another host.
+
+use super::{EXTERNAL, INTERNAL, api_keys, control, environment, executions, functions, health, schedules, scripts, test_runs};
+use crate::resources::schema::Diagnostic;
+use axum::Router;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        SecurityRequirement, Server,
+        security::{ApiKey, ApiKeyValue, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::SwaggerUi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "RunnerCtl", description = "Runs the scripts behind Plane's automations.
+Every path is served with and without its trailing slash."),
+    modifiers(&Surroundings),
+    tags(
+        (name = "Scripts", description = "What people write and automations run"),
+        (name = "Functions", description = "What scripts call as `Functions.<name>({…})`"),
+        (name = "Executions", description = "Runs of scripts"),
+        (name = "Environment", description = "Secrets of the workspace; write-only"),
+        (name = "Schedules", description = "When scripts run by themselves"),
+        (name = "API keys", description = "Keys of this interface"),
+        (name = "Control", description = "For workers and the web app's backend"),
+        (name = "Health"),
+    ),
+    paths(
+        scripts::list, scripts::create, scripts::read, scripts::replace, scripts::change, scripts::delete, scripts::versions,
+        test_runs::run,
+        functions::list, functions::create, functions::read, functions::replace, functions::change, functions::delete,
+        executions::list, executions::create, executions::read, executions::logs, executions::follow,
+        executions::cancel, executions::replay,
+        environment::list, environment::read, environment::set, environment::delete, environment::changes,
+        schedules::list, schedules::create, schedules::read, schedules::replace, schedules::change, schedules::delete,
+        api_keys::list, api_keys::create, api_keys::read, api_keys::revoke,
+        control::read, control::set, control::delete,
+        health::health,
+    ),
+    components(schemas(Diagnostic)),
+)]
+struct Document;
+
+/// What the handlers do not say themselves: where they are served and who may call.
+struct Surroundings;
+
+impl Modify for Surroundings {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.servers = Some(vec![Server::new(EXTERNAL), Server::new(INTERNAL)]);
+        let components = document.components.get_or_insert_default();
+        let header = |name, about| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
+        components.add_security_scheme("api_key", header("X-Api-Key", "A key bound to one workspace"));
+        let about = "For /api/runnerctl: HMAC-SHA256 over time, nonce, method, path, workspace, user and body";
+        components.add_security_scheme("signature", header("X-Runner-Signature", about));
+        document.security = Some(vec![
+            SecurityRequirement::new("api_key", [] as [&str; 0]),
+            SecurityRequirement::new("signature", [] as [&str; 0]),
+        ]);
+    }
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// `/openapi.json` and `/docs`.
+pub(super) fn router() -> Router {
+    SwaggerUi::new("/docs").url("/openapi.json", document()).into()
+}

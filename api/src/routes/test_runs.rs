@@ -1,0 +1,80 @@
+//! `POST /scripts/test/`: unsaved code through the same queue, workers and sandboxes as everything else.
+
+use super::{Resource, answers::Refusals, executions::wait_for_end};
+use crate::{
+    auth::{Execute, May},
+    build::{self, Kind},
+    error::ApiError,
+    payload::Payload,
+    query::{NoQuery, Query},
+    resources::{
+        Problem,
+        execution::{Execution, TestRun},
+    },
+    saving::environment::{self, Values},
+    state::AppState,
+    store,
+    submit::{self, INTERACTIVE, Runnable, Submission, complete_variables},
+};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use shared::{encryption::Context, execution::TriggerType};
+use uuid::Uuid;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new().resource("/scripts/test", post(run))
+}
+
+/// Run unsaved code
+///
+/// Before all background work. Answers the whole execution when it is over; 504 with its `execution_id` if it
+/// outlives the request, so that the client can go on asking for it.
+#[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
+    (status = 200, description = "The execution, over", body = Execution),
+    (status = 504, description = "Not over yet; `execution_id` names it", body = Problem), Refusals))]
+pub(crate) async fn run(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Query(NoQuery): Query<NoQuery>,
+    Payload(test): Payload<TestRun>,
+) -> Result<Json<Execution>, ApiError> {
+    let variables = complete_variables(&test.variables, &[])?;
+    state.quota.admit(&state.pool, caller.workspace_id).await?;
+    let id = Uuid::now_v7();
+    let env = environment::merge(test.env, &Values::new())?;
+    let mut transaction = state.pool.begin().await?;
+    let known = store::functions::known(&mut transaction, Some(caller.workspace_id)).await?;
+    let built = build::build(Kind::Script(test.code_type), test.code, &known).await?;
+    store::builds::insert(&mut transaction, &built.build).await?;
+    let submission = Submission {
+        id,
+        workspace_id: caller.workspace_id,
+        trigger_type: TriggerType::Test,
+        runnable: Runnable {
+            script: None,
+            build_hash: built.build.hash,
+            code_type: test.code_type.as_str().to_owned(),
+            functions: built.functions,
+            allowed_domains: test.allowed_domains,
+            max_retries: 0,
+        },
+        input: test.input,
+        variables,
+        env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
+        priority: INTERACTIVE,
+        traceparent: None,
+        replay_of: None,
+    };
+    submit::submit(&mut transaction, &submission).await?;
+    transaction.commit().await?;
+    state.relay_wake.notify_one();
+
+    wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;
+    let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?;
+    let execution = execution.ok_or_else(|| ApiError::not_found("execution"))?;
+    if execution.progress()?.status.is_terminal() {
+        return Ok(Json(execution));
+    }
+    let detail = "The execution is not over yet; ask for it by its id.";
+    let late = ApiError::refused(StatusCode::GATEWAY_TIMEOUT, "still_running", detail);
+    Err(late.with("execution_id", id.to_string()).with("status", execution.summary.status))
+}
