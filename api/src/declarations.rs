@@ -10,7 +10,9 @@ const RUNTIME: &str = include_str!("../types/runtime.d.ts");
 pub fn declarations(functions: &[Function]) -> String {
     let mut text = String::with_capacity(RUNTIME.len() + 256 * functions.len());
     text.push_str(RUNTIME);
-    text.push_str("\n/** The functions that scripts of this workspace may call. */\ndeclare const Functions: {\n");
+    text.push_str(
+        "\n/** The functions that scripts of this workspace may call. */\ndeclare const Functions: {\n",
+    );
     for function in functions {
         declare(&mut text, function);
     }
@@ -24,7 +26,12 @@ fn declare(text: &mut String, function: &Function) {
         let _ = write!(about, "\n   * {}", comment(line));
     }
     for parameter in function.parameters.iter().filter(|parameter| !parameter.description.is_empty()) {
-        let _ = write!(about, "\n   * @param args.{} {}", parameter.name, comment(&one_line(&parameter.description)));
+        let _ = write!(
+            about,
+            "\n   * @param args.{} {}",
+            parameter.name,
+            comment(&one_line(&parameter.description))
+        );
     }
     if !about.is_empty() {
         let _ = writeln!(text, "  /**{about}\n   */");
@@ -96,7 +103,10 @@ mod tests {
         };
         let text = declarations(&[function("greet", vec![who, times]), function("now", Vec::new())]);
         assert!(text.starts_with(RUNTIME));
-        assert!(text.contains("  greet(args: { who: string; times?: number }): Promise<string>;\n"), "{text}");
+        assert!(
+            text.contains("  greet(args: { who: string; times?: number }): Promise<string>;\n"),
+            "{text}"
+        );
         assert!(text.contains("  now(args?: {}): Promise<string>;\n"));
         assert!(text.contains("   * Greets. *\\/ alert(1)\n   * @param args.who a name\n   */"));
     }

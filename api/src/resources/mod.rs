@@ -6,6 +6,7 @@ pub mod execution;
 pub mod function;
 pub mod health;
 pub mod rules;
+pub mod schedule;
 pub mod schema;
 pub mod script;
 

@@ -2,7 +2,10 @@
 
 use crate::payload::Fields;
 use serde::de::DeserializeOwned;
-use shared::limits::CODE_BYTES;
+use shared::{
+    allowed_domains::{AllowedDomain, InvalidDomain},
+    limits::CODE_BYTES,
+};
 use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
 
 const MAX_NAME: usize = 255;
@@ -104,34 +107,15 @@ pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
     let mut well_formed = Vec::with_capacity(domains.len());
     for domain in domains {
         let domain = domain.trim().to_ascii_lowercase();
-        if is_domain(&domain) {
-            well_formed.push(domain);
-        } else {
-            let shown: String = domain.chars().take(100).collect();
-            let rule =
-                "must be a host such as api.example.com, *.example.com or host:port, without scheme or path";
-            fields.errors.add("allowed_domains", format!("{shown:?} {rule}."));
+        match domain.parse::<AllowedDomain>() {
+            Ok(_) => well_formed.push(domain),
+            Err(InvalidDomain { rule, .. }) => {
+                let shown: String = domain.chars().take(100).collect();
+                fields.errors.add("allowed_domains", format!("{shown:?} {rule}."));
+            }
         }
     }
     Some(well_formed)
-}
-
-fn is_domain(domain: &str) -> bool {
-    if let Some(rest) = domain.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else { return false };
-        return address.parse::<std::net::Ipv6Addr>().is_ok() && (port.is_empty() || is_port(port));
-    }
-    let (host, port) = domain.find(':').map_or((domain, ""), |colon| domain.split_at(colon));
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    name.len() <= 253 && name.split('.').all(label) && (port.is_empty() || is_port(port))
-}
-
-fn is_port(text: &str) -> bool {
-    text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port != 0)
 }
 
 /// Environment values by key.
@@ -244,20 +228,6 @@ const RESERVED_WORDS: [&str; 55] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_wildcards_and_ports_are_domains() {
-        for domain in
-            ["example.com", "*.example.com", "localhost:8080", "127.0.0.1:9000", "[::1]:80", "a-b.c_d.e"]
-        {
-            assert!(is_domain(domain), "{domain}");
-        }
-        for domain in
-            ["", "*", "https://example.com", "example.com/", "a..b", "host:0", "host:70000", "*.*.com", "a b"]
-        {
-            assert!(!is_domain(domain), "{domain}");
-        }
-    }
 
     #[test]
     fn names_in_code_are_identifiers() {

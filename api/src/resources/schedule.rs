@@ -21,7 +21,14 @@ const MAX_TIMEZONE: usize = 64;
 /// One hour.
 const MAX_JITTER_S: i32 = 3_600;
 const READ_ONLY: [&str; 8] = [
-    "id", "next_run_at", "last_run_at", "last_execution_id", "missed_runs", "created_at", "updated_at", "workspace",
+    "id",
+    "next_run_at",
+    "last_run_at",
+    "last_execution_id",
+    "missed_runs",
+    "created_at",
+    "updated_at",
+    "workspace",
 ];
 
 /// A schedule as it is read.

@@ -264,7 +264,7 @@ mod tests {
             "variables": [{"key": "a"}, {"key": "a"}, {"key": "ENV"}], "env": {"A B": "1"}, "allowed_domains": ["https://x"]}"#;
         let error = parse::<ScriptDraft>(body).unwrap_err().to_string();
         for part in [
-            "allowed_domains: \"https://x\" must be a host",
+            "allowed_domains: \"https://x\" is an address",
             "code: This field is required.",
             "code_type: Must be one of main_fn, raw.",
             "env: \"A B\" is not a key",

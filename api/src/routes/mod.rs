@@ -7,8 +7,11 @@ mod environment;
 mod executions;
 mod functions;
 mod health;
+mod openapi;
+mod schedules;
 mod scripts;
 mod test_runs;
+mod types;
 
 use crate::{auth, error, query, state::AppState};
 use axum::{
@@ -44,6 +47,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(query::method_not_allowed)
         .with_state(state.clone());
+    let routes = routes.merge(openapi::router());
     let routes = match metrics {
         Some(handle) => routes.route("/metrics", get(move || std::future::ready(handle.render()))),
         None => routes,
@@ -65,6 +69,8 @@ fn resources() -> Router<AppState> {
         .merge(api_keys::router())
         .merge(environment::router())
         .merge(test_runs::router())
+        .merge(schedules::router())
+        .merge(types::router())
 }
 
 /// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.

@@ -1,6 +1,9 @@
 //! The OpenAPI document, generated from the handlers, and a page that shows it. Neither asks another host.
 
-use super::{EXTERNAL, INTERNAL, api_keys, control, environment, executions, functions, health, schedules, scripts, test_runs};
+use super::{
+    EXTERNAL, INTERNAL, api_keys, control, environment, executions, functions, health, schedules, scripts,
+    test_runs, types,
+};
 use crate::resources::schema::Diagnostic;
 use axum::Router;
 use utoipa::{
@@ -37,6 +40,7 @@ Every path is served with and without its trailing slash."),
         schedules::list, schedules::create, schedules::read, schedules::replace, schedules::change, schedules::delete,
         api_keys::list, api_keys::create, api_keys::read, api_keys::revoke,
         control::read, control::set, control::delete,
+        types::read,
         health::health,
     ),
     components(schemas(Diagnostic)),
@@ -50,9 +54,11 @@ impl Modify for Surroundings {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         document.servers = Some(vec![Server::new(EXTERNAL), Server::new(INTERNAL)]);
         let components = document.components.get_or_insert_default();
-        let header = |name, about| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
+        let header =
+            |name, about| SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(name, about)));
         components.add_security_scheme("api_key", header("X-Api-Key", "A key bound to one workspace"));
-        let about = "For /api/runnerctl: HMAC-SHA256 over time, nonce, method, path, workspace, user and body";
+        let about =
+            "For /api/runnerctl: HMAC-SHA256 over time, nonce, method, path, workspace, user and body";
         components.add_security_scheme("signature", header("X-Runner-Signature", about));
         document.security = Some(vec![
             SecurityRequirement::new("api_key", [] as [&str; 0]),
@@ -62,7 +68,7 @@ impl Modify for Surroundings {
 }
 
 /// The document.
-pub fn document() -> utoipa::openapi::OpenApi {
+pub(super) fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 

@@ -1,6 +1,9 @@
 //! Schedules: when scripts run by themselves.
 
-use super::{Resource, answers::{NotFound, Refusals, Stale}};
+use super::{
+    Resource,
+    answers::{NotFound, Refusals, Stale},
+};
 use crate::{
     auth::{May, Read, Write},
     error::ApiError,
@@ -69,7 +72,8 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let schedule = schedules::create(&state, caller.workspace_id, &draft).await?;
     let location = format!("/schedules/{}/", schedule.id);
-    Ok((StatusCode::CREATED, [etag(&schedule).header()], [(header::LOCATION, location)], Json(schedule)).into_response())
+    Ok((StatusCode::CREATED, [etag(&schedule).header()], [(header::LOCATION, location)], Json(schedule))
+        .into_response())
 }
 
 /// Read a schedule

@@ -2,4 +2,5 @@
 
 pub mod environment;
 pub mod functions;
+pub mod schedules;
 pub mod scripts;

@@ -23,10 +23,14 @@ pub enum Change {
     Some(SchedulePatch),
 }
 
-pub async fn create(state: &AppState, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
-    check_script(state, workspace_id, draft).await?;
-    let next_run_at = next_run(draft)?;
+pub async fn create(
+    state: &AppState,
+    workspace_id: Uuid,
+    draft: &ScheduleDraft,
+) -> Result<Schedule, ApiError> {
     let mut connection = state.pool.acquire().await?;
+    check_script(&mut connection, workspace_id, draft).await?;
+    let next_run_at = next_run(draft)?;
     Ok(store::schedules::insert(&mut connection, workspace_id, draft, next_run_at).await?)
 }
 
@@ -43,8 +47,9 @@ pub async fn update(
         Change::Whole(draft) => draft,
         Change::Some(patch) => apply(patch, &current),
     };
-    check_script(state, workspace_id, &draft).await?;
-    let same_times = current.enabled == draft.enabled && current.cron == draft.cron && current.timezone == draft.timezone;
+    check_script(&mut transaction, workspace_id, &draft).await?;
+    let same_times =
+        current.enabled == draft.enabled && current.cron == draft.cron && current.timezone == draft.timezone;
     // A run that is due stays due when only the variables change.
     let next_run_at = if same_times { current.next_run_at } else { next_run(&draft)? };
     let schedule = store::schedules::update(&mut transaction, id, &draft, next_run_at).await?;
@@ -83,8 +88,12 @@ async fn lock(
 }
 
 /// The script must be there, and get the variables it requires: better now than at night.
-async fn check_script(state: &AppState, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<(), ApiError> {
-    let script = store::executions::runnable(&state.pool, workspace_id, draft.script_id).await?;
+async fn check_script(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    draft: &ScheduleDraft,
+) -> Result<(), ApiError> {
+    let script = store::executions::runnable(connection, workspace_id, draft.script_id).await?;
     let (_, definitions) = script.ok_or_else(|| ApiError::field("script_id", "No script with this id."))?;
     complete_variables(&draft.variables, &definitions)?;
     Ok(())

@@ -223,8 +223,8 @@ pub async fn logs_after<'e>(
 }
 
 /// The newest version of a script the workspace can see, and the variables it asks for.
-pub async fn runnable(
-    pool: &PgPool,
+pub async fn runnable<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,
     script_id: Uuid,
 ) -> Result<Option<(Runnable, Vec<VariableDefinition>)>, sqlx::Error> {
@@ -239,7 +239,7 @@ pub async fn runnable(
         workspace_id,
         script_id
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| {
         let runnable = Runnable {

@@ -10,5 +10,6 @@ pub mod executions;
 pub mod functions;
 pub mod health;
 pub mod replays;
+pub mod schedules;
 pub mod scripts;
 pub mod workspaces;

@@ -51,6 +51,16 @@ impl Client {
         self.http.request(method, url)
     }
 
+    /// What a path outside both prefixes answers.
+    pub(crate) async fn root(&self, path: &str) -> Answer {
+        let address = self.base.trim_end_matches("/api/v1/runnerctl");
+        send(self.http.request(Method::GET, format!("{address}{path}"))).await
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         send(self.request(Method::GET, path)).await
     }

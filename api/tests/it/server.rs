@@ -13,7 +13,7 @@ use api::{
 use shared::{config::Secret, encryption::Keyring, signing::Keys};
 use sqlx::PgPool;
 use std::sync::Arc;
-use test_support::TestDatabase;
+use test_support::{Link, TestDatabase};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -40,6 +40,18 @@ impl Server {
         let database = TestDatabase::create().await;
         let mut config = config(database.url());
         adjust(&mut config);
+        Self::serve(config, database).await
+    }
+
+    /// Starts with a link to the database that can be cut; the test's own pool does not go through it.
+    pub(crate) async fn start_behind_link() -> (Self, Link) {
+        let database = TestDatabase::create().await;
+        let link = Link::to(database.url(), 5432).await;
+        let config = config(link.url());
+        (Self::serve(config, database).await, link)
+    }
+
+    async fn serve(config: Config, database: TestDatabase) -> Self {
         let stopping = CancellationToken::new();
         let state = serve::state(&config, stopping.clone()).unwrap();
         let announcements = Announcements { keys: state.keys.clone() };

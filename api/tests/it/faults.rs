@@ -1,0 +1,80 @@
+//! Faults of what the api stands on, and of who calls it.
+
+use crate::{client::send, server::Server};
+use reqwest::Method;
+use serde_json::json;
+use std::time::{Duration, Instant};
+use test_support::Link;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+#[tokio::test]
+async fn without_its_database_the_api_answers_503_and_heals() {
+    let (server, link) = Server::start_behind_link().await;
+    let client = server.client("demo").await;
+    client.get("/scripts/").await.json(200);
+    link.cut();
+    let began = Instant::now();
+    let refused = client.get("/scripts/").await;
+    assert_eq!(refused.json(503)["code"], "unavailable");
+    assert_eq!(refused.header("retry-after"), "2");
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    assert_eq!(client.root("/readyz").await.status, 503);
+    assert_eq!(client.root("/healthz").await.status, 200);
+    assert_eq!(client.get("/health/").await.json(200)["is_available"], false);
+    link.mend();
+    client.get("/scripts/").await.json(200);
+}
+
+#[tokio::test]
+async fn a_waiter_survives_a_lost_listener() {
+    let (server, link) = Server::start_behind_link().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let execution = crate::executions::execute(&client, &script).await;
+    let id = crate::executions::id_of(&execution);
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.get(&format!("/executions/{id}/?wait=60")).await.json(200) }
+    });
+    while server.state.live.watchers() == 0 {
+        tokio::task::yield_now().await;
+    }
+    link.cut();
+    // The worker's connection does not go through the link.
+    crate::executions::complete(&server, id).await;
+    link.mend();
+    assert_eq!(waiting.await.unwrap()["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_refused_and_nothing_hangs() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let address = server.address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/runnerctl/scripts/ HTTP/1.1\r\nhost: {address}\r\nx-api-key: {}\r\n\
+         content-type: application/json\r\ncontent-length: 1000\r\n\r\n{{\"name\":",
+        client.key()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(30), stream.read_to_string(&mut answer));
+    read.await.expect("the connection ends").ok();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    send(client.request(Method::GET, "/scripts/")).await.json(200);
+}
+
+#[tokio::test]
+async fn executions_are_accepted_while_the_broker_is_down() {
+    // No test server but those of the relay has a broker at all.
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let body = json!({"script_id": script["id"]});
+    assert_eq!(client.post("/executions/", body).await.json(202)["status"], "queued");
+}
