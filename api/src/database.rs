@@ -10,7 +10,10 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// Longest wait for a free connection, before the answer is 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,16 +31,40 @@ pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(options.application_name("runnerctl-api"))
 }
 
+/// When the database was last known to have gone away.
+///
+/// The one connection that listens notices at once; a pooled connection would only fail its next request.
+#[derive(Debug, Default)]
+pub struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    /// Notes that a connection was lost: all others are tried before they are used again.
+    pub fn note(&self) {
+        *self.lock() = Some(Instant::now());
+    }
+
+    /// Whether a connection was idle while the database went away.
+    fn concerns(&self, idle_for: Duration) -> bool {
+        self.lock().is_some_and(|noted| noted.elapsed() <= idle_for)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A pool that connects when it is first used, so that the api starts while the database is away.
-pub fn pool(config: &DatabaseConfig) -> Result<PgPool, sqlx::Error> {
+pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
     let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    let outage = outage.clone();
     Ok(PgPoolOptions::new()
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let doubtful = meta.idle_for > TRY_AFTER_IDLE || outage.concerns(meta.idle_for);
             Box::pin(async move {
-                if meta.idle_for > TRY_AFTER_IDLE {
+                if doubtful {
                     connection.ping().await?;
                 }
                 Ok(true)

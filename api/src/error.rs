@@ -132,7 +132,7 @@ impl IntoResponse for ApiError {
             Self::Invalid(errors) => (StatusCode::BAD_REQUEST, Json(errors)).into_response(),
             Self::Code(diagnostics) => code_refused(&diagnostics),
             Self::Refused(refusal) => refusal.into_response(),
-            Self::Database(error) => database_error(error).into_response(),
+            Self::Database(error) => database_error(&error).into_response(),
             Self::Internal(reason) => {
                 tracing::error!(%reason, "internal error");
                 internal().into_response()
@@ -184,12 +184,12 @@ fn internal() -> Refusal {
     }
 }
 
-fn database_error(error: sqlx::Error) -> ApiError {
-    if is_outage(&error) {
+fn database_error(error: &sqlx::Error) -> ApiError {
+    if is_outage(error) {
         tracing::warn!(%error, "database unavailable");
         return ApiError::unavailable("The database is not available; try again shortly.");
     }
-    if let sqlx::Error::Database(refused) = &error
+    if let sqlx::Error::Database(refused) = error
         && refused.code().is_some_and(|code| NUL_REFUSED.contains(&&*code))
     {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");

@@ -3,6 +3,7 @@
 use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::HttpConfig,
+    database::Outage,
     live::Live,
     quota::QueueQuota,
 };
@@ -20,6 +21,7 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub pool: PgPool,
+    pub outage: Arc<Outage>,
     pub signing_keys: Arc<Keys>,
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,

@@ -122,8 +122,8 @@ mod tests {
         VariableDefinition { key: key.into(), description: String::new(), required, default }
     }
 
-    fn complete(given: Value, definitions: &[VariableDefinition]) -> Result<Value, String> {
-        let given = serde_json::value::to_raw_value(&given).unwrap();
+    fn complete(given: &Value, definitions: &[VariableDefinition]) -> Result<Value, String> {
+        let given = serde_json::value::to_raw_value(given).unwrap();
         complete_variables(&given, definitions)
             .map(|values| serde_json::from_str(values.get()).unwrap())
             .map_err(|errors| errors.to_string())
@@ -132,16 +132,16 @@ mod tests {
     #[test]
     fn defaults_fill_in_and_given_values_win() {
         let definitions = [definition("a", true, json!(1)), definition("b", false, Value::Null)];
-        assert_eq!(complete(json!({}), &definitions), Ok(json!({"a": 1})));
-        assert_eq!(complete(json!({"a": 2, "c": 3}), &definitions), Ok(json!({"a": 2, "c": 3})));
-        assert_eq!(complete(json!({"a": null}), &definitions), Ok(json!({"a": 1})));
+        assert_eq!(complete(&json!({}), &definitions), Ok(json!({"a": 1})));
+        assert_eq!(complete(&json!({"a": 2, "c": 3}), &definitions), Ok(json!({"a": 2, "c": 3})));
+        assert_eq!(complete(&json!({"a": null}), &definitions), Ok(json!({"a": 1})));
     }
 
     #[test]
     fn every_missing_variable_is_named() {
         let definitions = [definition("url", true, Value::Null), definition("key", true, Value::Null)];
         assert_eq!(
-            complete(json!({"key": null}), &definitions),
+            complete(&json!({"key": null}), &definitions),
             Err("variables: url: This variable is required. key: This variable is required.".into())
         );
     }

@@ -7,6 +7,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use shared::config::Environment;
+use std::sync::Arc;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ fn read_scopes(list: &str) -> anyhow::Result<Vec<Scope>> {
 /// Makes the key, and the workspace if there is none, and prints the key alone on standard output.
 pub async fn create(environment: Environment, arguments: &[String]) -> anyhow::Result<()> {
     let wanted = CreateKey::read(arguments)?;
-    let pool = database::pool(&DatabaseConfig::read(environment)?)?;
+    let pool = database::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
     let workspace_id = store::workspaces::id_of(&pool, &wanted.workspace).await?;
     let key = NewKey::random();
     store::api_keys::insert(&pool, workspace_id, &wanted.name, &key, &wanted.scopes).await?;

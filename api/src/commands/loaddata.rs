@@ -21,9 +21,9 @@ use crate::{
     },
 };
 use anyhow::bail;
-use shared::config::Environment;
+use shared::{builder::Diagnostic, config::Environment};
 use sqlx::{PgConnection, PgPool};
-use std::path::Path;
+use std::{fmt::Write, path::Path, sync::Arc};
 use uuid::Uuid;
 
 /// How many rows were written.
@@ -38,7 +38,7 @@ pub async fn run(environment: Environment, files: &[String]) -> anyhow::Result<(
     if files.is_empty() {
         bail!("name at least one fixture file");
     }
-    let pool = database::pool(&DatabaseConfig::read(environment)?)?;
+    let pool = database::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
     let Loaded { created, updated, unchanged } = load(&pool, files).await?;
     tracing::info!(created, updated, unchanged, "fixtures loaded");
     Ok(())
@@ -178,12 +178,11 @@ fn is_script(script: &ScriptRow, draft: &ScriptDraft, built: &BuiltScript) -> bo
 }
 
 fn explain(name: &str, error: ApiError) -> anyhow::Error {
-    let positions = match &error {
-        ApiError::Code(diagnostics) => diagnostics
-            .iter()
-            .map(|finding| format!("\n  {}:{}: {}", finding.line, finding.column, finding.message))
-            .collect(),
-        _ => String::new(),
-    };
-    anyhow::Error::new(error).context(format!("{name}{positions}"))
+    let mut context = name.to_owned();
+    if let ApiError::Code(diagnostics) = &error {
+        for Diagnostic { line, column, message, .. } in diagnostics {
+            let _ = write!(context, "\n  {line}:{column}: {message}");
+        }
+    }
+    anyhow::Error::new(error).context(context)
 }

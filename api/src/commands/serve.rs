@@ -3,7 +3,7 @@
 use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::Config,
-    database,
+    database::{self, Outage},
     ingest::Ingest,
     live::{Announcements, Live},
     quota::QueueQuota,
@@ -58,7 +58,7 @@ pub async fn serve(
     let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
 
     let mut tasks = JoinSet::new();
-    let announcements = Announcements { keys: state.keys.clone() };
+    let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
     tasks.spawn(state.live.clone().run(
         state.pool.clone(),
         config.database.url.clone(),
@@ -106,8 +106,10 @@ fn deliver(
 
 /// What the handlers share.
 pub fn state(config: &Config, stopping: CancellationToken) -> anyhow::Result<AppState> {
+    let outage = Arc::new(Outage::default());
     Ok(AppState::new(Shared {
-        pool: database::pool(&config.database)?,
+        pool: database::pool(&config.database, &outage)?,
+        outage,
         signing_keys: config.signing_keys.clone(),
         keyring: config.keyring.clone(),
         http: config.http.clone(),

@@ -1,7 +1,10 @@
 //! The process's one LISTEN connection.
 
 use super::Live;
-use crate::{auth::api_key::KeyCache, database};
+use crate::{
+    auth::api_key::KeyCache,
+    database::{self, Outage},
+};
 use shared::config::Secret;
 use sqlx::{
     PgPool,
@@ -22,6 +25,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Announcements {
     pub keys: Arc<KeyCache>,
+    pub outage: Arc<Outage>,
 }
 
 pub(super) async fn run(
@@ -35,6 +39,7 @@ pub(super) async fn run(
             if let Err(error) = listen(live, url, announcements).await {
                 tracing::warn!(%error, "not listening for changes; trying again");
             }
+            announcements.outage.note();
             tokio::time::sleep(RECONNECT_PAUSE).await;
         }
     };

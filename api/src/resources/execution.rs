@@ -243,13 +243,13 @@ impl ReadFields for ReplayRequest {
         let version = match fields.nullable::<serde_json::Value>("version") {
             None => ReplayVersion::Same,
             Some(serde_json::Value::String(text)) if text == "newest" => ReplayVersion::Newest,
-            Some(value) => match value.as_i64().and_then(|number| i32::try_from(number).ok()) {
-                Some(number) => ReplayVersion::Number(number),
-                None => {
+            Some(value) => {
+                let Some(number) = value.as_i64().and_then(|number| i32::try_from(number).ok()) else {
                     fields.errors.add("version", "Must be the number of a version, or \"newest\".");
                     return None;
-                }
-            },
+                };
+                ReplayVersion::Number(number)
+            }
         };
         let (event, context) = (fields.object("event"), fields.object("context"));
         let bytes = [&event, &context].into_iter().flatten().map(|text| text.get().len()).sum::<usize>();

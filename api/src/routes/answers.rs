@@ -1,4 +1,4 @@
-//! Answers that several resources give, as the OpenAPI document describes them.
+//! Answers that several resources give, as the `OpenAPI` document describes them.
 
 use crate::resources::{Invalid, Problem};
 use utoipa::IntoResponses;

@@ -1,10 +1,10 @@
-//! The OpenAPI document, generated from the handlers, and a page that shows it. Neither asks another host.
+//! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither asks another host.
 
 use super::{
     EXTERNAL, INTERNAL, api_keys, control, environment, executions, functions, health, schedules, scripts,
     test_runs, types,
 };
-use crate::resources::schema::Diagnostic;
+use crate::resources::{Invalid, Problem, schema::Diagnostic};
 use axum::Router;
 use utoipa::{
     Modify, OpenApi,
@@ -43,7 +43,7 @@ Every path is served with and without its trailing slash."),
         types::read,
         health::health,
     ),
-    components(schemas(Diagnostic)),
+    components(schemas(Diagnostic, Invalid, Problem)),
 )]
 struct Document;
 

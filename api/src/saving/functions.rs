@@ -69,7 +69,7 @@ pub async fn update(
         store::functions::update(&mut transaction, id, &draft, hash, names).await.map_err(name_taken)?;
     let rebuilt = *hash != current.build_hash;
     if rebuilt {
-        repin_dependants(&mut transaction, Some(workspace_id), &[function.name.clone()]).await?;
+        repin_dependants(&mut transaction, Some(workspace_id), std::slice::from_ref(&function.name)).await?;
     }
     transaction.commit().await?;
     Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })

@@ -1,4 +1,4 @@
-//! Answers are what the OpenAPI document says.
+//! Answers are what the `OpenAPI` document says.
 
 use crate::{
     client::Answer,

@@ -159,7 +159,7 @@ async fn lists_filter_by_script_status_trigger_and_time() {
     let list = async |query: &str| ids(client.get(&format!("/executions/?{query}")).await.json(200));
     let (first_id, second_id) = (first["id"].clone(), second["id"].clone());
     assert_eq!(list("").await, [second_id.clone(), first_id.clone()]);
-    assert_eq!(list("status=completed").await, [first_id.clone()]);
+    assert_eq!(list("status=completed").await, std::slice::from_ref(&first_id));
     assert_eq!(list(&format!("script_id={}", two["id"].as_str().unwrap())).await, [second_id]);
     assert_eq!(list("trigger_type=cron").await, [] as [Value; 0]);
     assert_eq!(list("created_after=2999-01-01T00:00:00Z").await, [] as [Value; 0]);

@@ -4,7 +4,6 @@ use crate::{client::send, server::Server};
 use reqwest::Method;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use test_support::Link;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,

@@ -54,7 +54,7 @@ impl Server {
     async fn serve(config: Config, database: TestDatabase) -> Self {
         let stopping = CancellationToken::new();
         let state = serve::state(&config, stopping.clone()).unwrap();
-        let announcements = Announcements { keys: state.keys.clone() };
+        let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
         let url = config.database.url.clone();
         tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
