@@ -28,24 +28,18 @@ async fn without_its_database_the_api_answers_503_and_heals() {
 }
 
 #[tokio::test]
-async fn a_waiter_survives_a_lost_listener() {
+async fn a_change_that_nobody_heard_of_is_found_after_the_outage() {
     let (server, link) = Server::start_behind_link().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;
-    let execution = crate::executions::execute(&client, &script).await;
-    let id = crate::executions::id_of(&execution);
-    let waiting = tokio::spawn({
-        let client = client.clone();
-        async move { client.get(&format!("/executions/{id}/?wait=60")).await.json(200) }
-    });
-    while server.state.live.watchers() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let id = crate::executions::id_of(&crate::executions::execute(&client, &script).await);
+    let mut watch = server.state.live.watch(id);
     link.cut();
     // The worker's connection does not go through the link.
     crate::executions::complete(&server, id).await;
     link.mend();
-    assert_eq!(waiting.await.unwrap()["status"], "completed");
+    tokio::time::timeout(Duration::from_secs(30), watch.terminal()).await.unwrap();
+    assert_eq!(client.get(&format!("/executions/{id}/")).await.json(200)["status"], "completed");
 }
 
 #[tokio::test]
