@@ -61,7 +61,10 @@ impl Recorder {
 }
 
 fn static_name(name: &header::HeaderName) -> &'static str {
-    COMPARED.iter().position(|known| known == name).map_or("", |at| ["accept", "content-type", "authorization", "x-api-key"][at])
+    COMPARED
+        .iter()
+        .position(|known| known == name)
+        .map_or("", |at| ["accept", "content-type", "authorization", "x-api-key"][at])
 }
 
 fn found(_number: usize) -> Response {
@@ -183,8 +186,10 @@ async fn an_uncaught_http_error_tells_status_body_and_the_script_s_line() {
 #[tokio::test]
 async fn a_caught_http_error_has_status_and_body() {
     let recorder = Recorder::default();
-    let answer = |_| (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], r#"{"name":["required"]}"#)
-        .into_response();
+    let answer = |_| {
+        (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], r#"{"name":["required"]}"#)
+            .into_response()
+    };
     let server = Server::start(recorder.router(answer)).await;
     let body = "try { await Plane.projects.create('demo', {}); } catch (error) {
         return [error.name, error.status, error.statusCode, error.body, error.response];
@@ -217,5 +222,9 @@ fn the_committed_types_are_those_of_the_sdk() {
     let made = std::fs::read_to_string(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
     let committed = std::fs::read_to_string(package.join("../api/types/runtime.d.ts")).unwrap();
-    assert!(made == committed, "renew it: node worker/runtime/types.mjs {} api/types/runtime.d.ts", env!("RUNTIME_MODULES"));
+    assert!(
+        made == committed,
+        "renew it: node worker/runtime/types.mjs {} api/types/runtime.d.ts",
+        env!("RUNTIME_MODULES")
+    );
 }
