@@ -3,7 +3,7 @@
 //! Invariant: both sides of a comparison are canonical in the sense of the WHATWG URL standard (lower case,
 //! IDNA to ASCII, `0x7f.1` as `127.0.0.1`) and carry no trailing dot, so that one host has one spelling.
 
-use std::{net::Ipv6Addr, str::FromStr};
+use std::{fmt, net::Ipv6Addr, str::FromStr};
 use url::{Host, Url};
 
 /// The ports an entry without a port stands for: those of http and https.
@@ -173,13 +173,37 @@ impl FromStr for HostPort {
         };
         let host = match Host::parse(host).map_err(|_| refused(DomainRule::Host))? {
             Host::Domain(name) => match without_trailing_dot(&name) {
-                "" => return Err(refused(DomainRule::Host)),
-                name => Host::Domain(name.to_owned()),
+                name if is_dns_name(name) => Host::Domain(name.to_owned()),
+                _ => return Err(refused(DomainRule::Host)),
             },
             address => address,
         };
         Ok(Self { host, port })
     }
+}
+
+impl fmt::Display for AllowedDomain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(listed) => listed.fmt(f),
+            Self::Subdomains { suffix, port } => {
+                write!(f, "*.{suffix}")?;
+                port.iter().try_for_each(|port| write!(f, ":{port}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(f)?;
+        self.port.iter().try_for_each(|port| write!(f, ":{port}"))
+    }
+}
+
+/// Lengths that a name on the wire can have (RFC 1035 section 2.3.4).
+fn is_dns_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
 /// `example.com.` is `example.com`, said to be complete.
@@ -278,10 +302,29 @@ mod tests {
             ("exa mple.com", DomainRule::Host),
             ("1.2.3.256", DomainRule::Host),
             (".", DomainRule::Host),
+            ("a..b", DomainRule::Host),
+            ("a\0.com", DomainRule::Host),
+            (&"a".repeat(64), DomainRule::Host),
+            (&"a.".repeat(127), DomainRule::Host),
             ("[::1", DomainRule::Host),
         ] {
             let problem = entry.parse::<AllowedDomain>().unwrap_err();
             assert_eq!((problem.entry.as_str(), problem.rule), (entry, rule));
+        }
+    }
+
+    #[test]
+    fn an_entry_is_shown_in_its_canonical_spelling() {
+        for (entry, shown) in [
+            (" API.example.com. ", "api.example.com"),
+            ("*.BÜCHER.example:8443", "*.xn--bcher-kva.example:8443"),
+            ("0x7f.1:80", "127.0.0.1:80"),
+            ("::1", "[::1]"),
+            ("[0::1]:80", "[::1]:80"),
+        ] {
+            let domain: AllowedDomain = entry.parse().unwrap();
+            assert_eq!(domain.to_string(), shown);
+            assert_eq!(shown.parse::<AllowedDomain>().unwrap(), domain);
         }
     }
 

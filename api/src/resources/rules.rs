@@ -2,10 +2,7 @@
 
 use crate::payload::Fields;
 use serde::de::DeserializeOwned;
-use shared::{
-    allowed_domains::{AllowedDomain, InvalidDomain},
-    limits::CODE_BYTES,
-};
+use shared::{allowed_domains::AllowedDomain, limits::CODE_BYTES};
 use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
 
 const MAX_NAME: usize = 255;
@@ -101,21 +98,20 @@ pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most:
     None
 }
 
-/// Hosts a script may reach: a host name or address, `*.` before a name, and a port if it is neither 80 nor 443.
+/// Hosts a script may reach, in their canonical spelling.
 pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
     let domains: Vec<String> = list(fields, "allowed_domains", MAX_DOMAINS)?;
-    let mut well_formed = Vec::with_capacity(domains.len());
+    let mut canonical = Vec::with_capacity(domains.len());
     for domain in domains {
-        let domain = domain.trim().to_ascii_lowercase();
         match domain.parse::<AllowedDomain>() {
-            Ok(_) => well_formed.push(domain),
-            Err(InvalidDomain { rule, .. }) => {
-                let shown: String = domain.chars().take(100).collect();
-                fields.errors.add("allowed_domains", format!("{shown:?} {rule}."));
+            Ok(domain) => canonical.push(domain.to_string()),
+            Err(problem) => {
+                let shown: String = problem.entry.chars().take(100).collect();
+                fields.errors.add("allowed_domains", format!("{shown:?} {}.", problem.rule));
             }
         }
     }
-    Some(well_formed)
+    Some(canonical)
 }
 
 /// Environment values by key.
