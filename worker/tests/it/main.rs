@@ -5,3 +5,4 @@
 mod fetch;
 mod runtime;
 mod sandbox;
+mod security_page;
