@@ -8,6 +8,7 @@ pub mod config;
 pub mod database;
 pub mod fleet;
 pub mod http;
+mod input;
 pub mod job;
 pub mod plane_token;
 pub mod protocol;

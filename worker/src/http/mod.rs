@@ -1,1 +1,97 @@
 //! The worker's HTTP endpoints: build, validate, execute-sync, health, metrics.
+//!
+//! Invariant: what makes the worker work is signed; what only looks at it is not, and shows no tenant's data.
+
+mod build;
+mod error;
+mod execute;
+mod functions;
+mod health;
+mod nonces;
+mod signed;
+
+pub use error::HttpError;
+pub use health::Connections;
+pub use nonces::{MemoryNonces, NonceError, Nonces};
+pub use signed::MAX_BODY_BYTES;
+
+use crate::{plane_token::PlaneTokens, supervisor::Pool};
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use shared::{
+    limits::Limits,
+    signing::Keys,
+    telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
+};
+use std::{sync::Arc, time::Instant};
+
+/// What the endpoints work with.
+pub struct ServerState {
+    pub keys: Arc<Keys>,
+    pub nonces: Nonces,
+    pub pool: Arc<Pool>,
+    /// What one `execute-sync` may use.
+    pub limits: Limits,
+    /// Base address of Plane's API (`API_BASE_URL`).
+    pub api_base_url: String,
+    pub plane_tokens: Arc<PlaneTokens>,
+    /// How the connections stand at this moment.
+    pub connections: Arc<dyn Fn() -> Connections + Send + Sync>,
+    pub metrics: PrometheusHandle,
+}
+
+/// All endpoints, each with and without a trailing slash.
+pub fn router(state: Arc<ServerState>) -> Router {
+    let routes = [
+        ("/build", post(build::build)),
+        ("/validate", post(build::validate)),
+        ("/execute-sync", post(execute::execute_sync)),
+        ("/health", get(health::health)),
+        ("/metrics", get(render_metrics)),
+    ];
+    let router = routes.into_iter().fold(Router::new(), |router, (path, methods)| {
+        router.route(&format!("{path}/"), methods.clone()).route(path, methods)
+    });
+    router
+        .fallback(|| async { HttpError::refused(StatusCode::NOT_FOUND, "not_found", "No such path.") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "The path takes another method; see the Allow header.";
+            HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(middleware::from_fn(record))
+        .with_state(state)
+}
+
+async fn render_metrics(State(state): State<Arc<ServerState>>) -> String {
+    state.metrics.render()
+}
+
+/// Counts requests by route pattern, never by path: paths are the client's choice.
+async fn record(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let route = route.strip_suffix('/').unwrap_or(route).to_owned();
+    let method = method_label(request.method());
+    let started = Instant::now();
+    let response = next.run(request).await;
+    HTTP_REQUEST_DURATION.with([method.to_owned(), route.clone()]).record(started.elapsed());
+    let status = response.status().as_str().to_owned();
+    HTTP_REQUESTS.with([method.to_owned(), route, status]).increment(1);
+    response
+}
+
+/// A client may send any word as a method; the label keeps to those there are.
+fn method_label(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        _ => "other",
+    }
+}

@@ -1,0 +1,92 @@
+//! What a request is answered with when it can't be done: the same shapes as the api's.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use shared::{builder::Diagnostic, fields::FieldErrors, signing::SignatureError};
+use std::borrow::Cow;
+
+/// Why a request is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// 400 `{field: [messages]}`.
+    #[error("{0}")]
+    Invalid(#[from] FieldErrors),
+    /// 400 `{field: [messages], diagnostics}`: code that does not build.
+    #[error("{field} does not build")]
+    Code { field: Cow<'static, str>, diagnostics: Vec<Diagnostic> },
+    /// 401 `{code, detail}`.
+    #[error(transparent)]
+    Unsigned(#[from] SignatureError),
+    /// Any other status, `{code, detail}`.
+    #[error("{detail}")]
+    Refused { status: StatusCode, code: &'static str, detail: Cow<'static, str> },
+}
+
+/// Seconds after which a refused client may try again.
+const RETRY_AFTER_S: u64 = 1;
+
+impl HttpError {
+    pub(super) fn refused(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::Refused { status, code, detail: detail.into() }
+    }
+
+    /// 503, to be tried again shortly.
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::refused(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+    }
+
+    /// 500: a defect of ours, told to the log and not to the client.
+    pub(super) fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(%reason, "internal error");
+        let detail = "Something failed on our side; the worker's log says what.";
+        Self::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Invalid(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
+            Self::Code { field, diagnostics } => {
+                let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+                let messages: Vec<_> = errors
+                    .map(|Diagnostic { line, column, message, .. }| format!("Line {line}, column {column}: {message}"))
+                    .collect();
+                let mut body = serde_json::Map::new();
+                body.insert("diagnostics".to_owned(), json!(diagnostics));
+                body.insert(field.into_owned(), json!(messages));
+                (StatusCode::BAD_REQUEST, Json(body)).into_response()
+            }
+            Self::Unsigned(error) => {
+                let body = json!({ "code": error.code(), "detail": sentence(&error) });
+                let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+                let scheme = HeaderValue::from_static("Runner-Signature");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+                response
+            }
+            Self::Refused { status, code, detail } => {
+                let mut response = (status, Json(json!({ "code": code, "detail": detail }))).into_response();
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+                }
+                response
+            }
+        }
+    }
+}
+
+/// An error's text as a sentence of its own.
+fn sentence(error: &SignatureError) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).chain(['.']).collect()
+}

@@ -1,0 +1,167 @@
+//! A worker's HTTP endpoints over a real pool of sandboxes, and a client that signs.
+
+use axum::{Json, Router, routing::get};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use shared::{
+    limits::Limits,
+    signing::{
+        Keys, NONCE_HEADER, SIGNATURE_HEADER, SignedParts, TIMESTAMP_HEADER, WORKSPACE_HEADER,
+    },
+};
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, task::AbortHandle};
+use uuid::Uuid;
+use worker::{
+    http::{Connections, MemoryNonces, Nonces, ServerState, router},
+    plane_token::PlaneTokens,
+    supervisor::{
+        Pool, PoolConfig,
+        fetch::{FetchConfig, Fetcher},
+    },
+};
+
+pub const SECRET: &str = "the-secret-of-the-tests";
+pub const WORKSPACE: &str = "demo";
+/// What the control service of the tests hands out.
+pub const PLANE_TOKEN: &str = "plane-token-of-the-tests";
+
+/// Endpoints on a port of their own; they end with the value.
+pub struct Endpoints {
+    address: SocketAddr,
+    tasks: Vec<AbortHandle>,
+    keys: Keys,
+    client: reqwest::Client,
+}
+
+/// A request before it is signed; tests change what they want to get wrong.
+pub struct Call {
+    pub method: Method,
+    pub path: String,
+    pub body: String,
+    pub workspace: String,
+    pub timestamp: i64,
+    pub nonce: String,
+    pub secret: String,
+}
+
+impl Call {
+    pub fn post(path: &str, body: &Value) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: body.to_string(),
+            workspace: WORKSPACE.to_owned(),
+            timestamp: chrono::Utc::now().timestamp(),
+            nonce: Uuid::now_v7().simple().to_string(),
+            secret: SECRET.to_owned(),
+        }
+    }
+}
+
+impl Endpoints {
+    /// Endpoints whose scripts reach Plane at `api_base_url`, with the token of a real control service.
+    pub async fn start(api_base_url: &str) -> Self {
+        Self::with_limits(api_base_url, Limits::default()).await
+    }
+
+    pub async fn with_limits(api_base_url: &str, limits: Limits) -> Self {
+        let (control, control_task) = serve(Router::new().route(
+            "/api/runnerctl/control/plane-token/",
+            get(|| async { Json(json!({ "token": PLANE_TOKEN })) }),
+        ))
+        .await;
+        let keys = Keys::parse(SECRET).unwrap();
+        let control = format!("http://{control}").parse().unwrap();
+        let plane_tokens = PlaneTokens::new(Some(control), Arc::new(keys.clone())).unwrap();
+        let exceptions = "127.0.0.1/32".parse().unwrap();
+        let fetcher = Fetcher::new(FetchConfig::new(api_base_url.parse().unwrap(), exceptions)).unwrap();
+        let pool = PoolConfig {
+            program: env!("CARGO_BIN_EXE_worker").into(),
+            spares: 0,
+            ..PoolConfig::new(1, limits.memory_bytes, Arc::new(fetcher))
+        };
+        let state = ServerState {
+            keys: Arc::new(keys.clone()),
+            nonces: Nonces::Memory(MemoryNonces::default()),
+            pool: Pool::start(pool).await.unwrap(),
+            limits,
+            api_base_url: api_base_url.to_owned(),
+            plane_tokens: Arc::new(plane_tokens),
+            connections: Arc::new(|| Connections { database: true, broker: false }),
+            metrics: crate::metrics(),
+        };
+        let (address, task) = serve(router(Arc::new(state))).await;
+        Self { address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
+    }
+
+    /// A signed POST.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(Call::post(path, body)).await
+    }
+
+    /// A request signed as the call says.
+    pub async fn send(&self, call: Call) -> (StatusCode, Value) {
+        let signature = self.signature(&call);
+        self.send_signed(call, &signature).await
+    }
+
+    pub fn signature(&self, call: &Call) -> String {
+        let parts = SignedParts {
+            timestamp: call.timestamp,
+            nonce: &call.nonce,
+            method: call.method.as_str(),
+            path_and_query: &call.path,
+            workspace_slug: &call.workspace,
+            user_id: "",
+            body: call.body.as_bytes(),
+        };
+        if call.secret == SECRET {
+            return self.keys.sign(&parts);
+        }
+        Keys::parse(&call.secret).unwrap().sign(&parts)
+    }
+
+    pub async fn send_signed(&self, call: Call, signature: &str) -> (StatusCode, Value) {
+        let request = self
+            .client
+            .request(call.method, self.url(&call.path))
+            .header("content-type", "application/json")
+            .header(TIMESTAMP_HEADER, call.timestamp)
+            .header(NONCE_HEADER, call.nonce)
+            .header(WORKSPACE_HEADER, call.workspace)
+            .header(SIGNATURE_HEADER, signature)
+            .body(call.body);
+        let (status, _, body) = answer(request).await;
+        (status, body)
+    }
+
+    /// A request that nobody signed.
+    pub async fn get(&self, path: &str) -> (StatusCode, HeaderMap, Value) {
+        answer(self.client.get(self.url(path))).await
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Endpoints {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Status, headers and body, as JSON or as a text.
+async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, HeaderMap, Value) {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    (status, headers, serde_json::from_str(&text).unwrap_or_else(|_| text.into()))
+}
+
+async fn serve(router: Router) -> (SocketAddr, AbortHandle) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (address, tokio::spawn(async { axum::serve(listener, router).await }).abort_handle())
+}
