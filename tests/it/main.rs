@@ -6,3 +6,4 @@ mod input;
 mod limits;
 mod path;
 mod upgrade;
+mod walkthrough;

@@ -28,6 +28,11 @@ impl Client {
         Self::new(url, &self.key)
     }
 
+    /// The key itself, for programs that make their own requests.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Any request; the body as it is.
     ///
     /// # Errors

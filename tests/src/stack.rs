@@ -81,6 +81,16 @@ impl Stack {
         Ok(Client::new(self.api.url(), &create_key(slug, &self.settings)?))
     }
 
+    /// Loads the system functions and scripts.
+    ///
+    /// # Errors
+    /// If one of them is refused.
+    pub fn load_fixtures(&self) -> anyhow::Result<()> {
+        const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_functions.json");
+        const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_scripts.json");
+        program::run("api", &["loaddata", FUNCTIONS, SCRIPTS], &self.settings).map(drop)
+    }
+
     /// A client of another api of this stack, with the same key.
     pub fn client_of(&self, api: &Program) -> Client {
         self.client.at(api.url())

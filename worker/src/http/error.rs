@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use shared::{builder::Diagnostic, fields::FieldErrors, signing::SignatureError};
+use shared::{builder::{Diagnostic, Severity}, fields::FieldErrors, signing::SignatureError};
 use std::borrow::Cow;
 
 /// Why a request is not done.
@@ -56,7 +56,7 @@ impl IntoResponse for HttpError {
         match self {
             Self::Invalid(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
             Self::Code { field, diagnostics } => {
-                let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+                let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
                 let messages: Vec<_> = errors
                     .map(|Diagnostic { line, column, message, .. }| format!("Line {line}, column {column}: {message}"))
                     .collect();

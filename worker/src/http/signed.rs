@@ -7,7 +7,7 @@ use super::{ServerState, error::HttpError};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
 };
 use futures_util::StreamExt;
 use shared::{
@@ -25,9 +25,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A signed request's JSON body, and the workspace it was signed for.
 #[derive(Debug)]
-pub struct Signed<T> {
-    pub workspace_slug: String,
-    pub body: T,
+pub(super) struct Signed<T> {
+    pub(super) workspace_slug: String,
+    pub(super) body: T,
 }
 
 impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
