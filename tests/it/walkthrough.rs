@@ -35,11 +35,15 @@ async fn every_command_works_and_the_automation_runs() -> anyhow::Result<()> {
         .env("SLACK_HOST", slack.host())
         .output()
         .await?;
-    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let shown =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{shown}");
     let execution = std::fs::read_to_string(folder.join("execution.json")).context(shown)?;
     let execution: Value = serde_json::from_str(&execution)?;
-    assert_eq!((&execution["status"], &execution["result"]), (&json!("completed"), &json!({ "announced": "Fire" })));
+    assert_eq!(
+        (&execution["status"], &execution["result"]),
+        (&json!("completed"), &json!({ "announced": "Fire" }))
+    );
     assert_eq!(execution["logs"][0]["message"], "announcing Fire");
     assert_eq!(slack.posted()[0].json(), json!({ "text": "Look: Fire" }));
     std::fs::remove_dir_all(folder)?;

@@ -48,7 +48,7 @@ async fn serve() -> anyhow::Result<()> {
     telemetry::init_logs(format, &filter)?;
     let metrics = telemetry::install_metrics()?;
     let stopping = stop_on_signal()?;
-    let worker = Worker::start(config, stopping).await.context("can't start")?;
+    let worker = Worker::start(config, stopping, metrics.clone()).await.context("can't start")?;
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;

@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     database::{Database, DatabaseError},
     fleet::Fleet,
+    http::{self, Connections, Nonces, ServerState},
     job::Preparation,
     plane_token::{PlaneTokens, TokenError},
     reaper,
@@ -14,8 +15,16 @@ use crate::{
         fetch::{self, FetchConfig, Fetcher},
     },
 };
-use shared::queue::{Broker, Consumer, InvalidAddress, Topology};
-use std::sync::Arc;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use shared::queue::{Broker, ConnectionState, Consumer, InvalidAddress, Topology};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,21 +41,28 @@ pub enum ServeError {
     Fetch(#[from] fetch::StartError),
     #[error(transparent)]
     Control(#[from] TokenError),
+    #[error("port {port} can't be listened on: {error}")]
+    Listen { port: u16, error: io::Error },
 }
 
 /// A worker that is ready to take on runs.
 pub struct Worker {
-    pub fleet: Arc<Fleet>,
-    pub pool: Arc<Pool>,
-    pub plane_tokens: Arc<PlaneTokens>,
-    pub broker: Broker,
-    pub database: Database,
+    fleet: Arc<Fleet>,
+    broker: Broker,
+    database: Database,
+    listener: TcpListener,
+    router: Router,
     config: Config,
 }
 
 impl Worker {
-    /// Starts the sandboxes and the connections. `stopping` begins the drain.
-    pub async fn start(config: Config, stopping: CancellationToken) -> Result<Self, ServeError> {
+    /// Starts the sandboxes and the connections. `stopping` begins the drain; `metrics` is what `/metrics` shows.
+    pub async fn start(
+        config: Config,
+        stopping: CancellationToken,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, ServeError> {
+        let listener = listen(config.port).await?;
         let broker = Broker::connect(config.amqp.url.expose(), "worker")?;
         let database = Database::new(&config.database.url, config.database.pool_size, claims::PREPARED)?;
         let plane_tokens =
@@ -69,7 +85,17 @@ impl Worker {
         tracing::info!(%worker_id, slots, "ready to take on runs");
         let claims = Claims::new(database.clone(), &worker_id);
         let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, stopping));
-        Ok(Self { fleet, pool, plane_tokens, broker, database, config })
+        let router = http::router(Arc::new(ServerState {
+            keys: Arc::clone(&config.signing_keys),
+            nonces: Nonces::Database(database.clone()),
+            pool,
+            limits: config.limits,
+            api_base_url: config.api_base_url.to_string(),
+            plane_tokens,
+            connections: connections(&fleet, &broker),
+            metrics,
+        }));
+        Ok(Self { fleet, broker, database, listener, router, config })
     }
 
     /// Takes on runs until the drain is over.
@@ -77,6 +103,10 @@ impl Worker {
         let topology = Topology::prefixed(&self.config.amqp.prefix);
         let queue = topology.executions.clone();
         let consumer = Consumer::new(self.broker.clone(), topology, queue, self.config.concurrency);
+        let drained = CancellationToken::new();
+        let server =
+            axum::serve(self.listener, self.router).with_graceful_shutdown(drained.clone().cancelled_owned());
+        let server = tokio::spawn(server.into_future());
         let background = async {
             tokio::join!(
                 self.fleet.keep_leases(),
@@ -88,8 +118,35 @@ impl Worker {
             () = Arc::clone(&self.fleet).serve(consumer, self.config.drain_timeout) => {}
             _ = background => {}
         }
+        // The endpoints answer until here, so that a drain can be watched. An `execute-sync` may still be under way.
+        drained.cancel();
+        if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
+            tracing::warn!("requests were cut off by the end of the drain");
+        }
         self.broker.close().await;
     }
+}
+
+/// How long requests that are under way may take once the drain is over.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Every address of the host, of both families where it has both.
+async fn listen(port: u16) -> Result<TcpListener, ServeError> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        bound => bound,
+    }
+    .map_err(|error| ServeError::Listen { port, error })
+}
+
+fn connections(fleet: &Arc<Fleet>, broker: &Broker) -> Arc<dyn Fn() -> Connections + Send + Sync> {
+    let (fleet, broker) = (Arc::clone(fleet), broker.clone());
+    Arc::new(move || Connections {
+        database: fleet.database_up.load(Ordering::Acquire),
+        broker: broker.state() == ConnectionState::Connected,
+    })
 }
 
 /// New for every process: an attempt's fence rests on it. Begins with the host's name, for people.

@@ -41,6 +41,8 @@ pub struct Fleet {
     pub held: Held,
     /// Nothing new is taken on.
     pub draining: AtomicBool,
+    /// The last heartbeat reached the database.
+    pub database_up: AtomicBool,
     /// Cancelled with the drain: what has not begun must not begin.
     pub stopping: CancellationToken,
     /// Asks for a heartbeat now.
@@ -61,6 +63,7 @@ impl Fleet {
             preparation,
             held: Held::default(),
             draining: AtomicBool::new(false),
+            database_up: AtomicBool::new(false),
             stopping,
             pulse_now: Notify::new(),
         }

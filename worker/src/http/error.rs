@@ -6,7 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use shared::{builder::{Diagnostic, Severity}, fields::FieldErrors, signing::SignatureError};
+use shared::{
+    builder::{Diagnostic, Severity},
+    fields::FieldErrors,
+    signing::SignatureError,
+};
 use std::borrow::Cow;
 
 /// Why a request is not done.
@@ -58,7 +62,9 @@ impl IntoResponse for HttpError {
             Self::Code { field, diagnostics } => {
                 let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
                 let messages: Vec<_> = errors
-                    .map(|Diagnostic { line, column, message, .. }| format!("Line {line}, column {column}: {message}"))
+                    .map(|Diagnostic { line, column, message, .. }| {
+                        format!("Line {line}, column {column}: {message}")
+                    })
                     .collect();
                 let mut body = serde_json::Map::new();
                 body.insert("diagnostics".to_owned(), json!(diagnostics));

@@ -110,7 +110,9 @@ fn input(fields: &mut Fields) -> Input {
     }
     let input: Result<Input, _> = serde_json::from_str(text.get());
     match input {
-        Ok(input) if [&input.event, &input.context].into_iter().flatten().all(|part| is_object(part)) => input,
+        Ok(input) if [&input.event, &input.context].into_iter().flatten().all(|part| is_object(part)) => {
+            input
+        }
         Ok(_) => {
             fields.errors.add("input", "event and context must be JSON objects.");
             Input::default()
@@ -180,10 +182,15 @@ pub(super) async fn execute_sync(
     .map_err(HttpError::internal)?;
 
     let asked = Instant::now();
-    let (slot, plane_token) =
-        tokio::join!(tokio::time::timeout(SLOT_WAIT, state.pool.acquire()), state.plane_tokens.get(&workspace_slug));
+    let (slot, plane_token) = tokio::join!(
+        tokio::time::timeout(SLOT_WAIT, state.pool.acquire()),
+        state.plane_tokens.get(&workspace_slug)
+    );
     let slot = slot.map_err(|_| {
-        HttpError::unavailable("no_free_slot", format!("No slot became free within {} s.", SLOT_WAIT.as_secs()))
+        HttpError::unavailable(
+            "no_free_slot",
+            format!("No slot became free within {} s.", SLOT_WAIT.as_secs()),
+        )
     })?;
     let queued = asked.elapsed();
     let job = Job {
@@ -256,7 +263,10 @@ impl Executed {
             result,
             error,
             logs,
-            duration_ms: (usage.init + usage.run + HALF_MILLISECOND).as_millis().try_into().unwrap_or(u64::MAX),
+            duration_ms: (usage.init + usage.run + HALF_MILLISECOND)
+                .as_millis()
+                .try_into()
+                .unwrap_or(u64::MAX),
             phases: Phases {
                 queue_ms: millis(queued),
                 init_ms: millis(usage.init),

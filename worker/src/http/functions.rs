@@ -83,7 +83,10 @@ impl Functions {
     /// Notes what is wrong with the functions as a whole.
     pub(super) fn check(&self, errors: &mut FieldErrors) {
         if self.0.len() > MOST_FUNCTIONS {
-            errors.add("functions", format!("Must have at most {MOST_FUNCTIONS} functions; there are {}.", self.0.len()));
+            errors.add(
+                "functions",
+                format!("Must have at most {MOST_FUNCTIONS} functions; there are {}.", self.0.len()),
+            );
         }
     }
 
@@ -115,7 +118,8 @@ impl Functions {
 
     fn unknown(&self, name: &str) -> HttpError {
         let near = near_matches(name, self.0.keys().map(String::as_str));
-        let hint = if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
+        let hint =
+            if near.is_empty() { String::new() } else { format!(" Did you mean {}?", near.join(", ")) };
         FieldErrors::one("functions", format!("`{name}` is called but not given.{hint}")).into()
     }
 }

@@ -13,7 +13,8 @@ use futures_util::StreamExt;
 use shared::{
     fields::{self, ReadFields},
     signing::{
-        NONCE_HEADER, SIGNATURE_HEADER, SignatureError, SignedHeaders, TIMESTAMP_HEADER, USER_HEADER, WORKSPACE_HEADER,
+        NONCE_HEADER, SIGNATURE_HEADER, SignatureError, SignedHeaders, TIMESTAMP_HEADER, USER_HEADER,
+        WORKSPACE_HEADER,
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -51,7 +52,6 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         Ok(Self { workspace_slug: headers.workspace_slug.to_owned(), body: fields::parse(&body)? })
     }
 }
-
 
 fn read_headers(headers: &HeaderMap) -> Result<SignedHeaders<'_>, SignatureError> {
     // Two values of one header would let the signer and the reader mean different ones.
@@ -95,7 +95,8 @@ fn too_large() -> HttpError {
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), HttpError> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());

@@ -1,6 +1,5 @@
 //! One message's way: claim, execute, persist, settle.
 
-mod input;
 mod logs;
 mod prepare;
 

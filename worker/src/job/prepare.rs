@@ -1,8 +1,12 @@
 //! From a claimed row to what the sandbox is given.
 
-use super::input;
 use crate::{
-    builds::Builds, claims::Claimed, database::DatabaseError, plane_token::PlaneTokens, protocol::Job,
+    builds::Builds,
+    claims::Claimed,
+    database::DatabaseError,
+    input::{self, Identity},
+    plane_token::PlaneTokens,
+    protocol::Job,
 };
 use shared::{
     encryption::{Context, Keyring, OpenError},
@@ -69,7 +73,13 @@ impl Preparation {
             .iter()
             .map(|function| Ok((function.name.clone(), code(&function.build_hash)?)))
             .collect::<Result<_, Broken>>()?;
-        let input = input::compose(claimed)
+        let identity = Identity {
+            execution_id: claimed.attempt.execution_id,
+            script_id: claimed.script_id,
+            attempt: claimed.attempt.number,
+            trigger_type: claimed.trigger_type,
+        };
+        let input = input::compose(&claimed.event, &claimed.context, &claimed.variables, &identity)
             .map_err(|error| Broken::Malformed { what: "context or variables", error })?;
         let job = Job {
             execution_id: claimed.attempt.execution_id,

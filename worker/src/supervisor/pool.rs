@@ -9,7 +9,7 @@ use super::{
     run::{self, RunContext},
 };
 use crate::protocol::Job;
-use shared::outcome::Outcome;
+use shared::{outcome::Outcome, telemetry::metrics::SANDBOX_RESTARTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -213,7 +213,7 @@ impl Pool {
     /// Kills a child and starts another, for as long as that takes.
     fn replace(self: &Arc<Self>, mut sandbox: Sandbox, reason: &'static str) {
         *lock(&self.restarts).entry(reason).or_default() += 1;
-        metrics::counter!("runnerctl_sandbox_restarts_total", "reason" => reason).increment(1);
+        SANDBOX_RESTARTS.with([reason]).increment(1);
         let pool = Arc::downgrade(self);
         self.runtime.spawn(async move {
             sandbox.kill().await;

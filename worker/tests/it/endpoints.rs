@@ -5,9 +5,7 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
     limits::Limits,
-    signing::{
-        Keys, NONCE_HEADER, SIGNATURE_HEADER, SignedParts, TIMESTAMP_HEADER, WORKSPACE_HEADER,
-    },
+    signing::{Keys, NONCE_HEADER, SIGNATURE_HEADER, SignedParts, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -21,13 +19,13 @@ use worker::{
     },
 };
 
-pub const SECRET: &str = "the-secret-of-the-tests";
-pub const WORKSPACE: &str = "demo";
+pub(crate) const SECRET: &str = "the-secret-of-the-tests";
+pub(crate) const WORKSPACE: &str = "demo";
 /// What the control service of the tests hands out.
-pub const PLANE_TOKEN: &str = "plane-token-of-the-tests";
+pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
 
 /// Endpoints on a port of their own; they end with the value.
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     address: SocketAddr,
     tasks: Vec<AbortHandle>,
     keys: Keys,
@@ -35,18 +33,18 @@ pub struct Endpoints {
 }
 
 /// A request before it is signed; tests change what they want to get wrong.
-pub struct Call {
-    pub method: Method,
-    pub path: String,
-    pub body: String,
-    pub workspace: String,
-    pub timestamp: i64,
-    pub nonce: String,
-    pub secret: String,
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: String,
+    pub(crate) workspace: String,
+    pub(crate) timestamp: i64,
+    pub(crate) nonce: String,
+    pub(crate) secret: String,
 }
 
 impl Call {
-    pub fn post(path: &str, body: &Value) -> Self {
+    pub(crate) fn post(path: &str, body: &Value) -> Self {
         Self {
             method: Method::POST,
             path: path.to_owned(),
@@ -61,11 +59,11 @@ impl Call {
 
 impl Endpoints {
     /// Endpoints whose scripts reach Plane at `api_base_url`, with the token of a real control service.
-    pub async fn start(api_base_url: &str) -> Self {
+    pub(crate) async fn start(api_base_url: &str) -> Self {
         Self::with_limits(api_base_url, Limits::default()).await
     }
 
-    pub async fn with_limits(api_base_url: &str, limits: Limits) -> Self {
+    pub(crate) async fn with_limits(api_base_url: &str, limits: Limits) -> Self {
         let (control, control_task) = serve(Router::new().route(
             "/api/runnerctl/control/plane-token/",
             get(|| async { Json(json!({ "token": PLANE_TOKEN })) }),
@@ -96,17 +94,17 @@ impl Endpoints {
     }
 
     /// A signed POST.
-    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         self.send(Call::post(path, body)).await
     }
 
     /// A request signed as the call says.
-    pub async fn send(&self, call: Call) -> (StatusCode, Value) {
+    pub(crate) async fn send(&self, call: Call) -> (StatusCode, Value) {
         let signature = self.signature(&call);
         self.send_signed(call, &signature).await
     }
 
-    pub fn signature(&self, call: &Call) -> String {
+    pub(crate) fn signature(&self, call: &Call) -> String {
         let parts = SignedParts {
             timestamp: call.timestamp,
             nonce: &call.nonce,
@@ -122,7 +120,7 @@ impl Endpoints {
         Keys::parse(&call.secret).unwrap().sign(&parts)
     }
 
-    pub async fn send_signed(&self, call: Call, signature: &str) -> (StatusCode, Value) {
+    pub(crate) async fn send_signed(&self, call: Call, signature: &str) -> (StatusCode, Value) {
         let request = self
             .client
             .request(call.method, self.url(&call.path))
@@ -137,11 +135,11 @@ impl Endpoints {
     }
 
     /// A request that nobody signed.
-    pub async fn get(&self, path: &str) -> (StatusCode, HeaderMap, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, HeaderMap, Value) {
         answer(self.client.get(self.url(path))).await
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }

@@ -32,10 +32,10 @@ async fn a_script_runs_and_its_whole_execution_is_the_answer() {
     assert_eq!(answer["error"], json!(null));
     let logs = answer["logs"].as_array().unwrap();
     let lines: Vec<_> = logs.iter().map(|line| (&line["seq"], &line["level"], &line["message"])).collect();
-    assert_eq!(lines, [
-        (&json!(1), &json!("info"), &json!("hello Ada")),
-        (&json!(2), &json!("warn"), &json!("[masked]")),
-    ]);
+    assert_eq!(
+        lines,
+        [(&json!(1), &json!("info"), &json!("hello Ada")), (&json!(2), &json!("warn"), &json!("[masked]")),]
+    );
     assert_eq!(answer["function_names"], json!(["add"]));
     assert!(answer["duration_ms"].is_u64() && answer["phases"]["run_ms"].is_f64(), "{answer}");
     assert!(answer["memory_peak_bytes"].as_u64().unwrap() > 0);
@@ -75,7 +75,8 @@ async fn a_run_over_its_time_ends_as_timeout_and_the_next_one_works() {
     let spin = json!({ "code": "let n = 0; while (n >= 0) n = (n + 1) % 7;", "code_type": "raw" });
     let (_, answer) = endpoints.post("/execute-sync", &spin).await;
     assert_eq!(answer["error"]["code"], "timeout", "{answer}");
-    let (_, answer) = endpoints.post("/execute-sync", &json!({ "code": "return 1", "code_type": "raw" })).await;
+    let (_, answer) =
+        endpoints.post("/execute-sync", &json!({ "code": "return 1", "code_type": "raw" })).await;
     assert_eq!(answer["result"], 1, "{answer}");
 }
 
@@ -90,7 +91,10 @@ async fn what_can_t_be_run_is_refused_by_field() {
             "functions.f",
         ),
         (json!({ "code": "return 1", "code_type": "raw", "workspace_slug": "other" }), "workspace_slug"),
-        (json!({ "code": "return 1", "code_type": "raw", "allowed_domains": ["https://a.b/c"] }), "allowed_domains"),
+        (
+            json!({ "code": "return 1", "code_type": "raw", "allowed_domains": ["https://a.b/c"] }),
+            "allowed_domains",
+        ),
     ];
     for (body, field) in cases {
         let (status, answer) = endpoints.post("/execute-sync", &body).await;
@@ -106,6 +110,7 @@ async fn a_client_that_goes_away_frees_the_slot() {
     let call = Call::post("/execute-sync", &endless);
     let request = endpoints.send(call);
     assert!(tokio::time::timeout(Duration::from_millis(300), request).await.is_err());
-    let (status, answer) = endpoints.post("/execute-sync", &json!({ "code": "return 1", "code_type": "raw" })).await;
+    let (status, answer) =
+        endpoints.post("/execute-sync", &json!({ "code": "return 1", "code_type": "raw" })).await;
     assert_eq!((status, &answer["result"]), (StatusCode::OK, &json!(1)), "{answer}");
 }

@@ -32,7 +32,10 @@ async fn metrics_need_no_signature_and_count_requests_by_route() {
     let (status, _, text) = endpoints.get("/metrics").await;
     let text = text.as_str().unwrap();
     assert_eq!(status, StatusCode::OK);
-    assert!(text.contains(r#"runnerctl_http_requests_total{method="GET",route="/health",status="200"}"#), "{text}");
+    assert!(
+        text.contains(r#"runnerctl_http_requests_total{method="GET",route="/health",status="200"}"#),
+        "{text}"
+    );
     assert!(text.contains(r#"route="unmatched",status="404""#) && !text.contains("/no/such"), "{text}");
 }
 

@@ -55,7 +55,10 @@ async fn an_unsigned_request_is_told_which_header_is_missing() {
     let response = reqwest::Client::new().post(endpoints.url("/build")).body("{}").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
     let body: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-    assert_eq!(body, json!({ "code": "signature_missing", "detail": "Header x-runner-timestamp is missing." }));
+    assert_eq!(
+        body,
+        json!({ "code": "signature_missing", "detail": "Header x-runner-timestamp is missing." })
+    );
 }
 
 #[tokio::test]
