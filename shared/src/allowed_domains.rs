@@ -351,12 +351,12 @@ mod tests {
         ) {
             let apex = apex.join(".");
             let list = AllowedDomains::parse(&[format!("*.{apex}")]).unwrap();
-            let inside = below.iter().map(|label| format!("{label}.")).collect::<String>() + &apex;
+            let inside = below.iter().map(|label| format!("{label}.")).collect::<Vec<_>>().concat() + &apex;
             let outside = other.join(".");
             let admits = |host: &str| list.admits(&Url::parse(&format!("https://{host}/")).unwrap()) == Admission::Allowed;
             prop_assert_eq!(admits(&inside), !below.is_empty());
             prop_assert_eq!(admits(&outside), outside.ends_with(&format!(".{apex}")));
-            let glued = format!("x{}", apex);
+            let glued = format!("x{apex}");
             prop_assert!(!admits(&glued));
         }
 

@@ -87,7 +87,7 @@ impl Worker {
         let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, stopping));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
-            nonces: Nonces::Database(database.clone()),
+            nonces: Nonces::Database(Box::new(database.clone())),
             pool,
             limits: config.limits,
             api_base_url: config.api_base_url.to_string(),

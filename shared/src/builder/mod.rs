@@ -17,10 +17,12 @@ mod detect;
 mod diagnostic;
 mod emit;
 mod entry;
+mod lint;
 mod near;
 mod nesting;
 mod parse;
 mod rule;
+mod scope;
 mod source;
 mod source_map;
 mod top_level_await;
@@ -35,6 +37,7 @@ use crate::limits::CODE_BYTES;
 use diagnostic::Finding;
 use entry::Wrapper;
 use parse::{Rejection, Tree};
+use scope::Scope;
 use sha2::{Digest, Sha256};
 use source::Source;
 use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark};
@@ -42,6 +45,9 @@ use swc_ecma_transforms_base::resolver;
 
 /// Part of every hash: raise it whenever the same text would give another build.
 const VERSION: u32 = 1;
+
+/// Nobody reads more; what is cut comes back when the first are mended.
+const MAX_DIAGNOSTICS: usize = 100;
 
 /// Address space for the stack of one build. Only what is used becomes memory; see `nesting` for how much that may be.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -123,12 +129,14 @@ fn compile(unit: Unit<'_>, source: &Source<'_>) -> Result<Compiled, Rejection> {
         shape(unit, &source.text)?;
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
-    let detected = detect::function_calls(&program, marks.unresolved, &outer_names);
+    let scope = Scope { unresolved: marks.unresolved, outer_names: &outer_names };
+    let detected = detect::function_uses(&program, scope, &source.text, base);
     findings.extend(detected.findings);
+    findings.extend(lint::check(&program, scope, &source.text));
     let program = emit::lower(program, marks);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let code = wrapper.filter(|_| !refused).map(|wrapper| emit::print(program, &wrapper, base, source));
-    Ok(Compiled { code, function_names: detected.names.into_iter().collect(), findings, base })
+    Ok(Compiled { code, function_names: detected.names.into_keys().collect(), findings, base })
 }
 
 /// A tree whose top level is what stands inside the wrapper.
@@ -221,6 +229,7 @@ fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Di
         ))
     });
     diagnostics.dedup();
+    diagnostics.truncate(MAX_DIAGNOSTICS);
     diagnostics
 }
 

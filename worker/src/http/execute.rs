@@ -151,6 +151,7 @@ pub(super) struct Executed {
 
 /// Where the time went, in milliseconds.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 struct Phases {
     /// Waiting for a free slot.
     queue_ms: f64,

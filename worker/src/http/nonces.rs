@@ -19,7 +19,7 @@ const INSERT: &str = "INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT
 #[derive(Debug)]
 pub enum Nonces {
     /// `request_nonces`, shared by every worker and api process.
-    Database(Database),
+    Database(Box<Database>),
     /// This process only, for a worker that runs without a database.
     Memory(MemoryNonces),
 }

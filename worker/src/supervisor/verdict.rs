@@ -84,9 +84,8 @@ pub(super) fn describe(status: Option<ExitStatus>) -> String {
 pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
     match decision {
         Decision::Stop(code) => code.as_str(),
-        Decision::Memory => ErrorCode::MemoryLimit.as_str(),
+        Decision::Memory | Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
         Decision::Nonsense => "protocol",
-        Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
         Decision::None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
             ErrorCode::MemoryLimit.as_str()
         }

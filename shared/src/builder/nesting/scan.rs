@@ -115,26 +115,33 @@ impl<'a> Scan<'a> {
 
     fn step(&mut self) {
         let byte = self.peek(0);
+        if !self.skip(byte) {
+            self.token(byte);
+        }
+    }
+
+    /// Passes over what is not a token; true if it did.
+    fn skip(&mut self, byte: u8) -> bool {
         if self.blind {
             self.at += 1;
             if !byte.is_ascii_whitespace() && (!is_word(byte) || !is_word(self.peek(0))) {
                 self.open += 1;
             }
-            return;
+            return true;
         }
         match byte {
             b'\n' | b'\r' => {
                 self.line_has_token = false;
                 self.at += 1;
-                return;
+                return true;
             }
             b' ' | b'\t' | 0x0b | 0x0c => {
                 self.at += 1;
-                return;
+                return true;
             }
             b'/' if matches!(self.peek(1), b'/' | b'*') => {
                 self.comment();
-                return;
+                return true;
             }
             // Comments of HTML are comments in scripts and operators in modules.
             b'<' if self.starts_with("<!--") => self.blind = true,
@@ -143,11 +150,15 @@ impl<'a> Scan<'a> {
                 if let Some(space) = self.wide_space() {
                     self.line_has_token &= !matches!(space, '\u{2028}' | '\u{2029}');
                     self.at += space.len_utf8();
-                    return;
+                    return true;
                 }
             }
             _ => {}
         }
+        false
+    }
+
+    fn token(&mut self, byte: u8) {
         let fresh_line = !std::mem::replace(&mut self.line_has_token, true);
         if is_word(byte) {
             self.word(fresh_line);

@@ -68,7 +68,7 @@ fn job(body: &str, api_base: &str) -> Job {
         workspace_slug: "demo".to_owned(),
         api_base_url: api_base.to_owned(),
         limits: Limits {
-            execution_timeout: Duration::from_secs(60),
+            execution_timeout: Duration::from_mins(1),
             fetches: 2_000,
             log_bytes: 4 * MIB,
             ..Limits::default()

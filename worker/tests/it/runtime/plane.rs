@@ -30,7 +30,10 @@ const COMPARED: [&str; 4] = ["accept", "content-type", "authorization", "x-api-k
 
 /// Keeps every request with its idempotency key, and answers as `answer` says.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<(Seen, Option<String>)>>>);
+struct Recorder(Arc<Mutex<Vec<Request>>>);
+
+/// A request, and its idempotency key.
+type Request = (Seen, Option<String>);
 
 impl Recorder {
     fn router(&self, answer: impl Fn(usize) -> Response + Clone + Send + Sync + 'static) -> Router {
@@ -52,7 +55,7 @@ impl Recorder {
         })
     }
 
-    fn take(&self) -> Vec<(Seen, Option<String>)> {
+    fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

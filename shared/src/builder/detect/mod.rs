@@ -1,0 +1,57 @@
+//! Which `Functions.*` a text uses, in whatever way it gets hold of them.
+//!
+//! Invariant: a name that a run can reach by syntax followed here is found; where `Functions` goes somewhere that
+//! can't be followed, or a name is computed, there is a finding, unless the author lists the names in a comment
+//! (`/* uses: a, b */`). Nothing silently lacks at run time.
+//!
+//! `Functions` is followed through variables, parameters of the text's own functions, destructuring, and properties:
+//! once it is stored under a property's name, every property of that name is taken for it. `Functions` is such a
+//! name from the start, which covers `env.Functions` and `{ Functions }` wherever they are.
+
+mod facts;
+mod flow;
+mod listed;
+
+use super::diagnostic::Finding;
+use super::scope::Scope;
+use std::collections::BTreeMap;
+use swc_common::Span;
+use swc_ecma_ast::Program;
+use swc_ecma_visit::VisitWith;
+
+/// The name of the object.
+const FUNCTIONS: &str = "Functions";
+/// Every turn finds aliases of aliases; people don't write longer chains.
+const TURNS: usize = 16;
+
+#[derive(Default)]
+pub(super) struct Detected {
+    /// The functions, and where each is used first; a name from a comment has the place of the comment.
+    pub(super) names: BTreeMap<String, Span>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Finds the functions a program uses. `text` and `base` are for the author's comments.
+pub(super) fn function_uses(program: &Program, scope: Scope<'_>, text: &str, base: u32) -> Detected {
+    // Escapes (`\u0046unctions`) could spell it, too.
+    if !text.contains(FUNCTIONS) && !text.contains("\\u") {
+        return Detected::default();
+    }
+    let listed = listed::names(text, base);
+    let mut flow = flow::Flow::new(scope, facts::Facts::of(program));
+    for _ in 0..TURNS {
+        let before = flow.aliases();
+        program.visit_with(&mut flow);
+        if flow.aliases() == before {
+            break;
+        }
+    }
+    let mut detected = flow.report(program);
+    if !listed.is_empty() {
+        detected.findings.clear();
+        for (name, span) in listed {
+            detected.names.entry(name).or_insert(span);
+        }
+    }
+    detected
+}

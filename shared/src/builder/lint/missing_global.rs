@@ -1,0 +1,43 @@
+//! Globals of other platforms.
+
+use super::{Check, Context, Problem, Rule};
+use swc_common::Spanned;
+use swc_ecma_ast::Expr;
+
+/// `missing-global`: a global of Node or of browsers that scripts don't have.
+///
+/// Reason: using it throws a `ReferenceError`. A warning, because code brought from elsewhere may hold it in a branch
+/// that never runs.
+///
+/// ```js
+/// Buffer.from(text).toString("base64");             // warning: use btoa
+/// ```
+pub(super) const RULE: Rule = Rule { name: "missing-global", check: Check::Expression(check) };
+
+/// Global, and what to use instead.
+const MISSING: &[(&str, &str)] = &[
+    ("Buffer", "Use `TextEncoder`, `TextDecoder`, `atob` or `btoa`."),
+    ("global", "Use `globalThis`."),
+    ("window", "Scripts have no window; for globals use `globalThis`."),
+    ("self", "Use `globalThis`."),
+    ("document", "Scripts have no page."),
+    ("localStorage", "Scripts keep nothing between runs."),
+    ("sessionStorage", "Scripts keep nothing between runs."),
+    ("XMLHttpRequest", "Use `fetch`."),
+    ("WebSocket", "Use `fetch`."),
+    ("Worker", "Scripts run in one thread."),
+    ("setImmediate", "Use `setTimeout` or `queueMicrotask`."),
+    ("clearImmediate", "Use `setTimeout` and `clearTimeout`."),
+    ("WebAssembly", "Scripts run JavaScript and TypeScript only."),
+    ("SharedArrayBuffer", "Use `ArrayBuffer`."),
+    ("Atomics", "Scripts run in one thread."),
+];
+
+fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
+    let name = context.global_name(expression)?;
+    let &(_, advice) = MISSING.iter().find(|(missing, _)| *missing == name)?;
+    if context.asks_for(name) {
+        return None;
+    }
+    Some(Problem::warning(expression.span(), format!("`{name}` is not available. {advice}")))
+}

@@ -1,0 +1,76 @@
+//! Prototypes and constructors of values.
+
+use super::super::scope::unwrapped;
+use super::{Check, Context, Problem, Rule, code_from_string, member_name};
+use swc_common::Span;
+use swc_ecma_ast::{Expr, MemberExpr};
+
+const NAME: &str = "prototype-access";
+
+/// `prototype-access`: `.__proto__`, `.prototype` or `.constructor` of a value.
+///
+/// Reason: it is how scripts leave the object they were given. `__proto__` is forbidden, an error. The others have
+/// honest uses and are warnings. Not reported: `prototype` of a global (`Object.prototype.hasOwnProperty`) or of a
+/// class or function of the text, `this.constructor` (a class's static members), and a class's `constructor` method.
+///
+/// ```js
+/// event.__proto__.admin = true;                     // error
+/// value.constructor.name;                           // warning
+/// class A { constructor() {} }                      // fine
+/// ```
+pub(super) const MEMBERS: Rule = Rule { name: NAME, check: Check::Expression(check) };
+
+/// `prototype-access`: the same, by destructuring: `const { constructor } = value`.
+pub(super) const DESTRUCTURED: Rule = Rule { name: NAME, check: Check::Destructured(destructured) };
+
+fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
+    let Expr::Member(member) = expression else { return None };
+    match member_name(&member.prop)? {
+        "__proto__" => Some(proto(span(member))),
+        "prototype" if !has_prototype(&member.obj, context) => Some(Problem::warning(
+            span(member),
+            "`.prototype` is reached on a value. To test a value, use `instanceof` or `typeof`.",
+        )),
+        // A constructor of functions is reported as what it is.
+        "constructor" if !unwrapped(&member.obj).is_this() && !code_from_string::reaches(member, context) => {
+            Some(constructor(span(member)))
+        }
+        _ => None,
+    }
+}
+
+fn destructured(name: &str, span: Span) -> Option<Problem> {
+    match name {
+        "__proto__" => Some(proto(span)),
+        "constructor" => Some(constructor(span)),
+        _ => None,
+    }
+}
+
+fn proto(span: Span) -> Problem {
+    Problem::error(
+        span,
+        "`__proto__` is forbidden. To make an object without a prototype, use `Object.create(null)`.",
+    )
+}
+
+fn constructor(span: Span) -> Problem {
+    Problem::warning(
+        span,
+        "`.constructor` is reached on a value. To test a value, use `instanceof` or `typeof`.",
+    )
+}
+
+/// The property's own place.
+fn span(member: &MemberExpr) -> Span {
+    use swc_common::Spanned;
+    member.prop.span()
+}
+
+/// Globals, and what the text declares as a function or class.
+fn has_prototype(object: &Expr, context: &Context<'_>) -> bool {
+    match unwrapped(object) {
+        Expr::Ident(ident) => context.scope.is_global(ident) || context.callables.contains(&ident.to_id()),
+        object => context.global_name(object).is_some(),
+    }
+}

@@ -1,0 +1,70 @@
+//! A corpus of texts and what the builder says about each. A case marks places with `‹` and `›`: each diagnostic must
+//! cover exactly one marked place, in order.
+
+use shared::builder::{Report, Severity, Unit, build};
+use shared::execution::CodeType;
+
+mod detection;
+mod lint;
+
+/// The text without its marks, and the marked places as `(line, column, end line, end column)`.
+fn unmark(marked: &str) -> (String, Vec<(u32, u32, u32, u32)>) {
+    let mut code = String::new();
+    let mut places = Vec::new();
+    let (mut line, mut column) = (1, 1);
+    let mut starts = Vec::new();
+    for character in marked.chars() {
+        match character {
+            '‹' => {
+                starts.push(places.len());
+                places.push((line, column, 0, 0));
+                continue;
+            }
+            '›' => {
+                let start = starts.pop().expect("every › has its ‹");
+                places[start].2 = line;
+                places[start].3 = column;
+                continue;
+            }
+            '\r' => {}
+            '\n' => {
+                line += 1;
+                column = 1;
+            }
+            _ => column += u32::try_from(character.len_utf16()).unwrap(),
+        }
+        code.push(character);
+    }
+    (code, places)
+}
+
+/// Builds a marked text and compares the diagnostics with the marks: `rules` are `rule`, or `rule!` for errors.
+fn check(unit: Unit<'_>, marked: &str, rules: &[&str]) -> Result<Report, String> {
+    let (code, places) = unmark(marked);
+    let report = build(unit, &code);
+    let found: Vec<String> = report
+        .diagnostics
+        .iter()
+        .map(|d| format!("{}{}", d.rule, if d.severity == Severity::Error { "!" } else { "" }))
+        .collect();
+    let covered: Vec<_> =
+        report.diagnostics.iter().map(|d| (d.line, d.column, d.end_line, d.end_column)).collect();
+    if found != rules || covered != places {
+        return Err(format!(
+            "{marked}\n  expected {rules:?} at {places:?}\n  found {found:?} at {covered:?}"
+        ));
+    }
+    if report.build.is_none() != rules.iter().any(|rule| rule.ends_with('!')) {
+        return Err(format!("{marked}\n  a build is there exactly if nothing is an error"));
+    }
+    Ok(report)
+}
+
+/// All cases that fail, together.
+fn assert_all(results: impl Iterator<Item = Result<(), String>>) {
+    let failures: Vec<String> = results.filter_map(Result::err).collect();
+    assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
+}
+
+const RAW: Unit<'static> = Unit::Script(CodeType::Raw);
+const MAIN: Unit<'static> = Unit::Script(CodeType::MainFn);
