@@ -305,7 +305,7 @@ mod tests {
             ("a..b", DomainRule::Host),
             ("a\0.com", DomainRule::Host),
             (&"a".repeat(64), DomainRule::Host),
-            (&"a.".repeat(127), DomainRule::Host),
+            (&"a.".repeat(128), DomainRule::Host),
             ("[::1", DomainRule::Host),
         ] {
             let problem = entry.parse::<AllowedDomain>().unwrap_err();

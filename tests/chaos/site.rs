@@ -73,9 +73,9 @@ impl Site {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        program::run("api", &["migrate"], &settings)?;
+        program::run("api", &["migrate"], &settings).await?;
         let scopes = ["keys", "create", "--workspace", "chaos", "--scopes", "read,write,execute"];
-        let key = program::run("api", &scopes, &settings)?;
+        let key = program::run("api", &scopes, &settings).await?;
         let pool = PgPoolOptions::new()
             .acquire_timeout(Duration::from_secs(30))
             .connect(services.database_url())

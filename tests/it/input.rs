@@ -42,7 +42,7 @@ async fn bad_input_is_refused_with_the_field_and_the_place() -> anyhow::Result<(
 async fn another_workspaces_key_sees_nothing() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let script = stack.client.create_script("mine", "export function main() { return 1; }").await?;
-    let stranger = stack.client_of_workspace("other")?;
+    let stranger = stack.client_of_workspace("other").await?;
     let (status, _) = stranger.send(Method::GET, &format!("/scripts/{script}/"), String::new()).await?;
     assert_eq!(status, 404);
     let execution = json!({ "script_id": script, "trigger_type": "automation", "event": {} });

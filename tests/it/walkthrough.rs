@@ -22,7 +22,7 @@ fn commands() -> String {
 #[tokio::test]
 async fn every_command_works_and_the_automation_runs() -> anyhow::Result<()> {
     let stack = Stack::start(&[("SANDBOX_ALLOW_PRIVATE_NETWORK", "127.0.0.1/32")]).await?;
-    stack.load_fixtures()?;
+    stack.load_fixtures().await?;
     let slack = Receiver::start().await;
     let folder = std::env::temp_dir().join(format!("runnerctl-walkthrough-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;

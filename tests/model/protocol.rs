@@ -1,6 +1,9 @@
 //! The state of one execution's delivery, and the steps that change it.
 
 /// Steps that are not the system's own doing. Each has a budget, so that the state space is finite.
+/// Processes that follow one another in a worker's place, counted from zero; the model has to end.
+const LAST_GENERATION: u8 = 3;
+
 pub(crate) const FAULTS: [&str; 5] =
     ["worker dies", "relay dies", "duplicate", "queue deleted", "lease runs out early"];
 
@@ -174,6 +177,10 @@ impl State {
                     to.workers[place].activity = Activity::Settled;
                 });
                 steps.last_mut().expect("just pushed").by_holder = holds;
+                if generation == LAST_GENERATION {
+                    // Nobody would follow it in the model, and it must be able to end.
+                    return;
+                }
                 self.push(steps, "hand back", |to| {
                     if holds {
                         to.status = Status::Queued;
@@ -187,7 +194,7 @@ impl State {
                 steps.last_mut().expect("just pushed").by_holder = holds;
             }
             Activity::Settled => self.push(steps, "ack", |to| to.workers[place].activity = Activity::Idle),
-            Activity::Draining if generation < 3 => self.push(steps, "start again", |to| {
+            Activity::Draining if generation < LAST_GENERATION => self.push(steps, "start again", |to| {
                 to.workers[place] = Worker { generation: generation + 1, activity: Activity::Idle };
             }),
             Activity::Idle | Activity::Draining => {}
@@ -210,7 +217,7 @@ impl State {
     fn faults(&self, steps: &mut Vec<Step>) {
         let [deaths, relay_deaths, duplicates, deletions, early] = self.budget;
         for place in 0..self.workers.len() {
-            if deaths > 0 && self.workers[place].generation < 3 {
+            if deaths > 0 && self.workers[place].generation < LAST_GENERATION {
                 self.push(steps, FAULTS[0], |to| to.die(place));
             }
         }

@@ -102,8 +102,11 @@ impl Drop for Program {
 ///
 /// # Errors
 /// If it fails, with its standard error.
-pub fn run(name: &'static str, arguments: &[&str], settings: &Settings) -> anyhow::Result<String> {
-    let output = command(name, settings)?.args(arguments).output().with_context(|| format!("run {name}"))?;
+pub async fn run(name: &'static str, arguments: &[&str], settings: &Settings) -> anyhow::Result<String> {
+    // Never blocks the runtime: the link to the server that the program talks to runs there.
+    let mut command = tokio::process::Command::from(command(name, settings)?);
+    let output =
+        command.args(arguments).kill_on_drop(true).output().await.with_context(|| format!("run {name}"))?;
     ensure!(output.status.success(), "{name} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

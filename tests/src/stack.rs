@@ -57,7 +57,7 @@ impl Stack {
         let mut api = Program::start("api", &settings, folder.path())?;
         settings.insert("CONTROL_SERVICE_BASE_URL".to_owned(), api.url().to_owned());
         let mut worker = Program::start("worker", &settings, folder.path())?;
-        let client = Client::new(api.url(), &create_key("demo", &settings)?);
+        let client = Client::new(api.url(), &create_key("demo", &settings).await?);
         api.ready(&http(), "/readyz").await?;
         worker.ready(&http(), "/health").await?;
         Ok(Self { api, worker, client, database_link, broker_link, database, settings, folder })
@@ -77,18 +77,18 @@ impl Stack {
     ///
     /// # Errors
     /// If no key can be made.
-    pub fn client_of_workspace(&self, slug: &str) -> anyhow::Result<Client> {
-        Ok(Client::new(self.api.url(), &create_key(slug, &self.settings)?))
+    pub async fn client_of_workspace(&self, slug: &str) -> anyhow::Result<Client> {
+        Ok(Client::new(self.api.url(), &create_key(slug, &self.settings).await?))
     }
 
     /// Loads the system functions and scripts.
     ///
     /// # Errors
     /// If one of them is refused.
-    pub fn load_fixtures(&self) -> anyhow::Result<()> {
+    pub async fn load_fixtures(&self) -> anyhow::Result<()> {
         const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_functions.json");
         const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_scripts.json");
-        program::run("api", &["loaddata", FUNCTIONS, SCRIPTS], &self.settings).map(drop)
+        program::run("api", &["loaddata", FUNCTIONS, SCRIPTS], &self.settings).await.map(drop)
     }
 
     /// A client of another api of this stack, with the same key.
@@ -97,12 +97,13 @@ impl Stack {
     }
 }
 
-fn create_key(workspace: &str, settings: &Settings) -> anyhow::Result<String> {
+async fn create_key(workspace: &str, settings: &Settings) -> anyhow::Result<String> {
     program::run(
         "api",
         &["keys", "create", "--workspace", workspace, "--scopes", "read,write,execute"],
         settings,
     )
+    .await
 }
 
 /// Where logs go; removed with its value.

@@ -10,11 +10,11 @@ use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 /// `endless-loop`: a loop whose condition is written to be always true, without `break`, `return`, `throw` or `yield`.
 ///
-/// Reason: it runs until the time limit. With an `await` inside it is a warning, since such a loop can run beside
-/// `main`, whose end ends it.
+/// Reason: it runs until the time limit, or, with an `await` inside, until `main` beside it ends. A warning: the limit
+/// protects, the lint only tells.
 ///
 /// ```js
-/// while (true) { work(); }                          // error
+/// while (true) { work(); }                          // warning
 /// for (;;) { await sleep(1000); }                   // warning
 /// while (true) { if (await done()) break; }         // fine
 /// ```
@@ -51,7 +51,7 @@ fn check(statement: &Stmt, _: &Context<'_>) -> Option<Problem> {
         (false, true) => {
             Some(Problem::warning(span, "Nothing ends this loop: it waits and goes on until the run ends."))
         }
-        (false, false) => Some(Problem::error(
+        (false, false) => Some(Problem::warning(
             span,
             "Nothing ends this loop: it has no `break`, `return` or `throw` and would run into the time limit.",
         )),

@@ -185,7 +185,7 @@ async fn a_caught_http_error_has_status_and_body() {
     };
     let server = Server::start(recorder.router(answer)).await;
     let body = "try { await Plane.projects.create('demo', {}); } catch (error) {
-        return [error.name, error.status, error.statusCode, error.body, error.response];
+        return [error.name, error.status, error.statusCode, error.body, error.response, error.message];
     }";
     let finished = run(&pool(&server.origin).await, job(body, &server.origin), &[]).await;
     assert_eq!(
