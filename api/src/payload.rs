@@ -54,15 +54,20 @@ pub fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(shared::fields::parse(bytes)?)
 }
 
+/// How much of a body that is too large is read and thrown away: a connection closed while the client still sends is
+/// reset, and the client never sees the 413 (RFC 9112 section 9.6).
+const MAX_DISCARDED_BYTES: usize = 16 << 20;
+
 /// Reads a body within the size and time limits.
 pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
+    if announced.is_some_and(|length: usize| length > MAX_BODY_BYTES + MAX_DISCARDED_BYTES) {
         return Err(too_large());
     }
     let receive = async {
         let mut stream = body.into_data_stream();
-        let mut received = Vec::with_capacity(announced.unwrap_or(0));
+        let mut received = Vec::with_capacity(announced.unwrap_or(0).min(MAX_BODY_BYTES));
+        let mut length = 0;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 ApiError::refused(
@@ -71,12 +76,15 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiErro
                     "The body ended before it was whole.",
                 )
             })?;
-            if received.len() + chunk.len() > MAX_BODY_BYTES {
+            length += chunk.len();
+            if length > MAX_BODY_BYTES + MAX_DISCARDED_BYTES {
                 return Err(too_large());
             }
-            received.extend_from_slice(&chunk);
+            if length <= MAX_BODY_BYTES {
+                received.extend_from_slice(&chunk);
+            }
         }
-        Ok(Bytes::from(received))
+        if length > MAX_BODY_BYTES { Err(too_large()) } else { Ok(Bytes::from(received)) }
     };
     tokio::time::timeout(BODY_TIMEOUT, receive).await.unwrap_or_else(|_| {
         let detail = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());

@@ -9,8 +9,8 @@ use swc_ecma_ast::{Callee, Expr, MemberExpr};
 /// Reason: the isolate makes no code from strings, so this always throws.
 ///
 /// ```js
-/// new Function("return 1")();                       // error
-/// [].filter.constructor("return process")();        // error
+/// new Function("return 1")();                       // warning
+/// [].filter.constructor("return process")();        // warning
 /// value instanceof Function;                        // fine
 /// ```
 pub(super) const RULE: Rule = Rule { name: "code-from-string", check: Check::Expression(check) };
@@ -41,11 +41,11 @@ fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
 fn named(name: &str, expression: &Expr) -> Option<Problem> {
     use swc_common::Spanned;
     match name {
-        "eval" => Some(Problem::error(
+        "eval" => Some(Problem::warning(
             expression.span(),
             "`eval` is not available: code can't be made from text. For data, use `JSON.parse`.",
         )),
-        "Function" => Some(Problem::error(
+        "Function" => Some(Problem::warning(
             expression.span(),
             "`Function` is not available: code can't be made from text. Write the function itself.",
         )),
@@ -69,7 +69,7 @@ pub(super) fn reaches(member: &MemberExpr, context: &Context<'_>) -> bool {
 }
 
 fn problem(member: &MemberExpr) -> Problem {
-    Problem::error(member.span, "This reaches a constructor of functions: code can't be made from text.")
+    Problem::warning(member.span, "This reaches a constructor of functions: code can't be made from text.")
 }
 
 fn is_text(argument: &swc_ecma_ast::ExprOrSpread) -> bool {

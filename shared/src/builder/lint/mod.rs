@@ -1,7 +1,7 @@
 //! What a script should not do, told with its line before it is tried. The lint helps the author; the isolate protects.
 //!
-//! Each rule is one file and one entry of [`RULES`]. A rule is an error only where the code can never work or is
-//! forbidden by the script contract, because an error refuses the save; what honest scripts may do is a warning.
+//! Each rule is one file and one entry of [`RULES`]. A rule is an error only where the code can never work,
+//! because an error refuses the save. The rest are warnings: the lint helps the author, the isolate protects.
 //!
 //! Invariant: rules look at one node each. One traversal shows every node to every rule that asks for its kind.
 

@@ -9,12 +9,12 @@ const NAME: &str = "prototype-access";
 
 /// `prototype-access`: `.__proto__`, `.prototype` or `.constructor` of a value.
 ///
-/// Reason: it is how scripts leave the object they were given. `__proto__` is forbidden, an error. The others have
-/// honest uses and are warnings. Not reported: `prototype` of a global (`Object.prototype.hasOwnProperty`) or of a
+/// Reason: it is how scripts leave the object they were given. All are warnings: some
+/// have honest uses, and what protects is the isolate. Not reported: `prototype` of a global (`Object.prototype.hasOwnProperty`) or of a
 /// class or function of the text, `this.constructor` (a class's static members), and a class's `constructor` method.
 ///
 /// ```js
-/// event.__proto__.admin = true;                     // error
+/// event.__proto__.admin = true;                     // warning
 /// value.constructor.name;                           // warning
 /// class A { constructor() {} }                      // fine
 /// ```
@@ -48,7 +48,7 @@ fn destructured(name: &str, span: Span) -> Option<Problem> {
 }
 
 fn proto(span: Span) -> Problem {
-    Problem::error(
+    Problem::warning(
         span,
         "`__proto__` is forbidden. To make an object without a prototype, use `Object.create(null)`.",
     )

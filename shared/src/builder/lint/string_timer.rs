@@ -10,7 +10,7 @@ use swc_ecma_ast::{BinaryOp, Callee, Expr, Lit};
 /// Reason: timers take functions only; code can't be made from text.
 ///
 /// ```js
-/// setTimeout("tick()", 100);                        // error
+/// setTimeout("tick()", 100);                        // warning
 /// setTimeout(() => tick(), 100);                    // fine
 /// ```
 pub(super) const RULE: Rule = Rule { name: "string-timer", check: Check::Expression(check) };
@@ -21,7 +21,7 @@ fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
     let timer @ ("setTimeout" | "setInterval") = context.global_name(callee)? else { return None };
     let callback = call.args.first().filter(|argument| argument.spread.is_none())?;
     is_text(&callback.expr)
-        .then(|| Problem::error(callback.expr.span(), format!("`{timer}` takes a function, not text.")))
+        .then(|| Problem::warning(callback.expr.span(), format!("`{timer}` takes a function, not text.")))
 }
 
 fn is_text(expression: &Expr) -> bool {

@@ -184,8 +184,9 @@ async fn a_caught_http_error_has_status_and_body() {
             .into_response()
     };
     let server = Server::start(recorder.router(answer)).await;
-    let body = "try { await Plane.projects.create('demo', {}); } catch (error) {
-        return [error.name, error.status, error.statusCode, error.body, error.response, error.message];
+    let body =
+        "try { await Plane.projects.create('demo', { name: 'One', identifier: 'one' }); } catch (error) {
+        return [error.name, error.status, error.statusCode, error.body, error.response];
     }";
     let finished = run(&pool(&server.origin).await, job(body, &server.origin), &[]).await;
     assert_eq!(

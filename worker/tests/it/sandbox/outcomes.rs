@@ -135,7 +135,7 @@ async fn secrets_are_masked_in_results_errors_and_lines() {
 
 #[tokio::test]
 async fn usage_is_measured() {
-    let job = job("function main() { const end = Date.now() + 60; while (Date.now() < end); return 1; }");
+    let job = job("function main() { const end = Date.now() + 61; while (Date.now() < end); return 1; }");
     let usage = run(&pool(1).await, job).await.outcome.usage;
     assert!(usage.run >= Duration::from_millis(60), "{usage:?}");
     assert!(usage.cpu >= Duration::from_millis(1), "{usage:?}");
