@@ -75,8 +75,9 @@ service_folder() {
   [ "$(id -u)" != 0 ] || chown "$service_user:" "$1"
 }
 
+# Not through a pipe: a grep that has found its line ends the writer by SIGPIPE, which pipefail takes for "no".
 port_is_free() {
-  ! cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") .* 0A "
+  ! grep -qsE "^ *[0-9]+: [0-9A-F]+:$(printf %04X "$1") .* 0A " /proc/net/tcp /proc/net/tcp6
 }
 
 # Prints the port kept in file $1 if nothing listens there, else a new one that it keeps. Below the range that
