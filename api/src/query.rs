@@ -77,9 +77,9 @@ impl Parameters {
         Self { values, errors }
     }
 
-    /// A parameter that may be left out; an empty one counts as left out.
+    /// A parameter that may be left out.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
-        self.values.remove(name).filter(|value| !value.is_empty())
+        self.values.remove(name)
     }
 
     /// A parameter read by its type; `expected` completes "Must be".
@@ -115,7 +115,8 @@ impl Parameters {
 
     /// The `search` parameter as an `ILIKE` pattern that finds it anywhere.
     pub fn search(&mut self) -> Option<String> {
-        let text = self.text("search")?;
+        // What a search box sends before anything is typed into it.
+        let text = self.text("search").filter(|text| !text.is_empty())?;
         if text.chars().count() > MAX_SEARCH_CHARACTERS {
             self.errors.add("search", format!("Must have {MAX_SEARCH_CHARACTERS} characters at most."));
             return None;

@@ -103,6 +103,7 @@ async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
         workspace_slug: row.workspace_slug.into(),
         actor: Some(format!("api-key:{}", row.prefix).into()),
         scopes: row.scopes.iter().filter_map(|scope| Scope::named(scope)).collect(),
+        is_signed: false,
     };
     state.keys.put(hash, caller.clone());
     Ok(caller)

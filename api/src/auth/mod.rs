@@ -46,6 +46,8 @@ pub struct Caller {
     /// Who is recorded as the author of a change: a user id, or the prefix of an API key.
     pub actor: Option<Arc<str>>,
     pub scopes: Vec<Scope>,
+    /// Whether the request was signed, and so comes from the web app's backend or a worker.
+    pub is_signed: bool,
 }
 
 /// A scope as a type, for [`May`].

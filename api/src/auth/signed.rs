@@ -67,6 +67,7 @@ pub async fn require(
         workspace_slug,
         actor: Some(headers.user_id).filter(|user| !user.is_empty()).map(Arc::from),
         scopes: Scope::ALL.to_vec(),
+        is_signed: true,
     };
     let mut request = Request::from_parts(parts, Body::from(body));
     request.extensions_mut().insert(caller);

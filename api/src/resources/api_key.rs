@@ -1,6 +1,6 @@
 //! API keys as they are shown.
 
-use super::rules;
+use super::{rules, schema};
 use crate::{
     auth::Scope,
     payload::{Fields, ReadFields},
@@ -38,7 +38,7 @@ pub struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
     /// Scopes the caller has itself; all of them if left out.
-    #[schema(value_type = Vec<String>)]
+    #[schema(required = false, schema_with = schema::scopes)]
     pub scopes: Option<Vec<Scope>>,
 }
 

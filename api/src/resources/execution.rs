@@ -153,16 +153,16 @@ fn variables(fields: &mut Fields) -> Option<JsonObject> {
 #[schema(as = ExecutionInput)]
 pub struct ExecutionRequest {
     pub script_id: Uuid,
-    #[schema(schema_with = schema::requested_trigger)]
+    #[schema(required = false, schema_with = schema::requested_trigger)]
     pub trigger_type: TriggerType,
     /// What happened; 256 KiB together with `context`.
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub event: JsonObject,
     /// Which automation asks.
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub context: JsonObject,
     /// Values by key, over the script's defaults.
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub variables: JsonObject,
 }
 
@@ -181,14 +181,16 @@ impl ReadFields for ExecutionRequest {
 pub struct TestRun {
     #[schema(min_length = 1, max_length = 262_144)]
     pub code: String,
-    #[schema(schema_with = schema::code_type)]
+    #[schema(required = false, schema_with = schema::code_type)]
     pub code_type: CodeType,
-    #[schema(schema_with = schema::test_input)]
+    #[schema(required = false, schema_with = schema::test_input)]
     pub input: Input,
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub variables: JsonObject,
     /// Secrets of this run only, over the workspace's environment.
+    #[schema(required = false, schema_with = schema::env)]
     pub env: BTreeMap<String, String>,
+    #[schema(required = false)]
     pub allowed_domains: Vec<String>,
 }
 
@@ -228,13 +230,13 @@ pub enum ReplayVersion {
 #[schema(as = ReplayInput)]
 pub struct ReplayRequest {
     /// A version of the script, or `newest`.
-    #[schema(schema_with = schema::replay_version)]
+    #[schema(required = false, schema_with = schema::replay_version)]
     pub version: ReplayVersion,
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub event: Option<JsonObject>,
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub context: Option<JsonObject>,
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub variables: Option<JsonObject>,
 }
 

@@ -89,15 +89,16 @@ pub struct FunctionDraft {
     /// A name in code, unique in the workspace and not that of a system function.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z_$][A-Za-z0-9_$]*$")]
     pub name: String,
-    #[schema(max_length = 10_000, default = "")]
+    #[schema(required = false, max_length = 10_000, default = "")]
     pub description: String,
-    #[schema(schema_with = schema::category)]
+    #[schema(required = false, schema_with = schema::category)]
     pub category: String,
+    #[schema(required = false)]
     pub parameters: Vec<FunctionParameter>,
-    #[schema(max_length = 200, default = "any")]
+    #[schema(required = false, max_length = 200, default = "any")]
     pub return_type: String,
     /// Left out or empty: generated from name and parameters.
-    #[schema(max_length = 10_000)]
+    #[schema(required = false, max_length = 10_000)]
     pub usage_example: String,
     /// One function that takes one object, or a function body in which the parameters are variables.
     #[schema(min_length = 1, max_length = 262_144)]

@@ -63,18 +63,18 @@ pub struct ScheduleDraft {
     #[schema(example = "0 9 * * 1-5", max_length = 200)]
     pub cron: String,
     /// IANA name.
-    #[schema(example = "Europe/Berlin", default = "UTC", max_length = 64)]
+    #[schema(required = false, example = "Europe/Berlin", default = "UTC", max_length = 64)]
     pub timezone: String,
     /// Values by key, over the script's defaults.
-    #[schema(schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::json_object)]
     pub variables: JsonObject,
-    #[schema(default = true)]
+    #[schema(required = false, default = true)]
     pub enabled: bool,
     /// A run starts up to this many seconds late, at random.
-    #[schema(minimum = 0, maximum = 3_600, default = 0)]
+    #[schema(required = false, minimum = 0, maximum = 3_600, default = 0)]
     pub jitter_s: i32,
     /// Whether the latest of the runs that nobody could fire is made up for.
-    #[schema(schema_with = schema::catch_up)]
+    #[schema(required = false, schema_with = schema::catch_up)]
     pub catch_up: String,
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::execution::{CodeType, ErrorCode, LogLevel, Status, TriggerType};
 use utoipa::{
     ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
 fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
@@ -94,3 +94,25 @@ pub fn replay_version() -> RefOr<Schema> {
 pub fn catch_up() -> RefOr<Schema> {
     texts(super::schedule::CATCH_UP.into_iter())
 }
+
+/// Some of the scopes of an API key.
+pub fn scopes() -> RefOr<Schema> {
+    let names = crate::auth::Scope::ALL.map(crate::auth::Scope::as_str);
+    ArrayBuilder::new().items(texts(names.into_iter())).min_items(Some(1)).max_items(Some(3)).build().into()
+}
+
+/// Values by environment key.
+pub fn env() -> RefOr<Schema> {
+    let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    let key = text().pattern(Some(ENV_KEY)).max_length(Some(128)).build();
+    let value: RefOr<Schema> = text().max_length(Some(super::rules::MAX_ENV_VALUE)).build().into();
+    ObjectBuilder::new()
+        .property_names(Some(Schema::Object(key)))
+        .additional_properties(Some(value))
+        .max_properties(Some(200))
+        .build()
+        .into()
+}
+
+/// What a key of an environment looks like.
+const ENV_KEY: &str = "^[A-Za-z_][A-Za-z0-9_]*$";

@@ -128,24 +128,27 @@ pub struct ScriptDraft {
     /// Unique in the workspace.
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
-    #[schema(max_length = 10_000, default = "")]
+    #[schema(required = false, max_length = 10_000, default = "")]
     pub description: String,
-    #[schema(max_length = 64, default = "")]
+    #[schema(required = false, max_length = 64, default = "")]
     pub category: String,
-    #[schema(schema_with = schema::code_type)]
+    #[schema(required = false, schema_with = schema::code_type)]
     pub code_type: CodeType,
-    #[schema(schema_with = schema::script_trigger)]
+    #[schema(required = false, schema_with = schema::script_trigger)]
     pub trigger_type: TriggerType,
     /// JavaScript or TypeScript, 256 KiB at most.
     #[schema(min_length = 1, max_length = 262_144)]
     pub code: String,
+    #[schema(required = false)]
     pub variables: Vec<VariableDefinition>,
     /// Secrets. `********` keeps the stored value of a key.
+    #[schema(required = false, schema_with = schema::env)]
     pub env: BTreeMap<String, String>,
+    #[schema(required = false)]
     pub allowed_domains: Vec<String>,
-    #[schema(minimum = 0, maximum = 10, default = 0)]
+    #[schema(required = false, minimum = 0, maximum = 10, default = 0)]
     pub max_retries: i32,
-    #[schema(minimum = 1, maximum = 86_400, default = 10)]
+    #[schema(required = false, minimum = 1, maximum = 86_400, default = 10)]
     pub retry_backoff_s: i32,
 }
 
@@ -166,7 +169,7 @@ pub struct ScriptPatch {
     pub code: Option<String>,
     #[schema(nullable = false)]
     pub variables: Option<Vec<VariableDefinition>>,
-    #[schema(nullable = false)]
+    #[schema(schema_with = schema::env)]
     pub env: Option<BTreeMap<String, String>>,
     #[schema(nullable = false)]
     pub allowed_domains: Option<Vec<String>>,

@@ -5,7 +5,7 @@ use super::{
     answers::{NotFound, Refusals},
 };
 use crate::{
-    auth::{May, Read, Write},
+    auth::{Caller, May, Read, Write},
     error::ApiError,
     payload::{Fields, Payload, ReadFields},
     query::{NoQuery, Query},
@@ -48,6 +48,14 @@ impl ReadFields for PlaneToken {
     }
 }
 
+/// Scripts' own credentials are not for third parties, whatever their key may do.
+fn require_signed(caller: &Caller) -> Result<(), ApiError> {
+    if caller.is_signed {
+        return Ok(());
+    }
+    Err(ApiError::forbidden("signature_required", "Only signed requests may do this."))
+}
+
 fn absent() -> ApiError {
     ApiError::refused(StatusCode::NOT_FOUND, "not_found", "The workspace has no Plane token.")
 }
@@ -62,6 +70,7 @@ pub(crate) async fn read(
     caller: May<Read>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Response, ApiError> {
+    require_signed(&caller)?;
     let sealed =
         store::workspaces::plane_token(&state.pool, caller.workspace_id).await?.ok_or_else(absent)?;
     let opened = state
@@ -84,6 +93,7 @@ pub(crate) async fn set(
     Query(NoQuery): Query<NoQuery>,
     Payload(PlaneToken { token }): Payload<PlaneToken>,
 ) -> Result<StatusCode, ApiError> {
+    require_signed(&caller)?;
     let sealed = state.keyring.seal(token.as_bytes(), &Context::plane_token(caller.workspace_id));
     store::workspaces::set_plane_token(&state.pool, caller.workspace_id, Some(&sealed)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -99,6 +109,7 @@ pub(crate) async fn delete(
     caller: May<Write>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
+    require_signed(&caller)?;
     store::workspaces::plane_token(&state.pool, caller.workspace_id).await?.ok_or_else(absent)?;
     store::workspaces::set_plane_token(&state.pool, caller.workspace_id, None).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -78,7 +78,7 @@ async fn find(
 ///
 /// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one.
 #[utoipa::path(put, path = "/environment/{key}/", tag = "Environment", request_body = EnvironmentValue,
-    params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128)),
+    params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")),
     responses((status = 200, description = "Changed", body = EnvironmentVariable),
         (status = 201, description = "New", body = EnvironmentVariable), Refusals))]
 pub(crate) async fn set(

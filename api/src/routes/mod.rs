@@ -41,7 +41,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
     let signed = middleware::from_fn_with_state(state.clone(), auth::signed::require);
     let keyed = middleware::from_fn_with_state(state.clone(), auth::api_key::require);
     let routes = Router::new()
-        .nest(INTERNAL, resources().merge(control::router()).layer(signed).merge(health::router()))
+        .nest(INTERNAL, resources().layer(signed).merge(health::router()))
         .nest(EXTERNAL, resources().layer(keyed).merge(health::router()))
         .merge(health::probes())
         .fallback(not_found)
@@ -56,7 +56,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         .layer(middleware::from_fn(observe))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
-        .layer(cors(&state.http.cors_allowed_origins))
+        .layer(tower::util::option_layer(cors(&state.http.cors_allowed_origins)))
         .layer(middleware::from_fn(name_request))
 }
 
@@ -71,6 +71,7 @@ fn resources() -> Router<AppState> {
         .merge(test_runs::router())
         .merge(schedules::router())
         .merge(types::router())
+        .merge(control::router())
 }
 
 /// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.
@@ -137,18 +138,19 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// No origin may call from a browser unless it is listed.
-fn cors(origins: &[String]) -> CorsLayer {
+fn cors(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let listed =
         ["x-api-key", "idempotency-key", "last-event-id", "content-type", "if-match", "if-none-match"]
             .map(HeaderName::from_static);
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(listed)
-        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, REQUEST_ID.clone()])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, REQUEST_ID.clone()]);
+    Some(layer)
 }

@@ -343,3 +343,14 @@ async fn ask_to_stop(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx
     sqlx::query!("SELECT pg_notify('execution_cancel', $1)", id.to_string()).execute(connection).await?;
     Ok(())
 }
+
+/// Those of `ids` that are executions of the workspace.
+pub async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM script_executions WHERE workspace_id = $1 AND id = ANY($2)",
+        workspace_id,
+        ids
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -119,5 +119,6 @@ async fn the_plane_token_is_for_signed_requests_alone() {
     assert_eq!(read.header("cache-control"), "no-store");
     assert_eq!(read.json(200), json!({"token": "plane_api_secret"}));
     Signed::get(path, "other").send(&server).await.json(404);
-    server.client("demo").await.get("/control/plane-token/").await.json(404);
+    let keyed = server.client("demo").await.get("/control/plane-token/").await;
+    assert_eq!(keyed.json(403)["code"], "signature_required");
 }
