@@ -21,7 +21,8 @@ pub async fn of_workspace(
     let own: BTreeSet<Uuid> =
         store::executions::owned(pool, workspace_id, &executions).await?.into_iter().collect();
     let is_own = |letter: &DeadLetter| {
-        execution_of(letter).map_or_else(|| workspace_of(letter).as_deref() == Some(slug), |id| own.contains(&id))
+        execution_of(letter)
+            .map_or_else(|| workspace_of(letter).as_deref() == Some(slug), |id| own.contains(&id))
     };
     Ok(all.into_iter().filter(is_own).collect())
 }

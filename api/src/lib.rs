@@ -5,6 +5,7 @@ pub mod build;
 pub mod commands;
 pub mod config;
 pub mod database;
+pub mod dead_letters;
 pub mod declarations;
 pub mod error;
 pub mod etag;

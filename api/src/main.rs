@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use api::{
-    commands::{keys, loaddata, migrate, serve},
+    commands::{dead_letters, keys, loaddata, migrate, serve},
     config::Config,
 };
 use shared::{
@@ -16,7 +16,9 @@ const USAGE: &str = "usage: api <command>
   migrate                  bring the schema to what this build expects
   loaddata FILE...         bring system functions and scripts to what fixtures say
   keys create --workspace SLUG [--scopes read,write,execute] [--name NAME]
-                           make an API key and print it, once";
+                           make an API key and print it, once
+  dead-letters list | requeue ID... | drop ID...
+                           messages nobody could handle";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -37,6 +39,7 @@ async fn main() -> anyhow::Result<()> {
         }
         ["migrate"] => migrate::run(environment).await,
         ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
+        ["dead-letters", ..] => dead_letters::run(environment, &arguments[1..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -7,7 +7,7 @@ use crate::{
     live::Live,
     quota::QueueQuota,
 };
-use shared::{encryption::Keyring, signing::Keys};
+use shared::{encryption::Keyring, queue::DeadLetters, signing::Keys};
 use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc};
 use tokio::sync::Notify;
@@ -32,6 +32,7 @@ pub struct Shared {
     pub workspaces: WorkspaceCache,
     pub rate: RateLimit,
     pub quota: QueueQuota,
+    pub dead_letters: DeadLetters,
     /// Cancelled when the api stops: open event streams end.
     pub stopping: CancellationToken,
 }

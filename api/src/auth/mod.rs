@@ -7,8 +7,14 @@ pub mod api_key;
 pub mod rate;
 pub mod signed;
 
-use crate::error::ApiError;
-use axum::{extract::FromRequestParts, http::request::Parts};
+use crate::{
+    error::ApiError,
+    routes::{EXTERNAL, INTERNAL},
+};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderName, header, request::Parts},
+};
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
 use uuid::Uuid;
 
@@ -48,6 +54,14 @@ pub struct Caller {
     pub scopes: Vec<Scope>,
     /// Whether the request was signed, and so comes from the web app's backend or a worker.
     pub is_signed: bool,
+}
+
+impl Caller {
+    /// Where a row is found, on the surface this caller uses.
+    pub fn location(&self, resource: &str, id: Uuid) -> (HeaderName, String) {
+        let prefix = if self.is_signed { INTERNAL } else { EXTERNAL };
+        (header::LOCATION, format!("{prefix}/{resource}/{id}/"))
+    }
 }
 
 /// A scope as a type, for [`May`].

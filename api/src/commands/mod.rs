@@ -1,5 +1,6 @@
 //! What the `api` program can be told to do.
 
+pub mod dead_letters;
 pub mod keys;
 pub mod loaddata;
 pub mod migrate;

@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use shared::queue::{Broker, Topology};
+use shared::queue::{Broker, DeadLetters, Topology};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -52,10 +52,10 @@ pub async fn serve(
     metrics: Option<PrometheusHandle>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    let state = state(&config, stopping.clone())?;
     // Two connections: a broker that blocks publishers still takes acknowledgements on the other.
     let publishing = Broker::connect(config.amqp_url.expose(), "api publisher")?;
     let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
+    let state = state(&config, &publishing, stopping.clone())?;
 
     let mut tasks = JoinSet::new();
     let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
@@ -105,7 +105,7 @@ fn deliver(
 }
 
 /// What the handlers share.
-pub fn state(config: &Config, stopping: CancellationToken) -> anyhow::Result<AppState> {
+pub fn state(config: &Config, broker: &Broker, stopping: CancellationToken) -> anyhow::Result<AppState> {
     let outage = Arc::new(Outage::default());
     Ok(AppState::new(Shared {
         pool: database::pool(&config.database, &outage)?,
@@ -119,6 +119,7 @@ pub fn state(config: &Config, stopping: CancellationToken) -> anyhow::Result<App
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
+        dead_letters: DeadLetters::new(broker.clone(), Topology::prefixed(&config.amqp_prefix)),
         stopping,
     }))
 }

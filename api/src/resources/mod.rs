@@ -1,6 +1,7 @@
 //! What requests and answers carry: the types of the HTTP contract and the rules their fields are held to.
 
 pub mod api_key;
+pub mod dead_letter;
 pub mod environment;
 pub mod execution;
 pub mod function;

@@ -1,6 +1,9 @@
 //! Messages nobody could handle: looked at, published again, dropped.
 
-use super::{Resource, answers::{NotFound, Refusals}};
+use super::{
+    Resource,
+    answers::{NotFound, Refusals},
+};
 use crate::{
     auth::{Caller, May, Read, Write},
     dead_letters::of_workspace,

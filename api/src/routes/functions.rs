@@ -18,7 +18,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -77,9 +77,8 @@ pub(crate) async fn create(
     Payload(draft): Payload<FunctionDraft>,
 ) -> Result<Response, ApiError> {
     let saved = functions::create(&state, caller.workspace_id, draft).await?;
-    let location = format!("/functions/{}/", saved.function.id);
-    Ok((StatusCode::CREATED, [etag(&saved.function).header()], [(header::LOCATION, location)], Json(saved))
-        .into_response())
+    let location = caller.location("functions", saved.function.id);
+    Ok((StatusCode::CREATED, [etag(&saved.function).header()], [location], Json(saved)).into_response())
 }
 
 /// Read a function

@@ -3,6 +3,7 @@
 mod answers;
 mod api_keys;
 mod control;
+mod dead_letters;
 mod environment;
 mod executions;
 mod functions;
@@ -72,6 +73,7 @@ fn resources() -> Router<AppState> {
         .merge(schedules::router())
         .merge(types::router())
         .merge(control::router())
+        .merge(dead_letters::router())
 }
 
 /// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.

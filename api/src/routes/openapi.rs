@@ -1,15 +1,15 @@
 //! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither asks another host.
 
 use super::{
-    EXTERNAL, INTERNAL, api_keys, control, environment, executions, functions, health, schedules, scripts,
-    test_runs, types,
+    EXTERNAL, INTERNAL, api_keys, control, dead_letters, environment, executions, functions, health,
+    schedules, scripts, test_runs, types,
 };
 use crate::resources::{Invalid, Problem, schema::Diagnostic};
 use axum::Router;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        SecurityRequirement, Server,
+        Paths, SecurityRequirement, Server,
         security::{ApiKey, ApiKeyValue, SecurityScheme},
     },
 };
@@ -27,6 +27,7 @@ Every path is served with and without its trailing slash."),
         (name = "Environment", description = "Secrets of the workspace; write-only"),
         (name = "Schedules", description = "When scripts run by themselves"),
         (name = "API keys", description = "Keys of this interface"),
+        (name = "Dead letters", description = "Messages nobody could handle"),
         (name = "Control", description = "For workers and the web app's backend"),
         (name = "Health"),
     ),
@@ -40,6 +41,7 @@ Every path is served with and without its trailing slash."),
         schedules::list, schedules::create, schedules::read, schedules::replace, schedules::change, schedules::delete,
         api_keys::list, api_keys::create, api_keys::read, api_keys::revoke,
         control::read, control::set, control::delete,
+        dead_letters::list, dead_letters::read, dead_letters::requeue, dead_letters::drop_letter,
         types::read,
         health::health,
     ),
@@ -52,6 +54,7 @@ struct Surroundings;
 
 impl Modify for Surroundings {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        name_operations(&mut document.paths);
         document.servers = Some(vec![Server::new(EXTERNAL), Server::new(INTERNAL)]);
         let components = document.components.get_or_insert_default();
         let header =
@@ -64,6 +67,20 @@ impl Modify for Surroundings {
             SecurityRequirement::new("api_key", [] as [&str; 0]),
             SecurityRequirement::new("signature", [] as [&str; 0]),
         ]);
+    }
+}
+
+/// Handlers have short names; operations need unique ones, such as `scripts_list`.
+fn name_operations(paths: &mut Paths) {
+    for (path, item) in &mut paths.paths {
+        let resource = path.split('/').nth(1).unwrap_or_default().replace('-', "_");
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
+            .into_iter()
+            .flatten();
+        for operation in operations {
+            let handler = operation.operation_id.take().unwrap_or_default();
+            operation.operation_id = Some(format!("{resource}_{handler}"));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -71,9 +71,8 @@ pub(crate) async fn create(
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
     let schedule = schedules::create(&state, caller.workspace_id, &draft).await?;
-    let location = format!("/schedules/{}/", schedule.id);
-    Ok((StatusCode::CREATED, [etag(&schedule).header()], [(header::LOCATION, location)], Json(schedule))
-        .into_response())
+    let location = caller.location("schedules", schedule.id);
+    Ok((StatusCode::CREATED, [etag(&schedule).header()], [location], Json(schedule)).into_response())
 }
 
 /// Read a schedule

@@ -18,7 +18,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -81,9 +81,8 @@ pub(crate) async fn create(
     Payload(draft): Payload<ScriptDraft>,
 ) -> Result<Response, ApiError> {
     let saved = scripts::create(&state, caller.workspace_id, draft).await?;
-    let location = format!("/scripts/{}/", saved.script.id);
-    Ok((StatusCode::CREATED, [etag(&saved.script).header()], [(header::LOCATION, location)], Json(saved))
-        .into_response())
+    let location = caller.location("scripts", saved.script.id);
+    Ok((StatusCode::CREATED, [etag(&saved.script).header()], [location], Json(saved)).into_response())
 }
 
 /// Read a script

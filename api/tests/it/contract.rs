@@ -147,3 +147,17 @@ async fn the_documentation_asks_no_other_host() {
     assert!(page.text.contains("swagger-ui"));
     assert!(!page.text.contains("https://"), "{}", page.text);
 }
+
+#[tokio::test]
+async fn operations_have_unique_names() {
+    let server = Server::start().await;
+    let document = server.client("demo").await.root("/openapi.json").await.json(200);
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|methods| methods.as_object().unwrap().values());
+    let mut names: Vec<&str> =
+        operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
+}

@@ -66,7 +66,12 @@ async fn every_route_with_another_workspace_s_ids_is_not_found() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let named: Vec<&str> = path.matches('{').collect();
         let Some(foreign) = rows.fill(path) else {
-            assert!(named.is_empty() || path.starts_with("/environment/{key}"), "{path} is not walked");
+            assert!(
+                named.is_empty()
+                    || path.starts_with("/environment/{key}")
+                    || path.starts_with("/dead-letters/{id}"),
+                "{path} is not walked"
+            );
             continue;
         };
         for method in methods.as_object().unwrap().keys() {

@@ -5,6 +5,7 @@
 mod client;
 mod contract;
 mod control;
+mod dead_letters;
 mod environment;
 mod errors;
 mod executions;

@@ -34,6 +34,7 @@ async fn a_script_is_built_when_it_is_created_and_read_as_it_was_written() {
     assert_eq!(script["build_hash"].as_str().unwrap().len(), 64);
 
     let id = script["id"].as_str().unwrap();
+    assert_eq!(created.header("location"), format!("/api/v1/runnerctl/scripts/{id}/"));
     for path in [format!("/scripts/{id}/"), format!("/scripts/{id}")] {
         let read = client.get(&path).await;
         assert_eq!(read.header("etag"), created.header("etag"));

@@ -10,7 +10,7 @@ use api::{
     state::AppState,
     store,
 };
-use shared::{config::Secret, encryption::Keyring, signing::Keys};
+use shared::{config::Secret, encryption::Keyring, queue::Broker, signing::Keys};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase};
@@ -53,7 +53,8 @@ impl Server {
 
     async fn serve(config: Config, database: TestDatabase) -> Self {
         let stopping = CancellationToken::new();
-        let state = serve::state(&config, stopping.clone()).unwrap();
+        let broker = Broker::connect(config.amqp_url.expose(), "test").unwrap();
+        let state = serve::state(&config, &broker, stopping.clone()).unwrap();
         let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
         let url = config.database.url.clone();
         tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));
@@ -85,7 +86,7 @@ fn config(database_url: &str) -> Config {
     Config {
         port: 0,
         database: DatabaseConfig { url: Secret::from(database_url.to_owned()), pool_size: 8 },
-        amqp_url: Secret::from("amqp://unused".to_owned()),
+        amqp_url: Secret::from("amqp://127.0.0.1:1".to_owned()),
         amqp_prefix: String::new(),
         retention_days: 0,
         signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),

@@ -11,6 +11,6 @@ pub mod topology;
 
 pub use connection::{Broker, ConnectionState, InvalidAddress};
 pub use consumer::{Consumer, Delivery};
-pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, LOOKED_THROUGH};
 pub use publisher::{Publication, PublishError, Publisher};
 pub use topology::Topology;

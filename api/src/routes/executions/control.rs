@@ -103,7 +103,7 @@ pub(crate) async fn replay(
     };
     submit::submit(&mut *state.pool.acquire().await?, &submission).await?;
     state.relay_wake.notify_one();
-    accepted(&state, caller.workspace_id, replay_id).await
+    accepted(&state, &caller, replay_id).await
 }
 
 /// A sealed environment is bound to its execution: the new one needs its own.

@@ -1,7 +1,7 @@
 //! `POST /executions/`.
 
 use crate::{
-    auth::{Execute, May},
+    auth::{Caller, Execute, May},
     error::ApiError,
     payload::Payload,
     query::{NoQuery, Query},
@@ -14,7 +14,7 @@ use crate::{
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
@@ -58,7 +58,7 @@ pub(crate) async fn create(
         replay_of: None,
     };
     let id = submit_once(&state, &submission, key, &hash).await?;
-    accepted(&state, caller.workspace_id, id).await
+    accepted(&state, &caller, id).await
 }
 
 /// Submits, unless the key led to an execution before.
@@ -97,12 +97,11 @@ async fn submit_once(
 }
 
 /// 202 with the execution as it is now.
-pub(super) async fn accepted(state: &AppState, workspace_id: Uuid, id: Uuid) -> Result<Response, ApiError> {
-    let execution = store::executions::get(&state.pool, workspace_id, id).await?.ok_or_else(|| {
+pub(super) async fn accepted(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
+    let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
         ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
     })?;
-    let location = format!("/executions/{id}/");
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(execution)).into_response())
+    Ok((StatusCode::ACCEPTED, [caller.location("executions", id)], Json(execution)).into_response())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
