@@ -10,6 +10,7 @@ pub mod declarations;
 pub mod error;
 pub mod etag;
 pub mod fixtures;
+pub mod gauges;
 pub mod ingest;
 pub mod live;
 pub mod payload;

@@ -4,6 +4,7 @@ use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::Config,
     database::{self, Outage},
+    gauges,
     ingest::Ingest,
     live::{Announcements, Live},
     quota::QueueQuota,
@@ -101,6 +102,12 @@ fn deliver(
     tasks.spawn(ingest.run(stopping.clone()));
     tasks.spawn(schedules::run(pool.clone(), wake.clone(), stopping.clone()));
     let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
+    tasks.spawn(gauges::run(
+        pool.clone(),
+        publishing.clone(),
+        Topology::prefixed(&config.amqp_prefix),
+        stopping.clone(),
+    ));
     tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
 }
 

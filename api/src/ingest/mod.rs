@@ -7,11 +7,12 @@ mod batch;
 mod event;
 
 use crate::ingest::{batch::Ingested, event::Refused};
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use shared::{
     backoff::Backoff,
     queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology},
-    telemetry::metrics::{DEAD_LETTERS, EVENTS_INGESTED},
+    telemetry::metrics::{DEAD_LETTERS, EVENTS_INGESTED, INGEST_LAG},
 };
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -77,11 +78,13 @@ impl Ingest {
 
     async fn ingest(&self, batch: Vec<Delivery>, shutdown: &CancellationToken) {
         let mut backoff = Backoff::CONNECTION;
+        let arrived = Utc::now();
         loop {
             let bodies: Vec<&[u8]> = batch.iter().map(Delivery::body).collect();
             match batch::ingest(&self.pool, &bodies).await {
                 Ok(results) => {
                     self.relay_wake.notify_one();
+                    record_lag(&batch, arrived);
                     return self.settle(batch, results).await;
                 }
                 Err(error) => tracing::warn!(%error, events = batch.len(), "events can't be ingested yet"),
@@ -121,5 +124,14 @@ impl Ingest {
             backoff.wait().await;
         }
         delivery.requeue().await;
+    }
+}
+
+fn record_lag(batch: &[Delivery], arrived: DateTime<Utc>) {
+    let now = Utc::now();
+    for delivery in batch {
+        let since = delivery.published_at().unwrap_or(arrived);
+        // A publisher's clock ahead of ours makes no negative lag.
+        INGEST_LAG.with::<&str>([]).record((now - since).to_std().unwrap_or_default());
     }
 }

@@ -23,6 +23,31 @@ pub async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
     .await
 }
 
+/// What waits to be published, and who works.
+#[derive(Debug)]
+pub struct Backlog {
+    /// Outbox rows that are due and not on their way.
+    pub rows: i64,
+    /// How long the oldest of them has been due.
+    pub oldest_s: f64,
+    /// As in [`Load`].
+    pub workers: i64,
+}
+
+/// Counts what is due. The index `outbox_due` covers it.
+pub async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
+    sqlx::query_as!(
+        Backlog,
+        r#"SELECT count(*) AS "rows!",
+                  coalesce(extract(epoch FROM now() - min(available_at)), 0)::float8 AS "oldest_s!",
+                  (SELECT count(*) FROM workers
+                   WHERE last_seen_at > now() - interval '30 seconds' AND NOT draining) AS "workers!"
+           FROM outbox WHERE published_at IS NULL AND available_at <= now()"#
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// Whether the database answers.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(drop)

@@ -12,6 +12,7 @@ mod executions;
 mod faults;
 mod fixtures;
 mod functions;
+mod gauges;
 mod isolation;
 mod schedules;
 mod scripts;

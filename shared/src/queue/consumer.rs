@@ -5,6 +5,7 @@
 
 use super::{Broker, Topology};
 use crate::backoff::Backoff;
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use lapin::{
     Channel,
@@ -125,6 +126,13 @@ impl Delivery {
     #[must_use]
     pub const fn redelivered(&self) -> bool {
         self.0.redelivered
+    }
+
+    /// When its publisher says it was published, if it says; whole seconds.
+    #[must_use]
+    pub fn published_at(&self) -> Option<DateTime<Utc>> {
+        let seconds = *self.0.properties.timestamp().as_ref()?;
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
     }
 
     /// A header with a text value.

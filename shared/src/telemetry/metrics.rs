@@ -165,7 +165,7 @@ metrics! {
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome"]
         "Events of triggers: `accepted`, `duplicate` or `refused`.";
     Api Histogram(WAITING) INGEST_LAG = "runnerctl_ingest_lag_seconds" []
-        "From an event's publish to the commit of its execution.";
+        "From an event's publish, as its AMQP timestamp tells, else from its arrival, to the commit of its execution.";
     Api Gauge QUEUE_DEPTH = "runnerctl_queue_depth" ["queue"] "Messages ready in the broker's queues.";
     Api Gauge WORKERS = "runnerctl_workers" [] "Workers seen in the last 30 seconds.";
     Api Gauge LIVE_CLIENTS = "runnerctl_live_clients" ["kind"]

@@ -82,6 +82,7 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<LogControl, Telemetr
 pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = prometheus()?.install_recorder()?;
     describe_all();
+    metrics::BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1.0);
     Ok(handle)
 }
 

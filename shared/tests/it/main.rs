@@ -4,4 +4,5 @@
 
 mod builder;
 mod fixtures;
+mod metrics;
 mod nesting;

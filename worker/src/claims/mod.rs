@@ -60,4 +60,10 @@ impl Claims {
     pub fn new(database: Database, worker_id: &str) -> Self {
         Self { database, worker_id: worker_id.into() }
     }
+
+    /// Connections of the pool, and how many of them are idle.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        self.database.connections()
+    }
 }

@@ -104,6 +104,12 @@ impl Database {
         Ok(Self { pool, target })
     }
 
+    /// How many connections there are, and how many of them are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
+    }
+
     /// A connection for one or a few statements.
     pub async fn connection(&self) -> Result<deadpool_postgres::Object, DatabaseError> {
         Ok(self.pool.get().await?)

@@ -6,7 +6,7 @@ use crate::{
     database::{Database, DatabaseError, Notification, listen},
     settle::Interruption,
 };
-use shared::telemetry::metrics::{CONNECTION_UP, SLOTS, SLOTS_BUSY};
+use shared::telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY};
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::sync::mpsc;
 
@@ -38,6 +38,9 @@ impl Fleet {
         let status = self.pool.status();
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));
+        let (connections, idle) = self.claims.connections();
+        DATABASE_CONNECTIONS.with(["idle"]).set(approximate(idle));
+        DATABASE_CONNECTIONS.with(["in_use"]).set(approximate(connections.saturating_sub(idle)));
         let row = WorkerRow {
             slots: i32::try_from(status.slots).unwrap_or(i32::MAX),
             busy: i32::try_from(held.len()).unwrap_or(i32::MAX),

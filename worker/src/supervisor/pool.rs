@@ -9,7 +9,10 @@ use super::{
     run::{self, RunContext},
 };
 use crate::protocol::Job;
-use shared::{outcome::Outcome, telemetry::metrics::SANDBOX_RESTARTS};
+use shared::{
+    outcome::Outcome,
+    telemetry::metrics::{SANDBOX_LAYER, SANDBOX_RESTARTS},
+};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -126,7 +129,7 @@ impl Pool {
         }
         for layer in ALL_LAYERS {
             let held = if missing.contains(&layer) { 0.0 } else { 1.0 };
-            metrics::gauge!("runnerctl_sandbox_layer", "layer" => layer).set(held);
+            SANDBOX_LAYER.with([layer]).set(held);
         }
         Ok(Arc::new(Self {
             recipe: Arc::into_inner(recipe).expect("every task that shared it has ended"),
