@@ -1,4 +1,4 @@
-//! Executions without end, until there are enough.
+//! Executions without end, until told to stop.
 
 use super::site::Site;
 use anyhow::Context as _;
@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-/// Between two executions: about 60 per second, fewer while the apis are away.
-const PACE: Duration = Duration::from_millis(16);
 
 /// Tells the fake service that this attempt ran, and takes a while, so that faults find runs under way.
 const SCRIPT: &str = "export async function main({ event, context }) {
@@ -32,10 +30,11 @@ type Accepted = BTreeMap<String, Option<Uuid>>;
 pub(crate) struct Load {
     accepted: Arc<Mutex<Accepted>>,
     task: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
-/// Begins to ask for `executions`, half over HTTP and half as events, each until it is accepted.
-pub(crate) async fn start(site: &Site, executions: usize) -> anyhow::Result<Load> {
+/// Begins to ask for executions, `rate` per second (fewer while the apis are away), half over HTTP and half as events, each until it is accepted.
+pub(crate) async fn start(site: &Site, rate: u32) -> anyhow::Result<Load> {
     let client = site.clients.borrow().first().context("an api")?.clone();
     let script = json!({
         "name": "effect", "code": SCRIPT, "code_type": "main_fn", "trigger_type": "automation",
@@ -54,8 +53,10 @@ pub(crate) async fn start(site: &Site, executions: usize) -> anyhow::Result<Load
         script,
         accepted: Arc::clone(&accepted),
     };
-    let task = tokio::spawn(async move { asking.ask_for(executions).await });
-    Ok(Load { accepted, task })
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let task = tokio::spawn(async move { asking.ask(Duration::from_secs(1) / rate.max(1), &stopped).await });
+    Ok(Load { accepted, task, stop })
 }
 
 impl Load {
@@ -64,8 +65,9 @@ impl Load {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().copied().collect()
     }
 
-    /// Everything that was accepted, once it all is.
+    /// Asks for no more; returns everything that was accepted.
     pub(crate) async fn accepted(self) -> anyhow::Result<Accepted> {
+        self.stop.cancel();
         tokio::time::timeout(Duration::from_mins(5), self.task).await.context("the load does not end")??;
         Ok(std::mem::take(&mut self.accepted.lock().unwrap_or_else(PoisonError::into_inner)))
     }
@@ -81,15 +83,18 @@ struct Asking {
 }
 
 impl Asking {
-    async fn ask_for(self, executions: usize) {
-        for number in 0..executions {
+    async fn ask(self, pace: Duration, stop: &CancellationToken) {
+        let mut numbers = 0..;
+        while !stop.is_cancelled()
+            && let Some(number) = numbers.next()
+        {
             let key = format!("key-{number}");
             let id = if number % 2 == 0 { Some(self.post(&key, number).await) } else { None };
             if id.is_none() {
                 self.publish(&key, number).await;
             }
             self.accepted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
-            sleep(PACE).await;
+            sleep(pace).await;
         }
     }
 

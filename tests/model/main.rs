@@ -68,7 +68,7 @@ fn nothing_is_ever_stuck() {
 fn an_attempt_that_was_handed_back_is_not_spent() {
     let states = explore();
     for (state, steps) in &states {
-        for step in steps.iter().filter(|step| step.name == "hand back" && step.by_holder) {
+        for step in steps.iter().filter(|step| step.name == FAULTS[5] && step.by_holder) {
             assert_eq!(step.to.attempt + 1, state.attempt, "{state:?}");
         }
     }

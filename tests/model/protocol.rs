@@ -1,11 +1,9 @@
 //! The state of one execution's delivery, and the steps that change it.
 
-/// Steps that are not the system's own doing. Each has a budget, so that the state space is finite.
-/// Processes that follow one another in a worker's place, counted from zero; the model has to end.
-const LAST_GENERATION: u8 = 3;
-
-pub(crate) const FAULTS: [&str; 5] =
-    ["worker dies", "relay dies", "duplicate", "queue deleted", "lease runs out early"];
+/// Steps that are not the system's own doing: faults, and a drain, which an operator asks for. Each has a budget, so
+/// that the state space is finite.
+pub(crate) const FAULTS: [&str; 6] =
+    ["worker dies", "relay dies", "duplicate", "queue deleted", "lease runs out early", "hand back"];
 
 /// A process of a worker: where it runs, and which one there. A new process has a new identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +62,7 @@ pub(crate) struct State {
     /// How often the row went to a terminal status.
     pub(crate) ends: u8,
     /// Left for each of [`FAULTS`].
-    budget: [u8; 5],
+    budget: [u8; 6],
 }
 
 /// A step that can be taken now.
@@ -89,7 +87,7 @@ impl State {
             ready: 0,
             workers: [worker; 2],
             ends: 0,
-            budget: [2, 1, 1, 1, 1],
+            budget: [2, 1, 1, 1, 1, 1],
         }
     }
 
@@ -177,11 +175,11 @@ impl State {
                     to.workers[place].activity = Activity::Settled;
                 });
                 steps.last_mut().expect("just pushed").by_holder = holds;
-                if generation == LAST_GENERATION {
-                    // Nobody would follow it in the model, and it must be able to end.
+                if self.budget[5] == 0 {
                     return;
                 }
-                self.push(steps, "hand back", |to| {
+                self.push(steps, FAULTS[5], |to| {
+                    to.budget[5] -= 1;
                     if holds {
                         to.status = Status::Queued;
                         to.attempt -= 1;
@@ -194,10 +192,10 @@ impl State {
                 steps.last_mut().expect("just pushed").by_holder = holds;
             }
             Activity::Settled => self.push(steps, "ack", |to| to.workers[place].activity = Activity::Idle),
-            Activity::Draining if generation < LAST_GENERATION => self.push(steps, "start again", |to| {
+            Activity::Draining => self.push(steps, "start again", |to| {
                 to.workers[place] = Worker { generation: generation + 1, activity: Activity::Idle };
             }),
-            Activity::Idle | Activity::Draining => {}
+            Activity::Idle => {}
         }
     }
 
@@ -215,9 +213,9 @@ impl State {
     }
 
     fn faults(&self, steps: &mut Vec<Step>) {
-        let [deaths, relay_deaths, duplicates, deletions, early] = self.budget;
+        let [deaths, relay_deaths, duplicates, deletions, early, _drains] = self.budget;
         for place in 0..self.workers.len() {
-            if deaths > 0 && self.workers[place].generation < LAST_GENERATION {
+            if deaths > 0 {
                 self.push(steps, FAULTS[0], |to| to.die(place));
             }
         }

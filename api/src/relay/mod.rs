@@ -22,7 +22,13 @@ use sqlx::{
     PgPool,
     postgres::{PgListener, PgPoolOptions},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +44,8 @@ const BATCHES_IN_FLIGHT: usize = 4;
 const RELAY_CONNECTIONS: u32 = 4;
 /// Rows of which nobody told us (their writer died after its commit) are found this late at most.
 const IDLE_SWEEP: Duration = Duration::from_secs(1);
+/// Before rows that the broker did not take are tried again: it may refuse for longer than a moment.
+const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 /// While rows wait for room in the window and no claim is announced.
 const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
 
@@ -48,6 +56,8 @@ pub struct Relay {
     broker: Broker,
     publisher: Arc<Publisher>,
     wake: Arc<Notify>,
+    /// Rows wait for room in the window, which claims make.
+    window_full: AtomicBool,
 }
 
 impl Relay {
@@ -56,13 +66,13 @@ impl Relay {
     pub fn new(pool: &PgPool, broker: Broker, topology: Topology, wake: Arc<Notify>) -> Self {
         let pool = relay_pool(pool);
         let publisher = Arc::new(Publisher::new(broker.clone(), topology));
-        Self { pool, broker, publisher, wake }
+        Self { pool, broker, publisher, wake, window_full: AtomicBool::new(false) }
     }
 
     /// Runs until told to stop; then waits for the confirms under way.
     pub async fn run(self, shutdown: CancellationToken) {
         let recovery = recovery::run(&self.pool, &self.broker, self.publisher.topology(), &self.wake);
-        let listener = listen(&self.pool, &self.wake);
+        let listener = self.listen();
         let mut batches = JoinSet::new();
         let relay = async { tokio::join!(recovery, listener, self.dispatch(&mut batches)) };
         shutdown.run_until_cancelled(Box::pin(relay)).await;
@@ -90,12 +100,40 @@ impl Relay {
         }
     }
 
+    /// Wakes the relay whenever another process has written outbox rows, or a claim has made room.
+    async fn listen(&self) {
+        let mut backoff = Backoff::CONNECTION;
+        loop {
+            if let Err(error) = self.listen_once(&mut backoff).await {
+                tracing::warn!(%error, "the relay can't listen");
+            }
+            backoff.wait().await;
+        }
+    }
+
+    async fn listen_once(&self, backoff: &mut Backoff) -> sqlx::Result<()> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all([OUTBOX_CHANNEL, CHANGED_CHANNEL]).await?;
+        backoff.reset();
+        loop {
+            // `None` is a connection that was lost: the listener has a new one, but something may have been missed.
+            let notification = listener.try_recv().await?;
+            let is_change =
+                notification.is_some_and(|notification| notification.channel() == CHANGED_CHANNEL);
+            if !is_change || self.window_full.load(Ordering::Relaxed) {
+                self.wake.notify_one();
+            }
+        }
+    }
+
     /// Waits until there may be something to publish.
     async fn rest(&self) {
-        let pause = match outbox::waiting(&self.pool).await {
-            Ok(Waiting::Nothing) | Err(_) => IDLE_SWEEP,
-            Ok(Waiting::ForRoom) => FULL_WINDOW_SWEEP,
-            Ok(Waiting::ForTime(wait)) => wait.min(IDLE_SWEEP),
+        let waiting = outbox::waiting(&self.pool).await.unwrap_or(Waiting::Nothing);
+        self.window_full.store(waiting == Waiting::ForRoom, Ordering::Relaxed);
+        let pause = match waiting {
+            Waiting::Nothing => IDLE_SWEEP,
+            Waiting::ForRoom => FULL_WINDOW_SWEEP,
+            Waiting::ForTime(wait) => wait.min(IDLE_SWEEP),
         };
         // A timeout is as good a reason to look as a wake.
         drop(tokio::time::timeout(pause, self.wake.notified()).await);
@@ -128,9 +166,11 @@ async fn publish(pool: PgPool, publisher: Arc<Publisher>, departures: Vec<Depart
             }
         }
     }
-    if !failed.is_empty()
-        && let Err(error) = outbox::take_back(&pool, &failed).await
-    {
+    if failed.is_empty() {
+        return;
+    }
+    tokio::time::sleep(REFUSED_PAUSE).await;
+    if let Err(error) = outbox::take_back(&pool, &failed).await {
         // The recovery finds them by their age.
         tracing::warn!(%error, rows = failed.len(), "can't take back the marks of unpublished rows");
     }
@@ -149,26 +189,4 @@ fn message(departure: &Departure, topology: &Topology) -> Publication {
         body: serde_json::to_vec(&message).expect("two plain fields are always JSON"),
         headers: departure.traceparent.iter().map(|value| ("traceparent", value.clone())).collect(),
     }
-}
-
-/// Wakes the relay whenever another process has written outbox rows, or a claim has made room.
-async fn listen(pool: &PgPool, wake: &Notify) {
-    let mut backoff = Backoff::CONNECTION;
-    loop {
-        if let Err(error) = listen_once(pool, wake, &mut backoff).await {
-            tracing::warn!(%error, "the relay can't listen");
-        }
-        backoff.wait().await;
-    }
-}
-
-async fn listen_once(pool: &PgPool, wake: &Notify, backoff: &mut Backoff) -> sqlx::Result<()> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([OUTBOX_CHANNEL, CHANGED_CHANNEL]).await?;
-    backoff.reset();
-    // `None` is a connection that was lost; the listener has a new one, but something may have been missed.
-    while let Ok(_told_or_missed) = listener.try_recv().await {
-        wake.notify_one();
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod control;
 mod dead_letters;
+mod delivery;
 mod environment;
 mod errors;
 mod executions;

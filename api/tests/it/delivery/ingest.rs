@@ -1,0 +1,125 @@
+//! Events of triggers.
+
+use super::{Queues, until};
+use crate::server::Server;
+use api::ingest::Ingest;
+use serde_json::{Value, json};
+use shared::queue::DeadLetters;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+fn run(server: &Server, queues: &Queues) -> DropGuard {
+    let stop = CancellationToken::new();
+    let ingest = Ingest::new(
+        server.pool.clone(),
+        queues.broker.clone(),
+        queues.broker.clone(),
+        queues.topology.clone(),
+        Arc::new(Notify::new()),
+    );
+    tokio::spawn(ingest.run(stop.clone()));
+    stop.drop_guard()
+}
+
+async fn script(server: &Server) -> Value {
+    server.client("demo").await.script("n", "export default ({ event }) => event").await
+}
+
+fn event(script: &Value, key: &str) -> Value {
+    json!({
+        "v": 1, "idempotency_key": key, "workspace_slug": "demo", "script_id": script["id"],
+        "trigger_type": "automation", "event": { "event_type": "x", "n": 1 },
+    })
+}
+
+async fn executions(server: &Server) -> i64 {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM script_executions"#)
+        .fetch_one(&server.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_event_becomes_one_execution_however_often_it_comes() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let stop = run(&server, &queues);
+    for key in ["a", "a", "b", "a"] {
+        queues.publish_event(&event(&script, key).to_string()).await;
+    }
+    let (server, queues) = (&server, &queues);
+    until("two executions", async || executions(server).await == 2).await;
+    until("no event is left", async || queues.ready(&queues.topology.events).await == 0).await;
+    // Stopped, it has given back what it had not acknowledged.
+    drop(stop);
+    assert_eq!(executions(server).await, 2);
+    let rows = sqlx::query!("SELECT trigger_type, event::text AS event FROM script_executions")
+        .fetch_all(&server.pool)
+        .await
+        .unwrap();
+    for row in rows {
+        assert_eq!(row.trigger_type, "automation");
+        let event: Value = serde_json::from_str(&row.event.unwrap()).unwrap();
+        assert_eq!(event, json!({ "event_type": "x", "n": 1 }));
+    }
+    let outbox =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM outbox"#).fetch_one(&server.pool).await.unwrap();
+    assert_eq!(outbox, 2);
+}
+
+#[tokio::test]
+async fn what_is_no_event_goes_to_the_dead_letters_with_its_reason() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let _stop = run(&server, &queues);
+    let mut stranger = event(&script, "a");
+    stranger["workspace_slug"] = json!("other");
+    queues.publish_event("not json").await;
+    queues.publish_event(&stranger.to_string()).await;
+    queues.publish_event(&event(&script, "good").to_string()).await;
+    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
+    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
+    let reasons: BTreeSet<String> =
+        letters.list(10).await.unwrap().into_iter().map(|letter| letter.reason).collect();
+    assert!(reasons.contains("script_id: the workspace has no such script"), "{reasons:?}");
+    let server = &server;
+    until("the good one", async || executions(server).await == 1).await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let _stop = run(&server, &queues);
+    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
+    let mut early = event(&script, "early");
+    early["script_id"] = json!("01900000-0000-7000-8000-000000000000");
+    queues.publish_event(&early.to_string()).await;
+    queues.publish_event("not json").await;
+    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
+
+    // The script comes into being after its event.
+    let id: uuid::Uuid = early["script_id"].as_str().unwrap().parse().unwrap();
+    sqlx::query!(
+        "WITH script AS (
+             INSERT INTO scripts (id, workspace_id, name, code_type, trigger_type, code, build_hash)
+             SELECT $1, workspace_id, 'late', code_type, trigger_type, code, build_hash FROM scripts LIMIT 1
+             RETURNING id)
+         INSERT INTO script_versions (script_id, version, code, code_type, build_hash)
+         SELECT script.id, version, code, code_type, build_hash FROM script_versions, script",
+        id
+    )
+    .execute(&server.pool)
+    .await
+    .unwrap();
+    let all = letters.list(10).await.unwrap();
+    let (malformed, unknown): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|letter| letter.body == b"not json");
+    assert_eq!(unknown[0].exchange, queues.topology.events);
+    assert_eq!(letters.requeue(&BTreeSet::from([unknown[0].id.clone()])).await.unwrap(), 1);
+    assert_eq!(letters.drop(&BTreeSet::from([malformed[0].id.clone()])).await.unwrap(), 1);
+    let server = &server;
+    until("the execution", async || executions(server).await == 1).await;
+    assert!(letters.list(10).await.unwrap().is_empty());
+}

@@ -1,0 +1,158 @@
+//! The relay.
+
+use super::{Queues, connect, next, until};
+use api::relay::Relay;
+use shared::{message::ExecutionMessage, queue::Topology};
+use sqlx::PgPool;
+use std::sync::Arc;
+use test_support::{Link, TestDatabase, TestQueues};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+/// What the relay publishes at most while no worker is known.
+const SMALLEST_WINDOW: i64 = 8;
+
+struct Running {
+    wake: Arc<Notify>,
+    _stop: DropGuard,
+}
+
+fn run(pool: &PgPool, queues: &Queues) -> Running {
+    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let relay = Relay::new(pool, queues.broker.clone(), queues.topology.clone(), Arc::clone(&wake));
+    tokio::spawn(relay.run(stop.clone()));
+    Running { wake, _stop: stop.drop_guard() }
+}
+
+async fn enqueue(pool: &PgPool, workspace: Uuid, priority: i16) -> Uuid {
+    let execution = Uuid::now_v7();
+    sqlx::query!(
+        "INSERT INTO outbox (execution_id, workspace_id, priority) VALUES ($1, $2, $3)",
+        execution,
+        workspace,
+        priority
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    execution
+}
+
+async fn published(pool: &PgPool) -> i64 {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM outbox WHERE published_at IS NOT NULL"#)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+fn execution_of(body: &[u8]) -> Uuid {
+    serde_json::from_slice::<ExecutionMessage>(body).unwrap().execution_id
+}
+
+#[tokio::test]
+async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let relay = run(&pool, &queues);
+    let mut consumer = queues.executions();
+    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    relay.wake.notify_one();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(execution_of(delivery.body()), execution);
+    delivery.ack().await;
+    assert_eq!(published(&pool).await, 1);
+}
+
+#[tokio::test]
+async fn a_row_of_another_process_is_heard_of() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let _relay = run(&pool, &queues);
+    let mut consumer = queues.executions();
+    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    sqlx::query!("NOTIFY outbox").execute(&pool).await.unwrap();
+    assert_eq!(execution_of(next(&mut consumer).await.body()), execution);
+}
+
+#[tokio::test]
+async fn a_long_backlog_does_not_stand_before_another_workspaces_only_run() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let (busy, quiet) = (Uuid::now_v7(), Uuid::now_v7());
+    for _ in 0..50 {
+        enqueue(&pool, busy, 0).await;
+    }
+    let (only, test_run) = (enqueue(&pool, quiet, 0).await, enqueue(&pool, busy, 10).await);
+    let _relay = run(&pool, &queues);
+    let mut consumer = queues.executions();
+    let mut first = Vec::new();
+    for _ in 0..SMALLEST_WINDOW {
+        first.push(execution_of(next(&mut consumer).await.body()));
+    }
+    assert_eq!(first[0], test_run, "the editor goes first");
+    assert!(first[..3].contains(&only), "one of the busy workspace, then the quiet one's");
+    // Nothing was claimed, so the window stays as it is.
+    assert_eq!(published(&pool).await, SMALLEST_WINDOW);
+}
+
+#[tokio::test]
+async fn a_row_is_published_when_its_time_has_come() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    let due = sqlx::query_scalar!(
+        r#"UPDATE outbox SET available_at = clock_timestamp() + interval '700 ms' RETURNING available_at"#
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    let _relay = run(&pool, &queues);
+    let delivery = next(&mut queues.executions()).await;
+    let came = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&pool).await.unwrap();
+    assert_eq!(execution_of(delivery.body()), execution);
+    assert!(came >= due, "{came} is before {due}");
+}
+
+#[tokio::test]
+async fn a_message_that_was_lost_is_published_again() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    // As after a queue was deleted: the row says published, and no queue has the message.
+    sqlx::query!("UPDATE outbox SET published_at = now() - interval '1 minute'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let _relay = run(&pool, &queues);
+    assert_eq!(execution_of(next(&mut queues.executions()).await.body()), execution);
+}
+
+#[tokio::test]
+async fn rows_wait_for_a_broker_that_is_away() {
+    let (database, queues) = (TestDatabase::create().await, TestQueues::create());
+    let pool = database.pool().await;
+    let link = Link::to(queues.url(), 5672).await;
+    link.cut();
+    let queues = Queues { broker: connect(link.url()), topology: Topology::prefixed(queues.prefix()) };
+    let relay = run(&pool, &queues);
+    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    relay.wake.notify_one();
+    link.mend();
+    assert_eq!(execution_of(next(&mut queues.executions()).await.body()), execution);
+}
+
+#[tokio::test]
+async fn two_relays_publish_each_row_once() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    sqlx::query!("INSERT INTO workers (id, slots) VALUES ('w', 100)").execute(&pool).await.unwrap();
+    for _ in 0..100 {
+        enqueue(&pool, Uuid::now_v7(), 0).await;
+    }
+    let _relays = (run(&pool, &queues), run(&pool, &queues));
+    let (pool, queues) = (&pool, &queues);
+    until("all rows are marked", async || published(pool).await == 100).await;
+    until("all messages are there", async || queues.ready(&queues.topology.executions).await >= 100).await;
+    assert_eq!(queues.ready(&queues.topology.executions).await, 100);
+}

@@ -1,0 +1,83 @@
+//! Schedules that fire.
+
+use super::until;
+use crate::server::Server;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+struct Row {
+    missed_runs: i64,
+    fired: bool,
+    next_is_later: bool,
+}
+
+async fn due_schedule(server: &Server, minutes_ago: i32, catch_up: &str) -> Value {
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default (variables) => variables.greeting").await;
+    let schedule =
+        json!({ "script_id": script["id"], "cron": "* * * * *", "variables": { "greeting": "hello" } });
+    let schedule = client.post("/schedules/", schedule).await.json(201);
+    sqlx::query!(
+        "UPDATE schedules SET next_run_at = date_trunc('minute', now()) - make_interval(mins => $1::int), catch_up = $2",
+        minutes_ago,
+        catch_up
+    )
+    .execute(&server.pool)
+    .await
+    .unwrap();
+    schedule
+}
+
+async fn state(server: &Server) -> Row {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT missed_runs, last_execution_id IS NOT NULL AS "fired!", next_run_at > now() AS "next_is_later!"
+           FROM schedules"#
+    )
+    .fetch_one(&server.pool)
+    .await
+    .unwrap()
+}
+
+async fn executions(server: &Server) -> i64 {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM script_executions WHERE trigger_type = 'cron'"#)
+        .fetch_one(&server.pool)
+        .await
+        .unwrap()
+}
+
+/// Two processes look at the same schedules.
+async fn run_two_until_advanced(server: &Server) {
+    let stop = CancellationToken::new();
+    for _ in 0..2 {
+        tokio::spawn(api::schedules::run(server.pool.clone(), Arc::new(Notify::new()), stop.clone()));
+    }
+    until("the schedule has advanced", async || state(server).await.next_is_later).await;
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_due_schedule_fires_once_whichever_process_fires_it() {
+    let server = Server::start().await;
+    due_schedule(&server, 0, "latest").await;
+    run_two_until_advanced(&server).await;
+    assert_eq!(executions(&server).await, 1);
+    let variables = sqlx::query_scalar!(r#"SELECT variables::text AS "variables!" FROM script_executions"#)
+        .fetch_one(&server.pool)
+        .await
+        .unwrap();
+    assert_eq!(variables, r#"{"greeting":"hello"}"#);
+}
+
+#[tokio::test]
+async fn what_was_missed_is_counted_and_the_latest_made_up_for() {
+    let server = Server::start().await;
+    due_schedule(&server, 10, "latest").await;
+    run_two_until_advanced(&server).await;
+    let row = state(&server).await;
+    assert!((9..=11).contains(&row.missed_runs), "{} missed", row.missed_runs);
+    assert!(row.fired);
+    assert_eq!(executions(&server).await, 1);
+}

@@ -1,0 +1,143 @@
+//! Claim, heartbeat, finish, retry, hand-back.
+
+use super::{Bench, claim, failed, finish};
+use chrono::Utc;
+use serde_json::value::RawValue;
+use shared::{
+    execution::{ErrorCode, LogLevel},
+    outcome::{LogLine, Verdict},
+};
+use std::time::Duration;
+use worker::claims::{End, Fenced, Pulse, WorkerRow};
+
+fn completed() -> Verdict {
+    Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
+}
+
+fn line(seq: i32) -> LogLine {
+    LogLine { seq, ts: Utc::now(), level: LogLevel::Info, message: format!("line {seq}") }
+}
+
+fn row() -> WorkerRow {
+    WorkerRow { slots: 2, busy: 1, layers: vec!["seccomp".into()], draining: false }
+}
+
+#[tokio::test]
+async fn a_message_that_comes_twice_is_claimed_once() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let (one, other) = (bench.worker("one"), bench.worker("other"));
+    let (first, second) = tokio::join!(claim(&one, id), claim(&other, id));
+    assert_eq!(first.is_some(), second.is_none());
+    assert_eq!(bench.outbox_rows().await, "0");
+    assert_eq!(bench.status(id).await, "running 1");
+}
+
+#[tokio::test]
+async fn the_last_lines_and_the_end_are_stored_together() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    assert_eq!(worker.append_logs(attempt, &[line(1)]).await.unwrap(), Fenced::Written);
+    // A line whose first write was not confirmed comes again.
+    let verdict = completed();
+    let phases =
+        worker::claims::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
+    let end = End::Final { verdict: &verdict, phases };
+    assert_eq!(worker.end(attempt, &end, &[line(1), line(2)]).await.unwrap(), Fenced::Written);
+    assert_eq!(bench.status(id).await, "completed 1");
+    assert_eq!(
+        bench.text("SELECT string_agg(message, ',' ORDER BY seq) FROM execution_logs").await,
+        "line 1,line 2"
+    );
+    assert_eq!(bench.text("SELECT result::text FROM script_executions").await, r#"{"text":"\u0000"}"#);
+}
+
+#[tokio::test]
+async fn an_end_that_comes_twice_changes_nothing() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    assert_eq!(finish(&worker, attempt, &completed()).await, Fenced::Written);
+    assert_eq!(finish(&worker, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
+    assert_eq!(worker.append_logs(attempt, &[line(9)]).await.unwrap(), Fenced::TooLate);
+    assert_eq!(bench.status(id).await, "completed 1");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_handed_back_is_not_spent_and_not_ours() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let (draining, heir) = (bench.worker("draining"), bench.worker("heir"));
+    let attempt = claim(&draining, id).await.unwrap();
+    assert_eq!(draining.end(attempt, &End::HandBack, &[line(1)]).await.unwrap(), Fenced::Written);
+    assert_eq!(bench.status(id).await, "queued 0");
+    assert_eq!(bench.outbox_rows().await, "1");
+    let claimed = heir.claim(id).await.unwrap().unwrap().unwrap();
+    assert_eq!((claimed.attempt.number, claimed.last_log_seq), (1, 1));
+    // The same number, but another worker's.
+    assert_eq!(finish(&draining, attempt, &completed()).await, Fenced::TooLate);
+    assert_eq!(bench.status(id).await, "running 1");
+}
+
+#[tokio::test]
+async fn a_run_that_is_handed_back_after_its_cancel_is_cancelled() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
+    assert_eq!(worker.end(attempt, &End::HandBack, &[]).await.unwrap(), Fenced::Written);
+    assert_eq!(bench.status(id).await, "cancelled 1");
+    assert_eq!(bench.outbox_rows().await, "0");
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    let retry = End::Retry { after: Duration::from_mins(1) };
+    assert_eq!(worker.end(attempt, &retry, &[]).await.unwrap(), Fenced::Written);
+    assert_eq!(bench.status(id).await, "queued 1");
+    // A message that came twice does not start it early.
+    assert_eq!(claim(&worker, id).await, None);
+    assert_eq!(bench.outbox_rows().await, "1");
+    bench.execute("UPDATE outbox SET available_at = now()").await;
+    let claimed = worker.claim(id).await.unwrap().unwrap().unwrap();
+    assert_eq!((claimed.attempt.number, claimed.max_attempts, claimed.retries_left), (2, 4, 0));
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_the_lease_and_tells_what_was_cancelled_or_taken() {
+    let bench = Bench::create().await;
+    let worker = bench.worker("one");
+    let (kept, cancelled, taken) = (bench.enqueue().await, bench.enqueue().await, bench.enqueue().await);
+    let kept = claim(&worker, kept).await.unwrap();
+    let cancelled = claim(&worker, cancelled).await.unwrap();
+    let taken = claim(&worker, taken).await.unwrap();
+    bench.execute("UPDATE script_executions SET lease_expires_at = now() + interval '1 second'").await;
+    bench
+        .execute(&format!(
+            "UPDATE script_executions SET cancel_requested_at = now() WHERE id = '{}';
+             UPDATE script_executions SET attempt = 2, worker_id = 'other' WHERE id = '{}'",
+            cancelled.execution_id, taken.execution_id
+        ))
+        .await;
+    let mut pulses = worker.beat(&row(), &[kept, cancelled, taken]).await.unwrap();
+    pulses.sort_by_key(|pulse| pulse.cancel_requested);
+    let expected = [
+        Pulse { attempt: kept, cancel_requested: false },
+        Pulse { attempt: cancelled, cancel_requested: true },
+    ];
+    assert_eq!(pulses, expected);
+    let extended =
+        "SELECT count(*)::text FROM script_executions WHERE lease_expires_at > now() + interval '10 seconds'";
+    assert_eq!(bench.text(extended).await, "2");
+    assert_eq!(bench.text("SELECT id || ' ' || slots FROM workers").await, "one 2");
+    worker.sign_off().await.unwrap();
+    assert_eq!(bench.text("SELECT count(*)::text FROM workers").await, "0");
+}

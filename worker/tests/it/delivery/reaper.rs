@@ -1,0 +1,72 @@
+//! Runs whose worker no longer answers.
+
+use super::{Bench, claim, failed, finish};
+use shared::execution::ErrorCode;
+use std::time::Duration;
+use uuid::Uuid;
+use worker::{
+    claims::Fenced,
+    reaper::{Reaped, reap},
+};
+
+async fn lose_the_lease(bench: &Bench) {
+    bench.execute("UPDATE script_executions SET lease_expires_at = now() - interval '1 second'").await;
+}
+
+/// Nothing is reaped in the first seconds of a server: workers that are alive get time to renew their leases.
+async fn reaped(bench: &Bench) -> Vec<Reaped> {
+    let reaping = async {
+        loop {
+            let reaped = reap(&bench.database).await.unwrap();
+            if !reaped.is_empty() {
+                return reaped;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reaping).await.unwrap()
+}
+
+fn one(execution_id: Uuid, status: &str, attempt: i32) -> [Reaped; 1] {
+    [Reaped { execution_id, status: status.to_owned(), attempt }]
+}
+
+#[tokio::test]
+async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let (lost, heir) = (bench.worker("lost"), bench.worker("heir"));
+    let attempt = claim(&lost, id).await.unwrap();
+    assert!(reap(&bench.database).await.unwrap().is_empty(), "its lease holds");
+    lose_the_lease(&bench).await;
+    assert_eq!(reaped(&bench).await, one(id, "queued", 1));
+    assert_eq!(bench.status(id).await, "queued 1");
+    let delayed = "SELECT (available_at BETWEEN now() AND now() + interval '1.1 seconds')::text FROM outbox";
+    assert_eq!(bench.text(delayed).await, "true");
+    bench.execute("UPDATE outbox SET available_at = now()").await;
+    assert_eq!(claim(&heir, id).await.unwrap().number, 2);
+    assert_eq!(finish(&lost, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
+    assert_eq!(bench.status(id).await, "running 2");
+}
+
+#[tokio::test]
+async fn the_loss_of_the_last_attempt_ends_the_execution() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    bench.execute("UPDATE script_executions SET attempt = 2").await;
+    claim(&bench.worker("lost"), id).await.unwrap();
+    lose_the_lease(&bench).await;
+    assert_eq!(reaped(&bench).await, one(id, "errored", 3));
+    assert_eq!(bench.text("SELECT error_code FROM script_executions").await, "worker_lost");
+    assert_eq!(bench.outbox_rows().await, "0");
+}
+
+#[tokio::test]
+async fn a_lost_run_that_was_to_be_cancelled_is() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    claim(&bench.worker("lost"), id).await.unwrap();
+    bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
+    lose_the_lease(&bench).await;
+    assert_eq!(reaped(&bench).await, one(id, "cancelled", 1));
+}
