@@ -1,6 +1,7 @@
 //! The whole path, from POST to the row that says how it ended.
 
 mod dashboards;
+mod delivery;
 mod failures;
 mod input;
 mod limits;

@@ -40,7 +40,7 @@ async fn executions(server: &Server) -> i64 {
         .unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_becomes_one_execution_however_often_it_comes() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
@@ -68,7 +68,7 @@ async fn an_event_becomes_one_execution_however_often_it_comes() {
     assert_eq!(outbox, 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_goes_to_the_dead_letters_with_its_reason() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
@@ -87,7 +87,7 @@ async fn what_is_no_event_goes_to_the_dead_letters_with_its_reason() {
     until("the good one", async || executions(server).await == 1).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;

@@ -1,4 +1,7 @@
 //! From a commit to the broker, and from the broker to a commit, on a real broker.
+//!
+//! On several threads, so that what a test leaves behind ends while its database is dropped: a connection that is
+//! half-way through its log-in would hold that up for a minute.
 
 mod ingest;
 mod relay;

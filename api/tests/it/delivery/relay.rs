@@ -50,7 +50,7 @@ fn execution_of(body: &[u8]) -> Uuid {
     serde_json::from_slice::<ExecutionMessage>(body).unwrap().execution_id
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
@@ -64,7 +64,7 @@ async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
     assert_eq!(published(&pool).await, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_of_another_process_is_heard_of() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
@@ -75,7 +75,7 @@ async fn a_row_of_another_process_is_heard_of() {
     assert_eq!(execution_of(next(&mut consumer).await.body()), execution);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_backlog_does_not_stand_before_another_workspaces_only_run() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
@@ -96,7 +96,7 @@ async fn a_long_backlog_does_not_stand_before_another_workspaces_only_run() {
     assert_eq!(published(&pool).await, SMALLEST_WINDOW);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_published_when_its_time_has_come() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
@@ -114,7 +114,7 @@ async fn a_row_is_published_when_its_time_has_come() {
     assert!(came >= due, "{came} is before {due}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_lost_is_published_again() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
@@ -128,7 +128,7 @@ async fn a_message_that_was_lost_is_published_again() {
     assert_eq!(execution_of(next(&mut queues.executions()).await.body()), execution);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_wait_for_a_broker_that_is_away() {
     let (database, queues) = (TestDatabase::create().await, TestQueues::create());
     let pool = database.pool().await;
@@ -142,7 +142,7 @@ async fn rows_wait_for_a_broker_that_is_away() {
     assert_eq!(execution_of(next(&mut queues.executions()).await.body()), execution);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn two_relays_publish_each_row_once() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;

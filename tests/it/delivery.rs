@@ -1,0 +1,95 @@
+//! Cancel, drain and retry, as a client sees them.
+
+use anyhow::ensure;
+use e2e::stack::Stack;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Says that it runs, then waits.
+const PATIENT: &str = "export async function main({ context }) {
+    console.log('attempt ' + context.attempt);
+    await new Promise((resolve) => setTimeout(resolve, 15_000));
+    return context.attempt;
+}";
+/// Spins: only the isolate's own termination ends it.
+const BUSY: &str = "export function main() { console.log('attempt 1'); while (true) {} }";
+
+/// Waits until a run has said something, which it does while it runs.
+async fn heard(stack: &Stack, execution: &str, line: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !stack.client.get(&format!("/executions/{execution}/logs/")).await?.to_string().contains(line) {
+        ensure!(Instant::now() < deadline, "{line:?} is not heard");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+async fn cancel(stack: &Stack, execution: &str) -> anyhow::Result<Duration> {
+    let asked = Instant::now();
+    let (status, answer) = stack.client.post(&format!("/executions/{execution}/cancel/"), &json!({})).await?;
+    ensure!(status.is_success(), "{status} {answer}");
+    let ended = stack.client.terminal(execution, Duration::from_secs(20)).await?;
+    assert_eq!(ended["status"], "cancelled", "{ended}");
+    Ok(asked.elapsed())
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_a_run_within_a_second_whether_it_waits_or_spins() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    for (name, code) in [("patient", PATIENT), ("busy", BUSY)] {
+        let script = stack.client.create_script(name, code).await?;
+        let execution = stack.client.execute(&script, json!({})).await?;
+        heard(&stack, &execution, "attempt 1").await?;
+        let took = cancel(&stack, &execution).await?;
+        assert!(took < Duration::from_secs(1), "{name} was cancelled after {took:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_hands_back_what_does_not_end_in_time_without_spending_an_attempt() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("DRAIN_TIMEOUT_S", "1")]).await?;
+    let script = stack.client.create_script("patient", PATIENT).await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    heard(&stack, &execution, "attempt 1").await?;
+    let heir = stack.another("worker").await?;
+    let asked = Instant::now();
+    let status = stack.worker.drain().await?;
+    assert!(status.success(), "{status}");
+    assert!(asked.elapsed() < Duration::from_secs(5), "the drain took {:?}", asked.elapsed());
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!(
+        (&done["status"], &done["result"], &done["attempt"]),
+        (&json!("completed"), &json!(1), &json!(1)),
+        "{done}"
+    );
+    drop(heir);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_that_declares_retries_runs_again_after_its_own_fault() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = json!({
+        "name": "flaky", "code_type": "main_fn", "trigger_type": "automation", "max_retries": 1,
+        "code": "export function main({ context }) {
+            if (context.attempt === 1) throw new Error('the service is busy');
+            return context.attempt;
+        }",
+    });
+    let (status, script) = stack.client.post("/scripts/", &script).await?;
+    ensure!(status.is_success(), "{status} {script}");
+    let execution = stack.client.execute(script["id"].as_str().unwrap_or_default(), json!({})).await?;
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!((&done["status"], &done["result"]), (&json!("completed"), &json!(2)), "{done}");
+    let lines: Vec<&str> = done["logs"].as_array().into_iter().flatten().filter_map(message).collect();
+    assert!(
+        lines.iter().any(|line| line.contains("the service is busy (script_error); tried again in")),
+        "{lines:?}"
+    );
+    Ok(())
+}
+
+fn message(line: &Value) -> Option<&str> {
+    line["message"].as_str()
+}
