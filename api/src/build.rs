@@ -38,10 +38,10 @@ pub async fn build(kind: Kind, code: String, known: &[KnownFunction]) -> Result<
         Kind::Function { name, .. } => Some(name.clone()),
         Kind::Script(_) => None,
     };
-    let compiled = compile(kind, code.clone()).await?;
+    let compiled = compile(kind, code).await?;
     let is_other = |name: &&String| own_name.as_ref() != Some(*name);
     let called: Vec<String> = compiled.build.function_names.iter().filter(is_other).cloned().collect();
-    link(compiled, &code, &called, known)
+    link(compiled, &called, known)
 }
 
 /// Code that builds, and calls functions of which nothing is known yet.
@@ -69,66 +69,29 @@ pub async fn compile(kind: Kind, code: String) -> Result<Compiled, ApiError> {
     }
 }
 
-/// Finds what `called` needs; unknown functions are diagnostics where `source` names them.
-pub fn link(
-    compiled: Compiled,
-    source: &str,
-    called: &[String],
-    known: &[KnownFunction],
-) -> Result<Built, ApiError> {
+/// Finds what `called` needs; unknown functions are diagnostics where the code uses them first.
+pub fn link(compiled: Compiled, called: &[String], known: &[KnownFunction]) -> Result<Built, ApiError> {
     let Compiled { build, mut warnings } = compiled;
     match resolve(called, known) {
         Ok(functions) => Ok(Built { build, functions, warnings }),
         Err(unknown) => {
-            warnings.extend(unknown.iter().map(|function| unknown_function(function, source)));
+            warnings.extend(unknown.iter().map(|function| unknown_function(function, &build)));
             Err(ApiError::Code(warnings))
         }
     }
 }
 
-fn unknown_function(unknown: &UnknownFunction, source: &str) -> Diagnostic {
-    let (line, column) = position_of_use(source, &unknown.name).unwrap_or((1, 1));
-    let length = u32::try_from(unknown.name.encode_utf16().count()).unwrap_or(u32::MAX);
+/// A function that only other functions need has no place in the code; then the diagnostic is at its start.
+fn unknown_function(unknown: &UnknownFunction, build: &Build) -> Diagnostic {
+    let found = build.function_uses.iter().find(|found| found.name == unknown.name);
+    let (start, end) = found.map_or_else(Default::default, |found| (found.start, found.end));
     Diagnostic {
         rule: UNKNOWN_FUNCTION.to_owned(),
         severity: Severity::Error,
         message: unknown.message(),
-        line,
-        column,
-        end_line: line,
-        end_column: column.saturating_add(length),
-    }
-}
-
-/// Line and column (1-based, UTF-16) where a function is first named after `Functions`, or first named at all.
-fn position_of_use(source: &str, name: &str) -> Option<(u32, u32)> {
-    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$';
-    let whole = |offset: &usize| {
-        let (before, rest) = source.split_at(*offset);
-        !before.ends_with(is_part) && !rest[name.len()..].starts_with(is_part)
-    };
-    let uses: Vec<usize> = source.match_indices(name).map(|(offset, _)| offset).filter(whole).collect();
-    let reached = |offset: &&usize| {
-        let before = source[..**offset].trim_end_matches(|letter: char| !is_part(letter));
-        before.ends_with("Functions")
-    };
-    let offset = *uses.iter().find(reached).or_else(|| uses.first())?;
-    let before = &source[..offset];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.matches('\n').count() + 1;
-    let column = before[line_start..].encode_utf16().count() + 1;
-    Some((u32::try_from(line).ok()?, u32::try_from(column).ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_position_is_where_the_function_is_reached() {
-        let source = "// greet\nexport default async (i, { Functions }) => {\n  '😀'; await Functions\n    .greet({});\n}";
-        assert_eq!(position_of_use(source, "greet"), Some((4, 6)));
-        assert_eq!(position_of_use("const { greet } = Functions", "greet"), Some((1, 9)));
-        assert_eq!(position_of_use("greets", "greet"), None);
+        line: start.line + 1,
+        column: start.column + 1,
+        end_line: end.line + 1,
+        end_column: end.column + 1,
     }
 }

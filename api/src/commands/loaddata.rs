@@ -91,7 +91,7 @@ async fn load_functions(
     let mut changed = Vec::new();
     for (draft, Compiled { build, warnings }) in compiled {
         let called = build.function_names.clone();
-        let built = build::link(Compiled { build, warnings }, &draft.code, &called, &known)
+        let built = build::link(Compiled { build, warnings }, &called, &known)
             .map_err(|error| explain(&draft.name, error))?;
         store::builds::insert(connection, &built.build).await?;
         let (hash, names) = (&built.build.hash, &built.build.function_names);

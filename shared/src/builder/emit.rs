@@ -1,7 +1,8 @@
 //! From the checked tree to what V8 compiles: types out, decorators down, one classic script with its source map.
 
 use super::entry::Wrapper;
-use super::source::{Position, Source};
+use super::mappings;
+use super::source::Source;
 use super::source_map::SourceMap;
 use swc_common::{BytePos, FileName, LineCol, Mark, sync::Lrc};
 use swc_ecma_ast::{Decorator, Program, TsEnumDecl, TsModuleDecl, TsParamProp};
@@ -65,12 +66,8 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     }
     code.push_str(wrapper.footer);
     code.push('\n');
-    let segments = marks.into_iter().filter_map(|(original, generated)| {
-        let offset = original.0.checked_sub(base)?;
-        let generated = Position { line: generated.line + 1, column: generated.col };
-        (offset as usize <= source.text.len()).then(|| (generated, source.position(offset as usize)))
-    });
-    code.push_str(&SourceMap::from_segments(segments.collect()).to_comment());
+    let segments = mappings::segments(marks, &code, 1, base, source);
+    code.push_str(&SourceMap::from_segments(segments).to_comment());
     code
 }
 

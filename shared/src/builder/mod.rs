@@ -18,6 +18,7 @@ mod diagnostic;
 mod emit;
 mod entry;
 mod lint;
+mod mappings;
 mod near;
 mod nesting;
 mod parse;
@@ -83,6 +84,17 @@ pub struct Build {
     pub hash: String,
     /// Functions the text calls itself, sorted; what those call is for the caller to resolve.
     pub function_names: Vec<String>,
+    /// The same functions, with the place of the first use of each.
+    pub function_uses: Vec<FunctionUse>,
+}
+
+/// The first use of a function in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionUse {
+    pub name: String,
+    pub start: Position,
+    /// Just after the last character.
+    pub end: Position,
 }
 
 /// Parses, checks and compiles a text. Never fails: what is wrong with the text is in the report.
@@ -100,7 +112,8 @@ pub fn build(unit: Unit<'_>, code: &str) -> Report {
                 build: compiled.code.map(|compiled_code| Build {
                     code: compiled_code,
                     hash: hash(unit, code),
-                    function_names: compiled.function_names,
+                    function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
+                    function_uses: compiled.function_uses,
                 }),
                 diagnostics: diagnostics(compiled.findings, compiled.base, &source),
             },
@@ -118,7 +131,8 @@ impl Report {
 struct Compiled {
     /// `None` if a finding is an error.
     code: Option<String>,
-    function_names: Vec<String>,
+    /// Sorted by name.
+    function_uses: Vec<FunctionUse>,
     findings: Vec<Finding>,
     base: u32,
 }
@@ -136,7 +150,13 @@ fn compile(unit: Unit<'_>, source: &Source<'_>) -> Result<Compiled, Rejection> {
     let program = emit::lower(program, marks);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     let code = wrapper.filter(|_| !refused).map(|wrapper| emit::print(program, &wrapper, base, source));
-    Ok(Compiled { code, function_names: detected.names.into_keys().collect(), findings, base })
+    let position = |at: swc_common::BytePos| source.position(at.0.saturating_sub(base) as usize);
+    let function_uses = detected.names.into_iter().map(|(name, span)| FunctionUse {
+        name,
+        start: position(span.lo),
+        end: position(span.hi),
+    });
+    Ok(Compiled { code, function_uses: function_uses.collect(), findings, base })
 }
 
 /// A tree whose top level is what stands inside the wrapper.

@@ -6,7 +6,7 @@
 use super::diagnostic::Finding;
 use super::{nesting, rule};
 use swc_common::{BytePos, Span, Spanned};
-use swc_ecma_ast::{EsVersion, Expr, FnDecl, JSXElement, JSXFragment, ModuleItem, Program, Stmt};
+use swc_ecma_ast::{Decl, EsVersion, Expr, FnDecl, JSXElement, JSXFragment, ModuleItem, Program, Stmt};
 use swc_ecma_parser::{EsSyntax, Lexer, Parser, StringInput, Syntax, TsSyntax, error::Error};
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
@@ -51,7 +51,7 @@ pub(super) fn body(text: &str) -> Result<Tree, Rejection> {
     let program = parse(&whole).map_err(|findings| Rejection { findings, base })?;
     let end = START + length(&whole);
     match only_statement(&program) {
-        Some(Stmt::Decl(swc_ecma_ast::Decl::Fn(FnDecl { function, .. }))) if function.span.hi.0 == end => {
+        Some(Stmt::Decl(Decl::Fn(FnDecl { function, .. }))) if function.span.hi.0 == end => {
             Ok(Tree { program, base })
         }
         first => {

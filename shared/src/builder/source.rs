@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// A place in the author's text: 0-based line and column, the column in UTF-16 units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub line: u32,
     pub column: u32,

@@ -161,3 +161,60 @@ fn code_over_the_limit_is_refused() {
     let code = format!("function main() {{}} //{}", "x".repeat(CODE_BYTES));
     assert_eq!(findings(MAIN, &code), ["code-size@1:1"]);
 }
+
+#[test]
+fn a_function_is_found_where_it_is_used_first() {
+    let build = built(
+        RAW,
+        "  await Functions.sendEmail({});\n  const { log: l } = Functions; Functions.sendEmail();",
+    );
+    let places: Vec<_> = build
+        .function_uses
+        .iter()
+        .map(|found| {
+            (found.name.as_str(), found.start.line + 1, found.start.column + 1, found.end.column + 1)
+        })
+        .collect();
+    assert_eq!(places, [("log", 2, 11, 14), ("sendEmail", 1, 19, 28)]);
+}
+
+/// Where `needle` of the build came from, as 1-based line and column.
+fn origin(build: &Build, needle: &str) -> Option<(u32, u32)> {
+    let at = build.code.find(needle).expect("the needle is in the build");
+    let before = &build.code[..at];
+    let line = before.matches('\n').count();
+    let column = before[before.rfind('\n').map_or(0, |end| end + 1)..].encode_utf16().count();
+    let generated = Position { line: u32::try_from(line).unwrap(), column: u32::try_from(column).unwrap() };
+    let map = SourceMap::of_build(&build.code).expect("every build has a map");
+    map.original(generated).map(|original| (original.line + 1, original.column + 1))
+}
+
+#[test]
+fn every_place_leads_back_to_the_authors_text() {
+    let code = "type A = { a: string };\r\n\r\nfunction main(input: A,\r\n    env: any) {\r\n  \
+                const smile = '😀漢'; const x: any = null as any; return  x.field   (1) + 2 instanceof   Object;\r\n}";
+    let build = built(MAIN, code);
+    for (needle, expected) in [
+        ("main(", (3, 10)),
+        ("env)", (4, 5)),
+        ("smile", (5, 9)),
+        ("x = null", (5, 30)),
+        ("return x", (5, 52)),
+        ("field", (5, 62)),
+        ("(1)", (5, 70)),
+        ("+ 2", (5, 74)),
+        ("instanceof", (5, 78)),
+        ("Object", (5, 91)),
+    ] {
+        assert_eq!(origin(&build, needle), Some(expected), "{needle}\n{}", build.code);
+    }
+    assert_eq!(origin(&build, "(() =>"), None);
+}
+
+#[test]
+fn positions_hold_in_bodies_and_functions() {
+    assert_eq!(origin(&built(RAW, "  fail();"), "fail"), Some((1, 3)));
+    let unit = Unit::Function { name: "f", parameters: &["a".to_owned()] };
+    assert_eq!(origin(&built(unit, "\n  return fail(a);"), "fail"), Some((2, 10)));
+    assert_eq!(origin(&built(unit, "async function (x) { fail(); }"), "fail"), Some((1, 22)));
+}

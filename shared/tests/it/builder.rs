@@ -6,6 +6,7 @@ use shared::execution::CodeType;
 
 mod detection;
 mod lint;
+mod properties;
 
 /// The text without its marks, and the marked places as `(line, column, end line, end column)`.
 fn unmark(marked: &str) -> (String, Vec<(u32, u32, u32, u32)>) {

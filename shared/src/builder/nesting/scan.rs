@@ -1,5 +1,7 @@
 //! One pass over a text's bytes for the bound of its nesting.
 
+use super::lexical::{Before, before_slash, goes_on, is_header, is_word, regex_length};
+
 /// Weight of the tokens that may each have opened a level and are all open at once. People stay below 200.
 const MAX_OPEN: u32 = 1_000;
 /// swc tries type arguments at every `<`, in time that grows with the square of those open.
@@ -10,20 +12,9 @@ const ANGLE_WEIGHT: u32 = 4;
 const AMBIGUOUS_WEIGHT: u32 = 110;
 /// `a ? (b) : …`, ambiguous only together with the others.
 const CONDITIONAL_WEIGHT: u32 = 50;
-/// What stood before a `/`, as far as it decides what the `/` is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    /// An expression ended: `/` divides.
-    Value,
-    /// An operator, an opening bracket, a keyword: `/` starts a regular expression.
-    Operator,
-    /// Either, depending on grammar this scan does not know.
-    Unknown,
-}
-
 /// An open bracket.
 #[expect(clippy::struct_excessive_bools, reason = "what is known of the bracket, each by itself")]
-struct Frame {
+pub(super) struct Frame {
     opener: u8,
     /// The brackets belong to `if`, `while`, `for` or `with`.
     header: bool,
@@ -42,20 +33,20 @@ struct Frame {
 }
 
 impl Frame {
-    const fn new(opener: u8, header: bool, object: bool) -> Self {
+    pub(super) const fn new(opener: u8, header: bool, object: bool) -> Self {
         Self { opener, header, object, soft: 0, hard: 0, colon: false, question: false, angles: 0 }
     }
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "what is known of the last tokens, each by itself")]
 pub(super) struct Scan<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
-    frames: Vec<Frame>,
+    pub(super) text: &'a str,
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
+    pub(super) frames: Vec<Frame>,
     /// Sum of the counts of all frames.
     open: u32,
-    before: Before,
+    pub(super) before: Before,
     /// The last token was a `}` that ended no template's expression.
     after_brace: bool,
     /// The last token was a `>` and no arrow.
@@ -64,7 +55,7 @@ pub(super) struct Scan<'a> {
     header_word: bool,
     after_dot: bool,
     /// A token stands on this line. Where a line is fresh, a statement may start without a `;` before it.
-    line_has_token: bool,
+    pub(super) line_has_token: bool,
     /// A `;` was seen, whose statement ends unless `else` follows.
     pending_reset: bool,
     /// Nothing is forgotten any more.
@@ -72,7 +63,7 @@ pub(super) struct Scan<'a> {
 }
 
 const ROOT: u8 = 0;
-const TEMPLATE: u8 = b'$';
+pub(super) const TEMPLATE: u8 = b'$';
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
@@ -105,65 +96,57 @@ impl<'a> Scan<'a> {
         (self.open > MAX_OPEN).then_some(self.bytes.len())
     }
 
-    fn peek(&self, ahead: usize) -> u8 {
+    pub(super) fn peek(&self, ahead: usize) -> u8 {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    fn starts_with(&self, text: &str) -> bool {
+    pub(super) fn starts_with(&self, text: &str) -> bool {
         self.bytes[self.at..].starts_with(text.as_bytes())
     }
 
     fn step(&mut self) {
         let byte = self.peek(0);
-        if !self.skip(byte) {
-            self.token(byte);
-        }
-    }
-
-    /// Passes over what is not a token; true if it did.
-    fn skip(&mut self, byte: u8) -> bool {
         if self.blind {
             self.at += 1;
             if !byte.is_ascii_whitespace() && (!is_word(byte) || !is_word(self.peek(0))) {
                 self.open += 1;
             }
-            return true;
+        } else if !self.skip(byte) {
+            let fresh_line = !std::mem::replace(&mut self.line_has_token, true);
+            if is_word(byte) {
+                self.word(fresh_line);
+            } else {
+                self.punctuator(byte, fresh_line);
+            }
         }
+    }
+
+    /// Moves over white space or a comment, if there is any.
+    fn skip(&mut self, byte: u8) -> bool {
         match byte {
             b'\n' | b'\r' => {
                 self.line_has_token = false;
                 self.at += 1;
-                return true;
             }
-            b' ' | b'\t' | 0x0b | 0x0c => {
-                self.at += 1;
-                return true;
-            }
-            b'/' if matches!(self.peek(1), b'/' | b'*') => {
-                self.comment();
-                return true;
-            }
-            // Comments of HTML are comments in scripts and operators in modules.
-            b'<' if self.starts_with("<!--") => self.blind = true,
-            b'-' if self.starts_with("-->") && !self.line_has_token => self.blind = true,
-            0x80.. => {
-                if let Some(space) = self.wide_space() {
+            b' ' | b'\t' | 0x0b | 0x0c => self.at += 1,
+            b'/' if matches!(self.peek(1), b'/' | b'*') => self.comment(),
+            0x80.. => match self.wide_space() {
+                Some(space) => {
                     self.line_has_token &= !matches!(space, '\u{2028}' | '\u{2029}');
                     self.at += space.len_utf8();
-                    return true;
                 }
+                None => return false,
+            },
+            _ => {
+                // Comments of HTML are comments in scripts and operators in modules.
+                self.blind |= self.starts_with("<!--") || (self.starts_with("-->") && !self.line_has_token);
+                return false;
             }
-            _ => {}
         }
-        false
+        true
     }
 
-    fn token(&mut self, byte: u8) {
-        let fresh_line = !std::mem::replace(&mut self.line_has_token, true);
-        if is_word(byte) {
-            self.word(fresh_line);
-            return;
-        }
+    fn punctuator(&mut self, byte: u8, fresh_line: bool) {
         if std::mem::take(&mut self.pending_reset) {
             self.end_statement();
         }
@@ -306,16 +289,7 @@ impl<'a> Scan<'a> {
         self.bytes[..self.at].trim_ascii_end().ends_with(b"=>")
     }
 
-    /// White space beyond ASCII at this place.
-    fn wide_space(&self) -> Option<char> {
-        if self.peek(0) < 0x80 {
-            return None;
-        }
-        let next = self.text.get(self.at..)?.chars().next()?;
-        (next.is_whitespace() || next == '\u{feff}').then_some(next)
-    }
-
-    fn count(&mut self, weight: u32) {
+    pub(super) fn count(&mut self, weight: u32) {
         self.open += weight;
         if let Some(frame) = self.frames.last_mut() {
             frame.soft += weight;
@@ -377,60 +351,6 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn comment(&mut self) {
-        let rest = &self.bytes[self.at..];
-        let length = if rest[1] == b'*' {
-            let end = rest[2..].windows(2).position(|pair| pair == b"*/").map_or(rest.len(), |end| end + 4);
-            // It may hold a line end; taking it for one is the careful reading.
-            self.line_has_token = false;
-            end
-        } else {
-            line_length(rest)
-        };
-        self.at += length;
-    }
-
-    fn string(&mut self, quote: u8) {
-        self.at += 1;
-        while self.at < self.bytes.len() {
-            match self.peek(0) {
-                b'\\' if self.peek(1) == b'\r' && self.peek(2) == b'\n' => self.at += 3,
-                b'\\' => self.at += 2,
-                b'\n' | b'\r' => break,
-                byte => {
-                    self.at += 1;
-                    if byte == quote {
-                        break;
-                    }
-                }
-            }
-        }
-        self.before = Before::Value;
-    }
-
-    /// Text of a template, up to its end or the next `${`.
-    fn template(&mut self) {
-        while self.at < self.bytes.len() {
-            match self.peek(0) {
-                b'\\' => self.at += 2,
-                b'`' => {
-                    self.at += 1;
-                    break;
-                }
-                b'$' if self.peek(1) == b'{' => {
-                    self.at += 2;
-                    // The expressions of a template stand side by side, so this counts inside.
-                    self.frames.push(Frame::new(TEMPLATE, false, false));
-                    self.count(1);
-                    self.before = Before::Operator;
-                    return;
-                }
-                _ => self.at += 1,
-            }
-        }
-        self.before = Before::Value;
-    }
-
     fn slash(&mut self, fresh_line: bool) {
         let regex = regex_length(&self.bytes[self.at..]);
         // A type such as `string` ends at the line end where a value would go on.
@@ -482,86 +402,4 @@ impl<'a> Scan<'a> {
         let between_statements = self.frames.last().is_some_and(|frame| matches!(frame.opener, ROOT | b'{'));
         between_statements && (self.before == Before::Value || self.after_brace)
     }
-}
-
-const fn is_header(word: &[u8]) -> bool {
-    matches!(word, b"if" | b"while" | b"for" | b"with")
-}
-
-/// Words that continue what the line before began.
-const fn goes_on(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"in"
-            | b"of"
-            | b"instanceof"
-            | b"as"
-            | b"satisfies"
-            | b"is"
-            | b"else"
-            | b"while"
-            | b"catch"
-            | b"finally"
-            | b"extends"
-            | b"implements"
-            | b"from"
-            | b"with"
-            | b"class"
-            | b"abstract"
-            | b"export"
-            | b"declare"
-            | b"function"
-            | b"async"
-    )
-}
-
-/// What a `/` after this word is.
-const fn before_slash(word: &[u8]) -> Before {
-    match word {
-        b"return" | b"typeof" | b"case" | b"do" | b"else" | b"in" | b"instanceof" | b"new" | b"void"
-        | b"delete" | b"throw" | b"extends" | b"default" => Before::Operator,
-        // Names in some places, and in others words that something follows, perhaps on the next line.
-        b"of" | b"yield" | b"await" | b"async" | b"let" | b"as" | b"is" | b"satisfies" | b"keyof"
-        | b"infer" | b"readonly" | b"unique" | b"asserts" | b"type" | b"static" | b"get" | b"set"
-        | b"accessor" | b"using" | b"declare" | b"abstract" | b"out" | b"const" | b"var" | b"enum"
-        | b"function" | b"class" | b"interface" | b"namespace" | b"module" | b"global" | b"import"
-        | b"export" | b"public" | b"private" | b"protected" | b"override" | b"implements" | b"switch"
-        | b"try" | b"catch" | b"finally" | b"if" | b"for" | b"while" | b"with" => Before::Unknown,
-        _ => Before::Value,
-    }
-}
-
-/// Letters, digits and whatever is not ASCII; `#` and `@` start words that nest nothing by themselves.
-const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'\\' | b'#' | 0x80..)
-}
-
-fn line_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\n' | b'\r' => break,
-            0xe2 if matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => break,
-            _ => at += 1,
-        }
-    }
-    at
-}
-
-/// Length of the regular expression at the start of `bytes`, without flags; `None` if none ends on this line.
-fn regex_length(bytes: &[u8]) -> Option<usize> {
-    let line = &bytes[..line_length(bytes)];
-    let mut in_class = false;
-    let mut at = 1;
-    while at < line.len() {
-        match line[at] {
-            b'\\' => at += 1,
-            b'[' => in_class = true,
-            b']' => in_class = false,
-            b'/' if !in_class => return Some(at + 1),
-            _ => {}
-        }
-        at += 1;
-    }
-    None
 }
