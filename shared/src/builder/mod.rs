@@ -15,6 +15,7 @@
 
 mod detect;
 mod diagnostic;
+mod early_errors;
 mod emit;
 mod entry;
 mod lint;
@@ -141,6 +142,7 @@ fn compile(unit: Unit<'_>, source: &Source<'_>) -> Result<Compiled, Rejection> {
     nesting::check_text(&source.text).map_err(|finding| Rejection { findings: vec![finding], base: 0 })?;
     let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
         shape(unit, &source.text)?;
+    findings.extend(early_errors::check(&program));
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
     let scope = Scope { unresolved: marks.unresolved, outer_names: &outer_names };

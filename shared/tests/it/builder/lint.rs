@@ -129,6 +129,47 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("function main() {\n  const a = ‹;›\n}", &["syntax!"]),
 ];
 
+/// Early errors, as a raw body.
+const EARLY: &[(&str, &[&str])] = &[
+    ("let a; let ‹a›;", &["syntax!"]),
+    ("let a; var ‹a›;", &["syntax!"]),
+    ("var a; let ‹a›;", &["syntax!"]),
+    ("const a = 1; function ‹a›() {}", &["syntax!"]),
+    ("let x; { var ‹x›; }", &["syntax!"]),
+    ("let [a, ‹a›] = [];", &["syntax!"]),
+    ("switch (1) { case 1: let q; case 2: let ‹q›; }", &["syntax!"]),
+    ("try {} catch (e) { let ‹e›; }", &["syntax!"]),
+    ("function f(a) { let ‹a›; }", &["syntax!"]),
+    ("const f = (a, ‹a›) => 1;", &["syntax!"]),
+    ("function f({ a }, ‹a›) {}", &["syntax!"]),
+    ("class A { #a; ‹#a›; }", &["syntax!"]),
+    ("class A { m() { this.‹#b›; } }", &["syntax!"]),
+    ("‹super›.x;", &["syntax!"]),
+    ("function f() { ‹super›(); }", &["syntax!"]),
+    ("var a; var a; function a() {} function a() {}", &[]),
+    ("let a; { let a; { let a; } } for (let a of b) { let a; }", &[]),
+    ("try {} catch (e) { var e; } { function f() {} function f() {} }", &[]),
+    ("function f(a, a) { var a; } function g(a) { function a() {} }", &[]),
+    ("const event = 1, input = 2, context = 3, env = 4;", &[]),
+    ("class A { #a; get #b() { return this.#a; } set #b(x) {} static has(o) { return #a in o; } }", &[]),
+    ("class A extends B { constructor() { super(); } m() { return () => super.m(); } x = super.y; }", &[]),
+    ("const o = { m() { return super.m(); }, get g() { return super.g; } };", &[]),
+    (
+        "function f(x: string): void; function f(x: number): void; function f(x) {} class C { m(): void; m(a?) {} }",
+        &[],
+    ),
+    (
+        "enum E { A } enum E { B = 1 } namespace N { const a = 1 } namespace N { const a = 1 } class K {} namespace K {}",
+        &[],
+    ),
+    ("interface A { x: 1 } interface A { y: 2 } const A = 1; type T = 1; let T;", &[]),
+];
+
+#[test]
+fn what_v8_would_refuse_is_refused_before() {
+    assert_all(EARLY.iter().map(|(text, rules)| check(RAW, text, rules).map(drop)));
+}
+
 #[test]
 fn bodies_are_linted() {
     assert_all(BODIES.iter().map(|(text, rules)| check(RAW, text, rules).map(drop)));
