@@ -5,6 +5,7 @@ mod delivery;
 mod failures;
 mod input;
 mod limits;
+mod network;
 mod path;
 mod upgrade;
 mod walkthrough;
