@@ -5,7 +5,7 @@
 use crate::store::{self, health::Backlog};
 use shared::{
     queue::{Broker, Topology},
-    telemetry::metrics::{DATABASE_CONNECTIONS, OUTBOX_AGE, OUTBOX_ROWS, QUEUE_DEPTH, WORKERS},
+    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, OUTBOX_AGE, OUTBOX_ROWS, QUEUE_DEPTH, WORKERS},
 };
 use sqlx::PgPool;
 use std::time::Duration;
@@ -32,7 +32,9 @@ pub async fn sample(pool: &PgPool, broker: &Broker, topology: &Topology) {
 }
 
 async fn of_database(pool: &PgPool) {
-    match store::health::backlog(pool).await {
+    let backlog = store::health::backlog(pool).await;
+    CONNECTION_UP.with(["database"]).set(if backlog.is_ok() { 1.0 } else { 0.0 });
+    match backlog {
         Ok(Backlog { rows, oldest_s, workers }) => {
             OUTBOX_ROWS.with::<&str>([]).set(approximate(rows));
             OUTBOX_AGE.with::<&str>([]).set(oldest_s);

@@ -138,7 +138,6 @@ async fn load(client: Client) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-#[ignore = "the api does not export queue depth, outbox and build gauges yet"]
 async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
     let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "300")]).await?;
     let prometheus = Prometheus::start(&stack)?;

@@ -7,7 +7,6 @@
 //! Order is decided in the database, per message and as late as possible: the broker never holds more than a
 //! shallow window, so a workspace with a long backlog can't stand before another's only run.
 
-mod depth;
 mod outbox;
 mod recovery;
 
@@ -73,10 +72,9 @@ impl Relay {
     /// Runs until told to stop; then waits for the confirms under way.
     pub async fn run(self, shutdown: CancellationToken) {
         let recovery = recovery::run(&self.pool, &self.broker, self.publisher.topology(), &self.wake);
-        let observer = depth::observe(&self.pool, &self.broker, self.publisher.topology());
         let listener = self.listen();
         let mut batches = JoinSet::new();
-        let relay = async { tokio::join!(recovery, observer, listener, self.dispatch(&mut batches)) };
+        let relay = async { tokio::join!(recovery, listener, self.dispatch(&mut batches)) };
         shutdown.run_until_cancelled(Box::pin(relay)).await;
         batches.join_all().await;
     }
