@@ -8,12 +8,10 @@ use std::collections::HashSet;
 use swc_atoms::Atom;
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
-    ArrowExpr, AssignExpr, AssignOp, AssignTarget, BinExpr, BinaryOp, CallExpr, Callee, ClassProp, Expr,
-    ExprOrSpread, ExprStmt, ForHead, ForInStmt, ForOfStmt, Function, Id, Ident, KeyValueProp, MemberExpr,
-    MemberProp, NewExpr, ObjectLit, ObjectPat, ObjectPatProp, OptCall, OptChainBase, Pat, Program, Prop,
-    PropName, PropOrSpread, SimpleAssignTarget, TsParamProp, TsParamPropParam, UnaryExpr, VarDeclarator,
+    BinaryOp, Expr, ExprOrSpread, Id, Ident, MemberExpr, MemberProp, ObjectPat, ObjectPatProp, OptChainBase,
+    Pat, Program, PropName,
 };
-use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
+use swc_ecma_visit::VisitWith;
 
 /// Name of the rule for a name that is computed.
 const COMPUTED: &str = "functions-computed";
@@ -22,7 +20,7 @@ const ESCAPE: &str = "functions-escape";
 
 /// What a pattern is matched with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
+pub(super) enum Value {
     Functions,
     /// May be the environment.
     Unknown,
@@ -31,16 +29,16 @@ enum Value {
 }
 
 pub(super) struct Flow<'a> {
-    scope: Scope<'a>,
-    facts: Facts,
-    variables: HashSet<Id>,
-    fields: HashSet<Atom>,
+    pub(super) scope: Scope<'a>,
+    pub(super) facts: Facts,
+    pub(super) variables: HashSet<Id>,
+    pub(super) fields: HashSet<Atom>,
     /// Expressions that are `Functions` and whose use is accounted for.
-    followed: HashSet<Span>,
+    pub(super) followed: HashSet<Span>,
     /// How often `Functions` was put into an object.
-    stored: usize,
+    pub(super) stored: usize,
     /// Only the last visit reports.
-    report: Option<Detected>,
+    pub(super) report: Option<Detected>,
 }
 
 impl<'a> Flow<'a> {
@@ -68,7 +66,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether the expression is, or may be, the `Functions` object.
-    fn is_functions(&self, expression: &Expr) -> bool {
+    pub(super) fn is_functions(&self, expression: &Expr) -> bool {
         match unwrapped(expression) {
             Expr::Ident(ident) => self.is_alias(ident),
             Expr::Member(member) => self.is_field(member),
@@ -89,7 +87,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn is_alias(&self, ident: &Ident) -> bool {
+    pub(super) fn is_alias(&self, ident: &Ident) -> bool {
         (&*ident.sym == FUNCTIONS && self.scope.is_global(ident)) || self.variables.contains(&ident.to_id())
     }
 
@@ -106,7 +104,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Whether the expression is a part of something that is not the environment.
-    fn is_elsewhere(&self, expression: &Expr) -> bool {
+    pub(super) fn is_elsewhere(&self, expression: &Expr) -> bool {
         match unwrapped(expression) {
             Expr::Ident(ident) => {
                 self.facts.elsewhere.contains(&ident.to_id())
@@ -123,7 +121,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn value_of(&self, expression: &Expr) -> Value {
+    pub(super) fn value_of(&self, expression: &Expr) -> Value {
         if self.is_functions(expression) {
             Value::Functions
         } else if self.is_elsewhere(expression) {
@@ -133,7 +131,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn bind(&mut self, pattern: &Pat, value: Value) {
+    pub(super) fn bind(&mut self, pattern: &Pat, value: Value) {
         match pattern {
             Pat::Ident(ident) => {
                 if value == Value::Functions {
@@ -206,7 +204,7 @@ impl<'a> Flow<'a> {
     }
 
     /// `Functions` is assigned to something that is no variable.
-    fn store(&mut self, target: &Expr) {
+    pub(super) fn store(&mut self, target: &Expr) {
         if let Expr::Member(member) = unwrapped(target) {
             match &member.prop {
                 MemberProp::Ident(name) => {
@@ -236,7 +234,7 @@ impl<'a> Flow<'a> {
     }
 
     /// True if the expression is `Functions`; from then on its use counts as followed.
-    fn follow(&mut self, expression: &Expr) -> bool {
+    pub(super) fn follow(&mut self, expression: &Expr) -> bool {
         let found = self.is_functions(expression);
         if found {
             self.mark(expression);
@@ -245,7 +243,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Marks the expression, and the parts of it that give its value.
-    fn mark(&mut self, expression: &Expr) {
+    pub(super) fn mark(&mut self, expression: &Expr) {
         let expression = unwrapped(expression);
         self.followed.insert(expression.span());
         match expression {
@@ -268,13 +266,13 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn use_name(&mut self, name: &str, span: Span) {
+    pub(super) fn use_name(&mut self, name: &str, span: Span) {
         if let Some(detected) = &mut self.report {
             detected.names.entry(name.to_owned()).or_insert(span);
         }
     }
 
-    fn use_computed(&mut self, key: &Expr) {
+    pub(super) fn use_computed(&mut self, key: &Expr) {
         let span = key.span();
         if let Some(names) = self.facts.texts(key) {
             for name in names {
@@ -287,7 +285,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn escape(&mut self, span: Span) {
+    pub(super) fn escape(&mut self, span: Span) {
         if let Some(detected) = &mut self.report {
             let message = "Where `Functions` goes from here can't be followed; only functions whose names are seen \
                            are loaded. List the others in a comment: `/* uses: first, second */`.";
@@ -335,7 +333,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn call(&mut self, callee: &Expr, arguments: &[ExprOrSpread]) {
+    pub(super) fn call(&mut self, callee: &Expr, arguments: &[ExprOrSpread]) {
         if let Expr::Member(member) = unwrapped(callee)
             && self.scope.global_name(&member.obj) == Some("console")
         {
@@ -348,7 +346,11 @@ impl<'a> Flow<'a> {
     }
 
     /// Parameters of a function: an environment may come in through each.
-    fn bind_parameters<'p>(&mut self, patterns: impl Iterator<Item = &'p Pat>, callers_known: bool) {
+    pub(super) fn bind_parameters<'p>(
+        &mut self,
+        patterns: impl Iterator<Item = &'p Pat>,
+        callers_known: bool,
+    ) {
         for pattern in patterns {
             let ident = match pattern {
                 Pat::Ident(ident) => Some(ident),
@@ -369,205 +371,6 @@ const fn inner(value: Value) -> Value {
     }
 }
 
-const fn is_choice(op: BinaryOp) -> bool {
+pub(super) const fn is_choice(op: BinaryOp) -> bool {
     matches!(op, BinaryOp::LogicalOr | BinaryOp::LogicalAnd | BinaryOp::NullishCoalescing)
-}
-
-impl Visit for Flow<'_> {
-    noop_visit_type!();
-
-    fn visit_expr(&mut self, expression: &Expr) {
-        let place = matches!(expression, Expr::Ident(_) | Expr::Member(_) | Expr::OptChain(_));
-        if place
-            && self.report.is_some()
-            && self.is_functions(expression)
-            && !self.followed.contains(&expression.span())
-        {
-            self.escape(expression.span());
-        }
-        expression.visit_children_with(self);
-    }
-
-    fn visit_member_expr(&mut self, member: &MemberExpr) {
-        if self.follow(&member.obj) {
-            match &member.prop {
-                MemberProp::Ident(name) => self.use_name(&name.sym, name.span),
-                MemberProp::Computed(key) => self.use_computed(&key.expr),
-                MemberProp::PrivateName(_) => {}
-            }
-        }
-        member.visit_children_with(self);
-    }
-
-    fn visit_var_declarator(&mut self, declarator: &VarDeclarator) {
-        let stored = self.stored;
-        declarator.init.visit_with(self);
-        if let Some(init) = &declarator.init {
-            if self.stored > stored
-                && let Pat::Ident(ident) = &declarator.name
-            {
-                self.facts.elsewhere.remove(&ident.to_id());
-            }
-            self.follow(init);
-            let value = self.value_of(init);
-            self.bind(&declarator.name, value);
-            // A part of the event is no environment under another name either.
-            if value == Value::Elsewhere
-                && let Pat::Ident(ident) = &declarator.name
-                && !self.fields.iter().any(|field| **field != *FUNCTIONS)
-            {
-                self.facts.elsewhere.insert(ident.to_id());
-            }
-        }
-        declarator.name.visit_with(self);
-    }
-
-    fn visit_assign_expr(&mut self, assign: &AssignExpr) {
-        let plain = matches!(
-            assign.op,
-            AssignOp::Assign | AssignOp::OrAssign | AssignOp::AndAssign | AssignOp::NullishAssign
-        );
-        if plain {
-            self.follow(&assign.right);
-            let value = self.value_of(&assign.right);
-            match &assign.left {
-                AssignTarget::Simple(SimpleAssignTarget::Ident(ident)) => {
-                    if value == Value::Functions {
-                        self.variables.insert(ident.to_id());
-                    }
-                }
-                AssignTarget::Simple(SimpleAssignTarget::Member(member)) if value == Value::Functions => {
-                    self.store(&Expr::Member(member.clone()));
-                }
-                AssignTarget::Pat(pattern) => self.bind(&pattern.clone().into(), value),
-                AssignTarget::Simple(_) => {}
-            }
-        }
-        assign.visit_children_with(self);
-    }
-
-    fn visit_object_lit(&mut self, object: &ObjectLit) {
-        for property in &object.props {
-            let name = match property {
-                PropOrSpread::Prop(property) => match &**property {
-                    Prop::Shorthand(ident) if self.is_alias(ident) => Some(ident.sym.clone()),
-                    Prop::KeyValue(KeyValueProp { key, value }) if self.is_functions(value) => {
-                        let name = property_name(key).map(Atom::from);
-                        if name.is_some() {
-                            self.mark(value);
-                        }
-                        name
-                    }
-                    _ => None,
-                },
-                PropOrSpread::Spread(spread) => {
-                    if !self.is_elsewhere(&spread.expr) {
-                        self.stored += 1;
-                    }
-                    None
-                }
-            };
-            if let Some(name) = name {
-                self.stored += 1;
-                self.fields.insert(name);
-            }
-        }
-        object.visit_children_with(self);
-    }
-
-    fn visit_class_prop(&mut self, property: &ClassProp) {
-        if let Some(value) = &property.value
-            && let Some(name) = property_name(&property.key)
-            && self.follow(value)
-        {
-            self.fields.insert(name.into());
-        }
-        property.visit_children_with(self);
-    }
-
-    fn visit_ts_param_prop(&mut self, property: &TsParamProp) {
-        let ident = match &property.param {
-            TsParamPropParam::Ident(ident) => Some(ident),
-            TsParamPropParam::Assign(assign) => assign.left.as_ident(),
-        };
-        if let Some(ident) = ident
-            && self.variables.contains(&ident.to_id())
-        {
-            self.fields.insert(ident.sym.clone());
-        }
-        property.visit_children_with(self);
-    }
-
-    fn visit_call_expr(&mut self, call: &CallExpr) {
-        if let Callee::Expr(callee) = &call.callee {
-            self.call(callee, &call.args);
-        }
-        call.visit_children_with(self);
-    }
-
-    fn visit_opt_call(&mut self, call: &OptCall) {
-        self.call(&call.callee, &call.args);
-        call.visit_children_with(self);
-    }
-
-    fn visit_new_expr(&mut self, new: &NewExpr) {
-        if let Some(arguments) = &new.args {
-            self.call(&new.callee, arguments);
-        }
-        new.visit_children_with(self);
-    }
-
-    fn visit_fn_decl(&mut self, declaration: &swc_ecma_ast::FnDecl) {
-        let known = !self.facts.passed_on.contains(&declaration.ident.to_id());
-        self.bind_parameters(declaration.function.params.iter().map(|parameter| &parameter.pat), known);
-        declaration.function.visit_children_with(self);
-    }
-
-    fn visit_function(&mut self, function: &Function) {
-        self.bind_parameters(function.params.iter().map(|parameter| &parameter.pat), false);
-        function.visit_children_with(self);
-    }
-
-    fn visit_arrow_expr(&mut self, arrow: &ArrowExpr) {
-        self.bind_parameters(arrow.params.iter(), false);
-        arrow.visit_children_with(self);
-    }
-
-    fn visit_for_of_stmt(&mut self, statement: &ForOfStmt) {
-        if let ForHead::VarDecl(declaration) = &statement.left {
-            for declarator in &declaration.decls {
-                self.bind(&declarator.name, Value::Unknown);
-            }
-        }
-        statement.visit_children_with(self);
-    }
-
-    /// Names are only listed here; calling one is a computed access.
-    fn visit_for_in_stmt(&mut self, statement: &ForInStmt) {
-        self.follow(&statement.right);
-        statement.visit_children_with(self);
-    }
-
-    fn visit_unary_expr(&mut self, unary: &UnaryExpr) {
-        self.follow(&unary.arg);
-        unary.visit_children_with(self);
-    }
-
-    fn visit_bin_expr(&mut self, binary: &BinExpr) {
-        if !is_choice(binary.op) {
-            self.follow(&binary.left);
-            self.follow(&binary.right);
-        }
-        binary.visit_children_with(self);
-    }
-
-    fn visit_expr_stmt(&mut self, statement: &ExprStmt) {
-        self.follow(&statement.expr);
-        statement.visit_children_with(self);
-    }
-
-    fn visit_if_stmt(&mut self, statement: &swc_ecma_ast::IfStmt) {
-        self.follow(&statement.test);
-        statement.visit_children_with(self);
-    }
 }

@@ -11,6 +11,7 @@
 mod facts;
 mod flow;
 mod listed;
+mod visit;
 
 use super::diagnostic::Finding;
 use super::scope::Scope;
