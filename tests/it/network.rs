@@ -30,7 +30,7 @@ async fn server() -> anyhow::Result<(String, JoinHandle<()>)> {
 
 async fn create_script(stack: &Stack, code: &str, allowed_domains: &[&str]) -> anyhow::Result<String> {
     let script = json!({
-        "name": "network", "code": code, "code_type": "main_fn", "trigger_type": "automation",
+        "name": format!("reaches {}", allowed_domains.join(", ")), "code": code, "code_type": "main_fn", "trigger_type": "automation",
         "allowed_domains": allowed_domains,
     });
     let (status, answer) = stack.client.post("/scripts/", &script).await?;
