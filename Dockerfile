@@ -6,7 +6,7 @@
 # docker build --build-context v8=FOLDER. Without one the crate downloads its own.
 FROM scratch AS v8
 
-FROM rust:1.95-slim-bookworm AS build
+FROM rust:1.95-slim-trixie AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends \
       build-essential ca-certificates curl nodejs npm python3 && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
@@ -19,7 +19,7 @@ RUN --mount=type=bind,from=v8,target=/v8 \
     install -D --target-directory=/out /target/release/api /target/release/worker && \
     cargo tree --prefix none --edges normal --package api --package worker | sort -u > /out/dependencies.txt
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM gcr.io/distroless/cc-debian13:nonroot
 LABEL org.opencontainers.image.title="RunnerCtl" \
       org.opencontainers.image.description="Runs the scripts behind Plane's automations" \
       org.opencontainers.image.licenses="AGPL-3.0-only"

@@ -3,6 +3,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${RUNNERCTL_CACHE:-$HOME/.cache/runnerctl}
 cargo_tools=$cache/cargo-tools
+# There is a newer Node than the system's, if scripts/install.d/node.sh had to get one.
+export PATH="$cache/node/bin:$PATH"
 # Shared by all clones of a machine, so that a second clone compiles only what differs.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 # Queries are checked against the committed .sqlx, never against a database that happens to be named.

@@ -5,7 +5,9 @@
 use crate::store::{self, health::Backlog};
 use shared::{
     queue::{Broker, Topology},
-    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, OUTBOX_AGE, OUTBOX_ROWS, QUEUE_DEPTH, WORKERS},
+    telemetry::metrics::{
+        CONNECTION_UP, DATABASE_CONNECTIONS, OUTBOX_AGE, OUTBOX_ROWS, QUEUE_DEPTH, WORKERS,
+    },
 };
 use sqlx::PgPool;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use api::{
-    commands::{dead_letters, keys, loaddata, migrate, serve},
+    commands::{dead_letters, keys, loaddata, migrate, reseal, serve},
     config::Config,
 };
 use shared::{
@@ -18,7 +18,8 @@ const USAGE: &str = "usage: api <command>
   keys create --workspace SLUG [--scopes read,write,execute] [--name NAME]
                            make an API key and print it, once
   dead-letters list | requeue ID... | drop ID...
-                           messages nobody could handle";
+                           messages nobody could handle
+  reseal                   seal every secret with the first key of ENCRYPTION_KEY, to drop an older one";
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -38,6 +39,7 @@ async fn main() -> anyhow::Result<()> {
             serve::run(Config::read(environment)?, metrics).await
         }
         ["migrate"] => migrate::run(environment).await,
+        ["reseal"] => reseal::run(environment).await,
         ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
         ["dead-letters", ..] => dead_letters::run(environment, &arguments[1..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,

@@ -52,6 +52,3 @@ if [ ${#missing[@]} -gt 0 ]; then
     trap - EXIT
   fi
 fi
-
-node_major=$(node -p 'process.versions.node.split(".")[0]')
-[ "$node_major" -ge 18 ] || die "node $node_major is too old to bundle the runtime: 18 or newer is needed"

@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The defaults the script contract promises (DESIGN §4).
+    /// The defaults the script contract promises.
     fn default() -> Self {
         Self {
             execution_timeout: Duration::from_secs(20),

@@ -46,6 +46,12 @@ pub struct Usage {
     pub fetches: u32,
 }
 
+/// Milliseconds as phases are told: with three decimals, which is as fine as they are measured.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -72,5 +78,17 @@ impl Verdict {
                 _ => Status::Errored,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        assert_eq!(milliseconds(Duration::from_nanos(1_253_240)).to_string(), "1.253");
+        assert_eq!(milliseconds(Duration::from_micros(20_000_001)).to_string(), "20000.001");
+        assert_eq!(milliseconds(Duration::ZERO).to_string(), "0");
     }
 }

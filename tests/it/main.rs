@@ -2,10 +2,13 @@
 
 mod dashboards;
 mod delivery;
+mod dev;
+mod documentation;
 mod failures;
 mod input;
 mod limits;
 mod network;
 mod path;
+mod readme;
 mod upgrade;
 mod walkthrough;

@@ -111,12 +111,19 @@ pub async fn run(name: &'static str, arguments: &[&str], settings: &Settings) ->
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// The binary stands beside ours: in the target folder, of which a test runs one level below.
-fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
+/// Where `api` and `worker` are: the target folder, of which a test runs one level below.
+///
+/// # Errors
+/// If they are not built.
+pub fn folder_of_binaries() -> anyhow::Result<PathBuf> {
     let ours = std::env::current_exe().context("the path of this program")?;
-    let binary = ours.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
-    let binary = binary.with_context(|| format!("{name} is not built: `cargo build --workspace --bins`"))?;
-    let mut command = Command::new(binary);
+    let mut folders = ours.ancestors().skip(1).take(2);
+    let built = folders.find(|folder| ["api", "worker"].iter().all(|name| folder.join(name).is_file()));
+    Ok(built.context("api and worker are not built: `cargo build --workspace --bins`")?.to_owned())
+}
+
+fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
+    let mut command = Command::new(folder_of_binaries()?.join(name));
     command.env_clear().envs(settings).stdin(Stdio::null());
     Ok(command)
 }

@@ -4,4 +4,5 @@ pub mod dead_letters;
 pub mod keys;
 pub mod loaddata;
 pub mod migrate;
+pub mod reseal;
 pub mod serve;

@@ -12,4 +12,5 @@ pub mod health;
 pub mod replays;
 pub mod schedules;
 pub mod scripts;
+pub mod sealed;
 pub mod workspaces;

@@ -15,6 +15,8 @@ mod fixtures;
 mod functions;
 mod gauges;
 mod isolation;
+mod queries;
+mod reseal;
 mod schedules;
 mod scripts;
 mod server;

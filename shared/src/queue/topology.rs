@@ -1,4 +1,4 @@
-//! The exchanges and queues of DESIGN §6, for RabbitMQ 3.10 to 4.x.
+//! The exchanges and queues of the broker, for RabbitMQ 3.10 to 4.x.
 //!
 //! Invariant: declaring is idempotent and complete, so whoever opens a channel declares first, and a queue that
 //! was deleted under us comes back with the next channel.

@@ -19,7 +19,7 @@ WITH claimed AS (
     UPDATE script_executions SET
         status = 'running', attempt = attempt + 1, worker_id = $2, started_at = clock_timestamp(),
         lease_expires_at = now() + make_interval(secs => $3),
-        queue_ms = greatest(0, extract(epoch FROM clock_timestamp() - queued_at) * 1000)
+        queue_ms = greatest(0, round(extract(epoch FROM clock_timestamp() - queued_at) * 1000, 3))
     WHERE id = $1 AND status = 'queued'
         AND NOT EXISTS (SELECT FROM outbox WHERE execution_id = $1 AND available_at > now())
     RETURNING *

@@ -4,7 +4,7 @@ use super::{Attempt, Claims, Fenced, logs::Columns};
 use crate::database::DatabaseError;
 use shared::{
     execution::Status,
-    outcome::{ExecutionError, LogLine, Usage, Verdict},
+    outcome::{ExecutionError, LogLine, Usage, Verdict, milliseconds},
 };
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
@@ -17,7 +17,7 @@ WITH done AS (
         status = $8, result = $9::text::json,
         error_code = $10, error_message = $11, error_stack = $12, error_line = $13, error_column = $14,
         init_ms = $15, run_ms = $16, cpu_ms = $17, memory_peak_bytes = $18,
-        persist_ms = $19::float8 + extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000,
+        persist_ms = round($19::float8::numeric + extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000, 3),
         finished_at = clock_timestamp(), lease_expires_at = NULL
     WHERE id = $1 AND attempt = $2 AND worker_id = $3 AND status = 'running'
     RETURNING id
@@ -143,11 +143,11 @@ impl Claims {
             &error.and_then(|error| error.stack.as_ref()),
             &position(|error| error.line),
             &position(|error| error.column),
-            &millis(usage.init),
-            &millis(usage.run),
-            &millis(usage.cpu),
+            &milliseconds(usage.init),
+            &milliseconds(usage.run),
+            &milliseconds(usage.cpu),
             &i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX),
-            &millis(ended.elapsed()),
+            &milliseconds(ended.elapsed()),
         ];
         self.write(FINISH, &[fence, &values].concat()).await
     }
@@ -161,8 +161,4 @@ impl Claims {
         let statement = connection.prepare_cached(sql).await?;
         Ok(Fenced::from_rows(connection.query(&statement, values).await?.len()))
     }
-}
-
-fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

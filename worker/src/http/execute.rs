@@ -23,7 +23,7 @@ use shared::{
     execution::{CodeType, Status, TriggerType},
     fields::{FieldErrors, Fields, ReadFields},
     limits::INPUT_BYTES,
-    outcome::{ExecutionError, LogLine, Outcome, Verdict},
+    outcome::{ExecutionError, LogLine, Outcome, Verdict, milliseconds},
 };
 use std::{
     collections::BTreeMap,
@@ -257,7 +257,6 @@ impl Executed {
             Verdict::Completed(result) => (Some(result), None),
             Verdict::Failed(error) => (None, Some(error)),
         };
-        let millis = |time: Duration| time.as_secs_f64() * 1e3;
         Self {
             execution_id,
             status,
@@ -269,12 +268,12 @@ impl Executed {
                 .try_into()
                 .unwrap_or(u64::MAX),
             phases: Phases {
-                queue_ms: millis(queued),
-                init_ms: millis(usage.init),
-                run_ms: millis(usage.run),
+                queue_ms: milliseconds(queued),
+                init_ms: milliseconds(usage.init),
+                run_ms: milliseconds(usage.run),
                 persist_ms: None,
             },
-            cpu_ms: millis(usage.cpu),
+            cpu_ms: milliseconds(usage.cpu),
             memory_peak_bytes: usage.memory_peak_bytes,
             function_names,
         }

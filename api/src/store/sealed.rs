@@ -1,0 +1,123 @@
+//! Everything sealed that outlives a run, so that it can be sealed anew when `ENCRYPTION_KEY` changes.
+//!
+//! Invariant: all of it is sealed with the newest key, or nothing was changed.
+
+use shared::encryption::{Context, Keyring, OpenError};
+use sqlx::{PgConnection, PgPool};
+
+/// How many values were sealed anew, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    pub plane_tokens: usize,
+    pub variables: usize,
+    pub scripts: usize,
+    /// Those that are queued or running; what is over is not touched.
+    pub executions: usize,
+}
+
+/// Why nothing was sealed anew.
+#[derive(Debug, thiserror::Error)]
+pub enum ResealError {
+    #[error("a value can't be opened: {0}")]
+    Open(#[from] OpenError),
+    #[error("the database refused: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Seals with the first key whatever another one of `keyring` sealed.
+pub async fn reseal(pool: &PgPool, keyring: &Keyring) -> Result<Resealed, ResealError> {
+    let mut transaction = pool.begin().await?;
+    let resealed = Resealed {
+        plane_tokens: plane_tokens(&mut transaction, keyring).await?,
+        variables: variables(&mut transaction, keyring).await?,
+        scripts: scripts(&mut transaction, keyring).await?,
+        executions: executions(&mut transaction, keyring).await?,
+    };
+    transaction.commit().await?;
+    Ok(resealed)
+}
+
+/// None if `sealed` is as new as can be.
+fn anew(keyring: &Keyring, sealed: &[u8], context: &Context) -> Result<Option<Vec<u8>>, OpenError> {
+    if !keyring.is_outdated(sealed) {
+        return Ok(None);
+    }
+    Ok(Some(keyring.seal(&keyring.open(sealed, context)?, context)))
+}
+
+async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, plane_token_sealed AS "sealed!" FROM workspaces WHERE plane_token_sealed IS NOT NULL FOR UPDATE"#
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut count = 0;
+    for row in rows {
+        if let Some(sealed) = anew(keyring, &row.sealed, &Context::plane_token(row.id))? {
+            sqlx::query!("UPDATE workspaces SET plane_token_sealed = $2 WHERE id = $1", row.id, sealed)
+                .execute(&mut *connection)
+                .await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+async fn variables(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+    let rows = sqlx::query!("SELECT workspace_id, key, value_sealed FROM environment_variables FOR UPDATE")
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut count = 0;
+    for row in rows {
+        let context = Context::environment(row.workspace_id, &row.key);
+        if let Some(sealed) = anew(keyring, &row.value_sealed, &context)? {
+            sqlx::query!(
+                "UPDATE environment_variables SET value_sealed = $3 WHERE workspace_id = $1 AND key = $2",
+                row.workspace_id,
+                row.key,
+                sealed
+            )
+            .execute(&mut *connection)
+            .await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, env_sealed AS "sealed!" FROM scripts WHERE env_sealed IS NOT NULL FOR UPDATE"#
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut count = 0;
+    for row in rows {
+        if let Some(sealed) = anew(keyring, &row.sealed, &Context::script_env(row.id))? {
+            sqlx::query!("UPDATE scripts SET env_sealed = $2 WHERE id = $1", row.id, sealed)
+                .execute(&mut *connection)
+                .await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+async fn executions(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, env_sealed AS "sealed!" FROM script_executions
+           WHERE env_sealed IS NOT NULL AND status IN ('queued', 'running') FOR UPDATE"#
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut count = 0;
+    for row in rows {
+        if let Some(sealed) = anew(keyring, &row.sealed, &Context::execution_env(row.id))? {
+            sqlx::query!("UPDATE script_executions SET env_sealed = $2 WHERE id = $1", row.id, sealed)
+                .execute(&mut *connection)
+                .await?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
