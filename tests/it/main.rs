@@ -3,7 +3,6 @@
 mod dashboards;
 mod delivery;
 mod dev;
-mod documentation;
 mod failures;
 mod input;
 mod limits;
