@@ -17,6 +17,9 @@ pub struct Config {
     pub amqp_url: Secret,
     /// `AMQP_PREFIX`: put before the names of exchanges and queues.
     pub amqp_prefix: String,
+    /// `WORKSPACE_CONCURRENCY`: executions of one workspace that may run at a time, unless `api workspaces set` gave it a
+    /// number of its own; 0 is no limit.
+    pub workspace_concurrency: u32,
     /// `RETENTION_DAYS`: age at which executions and their logs are dropped, to the week; 0 keeps them.
     pub retention_days: u64,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
@@ -67,6 +70,7 @@ impl Config {
         let database = DatabaseConfig::read_from(&mut environment);
         let amqp_url = environment.secret("AMQP_URL");
         let amqp_prefix = environment.text_or("AMQP_PREFIX", "");
+        let workspace_concurrency = environment.parse_or("WORKSPACE_CONCURRENCY", 0);
         let retention_days = environment.number_in("RETENTION_DAYS", 90, 0..=36_500);
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
@@ -77,6 +81,7 @@ impl Config {
                 database: database?,
                 amqp_url: amqp_url?,
                 amqp_prefix,
+                workspace_concurrency,
                 retention_days,
                 signing_keys: Arc::new(signing_keys?),
                 keyring: Arc::new(keyring?),

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod build;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod database;
 pub mod dead_letters;
 pub mod declarations;

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use api::{
-    commands::{dead_letters, keys, loaddata, migrate, reseal, serve},
+    commands::{dead_letters, keys, loaddata, migrate, reseal, serve, shares},
     config::Config,
 };
 use shared::{
@@ -17,6 +17,8 @@ const USAGE: &str = "usage: api <command>
   loaddata FILE...         bring system functions and scripts to what fixtures say
   keys create --workspace SLUG [--scopes read,write,execute] [--name NAME]
                            make an API key and print it, once
+  workspaces set --workspace SLUG [--weight 1..100] [--concurrency N]
+                           a workspace's share of the workers; --concurrency 0 takes its own limit away
   dead-letters list | requeue ID... | drop ID...
                            messages nobody could handle
   reseal                   seal every secret with the first key of ENCRYPTION_KEY, to drop an older one";
@@ -42,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         ["reseal"] => reseal::run(environment).await,
         ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
         ["dead-letters", ..] => dead_letters::run(environment, &arguments[1..]).await,
+        ["workspaces", "set", ..] => shares::set(environment, &arguments[2..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
         _ => bail!("unknown command\n{USAGE}"),
     }

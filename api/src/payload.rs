@@ -1,6 +1,6 @@
 //! Takes request bodies in: JSON within the limits of size and time, read by [`ReadFields`].
 
-use crate::error::ApiError;
+use crate::error::{ApiError, NON_FIELD};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
@@ -60,6 +60,10 @@ const MAX_DISCARDED_BYTES: usize = 16 << 20;
 
 /// Reads a body within the size and time limits.
 pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    read_body_within(BODY_TIMEOUT, headers, body).await
+}
+
+async fn read_body_within(limit: Duration, headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > MAX_BODY_BYTES + MAX_DISCARDED_BYTES) {
         return Err(too_large());
@@ -69,13 +73,8 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiErro
         let mut received = Vec::with_capacity(announced.unwrap_or(0).min(MAX_BODY_BYTES));
         let mut length = 0;
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| {
-                ApiError::refused(
-                    StatusCode::BAD_REQUEST,
-                    "incomplete_body",
-                    "The body ended before it was whole.",
-                )
-            })?;
+            let chunk =
+                chunk.map_err(|_| ApiError::field(NON_FIELD, "The body ended before it was whole."))?;
             length += chunk.len();
             if length > MAX_BODY_BYTES + MAX_DISCARDED_BYTES {
                 return Err(too_large());
@@ -86,8 +85,8 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiErro
         }
         if length > MAX_BODY_BYTES { Err(too_large()) } else { Ok(Bytes::from(received)) }
     };
-    tokio::time::timeout(BODY_TIMEOUT, receive).await.unwrap_or_else(|_| {
-        let detail = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());
+    tokio::time::timeout(limit, receive).await.unwrap_or_else(|_| {
+        let detail = format!("The body did not arrive within {} s.", limit.as_secs());
         Err(ApiError::refused(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
     })
 }
@@ -106,4 +105,20 @@ fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     let detail = "The body must be sent as application/json.";
     Err(ApiError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_not_waited_for() {
+        let begun = stream::iter([Ok::<_, Infallible>("{")]).chain(stream::pending());
+        let limit = Duration::from_millis(20);
+        let read = read_body_within(limit, &HeaderMap::new(), Body::from_stream(begun)).await;
+        assert_eq!(read.unwrap_err().into_response().status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }

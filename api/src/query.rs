@@ -5,7 +5,7 @@
 
 use crate::error::{ApiError, FieldErrors};
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -178,6 +178,24 @@ pub struct Page<T> {
 
 fn decode_cursor(cursor: &str) -> Option<Uuid> {
     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
+}
+
+/// The one parameter of a path. What is not UTF-8 names nothing.
+#[derive(Debug)]
+pub struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.map(|Path(text)| Self(text)).map_err(|_| not_found())
+    }
+}
+
+/// 404 of a path that leads nowhere.
+pub fn not_found() -> ApiError {
+    ApiError::refused(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
 }
 
 /// An id from a path. What is not a UUID names no row.

@@ -4,6 +4,7 @@ mod dashboards;
 mod delivery;
 mod dev;
 mod failures;
+mod fairness;
 mod input;
 mod limits;
 mod network;

@@ -93,6 +93,21 @@ impl Client {
         Ok(answer)
     }
 
+    /// A GET that says what is known already, and its answer's status and tag.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub async fn poll(&self, path: &str, tag: Option<&str>) -> anyhow::Result<(StatusCode, Option<String>)> {
+        let mut request = self.request(Method::GET, path);
+        if let Some(tag) = tag {
+            request = request.header("If-None-Match", tag);
+        }
+        let answer = request.send().await?;
+        let (status, tag) = (answer.status(), answer.headers().get("ETag").cloned());
+        answer.bytes().await?;
+        Ok((status, tag.map(|tag| tag.to_str().map(str::to_owned)).transpose()?))
+    }
+
     /// Creates a script of `code_type` `main_fn`; returns its id.
     ///
     /// # Errors

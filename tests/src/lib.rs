@@ -3,5 +3,6 @@
 //! Invariant: nothing here knows more than the HTTP contract and the names of environment variables.
 
 pub mod client;
+pub mod polling;
 pub mod program;
 pub mod stack;

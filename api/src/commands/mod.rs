@@ -6,3 +6,4 @@ pub mod loaddata;
 pub mod migrate;
 pub mod reseal;
 pub mod serve;
+pub mod shares;

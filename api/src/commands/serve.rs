@@ -3,6 +3,7 @@
 use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::Config,
+    connections::{self, HEAD_TIMEOUT},
     database::{self, Outage},
     gauges,
     ingest::Ingest,
@@ -70,14 +71,13 @@ pub async fn serve(
 
     tracing::info!(address = %listener.local_addr()?, "serving");
     let app = routes::router(&state, metrics);
-    let stop = stopping.clone();
-    let http = axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await });
+    let http = connections::serve(listener, app, HEAD_TIMEOUT, stopping.clone());
     let deadline = async {
         stopping.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        ended = http => ended?,
+        () = http => {}
         () = deadline => tracing::warn!("requests were still under way when the time to stop was over"),
     }
     stopping.cancel();
@@ -96,7 +96,8 @@ fn deliver(
 ) {
     let (pool, wake, stopping) = (&state.pool, &state.relay_wake, &state.stopping);
     let topology = Topology::prefixed(&config.amqp_prefix);
-    let relay = Relay::new(pool, publishing.clone(), topology.clone(), wake.clone());
+    let relay = Relay::new(pool, publishing.clone(), topology.clone(), wake.clone())
+        .with_workspace_limit(config.workspace_concurrency);
     tasks.spawn(relay.run(stopping.clone()));
     let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
     tasks.spawn(ingest.run(stopping.clone()));

@@ -56,6 +56,7 @@ pub struct Relay {
     broker: Broker,
     publisher: Arc<Publisher>,
     wake: Arc<Notify>,
+    workspace_limit: i64,
     /// Rows wait for room in the window, which claims make.
     window_full: AtomicBool,
 }
@@ -66,7 +67,15 @@ impl Relay {
     pub fn new(pool: &PgPool, broker: Broker, topology: Topology, wake: Arc<Notify>) -> Self {
         let pool = relay_pool(pool);
         let publisher = Arc::new(Publisher::new(broker.clone(), topology));
-        Self { pool, broker, publisher, wake, window_full: AtomicBool::new(false) }
+        Self { pool, broker, publisher, wake, workspace_limit: 0, window_full: AtomicBool::new(false) }
+    }
+
+    /// Lets at most this many executions of a workspace run at a time, unless the workspace has a number of its own;
+    /// 0 is no limit.
+    #[must_use]
+    pub fn with_workspace_limit(mut self, limit: u32) -> Self {
+        self.workspace_limit = limit.into();
+        self
     }
 
     /// Runs until told to stop; then waits for the confirms under way.
@@ -82,7 +91,7 @@ impl Relay {
     async fn dispatch(&self, batches: &mut JoinSet<()>) {
         let mut backoff = Backoff::CONNECTION;
         while self.publisher.ready().await.is_some() {
-            match outbox::depart(&self.pool, BATCH).await {
+            match outbox::depart(&self.pool, BATCH, self.workspace_limit).await {
                 Ok(departures) if departures.is_empty() => self.rest().await,
                 Ok(departures) => {
                     backoff.reset();

@@ -29,7 +29,10 @@ pub(super) enum Waiting {
 /// Weighted round robin: a workspace's n-th row (those in the broker counted) has turn n divided by its weight, and
 /// the lowest turns go first; rows with priority (test runs of the editor) go before all. The window is twice the
 /// slots of the live workers, so that a slot never waits for the relay and nothing waits long in the broker.
-pub(super) async fn depart(pool: &PgPool, most: i64) -> sqlx::Result<Vec<Departure>> {
+///
+/// A workspace with a limit of its own, or else with `workspace_limit` (0 is none), gets no more than that many
+/// executions running or in the broker; two relays that look at the same moment may exceed it by one batch, once.
+pub(super) async fn depart(pool: &PgPool, most: i64, workspace_limit: i64) -> sqlx::Result<Vec<Departure>> {
     sqlx::query_as!(
         Departure,
         r#"
@@ -47,23 +50,36 @@ pub(super) async fn depart(pool: &PgPool, most: i64) -> sqlx::Result<Vec<Departu
             SELECT greatest(0, greatest(8, 2 * coalesce(sum(slots), 0))
                 - (SELECT coalesce(sum(messages), 0) FROM in_broker))::bigint AS room
             FROM workers WHERE NOT draining AND last_seen_at > now() - interval '15 seconds'
+        ), running AS (
+            -- Counted only where somebody has a limit.
+            SELECT workspace_id, count(*) AS runs FROM script_executions
+            WHERE status = 'running' AND ($2::bigint > 0 OR EXISTS (SELECT FROM workspaces WHERE max_running IS NOT NULL))
+            GROUP BY workspace_id
+        ), shares AS (
+            SELECT p.workspace_id, coalesce(b.messages, 0) AS messages, coalesce(w.dispatch_weight, 1)::float8 AS weight,
+                least($1::bigint, (SELECT room FROM capacity),
+                    -- Null, and so passed over, without a limit.
+                    CASE WHEN $2::bigint > 0 OR w.max_running IS NOT NULL
+                         THEN greatest(0, coalesce(w.max_running, $2) - coalesce(b.messages, 0) - coalesce(r.runs, 0))
+                    END) AS most
+            FROM pending p
+            LEFT JOIN in_broker b ON b.workspace_id = p.workspace_id
+            LEFT JOIN running r ON r.workspace_id = p.workspace_id
+            LEFT JOIN workspaces w ON w.id = p.workspace_id
         ), candidates AS (
             SELECT o.id, o.priority, o.available_at,
-                (coalesce(b.messages, 0) + row_number() OVER (
-                    PARTITION BY p.workspace_id ORDER BY o.priority DESC, o.available_at, o.id))
-                    / coalesce(w.dispatch_weight, 1)::float8 AS turn
-            FROM pending p
+                (s.messages + row_number() OVER (
+                    PARTITION BY s.workspace_id ORDER BY o.priority DESC, o.available_at, o.id)) / s.weight AS turn
+            FROM shares s
             CROSS JOIN LATERAL (
                 -- The outer limit only tells the planner how few rows to expect.
                 SELECT * FROM (
                     SELECT id, priority, available_at FROM outbox
-                    WHERE workspace_id = p.workspace_id AND published_at IS NULL AND available_at <= now()
+                    WHERE workspace_id = s.workspace_id AND published_at IS NULL AND available_at <= now()
                     ORDER BY priority DESC, available_at, id
-                    LIMIT least($1::bigint, (SELECT room FROM capacity))
+                    LIMIT s.most
                 ) few LIMIT 64
             ) o
-            LEFT JOIN in_broker b ON b.workspace_id = p.workspace_id
-            LEFT JOIN workspaces w ON w.id = p.workspace_id
         ), chosen AS (
             SELECT id, row_number() OVER (ORDER BY priority DESC, turn, available_at, id) AS place
             FROM candidates
@@ -83,6 +99,7 @@ pub(super) async fn depart(pool: &PgPool, most: i64) -> sqlx::Result<Vec<Departu
         ORDER BY chosen.place
         "#,
         most,
+        workspace_limit,
     )
     .fetch_all(pool)
     .await

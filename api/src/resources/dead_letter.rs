@@ -42,7 +42,7 @@ impl From<shared::queue::DeadLetter> for DeadLetter {
 #[derive(Debug, ToSchema)]
 #[schema(as = DeadLetterRequeue)]
 pub struct RequeueRequest {
-    #[schema(min_items = 1, max_items = 100)]
+    #[schema(min_items = 1, max_items = 100, value_type = Vec<String>)]
     pub ids: BTreeSet<String>,
 }
 

@@ -156,13 +156,13 @@ pub struct ExecutionRequest {
     #[schema(required = false, schema_with = schema::requested_trigger)]
     pub trigger_type: TriggerType,
     /// What happened; 256 KiB together with `context`.
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub event: JsonObject,
     /// Which automation asks.
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub context: JsonObject,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub variables: JsonObject,
 }
 
@@ -185,7 +185,7 @@ pub struct TestRun {
     pub code_type: CodeType,
     #[schema(required = false, schema_with = schema::test_input)]
     pub input: Input,
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub variables: JsonObject,
     /// Secrets of this run only, over the workspace's environment.
     #[schema(required = false, schema_with = schema::env)]
@@ -232,11 +232,11 @@ pub struct ReplayRequest {
     /// A version of the script, or `newest`.
     #[schema(required = false, schema_with = schema::replay_version)]
     pub version: ReplayVersion,
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub event: Option<JsonObject>,
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub context: Option<JsonObject>,
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub variables: Option<JsonObject>,
 }
 

@@ -13,6 +13,7 @@ pub mod script;
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// Shown instead of a secret value. Writing it back keeps the stored value.
 pub const HIDDEN: &str = "********";
@@ -39,4 +40,33 @@ pub struct Problem {
     /// One sentence for people.
     #[schema(example = "No script with this id.")]
     pub detail: String,
+}
+
+/// Why a function stays as it is: what needs it, through other functions too.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InUse {
+    #[schema(example = "in_use")]
+    pub code: String,
+    pub detail: String,
+    pub scripts: Vec<Named>,
+    pub functions: Vec<Named>,
+}
+
+/// A row by id and name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Named {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// A test run that outlives its request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StillRunning {
+    #[schema(example = "still_running")]
+    pub code: String,
+    pub detail: String,
+    /// What to ask for from now on.
+    pub execution_id: Uuid,
+    #[schema(schema_with = schema::status)]
+    pub status: String,
 }

@@ -66,7 +66,7 @@ pub struct ScheduleDraft {
     #[schema(required = false, example = "Europe/Berlin", default = "UTC", max_length = 64)]
     pub timezone: String,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schema::json_object)]
+    #[schema(required = false, schema_with = schema::given_object)]
     pub variables: JsonObject,
     #[schema(required = false, default = true)]
     pub enabled: bool,
@@ -87,7 +87,7 @@ pub struct SchedulePatch {
     pub cron: Option<String>,
     #[schema(example = "Europe/Berlin", max_length = 64, nullable = false)]
     pub timezone: Option<String>,
-    #[schema(schema_with = schema::json_object)]
+    #[schema(schema_with = schema::given_object)]
     pub variables: Option<JsonObject>,
     #[schema(nullable = false)]
     pub enabled: Option<bool>,

@@ -67,6 +67,15 @@ pub fn json_object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build().into()
 }
 
+/// Any JSON object in a request, where null is the same as leaving it out.
+pub fn given_object() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(or_null(Type::Object)).build().into()
+}
+
+fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
 /// Any JSON value.
 pub fn json_value() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
@@ -75,18 +84,22 @@ pub fn json_value() -> RefOr<Schema> {
 /// `{event, context}` of a test run.
 pub fn test_input() -> RefOr<Schema> {
     ObjectBuilder::new()
-        .property("event", json_object())
-        .property("context", json_object())
+        .schema_type(or_null(Type::Object))
+        .property("event", given_object())
+        .property("context", given_object())
         .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)))
         .build()
         .into()
 }
 
-/// A number, or `newest`.
+/// A number, or `newest`; null is the same as leaving it out.
 pub fn replay_version() -> RefOr<Schema> {
     let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(1));
-    let either =
-        utoipa::openapi::OneOfBuilder::new().item(number.build()).item(texts(std::iter::once("newest")));
+    let nothing = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
+    let either = utoipa::openapi::OneOfBuilder::new()
+        .item(number.build())
+        .item(texts(std::iter::once("newest")))
+        .item(nothing.build());
     RefOr::T(Schema::OneOf(either.build()))
 }
 

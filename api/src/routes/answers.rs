@@ -1,6 +1,6 @@
 //! Answers that several resources give, as the `OpenAPI` document describes them.
 
-use crate::resources::{Invalid, Problem};
+use crate::resources::{InUse, Invalid, Problem};
 use utoipa::IntoResponses;
 
 /// What any request may be refused with.
@@ -53,3 +53,9 @@ pub(crate) struct Stale(Problem);
 #[expect(dead_code, reason = "read by the OpenAPI derive alone")]
 #[response(status = 409)]
 pub(crate) struct Conflict(Problem);
+
+/// Scripts or functions need it.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+#[response(status = 409)]
+pub(crate) struct Needed(InUse);

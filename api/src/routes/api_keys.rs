@@ -8,17 +8,12 @@ use crate::{
     auth::{May, Read, Write, api_key::NewKey},
     error::ApiError,
     payload::Payload,
-    query::{NoQuery, Page, PageRequest, Parameters, Query, ReadQuery, path_id},
+    query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     resources::api_key::{ApiKey, ApiKeyInput, CreatedApiKey},
     state::AppState,
     store,
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    http::StatusCode,
-    routing::get,
-};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -78,7 +73,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<ApiKey>, ApiError> {
     let id = path_id(&id, "API key")?;
@@ -94,7 +89,7 @@ pub(crate) async fn read(
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     let id = path_id(&id, "API key")?;

@@ -63,7 +63,7 @@ fn absent() -> ApiError {
 /// Read the Plane token
 ///
 /// Signed requests only: workers ask for it.
-#[utoipa::path(get, path = "/control/plane-token/", tag = "Control",
+#[utoipa::path(get, path = "/control/plane-token/", tag = "Control", security(("signature" = [])),
     responses((status = 200, body = PlaneToken), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
@@ -85,7 +85,7 @@ pub(crate) async fn read(
 /// Set the Plane token
 ///
 /// Signed requests only. Encrypted at rest.
-#[utoipa::path(put, path = "/control/plane-token/", tag = "Control", request_body = PlaneToken,
+#[utoipa::path(put, path = "/control/plane-token/", tag = "Control", security(("signature" = [])), request_body = PlaneToken,
     responses((status = 204, description = "Set"), Refusals))]
 pub(crate) async fn set(
     State(state): State<AppState>,
@@ -102,7 +102,7 @@ pub(crate) async fn set(
 /// Delete the Plane token
 ///
 /// Signed requests only. Scripts then call Plane without one.
-#[utoipa::path(delete, path = "/control/plane-token/", tag = "Control",
+#[utoipa::path(delete, path = "/control/plane-token/", tag = "Control", security(("signature" = [])),
     responses((status = 204, description = "Deleted"), NotFound, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,

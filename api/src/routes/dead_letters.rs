@@ -9,16 +9,11 @@ use crate::{
     dead_letters::of_workspace,
     error::ApiError,
     payload::Payload,
-    query::{NoQuery, Page, Parameters, Query, ReadQuery},
+    query::{NoQuery, Page, Parameters, PathText, Query, ReadQuery},
     resources::dead_letter::{DeadLetter, RequeueRequest, Requeued},
     state::AppState,
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    http::StatusCode,
-    routing::get,
-};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use std::collections::BTreeSet;
 
 pub(super) fn router() -> Router<AppState> {
@@ -69,7 +64,7 @@ fn absent() -> ApiError {
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<DeadLetter>, ApiError> {
     let letters = own(&state, &caller).await?;
@@ -99,7 +94,7 @@ pub(crate) async fn requeue(
 pub(crate) async fn drop_letter(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     let letters = own(&state, &caller).await?;

@@ -8,7 +8,7 @@ use crate::{
     auth::{May, Read, Write},
     error::ApiError,
     payload::Payload,
-    query::{NoQuery, Page, PageRequest, Parameters, Query, ReadQuery},
+    query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery},
     resources::{
         HIDDEN,
         environment::{EnvironmentChange, EnvironmentValue, EnvironmentVariable},
@@ -19,7 +19,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
@@ -58,7 +58,7 @@ pub(crate) async fn list(
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(key): Path<String>,
+    PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<EnvironmentVariable>, ApiError> {
     find(&state, caller.workspace_id, &key).await.map(Json)
@@ -69,9 +69,12 @@ async fn find(
     workspace_id: uuid::Uuid,
     key: &str,
 ) -> Result<EnvironmentVariable, ApiError> {
-    let absent = || ApiError::refused(StatusCode::NOT_FOUND, "not_found", "No variable with this key.");
     rules::env_key(key).map_err(|_| absent())?;
     store::environment::get(&state.pool, workspace_id, key).await?.ok_or_else(absent)
+}
+
+fn absent() -> ApiError {
+    ApiError::refused(StatusCode::NOT_FOUND, "not_found", "No variable with this key.")
 }
 
 /// Set a variable
@@ -84,7 +87,7 @@ async fn find(
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(key): Path<String>,
+    PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
     Payload(EnvironmentValue { value }): Payload<EnvironmentValue>,
 ) -> Result<Response, ApiError> {
@@ -122,7 +125,7 @@ const fn warning(reason: Unmasked) -> &'static str {
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(key): Path<String>,
+    PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     find(&state, caller.workspace_id, &key).await?;
@@ -143,21 +146,23 @@ impl ReadQuery for ChangeQuery {
 
 /// List the changes of a variable
 ///
-/// Who set or deleted it, newest first; also of keys that are gone. Never what the values were.
+/// Who set or deleted it, newest first; also of keys that are gone. Never what the values were. Of a key that never was
+/// there: 404.
 #[utoipa::path(get, path = "/environment/{key}/changes/", tag = "Environment", params(
     ("key" = String, Path),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<EnvironmentChange>), Refusals))]
+), responses((status = 200, body = Page<EnvironmentChange>), NotFound, Refusals))]
 pub(crate) async fn changes(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(key): Path<String>,
+    PathText(key): PathText,
     Query(ChangeQuery(page)): Query<ChangeQuery>,
 ) -> Result<Json<Page<EnvironmentChange>>, ApiError> {
-    if rules::env_key(&key).is_err() {
-        return Ok(Json(Page { results: Vec::new(), next_cursor: None }));
-    }
+    rules::env_key(&key).map_err(|_| absent())?;
     let rows = store::environment::changes(&state.pool, caller.workspace_id, &key, page).await?;
+    if rows.is_empty() && page.before.is_none() {
+        return Err(absent());
+    }
     Ok(Json(page.page(rows, |(id, _)| *id, |(_, change)| change)))
 }

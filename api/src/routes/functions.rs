@@ -2,14 +2,14 @@
 
 use super::{
     Resource,
-    answers::{Conflict, NotFound, Refusals, Stale},
+    answers::{Needed, NotFound, Refusals, Stale},
 };
 use crate::{
     auth::{May, Read, Write},
     error::ApiError,
     etag::Etag,
     payload::Payload,
-    query::{NoQuery, Page, PageRequest, Parameters, Query, ReadQuery, path_id},
+    query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     resources::function::{CATEGORIES, Function, FunctionDraft, FunctionPatch, SavedFunction},
     saving::functions::{self, Change},
     state::AppState,
@@ -17,7 +17,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
@@ -88,7 +88,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -107,11 +107,11 @@ pub(crate) async fn read(
 /// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
 #[utoipa::path(put, path = "/functions/{id}/", tag = "Functions", request_body = FunctionDraft,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
-    responses((status = 200, body = SavedFunction), NotFound, Stale, Conflict, Refusals))]
+    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(draft): Payload<FunctionDraft>,
@@ -124,11 +124,11 @@ pub(crate) async fn replace(
 /// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
 #[utoipa::path(patch, path = "/functions/{id}/", tag = "Functions", request_body = FunctionPatch,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
-    responses((status = 200, body = SavedFunction), NotFound, Stale, Conflict, Refusals))]
+    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(patch): Payload<FunctionPatch>,
@@ -167,11 +167,11 @@ impl ReadQuery for DeleteQuery {
     ("id" = uuid::Uuid, Path),
     ("force" = Option<bool>, Query, description = "Delete it although it is in use"),
     ("If-Match" = Option<String>, Header, description = "Refuse if the function is no longer this one"),
-), responses((status = 204, description = "Deleted"), NotFound, Stale, Conflict, Refusals))]
+), responses((status = 204, description = "Deleted"), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(query): Query<DeleteQuery>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {

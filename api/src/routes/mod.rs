@@ -18,12 +18,13 @@ use crate::{auth, error, query, state::AppState};
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::Response,
     routing::{MethodRouter, get},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use openapi::document;
 use shared::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS};
 use std::time::Instant;
 use tower_http::{
@@ -45,7 +46,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         .nest(INTERNAL, resources().layer(signed).merge(health::router()))
         .nest(EXTERNAL, resources().layer(keyed).merge(health::router()))
         .merge(health::probes())
-        .fallback(not_found)
+        .fallback(async || query::not_found())
         .method_not_allowed_fallback(query::method_not_allowed)
         .with_state(state.clone());
     let routes = routes.merge(openapi::router());
@@ -86,10 +87,6 @@ impl Resource for Router<AppState> {
     fn resource(self, path: &str, methods: MethodRouter<AppState>) -> Self {
         self.route(&format!("{path}/"), methods.clone()).route(path, methods)
     }
-}
-
-async fn not_found() -> error::ApiError {
-    error::ApiError::refused(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.")
 }
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

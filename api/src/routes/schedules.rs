@@ -8,7 +8,7 @@ use crate::{
     auth::{May, Read, Write},
     error::ApiError,
     payload::Payload,
-    query::{NoQuery, Page, PageRequest, Parameters, Query, ReadQuery, path_id},
+    query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     resources::schedule::{Schedule, ScheduleDraft, SchedulePatch},
     saving::schedules::{self, Change, etag},
     state::AppState,
@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
@@ -81,7 +81,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Response, ApiError> {
     let id = path_id(&id, "schedule")?;
@@ -98,7 +98,7 @@ pub(crate) async fn read(
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(draft): Payload<ScheduleDraft>,
@@ -113,7 +113,7 @@ pub(crate) async fn replace(
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(patch): Payload<SchedulePatch>,
@@ -142,7 +142,7 @@ async fn update(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {

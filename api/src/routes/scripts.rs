@@ -9,7 +9,7 @@ use crate::{
     error::ApiError,
     etag::Etag,
     payload::Payload,
-    query::{NoQuery, Page, PageRequest, Parameters, Query, ReadQuery, path_id},
+    query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     resources::script::{SavedScript, Script, ScriptDraft, ScriptPatch, ScriptVersion, TRIGGERS},
     saving::scripts::{self, Change},
     state::AppState,
@@ -17,7 +17,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
@@ -92,7 +92,7 @@ pub(crate) async fn create(
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -115,7 +115,7 @@ pub(crate) async fn read(
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(draft): Payload<ScriptDraft>,
@@ -130,7 +130,7 @@ pub(crate) async fn replace(
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(patch): Payload<ScriptPatch>,
@@ -159,7 +159,7 @@ async fn update(
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: May<Write>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
@@ -192,7 +192,7 @@ impl ReadQuery for VersionQuery {
 pub(crate) async fn versions(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<Page<ScriptVersion>>, ApiError> {
     let id = path_id(&id, "script")?;

@@ -8,7 +8,7 @@ use crate::{
     payload::Payload,
     query::{NoQuery, Query},
     resources::{
-        Problem,
+        StillRunning,
         execution::{Execution, TestRun},
     },
     saving::environment::{self, Values},
@@ -30,7 +30,7 @@ pub(super) fn router() -> Router<AppState> {
 /// outlives the request, so that the client can go on asking for it.
 #[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
     (status = 200, description = "The execution, over", body = Execution),
-    (status = 504, description = "Not over yet; `execution_id` names it", body = Problem), Refusals))]
+    (status = 504, description = "Not over yet; `execution_id` names it", body = StillRunning), Refusals))]
 pub(crate) async fn run(
     State(state): State<AppState>,
     caller: May<Execute>,

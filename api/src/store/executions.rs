@@ -254,25 +254,22 @@ pub async fn runnable<'e>(
     }))
 }
 
-/// What a repeated idempotency key leads to.
+/// What was asked when an idempotency key was first used.
 #[derive(Debug)]
 pub enum KeyUse {
-    /// The key is new, and now belongs to the execution.
-    First,
-    /// The same request was made before, and led to this execution.
-    Repeated(Uuid),
-    /// Another request was made with this key.
-    Clash,
+    /// The same, and it led to this execution.
+    SameRequest(Uuid),
+    AnotherRequest,
 }
 
-/// Claims an idempotency key for an execution, in the transaction that submits it.
+/// Claims an idempotency key for an execution, in the transaction that submits it; none if the key was new.
 pub async fn claim_key(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     key: &str,
     request_hash: &[u8],
     execution_id: Uuid,
-) -> Result<KeyUse, sqlx::Error> {
+) -> Result<Option<KeyUse>, sqlx::Error> {
     let claimed = sqlx::query!(
         "INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id) VALUES ($1, $2, $3, $4)
          ON CONFLICT DO NOTHING",
@@ -284,17 +281,29 @@ pub async fn claim_key(
     .execute(&mut *connection)
     .await?;
     if claimed.rows_affected() == 1 {
-        return Ok(KeyUse::First);
+        return Ok(None);
     }
+    find_key(connection, workspace_id, key, request_hash).await
+}
+
+/// What an idempotency key that was used before leads to; none if it is new.
+pub async fn find_key<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    workspace_id: Uuid,
+    key: &str,
+    request_hash: &[u8],
+) -> Result<Option<KeyUse>, sqlx::Error> {
     let first = sqlx::query!(
         "SELECT request_hash, execution_id FROM idempotency_keys WHERE workspace_id = $1 AND key = $2",
         workspace_id,
         key
     )
-    .fetch_one(connection)
+    .fetch_optional(executor)
     .await?;
-    let same = first.request_hash == request_hash;
-    Ok(if same { KeyUse::Repeated(first.execution_id) } else { KeyUse::Clash })
+    Ok(first.map(|first| {
+        let same = first.request_hash == request_hash;
+        if same { KeyUse::SameRequest(first.execution_id) } else { KeyUse::AnotherRequest }
+    }))
 }
 
 /// Cancels a queued execution at once, and asks the worker of a running one to stop. Answers the status found.

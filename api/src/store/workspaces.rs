@@ -49,3 +49,24 @@ pub async fn set_plane_token(
         .await?;
     Ok(())
 }
+
+/// Changes a workspace's weight and limit of running executions (0 takes the limit away) and answers both; none if
+/// there is no such workspace.
+pub async fn set_share(
+    pool: &PgPool,
+    slug: &str,
+    weight: Option<i32>,
+    concurrency: Option<i32>,
+) -> Result<Option<(i32, Option<i32>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        "UPDATE workspaces SET dispatch_weight = coalesce($2, dispatch_weight),
+                max_running = CASE WHEN $3::integer IS NULL THEN max_running ELSE nullif($3, 0) END
+         WHERE slug = $1 RETURNING dispatch_weight, max_running",
+        slug,
+        weight,
+        concurrency
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| (row.dispatch_weight, row.max_running)))
+}

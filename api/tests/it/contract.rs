@@ -1,141 +1,167 @@
-//! Answers are what the `OpenAPI` document says.
+//! The `OpenAPI` document: every operation of it answers as it says, and it shows itself without another host.
+//!
+//! Every other test holds what it is answered against the document too: see [`crate::client::send`].
 
 use crate::{
-    client::Answer,
-    executions::{complete, execute, id_of},
+    client::{Answer, Client},
+    dead_letters::bury,
+    document::{self, Operation},
+    executions::{complete, id_of},
     server::Server,
+    signed::Signed,
 };
+use api::auth::Scope;
+use reqwest::Method;
 use serde_json::{Value, json};
+use shared::queue::{Broker, Publisher, Topology};
+use std::collections::BTreeSet;
+use test_support::TestQueues;
 
-/// The document, and what it says of answers.
-struct Document(Value);
-
-impl Document {
-    /// Panics unless the answer has a status and a body that the document gives for this operation.
-    #[track_caller]
-    fn check(&self, method: &str, path: &str, answer: &Answer) {
-        let operation = &self.0["paths"][path][method];
-        assert!(operation.is_object(), "{method} {path} is not in the document");
-        let response = &operation["responses"][answer.status.as_str()];
-        assert!(response.is_object(), "{method} {path}: {} is not in the document", answer.status);
-        let schema = &response["content"]["application/json"]["schema"];
-        if schema.is_null() {
-            return;
-        }
-        let body = serde_json::from_str(&answer.text).unwrap();
-        if let Err(problem) = self.conforms(&body, schema, "$") {
-            panic!("{method} {path} {}: {problem}\n{}", answer.status, answer.text);
-        }
-    }
-
-    /// The part of JSON Schema that the document uses.
-    fn conforms(&self, value: &Value, schema: &Value, at: &str) -> Result<(), String> {
-        if let Some(reference) = schema["$ref"].as_str() {
-            let target = self.0.pointer(reference.trim_start_matches('#')).expect(reference);
-            return self.conforms(value, target, at);
-        }
-        if let Some(all) = schema["allOf"].as_array() {
-            return all.iter().try_for_each(|part| self.conforms(value, part, at));
-        }
-        if let Some(one) = schema["oneOf"].as_array() {
-            let fits = one.iter().any(|part| self.conforms(value, part, at).is_ok());
-            return if fits { Ok(()) } else { Err(format!("{at} is none of what it may be: {value}")) };
-        }
-        if let Some(choices) = schema["enum"].as_array()
-            && !choices.contains(value)
-        {
-            return Err(format!("{at} is {value}, which is none of {choices:?}"));
-        }
-        let types: Vec<&str> = match &schema["type"] {
-            Value::String(one) => vec![one],
-            Value::Array(some) => some.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        };
-        if !types.is_empty() && !types.iter().any(|kind| is(value, kind)) {
-            return Err(format!("{at} is {value}, not {types:?}"));
-        }
-        if let (Some(items), Some(elements)) = (schema.get("items"), value.as_array()) {
-            elements
-                .iter()
-                .enumerate()
-                .try_for_each(|(n, item)| self.conforms(item, items, &format!("{at}[{n}]")))?;
-        }
-        let Some(members) = value.as_object() else { return Ok(()) };
-        for required in schema["required"].as_array().into_iter().flatten() {
-            if !members.contains_key(required.as_str().unwrap()) {
-                return Err(format!("{at} lacks {required}"));
-            }
-        }
-        for (name, member) in members {
-            let part = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
-            if let Some(part) = part.filter(|part| part.is_object()) {
-                self.conforms(member, part, &format!("{at}.{name}"))?;
-            }
-        }
-        Ok(())
-    }
+/// A client that keeps count of the operations that did what they are there for.
+struct Walk {
+    client: Client,
+    done: BTreeSet<Operation>,
 }
 
-fn is(value: &Value, kind: &str) -> bool {
-    match kind {
-        "null" => value.is_null(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "string" => value.is_string(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        _ => false,
+impl Walk {
+    /// Panics unless the request succeeds; [`crate::client::send`] has held the answer against the document.
+    #[track_caller]
+    fn note(&mut self, method: &Method, path: &str, answer: &Answer) {
+        assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.text);
+        self.done.insert(document::operation(method, path).unwrap());
+    }
+
+    async fn step(&mut self, method: Method, path: &str, body: Value) -> Value {
+        let answer = self.client.send_json(method.clone(), path, &body).await;
+        self.note(&method, path, &answer);
+        serde_json::from_str(&answer.text).unwrap_or_default()
+    }
+
+    async fn get(&mut self, path: &str) -> Value {
+        self.step(Method::GET, path, Value::Null).await
+    }
+
+    async fn delete(&mut self, path: &str) {
+        self.step(Method::DELETE, path, Value::Null).await;
+    }
+
+    /// Creates, lists, reads, replaces and changes one row; answers its path.
+    async fn row(&mut self, collection: &str, whole: &Value, change: Value) -> String {
+        let row = self.step(Method::POST, collection, whole.clone()).await;
+        let path = format!("{collection}{}/", row["id"].as_str().unwrap());
+        self.get(collection).await;
+        self.get(&path).await;
+        self.step(Method::PUT, &path, whole.clone()).await;
+        self.step(Method::PATCH, &path, change).await;
+        path
     }
 }
 
 #[tokio::test]
-async fn answers_are_what_the_document_says() {
+async fn every_operation_answers_as_the_document_says() {
+    let queues = TestQueues::create();
+    let server = Server::start_on(&queues).await;
+    let mut walk = Walk { client: server.client("demo").await, done: BTreeSet::new() };
+
+    let whole = json!({"name": "n", "code": "export default () => 1", "env": {"A": "bcde"}});
+    let script = walk.row("/scripts/", &whole, json!({"description": "d"})).await;
+    walk.get(&format!("{script}versions/")).await;
+    let id = script.trim_matches('/').rsplit('/').next().unwrap().to_owned();
+    test_run(&server, &mut walk).await;
+    let whole = json!({"name": "f", "code": "return 1", "parameters": [{"name": "a"}]});
+    let function = walk.row("/functions/", &whole, json!({"category": "data"})).await;
+    let whole = json!({"script_id": id, "cron": "0 9 * * *"});
+    let schedule = walk.row("/schedules/", &whole, json!({"enabled": false})).await;
+    executions(&server, &mut walk, &id).await;
+    for path in [script, function, schedule] {
+        walk.delete(&path).await;
+    }
+    walk.step(Method::PUT, "/environment/K/", json!({"value": "a value"})).await;
+    for path in ["/environment/", "/environment/K/", "/environment/K/changes/", "/types/", "/health/"] {
+        walk.get(path).await;
+    }
+    walk.delete("/environment/K/").await;
+    let key = walk.step(Method::POST, "/api-keys/", json!({"name": "n"})).await;
+    let key = format!("/api-keys/{}/", key["id"].as_str().unwrap());
+    walk.get("/api-keys/").await;
+    walk.get(&key).await;
+    walk.delete(&key).await;
+    dead_letters(&queues, &mut walk).await;
+    plane_token(&server, &mut walk).await;
+
+    let missing: Vec<_> = document::operations().difference(&walk.done).cloned().collect();
+    assert_eq!(missing, [], "operations that no request of this test has done");
+}
+
+async fn test_run(server: &Server, walk: &mut Walk) {
+    let client = walk.client.clone();
+    let run = tokio::spawn(async move {
+        client.post("/scripts/test/", json!({"code": "export default () => 1"})).await
+    });
+    let execution = loop {
+        let row = sqlx::query_scalar!("SELECT execution_id FROM outbox").fetch_optional(&server.pool).await;
+        if let Some(execution) = row.unwrap() {
+            break execution;
+        }
+    };
+    complete(server, execution).await;
+    walk.note(&Method::POST, "/scripts/test/", &run.await.unwrap());
+}
+
+async fn executions(server: &Server, walk: &mut Walk, script_id: &str) {
+    let body = json!({"script_id": script_id, "event": {"n": 1}});
+    let execution = walk.step(Method::POST, "/executions/", body).await;
+    let path = format!("/executions/{}/", execution["id"].as_str().unwrap());
+    complete(server, id_of(&execution)).await;
+    let parts = ["", "logs/", "events/"].map(|part| format!("{path}{part}"));
+    for path in parts.iter().map(String::as_str).chain(["/executions/"]) {
+        walk.get(path).await;
+    }
+    let replay = walk.step(Method::POST, &format!("{path}replay/"), json!({})).await;
+    let cancel = format!("/executions/{}/cancel/", replay["id"].as_str().unwrap());
+    walk.step(Method::POST, &cancel, json!({})).await;
+}
+
+async fn dead_letters(queues: &TestQueues, walk: &mut Walk) {
+    let broker = Broker::connect(queues.url(), "test publisher").unwrap();
+    let publisher = Publisher::new(broker.clone(), Topology::prefixed(queues.prefix()));
+    for number in 1..=2 {
+        bury(&publisher, "demo.issue.updated", json!({"workspace_slug": "demo", "number": number})).await;
+    }
+    let letters = walk.get("/dead-letters/").await;
+    let [first, second] = [0, 1].map(|n| letters["results"][n]["id"].as_str().unwrap().to_owned());
+    walk.get(&format!("/dead-letters/{first}/")).await;
+    walk.delete(&format!("/dead-letters/{first}/")).await;
+    walk.step(Method::POST, "/dead-letters/", json!({"ids": [second]})).await;
+    broker.close().await;
+}
+
+async fn plane_token(server: &Server, walk: &mut Walk) {
+    const PATH: &str = "/api/runnerctl/control/plane-token/";
+    let body = json!({"token": "plane_api_secret"}).to_string();
+    for (method, body) in [(Method::PUT, body.as_str()), (Method::GET, ""), (Method::DELETE, "")] {
+        let answer = Signed::get(PATH, "demo").sending(method.clone(), body).send(server).await;
+        walk.note(&method, "/control/plane-token/", &answer);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_a_key_and_a_scope() {
     let server = Server::start().await;
-    let client = server.client("demo").await;
-    let document = Document(client.root("/openapi.json").await.json(200));
-    let check = |method: &str, path: &str, answer: &Answer| document.check(method, path, answer);
-
-    let script = client
-        .post("/scripts/", json!({"name": "n", "code": "export default () => 1", "env": {"A": "b"}}))
-        .await;
-    check("post", "/scripts/", &script);
-    check("post", "/scripts/", &client.post("/scripts/", json!({"name": "n", "code": "("})).await);
-    check("post", "/scripts/", &client.post("/scripts/", json!({"x": 1})).await);
-    check("get", "/scripts/", &client.get("/scripts/").await);
-    let script = script.json(201);
-    let path = format!("/scripts/{}/", script["id"].as_str().unwrap());
-    check("get", "/scripts/{id}/", &client.get(&path).await);
-    check("patch", "/scripts/{id}/", &client.patch(&path, json!({"description": "d"})).await);
-    check("get", "/scripts/{id}/versions/", &client.get(&format!("{path}versions/")).await);
-    check("get", "/scripts/{id}/", &client.get("/scripts/none/").await);
-
-    let function = client
-        .post("/functions/", json!({"name": "f", "code": "return 1", "parameters": [{"name": "a"}]}))
-        .await;
-    check("post", "/functions/", &function);
-    check("get", "/functions/", &client.get("/functions/").await);
-
-    let execution = execute(&client, &script).await;
-    let path = format!("/executions/{}/", id_of(&execution));
-    check("get", "/executions/{id}/", &client.get(&path).await);
-    complete(&server, id_of(&execution)).await;
-    check("get", "/executions/{id}/", &client.get(&path).await);
-    check("get", "/executions/", &client.get("/executions/").await);
-    check("get", "/executions/{id}/logs/", &client.get(&format!("{path}logs/")).await);
-    check("post", "/executions/{id}/cancel/", &client.post(&format!("{path}cancel/"), json!({})).await);
-    check("post", "/executions/{id}/replay/", &client.post(&format!("{path}replay/"), json!({})).await);
-
-    let body = json!({"script_id": script["id"], "cron": "0 9 * * *"});
-    check("post", "/schedules/", &client.post("/schedules/", body).await);
-    check("get", "/schedules/", &client.get("/schedules/").await);
-    check("put", "/environment/{key}/", &client.put("/environment/K/", json!({"value": "v"})).await);
-    check("get", "/environment/", &client.get("/environment/").await);
-    check("get", "/environment/{key}/changes/", &client.get("/environment/K/changes/").await);
-    check("post", "/api-keys/", &client.post("/api-keys/", json!({"name": "n"})).await);
-    check("get", "/api-keys/", &client.get("/api-keys/").await);
-    check("get", "/types/", &client.get("/types/").await);
-    check("get", "/health/", &client.get("/health/").await);
+    let nobody = Client::new(&server.address, "rctl_wrong");
+    // A key that was stored with no scope at all.
+    let powerless = server.client_with("demo", &[] as &[Scope]).await;
+    for (method, template) in document::operations() {
+        if template == "/health/" {
+            continue;
+        }
+        let method: Method = method.parse().unwrap();
+        let path = template.replace("{id}", &uuid::Uuid::now_v7().to_string()).replace("{key}", "KEY");
+        let answer = nobody.send_json(method.clone(), &path, &json!({})).await;
+        assert_eq!(answer.json(401)["code"], "api_key_invalid", "{method} {template}");
+        let answer = powerless.send_json(method.clone(), &path, &json!({})).await;
+        assert_eq!(answer.json(403)["code"], "insufficient_scope", "{method} {template}");
+    }
 }
 
 #[tokio::test]
@@ -146,6 +172,22 @@ async fn the_documentation_asks_no_other_host() {
     assert_eq!(page.status, 200);
     assert!(page.text.contains("swagger-ui"));
     assert!(!page.text.contains("https://"), "{}", page.text);
+    assert!(page.header("content-security-policy").starts_with("default-src 'self';"));
+    let settings = client.root("/docs/swagger-initializer.js").await;
+    assert!(settings.text.contains(r#""validatorUrl": "none""#), "{}", settings.text);
+    assert!(settings.text.contains("/openapi.json"), "{}", settings.text);
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let document = serde_json::to_value(api::routes::document()).unwrap();
+    let text = document.to_string();
+    let references: BTreeSet<&str> =
+        text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(references.len() > 10, "{references:?}");
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference} is nowhere");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use shared::queue::{Broker, Publication, Publisher, Topology};
 use test_support::TestQueues;
 
-async fn bury(publisher: &Publisher, routing_key: &str, body: Value) {
+/// Puts a letter among the dead.
+pub(crate) async fn bury(publisher: &Publisher, routing_key: &str, body: Value) {
     publisher.ready().await.unwrap();
     let letter = Publication {
         exchange: publisher.topology().dead.clone(),
@@ -19,11 +20,7 @@ async fn bury(publisher: &Publisher, routing_key: &str, body: Value) {
 #[tokio::test]
 async fn a_workspace_sees_and_touches_its_own_letters() {
     let queues = TestQueues::create();
-    let server = Server::start_with(|config| {
-        config.amqp_url = queues.url().to_owned().into();
-        config.amqp_prefix = queues.prefix().to_owned();
-    })
-    .await;
+    let server = Server::start_on(&queues).await;
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
     let publisher = Publisher::new(broker.clone(), Topology::prefixed(queues.prefix()));
     for slug in ["demo", "other"] {

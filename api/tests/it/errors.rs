@@ -48,6 +48,18 @@ async fn a_revoked_key_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_key_says_when_it_was_last_used() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let created = client.post("/api-keys/", json!({"name": "second"})).await.json(201);
+    assert_eq!(created["last_used_at"], serde_json::Value::Null);
+    let path = format!("/api-keys/{}/", created["id"].as_str().unwrap());
+    let second = crate::client::Client::new(&server.address, created["key"].as_str().unwrap());
+    second.get("/scripts/").await.json(200);
+    assert!(client.get(&path).await.json(200)["last_used_at"].is_string());
+}
+
+#[tokio::test]
 async fn bodies_are_refused_with_the_reason() {
     let server = Server::start().await;
     let client = server.client("demo").await;

@@ -109,6 +109,24 @@ async fn one_idempotency_key_is_one_execution() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_with_the_queue_full_and_the_script_gone() {
+    let server = Server::start_with(|config| config.http.queue_quota = 1).await;
+    let client = server.client("demo").await;
+    let script = client.script("n", ECHO).await;
+    let post = |key: &str| {
+        let request = client.request(Method::POST, "/executions/").header("idempotency-key", key);
+        send(json(request, &json!({"script_id": script["id"]})))
+    };
+    let first = post("one").await.json(202);
+    assert_eq!(post("two").await.json(429)["code"], "queue_full");
+    assert_eq!(post("one").await.json(202)["id"], first["id"]);
+    client.delete(&format!("/scripts/{}/", script["id"].as_str().unwrap())).await.json(204);
+    assert_eq!(post("one").await.json(202)["id"], first["id"]);
+    assert_eq!(post("three").await.status, 404);
+    assert_eq!(post(&"x".repeat(256)).await.json(400)["Idempotency-Key"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn waiting_ends_when_the_execution_does() {
     let server = Server::start().await;
     let client = server.client("demo").await;

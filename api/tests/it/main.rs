@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod client;
+mod connections;
 mod contract;
 mod control;
 mod dead_letters;
 mod delivery;
+mod document;
 mod environment;
 mod errors;
 mod executions;

@@ -5,6 +5,7 @@ use api::{
     auth::{Scope, api_key::NewKey},
     commands::serve,
     config::{Config, DatabaseConfig, HttpConfig},
+    connections::{self, HEAD_TIMEOUT},
     live::Announcements,
     routes,
     state::AppState,
@@ -13,13 +14,13 @@ use api::{
 use shared::{config::Secret, encryption::Keyring, queue::Broker, signing::Keys};
 use sqlx::PgPool;
 use std::sync::Arc;
-use test_support::{Link, TestDatabase};
+use test_support::{Link, TestDatabase, TestQueues};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Signs requests to test servers.
 pub(crate) const HMAC_SECRET: &str = "a secret for tests";
-const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+pub(crate) const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A running api; it stops and its database goes with the value.
 pub(crate) struct Server {
@@ -43,6 +44,15 @@ impl Server {
         Self::serve(config, database).await
     }
 
+    /// Starts with queues of its own.
+    pub(crate) async fn start_on(queues: &TestQueues) -> Self {
+        Self::start_with(|config| {
+            config.amqp_url = queues.url().to_owned().into();
+            config.amqp_prefix = queues.prefix().to_owned();
+        })
+        .await
+    }
+
     /// Starts with a link to the database that can be cut; the test's own pool does not go through it.
     pub(crate) async fn start_behind_link() -> (Self, Link) {
         let database = TestDatabase::create().await;
@@ -61,10 +71,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let app = routes::router(&state, None);
-        let stop = stopping.clone();
-        tokio::spawn(async move {
-            axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await
-        });
+        tokio::spawn(connections::serve(listener, app, HEAD_TIMEOUT, stopping.clone()));
         let pool = database.pool().await;
         Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
     }
@@ -88,6 +95,7 @@ fn config(database_url: &str) -> Config {
         database: DatabaseConfig { url: Secret::from(database_url.to_owned()), pool_size: 8 },
         amqp_url: Secret::from("amqp://127.0.0.1:1".to_owned()),
         amqp_prefix: String::new(),
+        workspace_concurrency: 0,
         retention_days: 0,
         signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),
         keyring: Arc::new(Keyring::parse(ENCRYPTION_KEY).unwrap()),

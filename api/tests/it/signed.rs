@@ -8,10 +8,11 @@ use chrono::Utc;
 use reqwest::Method;
 use serde_json::json;
 use shared::signing::{Keys, SignedParts};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A request, to be signed and sent.
-struct Signed<'a> {
+pub(crate) struct Signed<'a> {
     method: Method,
     path: &'a str,
     workspace: &'a str,
@@ -22,10 +23,15 @@ struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    fn get(path: &'a str, workspace: &'a str) -> Self {
+    pub(crate) fn get(path: &'a str, workspace: &'a str) -> Self {
         let nonce = Uuid::now_v7().simple().to_string();
         let timestamp = Utc::now().timestamp();
         Self { method: Method::GET, path, workspace, body: "", nonce, timestamp, secret: HMAC_SECRET }
+    }
+
+    /// The same with another method and a body.
+    pub(crate) fn sending(self, method: Method, body: &'a str) -> Self {
+        Self { method, body, ..self }
     }
 
     fn signature(&self) -> String {
@@ -40,7 +46,7 @@ impl<'a> Signed<'a> {
         })
     }
 
-    async fn send(&self, server: &Server) -> Answer {
+    pub(crate) async fn send(&self, server: &Server) -> Answer {
         self.send_with(server, &self.signature()).await
     }
 
@@ -102,8 +108,12 @@ async fn a_signature_made_for_something_else_is_refused() {
     }
     let wrong_key = Signed { secret: "another secret", ..Signed::get(signed.path, "demo") };
     assert_eq!(wrong_key.send(&server).await.json(401)["code"], "signature_mismatch");
-    let old = Signed { timestamp: Utc::now().timestamp() - 301, ..Signed::get(signed.path, "demo") };
-    assert_eq!(old.send(&server).await.json(401)["code"], "signature_expired");
+    // The clock may tick between here and there, which brings what is early nearer.
+    for seconds in [-301, 303] {
+        let timestamp = Utc::now().timestamp() + seconds;
+        let skewed = Signed { timestamp, ..Signed::get(signed.path, "demo") };
+        assert_eq!(skewed.send(&server).await.json(401)["code"], "signature_expired", "{seconds} s");
+    }
     signed.send(&server).await.json(200);
 }
 
@@ -113,7 +123,7 @@ async fn the_plane_token_is_for_signed_requests_alone() {
     let path = "/api/runnerctl/control/plane-token/";
     Signed::get(path, "demo").send(&server).await.json(404);
     let body = json!({"token": "plane_api_secret"}).to_string();
-    let set = Signed { method: Method::PUT, body: &body, ..Signed::get(path, "demo") };
+    let set = Signed::get(path, "demo").sending(Method::PUT, &body);
     set.send(&server).await.json(204);
     let read = Signed::get(path, "demo").send(&server).await;
     assert_eq!(read.header("cache-control"), "no-store");
@@ -121,4 +131,34 @@ async fn the_plane_token_is_for_signed_requests_alone() {
     Signed::get(path, "other").send(&server).await.json(404);
     let keyed = server.client("demo").await.get("/control/plane-token/").await;
     assert_eq!(keyed.json(403)["code"], "signature_required");
+}
+
+#[tokio::test]
+async fn two_secrets_are_accepted_while_one_replaces_the_other() {
+    let server = Server::start_with(|config| {
+        config.signing_keys = Arc::new(Keys::parse("the new secret,the old secret").unwrap());
+    })
+    .await;
+    let signed = |secret| Signed { secret, ..Signed::get("/api/runnerctl/scripts/", "demo") };
+    signed("the new secret").send(&server).await.json(200);
+    signed("the old secret").send(&server).await.json(200);
+    assert_eq!(signed("an older one").send(&server).await.json(401)["code"], "signature_mismatch");
+}
+
+#[tokio::test]
+async fn a_change_is_noted_with_the_user_who_made_it() {
+    let server = Server::start().await;
+    let body = json!({"value": "a secret value"}).to_string();
+    let path = "/api/runnerctl/environment/TOKEN/";
+    let set = Signed::get(path, "demo").sending(Method::PUT, &body);
+    assert_eq!(set.send(&server).await.json(201)["updated_by"], "user-1");
+    Signed::get(path, "demo").sending(Method::DELETE, "").send(&server).await.json(204);
+    let changes = server.client("demo").await.get("/environment/TOKEN/changes/").await.json(200);
+    let noted: Vec<_> = changes["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| (change["action"].as_str().unwrap(), change["changed_by"].as_str().unwrap()))
+        .collect();
+    assert_eq!(noted, [("deleted", "user-1"), ("set", "user-1")]);
 }

@@ -3,12 +3,20 @@
 //! Open loop: a request is sent when its time has come, whether or not earlier ones were answered, and its time
 //! counts from when it was due. A slow answer therefore can't hide behind fewer requests.
 //!
-//! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30]`
+//! Beside it, clients may poll executions with `ETag`, so many reads per second together.
+//!
+//! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30] [--reads 0]`
 
 use anyhow::{Context as _, bail};
-use e2e::client::Client;
+use e2e::{
+    client::Client,
+    polling::{Pollers, Reads},
+};
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
 
 const SCRIPT: &str = "export function main({ event }) { console.log(event.number); return event.number; }";
@@ -19,11 +27,13 @@ struct Options {
     /// Executions per second.
     rate: u32,
     seconds: u32,
+    /// Reads per second of clients that poll.
+    reads: Option<u32>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let (mut api_url, mut api_key, mut rate, mut seconds) = (None, None, 20, 30);
+        let (mut api_url, mut api_key, mut rate, mut seconds, mut reads) = (None, None, 20, 30, None);
         while let Some(name) = arguments.next() {
             let value = arguments.next().with_context(|| format!("{name} needs a value"))?;
             let number = || {
@@ -38,6 +48,7 @@ impl Options {
                 "--api-key" => api_key = Some(value),
                 "--rate" => rate = number()?,
                 "--seconds" => seconds = number()?,
+                "--reads" => reads = Some(number()?),
                 _ => bail!("unknown option {name}"),
             }
         }
@@ -46,6 +57,7 @@ impl Options {
             api_key: api_key.context("--api-key is required")?,
             rate,
             seconds,
+            reads,
         })
     }
 }
@@ -55,10 +67,12 @@ async fn main() -> anyhow::Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let client = Client::new(&options.api_url, &options.api_key);
     let script = client.create_script(&format!("load {}", std::process::id()), SCRIPT).await?;
+    let nobody = Pollers::start(&client, 0);
     // Not counted: what is made once, such as connections and the build in the workers' caches.
     for _ in 0..5 {
-        one(&client, &script, Instant::now()).await?;
+        one(&client, &script, Instant::now(), &nobody).await?;
     }
+    let pollers = Arc::new(Pollers::start(&client, options.reads.unwrap_or(0)));
 
     let total = options.rate * options.seconds;
     let began = Instant::now();
@@ -66,8 +80,8 @@ async fn main() -> anyhow::Result<()> {
     for number in 0..total {
         let due = began + Duration::from_secs(1) * number / options.rate;
         tokio::time::sleep_until(due.into()).await;
-        let (client, script) = (client.clone(), script.clone());
-        running.spawn(async move { one(&client, &script, due).await });
+        let (client, script, pollers) = (client.clone(), script.clone(), Arc::clone(&pollers));
+        running.spawn(async move { one(&client, &script, due, &pollers).await });
     }
     let (mut times, mut failures) = (Vec::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
@@ -89,6 +103,10 @@ async fn main() -> anyhow::Result<()> {
     for (name, per_mille) in [("p50", 500), ("p90", 900), ("p99", 990), ("max", 1000)] {
         println!("{name}  {:8.1} ms", at(per_mille).unwrap_or_default().as_secs_f64() * 1000.0);
     }
+    if options.reads.is_some() {
+        let pollers = Arc::into_inner(pollers).context("an execution is still told to the pollers")?;
+        print_reads(pollers.stop().await?, began.elapsed());
+    }
     if let Some(first) = failures.first() {
         bail!("{} failed, the first with: {first:#}", failures.len());
     }
@@ -96,11 +114,24 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// One execution; how long after `due` the client knew that it completed.
-async fn one(client: &Client, script: &str, due: Instant) -> anyhow::Result<Duration> {
+async fn one(client: &Client, script: &str, due: Instant, pollers: &Pollers) -> anyhow::Result<Duration> {
     let execution = client.execute(script, json!({ "number": 1 })).await?;
+    pollers.turn_to(&execution);
     let done = client.terminal(&execution, Duration::from_mins(1)).await?;
     if done["status"] != "completed" {
         bail!("{done}");
     }
     Ok(due.elapsed())
+}
+
+fn print_reads(Reads { unchanged, mut times }: Reads, took: Duration) {
+    times.sort_unstable();
+    let at = |per_mille: usize| times.get(times.len() * per_mille / 1000).copied().unwrap_or_default();
+    println!(
+        "{:.0} reads per second, {unchanged} of {} not modified: p50 {:.1} ms, p99 {:.1} ms",
+        f64::from(u32::try_from(times.len()).unwrap_or(u32::MAX)) / took.as_secs_f64(),
+        times.len(),
+        at(500).as_secs_f64() * 1000.0,
+        at(990).as_secs_f64() * 1000.0,
+    );
 }

@@ -1,8 +1,15 @@
 //! The network between a program and a server, to cut and to mend.
 
-use std::net::SocketAddr;
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -16,6 +23,7 @@ use url::Url;
 pub struct Link {
     url: Url,
     up: watch::Sender<bool>,
+    carried: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -33,25 +41,32 @@ impl Link {
         url.set_port(Some(address.port())).expect("the URL has a host");
 
         let (up, state) = watch::channel(true);
+        let carried = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&carried);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (server, mut state) = (server.clone(), state.clone());
+                let (server, mut state, counter) = (server.clone(), state.clone(), Arc::clone(&counter));
                 tokio::spawn(async move {
                     if *state.borrow_and_update() {
                         tokio::select! {
-                            () = carry(client, &server) => {}
+                            () = carry(client, &server, &counter) => {}
                             _ = state.changed() => {}
                         }
                     }
                 });
             }
         });
-        Self { url, up, accepting }
+        Self { url, up, carried, accepting }
     }
 
     /// The server's URL with this link's address in place of the server's.
     pub fn url(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// Bytes that went through so far, in both directions.
+    pub fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     /// Breaks every open connection, and every new one until [`Self::mend`].
@@ -72,18 +87,35 @@ impl Drop for Link {
 }
 
 /// An error on either side ends the connection, which is all the other side needs to know.
-async fn carry(mut client: TcpStream, server: &str) {
-    if let Ok(mut server) = TcpStream::connect(server).await {
+async fn carry(client: TcpStream, server: &str, carried: &AtomicU64) {
+    if let Ok(server) = TcpStream::connect(server).await {
         let _ = client.set_nodelay(true);
         let _ = server.set_nodelay(true);
-        let _ = copy_bidirectional(&mut client, &mut server).await;
+        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+        let _ =
+            tokio::try_join!(pass(from_client, to_server, carried), pass(from_server, to_client, carried));
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    carried: &AtomicU64,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        carried.fetch_add(length as u64, Ordering::Relaxed);
+        to.write_all(&buffer[..length]).await?;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn echo_server() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,6 +145,7 @@ mod tests {
         let link = Link::to(&echo_server().await, 0).await;
         let mut before = dial(&link).await;
         assert!(echoes(&mut before).await);
+        assert_eq!(link.carried(), 4, "there and back");
         link.cut();
         assert!(!echoes(&mut before).await);
         assert!(!echoes(&mut dial(&link).await).await);

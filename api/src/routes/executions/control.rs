@@ -5,7 +5,7 @@ use crate::{
     auth::{Execute, May},
     error::ApiError,
     payload::OptionalPayload,
-    query::{NoQuery, Query, path_id},
+    query::{NoQuery, PathText, Query, path_id},
     resources::execution::{Execution, Input, ReplayRequest},
     routes::answers::{Conflict, NotFound, Refusals},
     state::AppState,
@@ -14,11 +14,15 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use shared::{encryption::Context, execution::Status, fields::FieldErrors};
+use shared::{
+    encryption::{Context, OpenError},
+    execution::Status,
+    fields::FieldErrors,
+};
 use uuid::Uuid;
 
 /// A body without fields.
@@ -41,7 +45,7 @@ impl crate::payload::ReadFields for NoFields {
 pub(crate) async fn cancel(
     State(state): State<AppState>,
     caller: May<Execute>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     OptionalPayload(NoFields): OptionalPayload<NoFields>,
 ) -> Result<Response, ApiError> {
@@ -65,11 +69,11 @@ pub(crate) async fn cancel(
 /// With the same version and input unless the body says otherwise. Works while the first one still runs, too.
 #[utoipa::path(post, path = "/executions/{id}/replay/", tag = "Executions", request_body = Option<ReplayRequest>,
     params(("id" = Uuid, Path)),
-    responses((status = 202, description = "Queued", body = Execution), NotFound, Refusals))]
+    responses((status = 202, description = "Queued", body = Execution), NotFound, Conflict, Refusals))]
 pub(crate) async fn replay(
     State(state): State<AppState>,
     caller: May<Execute>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     OptionalPayload(request): OptionalPayload<ReplayRequest>,
@@ -115,8 +119,13 @@ fn reseal(
 ) -> Result<Option<Vec<u8>>, ApiError> {
     let Some(sealed) = sealed else { return Ok(None) };
     let opened = state.keyring.open(sealed, &Context::execution_env(from));
-    let opened = opened.map_err(|error| {
-        ApiError::Internal(format!("can't open an execution's environment: {error}").into())
+    let opened = opened.map_err(|error| match error {
+        // Finished executions are final, their sealed environment included: `api reseal` leaves it as it is.
+        OpenError::UnknownKey { .. } => ApiError::conflict(
+            "environment_unreadable",
+            "The environment of this execution was sealed with a key that is no longer in use.",
+        ),
+        error => ApiError::Internal(format!("can't open an execution's environment: {error}").into()),
     })?;
     Ok(Some(state.keyring.seal(&opened, &Context::execution_env(to))))
 }

@@ -39,6 +39,13 @@ pub(crate) async fn create(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let hash = request_hash(&request);
+    if let Some(key) = key
+        && let Some(earlier) =
+            store::executions::find_key(&state.pool, caller.workspace_id, key, &hash).await?
+    {
+        // Before anything else: a repeat is answered also when the queue is full, or the script gone.
+        return accepted(&state, &caller, first_of(&earlier)?).await;
+    }
     let (runnable, definitions) =
         store::executions::runnable(&state.pool, caller.workspace_id, request.script_id)
             .await?
@@ -81,15 +88,20 @@ async fn submit_once(
         request_hash,
         submission.id,
     );
-    match key_use.await? {
-        KeyUse::First => {
-            submit::submit(&mut transaction, submission).await?;
-            transaction.commit().await?;
-            state.relay_wake.notify_one();
-            Ok(submission.id)
-        }
-        KeyUse::Repeated(first) => Ok(first),
-        KeyUse::Clash => {
+    let Some(earlier) = key_use.await? else {
+        submit::submit(&mut transaction, submission).await?;
+        transaction.commit().await?;
+        state.relay_wake.notify_one();
+        return Ok(submission.id);
+    };
+    first_of(&earlier)
+}
+
+/// The execution that a key led to when it was first used.
+fn first_of(earlier: &KeyUse) -> Result<Uuid, ApiError> {
+    match earlier {
+        KeyUse::SameRequest(first) => Ok(*first),
+        KeyUse::AnotherRequest => {
             let detail = "This Idempotency-Key was used with another body.";
             Err(ApiError::conflict("idempotency_key_reused", detail))
         }

@@ -8,13 +8,13 @@ use crate::{
     auth::{May, Read},
     error::ApiError,
     live::{Progress, Watch},
-    query::{NoQuery, Query, path_id},
+    query::{NoQuery, PathText, Query, path_id},
     routes::answers::{NotFound, Refusals},
     state::AppState,
     store,
 };
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -66,7 +66,7 @@ impl Seen {
 pub(crate) async fn follow(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

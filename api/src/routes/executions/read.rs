@@ -5,7 +5,7 @@ use crate::{
     error::ApiError,
     etag::Etag,
     live::Progress,
-    query::{Page, PageRequest, Parameters, Query, ReadQuery, path_id},
+    query::{Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     resources::execution::{Execution, ExecutionSummary, Log},
     routes::answers::{NotFound, Refusals},
     state::AppState,
@@ -13,7 +13,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -93,7 +93,7 @@ impl ReadQuery for WaitQuery {
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(WaitQuery(wait)): Query<WaitQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -184,7 +184,7 @@ pub(crate) struct Logs {
 pub(crate) async fn logs(
     State(state): State<AppState>,
     caller: May<Read>,
-    Path(id): Path<String>,
+    PathText(id): PathText,
     Query(LogQuery(after)): Query<LogQuery>,
 ) -> Result<Json<Logs>, ApiError> {
     let id = path_id(&id, "execution")?;

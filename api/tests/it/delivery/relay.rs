@@ -19,8 +19,13 @@ struct Running {
 }
 
 fn run(pool: &PgPool, queues: &Queues) -> Running {
+    run_with_limit(pool, queues, 0)
+}
+
+fn run_with_limit(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Running {
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let relay = Relay::new(pool, queues.broker.clone(), queues.topology.clone(), Arc::clone(&wake));
+    let relay = Relay::new(pool, queues.broker.clone(), queues.topology.clone(), Arc::clone(&wake))
+        .with_workspace_limit(workspace_limit);
     tokio::spawn(relay.run(stop.clone()));
     Running { wake, _stop: stop.drop_guard() }
 }
@@ -155,4 +160,55 @@ async fn two_relays_publish_each_row_once() {
     until("all rows are marked", async || published(pool).await == 100).await;
     until("all messages are there", async || queues.ready(&queues.topology.executions).await >= 100).await;
     assert_eq!(queues.ready(&queues.topology.executions).await, 100);
+}
+
+/// An execution in the hands of a worker.
+async fn running(pool: &PgPool, workspace: Uuid) -> Uuid {
+    sqlx::query_scalar!(
+        "INSERT INTO script_executions (id, workspace_id, trigger_type, status, attempt, build_hash, code_type)
+         VALUES ($1, $2, 'api', 'running', 1, '', 'main_fn') RETURNING id",
+        Uuid::now_v7(),
+        workspace
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let limited = api::store::workspaces::id_of(&pool, "limited").await.unwrap();
+    let usual = Uuid::now_v7();
+    api::store::workspaces::set_share(&pool, "limited", None, Some(2)).await.unwrap();
+    let busy = running(&pool, limited).await;
+    for _ in 0..5 {
+        enqueue(&pool, limited, 0).await;
+        enqueue(&pool, usual, 0).await;
+    }
+    let _relay = run_with_limit(&pool, &queues, 3);
+    let mut consumer = queues.executions();
+    // One beside the one that runs, and three of the workspace for which the configuration speaks.
+    let mut first = Vec::new();
+    for _ in 0..4 {
+        first.push(execution_of(next(&mut consumer).await.body()));
+    }
+    assert_eq!(published(&pool).await, 4);
+    let of = async |workspace: Uuid| {
+        let rows = sqlx::query_scalar!("SELECT execution_id FROM outbox WHERE workspace_id = $1", workspace);
+        let rows = rows.fetch_all(&pool).await.unwrap();
+        first.iter().filter(|execution| rows.contains(execution)).count()
+    };
+    assert_eq!((of(limited).await, of(usual).await), (1, 3));
+    // What ends makes room.
+    sqlx::query!(
+        "UPDATE script_executions SET status = 'completed', finished_at = now() WHERE id = $1",
+        busy
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    next(&mut consumer).await;
+    assert_eq!(published(&pool).await, 5);
 }

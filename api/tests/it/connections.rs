@@ -1,0 +1,118 @@
+//! Connections: slow clients, compression, browsers of other origins.
+
+use crate::{
+    client::{Client, send},
+    server::Server,
+};
+use api::connections;
+use axum::{Router, routing::get};
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+use tokio_util::sync::CancellationToken;
+
+/// For what takes milliseconds on an idle machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_client_that_is_slow_to_ask_loses_its_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving =
+        tokio::spawn(connections::serve(listener, Router::new(), Duration::from_millis(100), stop.clone()));
+    for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+        read.unwrap_or_else(|_| panic!("{head:?} still holds its connection")).ok();
+    }
+    stop.cancel();
+    tokio::time::timeout(LIMIT, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_under_way_is_sent_before_the_server_ends() {
+    static ASKED: Notify = Notify::const_new();
+    static ANSWER: Notify = Notify::const_new();
+    let slow = get(async || {
+        ASKED.notify_one();
+        ANSWER.notified().await;
+        "done"
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let app = Router::new().route("/", slow);
+    let serving = tokio::spawn(connections::serve(listener, app, LIMIT, stop.clone()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    ASKED.notified().await;
+    stop.cancel();
+    ANSWER.notify_one();
+    let mut answer = String::new();
+    tokio::time::timeout(LIMIT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+    tokio::time::timeout(LIMIT, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn answers_are_compressed_for_those_who_can_read_them() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let plain = reqwest::Client::builder().no_gzip().no_brotli().build().unwrap();
+    let types = |encodings: &str| {
+        plain
+            .get(format!("{}/api/v1/runnerctl/types/", server.address))
+            .header("x-api-key", client.key())
+            .header("accept-encoding", encodings)
+            .send()
+    };
+    let compressed = types("gzip").await.unwrap();
+    assert_eq!(compressed.headers()["content-encoding"], "gzip");
+    let plain_answer = types("identity").await.unwrap();
+    assert!(!plain_answer.headers().contains_key("content-encoding"));
+    let (short, long) = (compressed.bytes().await.unwrap().len(), plain_answer.bytes().await.unwrap().len());
+    assert!(short * 2 < long, "{short} bytes of {long}");
+}
+
+#[tokio::test]
+async fn browsers_of_other_origins_may_call_only_if_they_are_listed() {
+    let ask = async |server: &Server, method: Method, origin: &str| {
+        let url = format!("{}/api/v1/runnerctl/executions/", server.address);
+        let request = Client::new(&server.address, "").bare(method, &url);
+        let request = request.header("origin", origin).header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", "x-api-key").send().await.unwrap()
+    };
+    let closed = Server::start().await;
+    for method in [Method::OPTIONS, Method::GET] {
+        let answer = ask(&closed, method, "https://app.example.com").await;
+        assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    }
+    let open = Server::start_with(|config| {
+        config.http.cors_allowed_origins = vec!["https://app.example.com".to_owned()];
+    })
+    .await;
+    let preflight = ask(&open, Method::OPTIONS, "https://app.example.com").await;
+    assert_eq!(preflight.status(), 200);
+    assert_eq!(preflight.headers()["access-control-allow-origin"], "https://app.example.com");
+    assert!(preflight.headers()["access-control-allow-headers"].to_str().unwrap().contains("x-api-key"));
+    let other = ask(&open, Method::OPTIONS, "https://evil.example.com").await;
+    assert!(!other.headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_names_nothing() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    for path in ["/scripts/%FF/", "/environment/%C3%28/", "/executions/%FF/logs/", "/dead-letters/%FF/"] {
+        assert_eq!(send(client.request(Method::GET, path)).await.json(404)["code"], "not_found", "{path}");
+    }
+    assert_eq!(client.post("/executions/%FF/cancel/", json!({})).await.json(404)["code"], "not_found");
+}

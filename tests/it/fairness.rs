@@ -1,0 +1,58 @@
+//! One tenant's flood delays no other's script, and nobody runs more at a time than its share.
+
+use anyhow::{Context as _, ensure};
+use chrono::DateTime;
+use e2e::stack::Stack;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Holds a slot for as long as a call of some service takes.
+const SLOW: &str =
+    "export async function main() { await new Promise((resolve) => setTimeout(resolve, 200)); }";
+/// With two slots, ten seconds of work.
+const FLOOD: usize = 100;
+/// Of the flood, what may be done before those who come after: what had left for the broker, and some turns.
+const BEFORE_THEM: usize = 30;
+
+#[tokio::test]
+async fn a_flood_delays_neither_another_workspace_s_run_nor_the_editor_s() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = stack.client.create_script("slow", SLOW).await?;
+    for _ in 0..FLOOD {
+        stack.client.execute(&script, json!({})).await?;
+    }
+    let done =
+        stack.client_of_workspace("other").await?.run("only", "export function main() { return 1; }").await?;
+    assert_eq!(done["result"], 1, "{done}");
+    let test = json!({ "code": "export function main() { return 2; }" });
+    let (status, done) = stack.client.post("/scripts/test/", &test).await?;
+    ensure!(status.is_success() && done["result"] == 2, "{status} {done}");
+    let waiting = stack.client.get("/executions/?status=queued&per_page=100").await?;
+    let waiting = waiting["results"].as_array().map_or(0, Vec::len);
+    assert!(waiting >= FLOOD - BEFORE_THEM, "{waiting} of the flood still wait");
+    Ok(())
+}
+
+#[tokio::test]
+async fn runs_of_a_workspace_with_a_limit_of_one_do_not_overlap() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("WORKSPACE_CONCURRENCY", "1")]).await?;
+    let script = stack.client.create_script("slow", SLOW).await?;
+    let mut executions = Vec::new();
+    for _ in 0..4 {
+        executions.push(stack.client.execute(&script, json!({})).await?);
+    }
+    let mut spans = Vec::new();
+    for execution in executions {
+        let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+        spans.push((moment(&done["started_at"])?, moment(&done["finished_at"])?));
+    }
+    spans.sort();
+    for pair in spans.windows(2) {
+        assert!(pair[0].1 <= pair[1].0, "{spans:?}");
+    }
+    Ok(())
+}
+
+fn moment(value: &Value) -> anyhow::Result<DateTime<chrono::Utc>> {
+    Ok(value.as_str().context("a time")?.parse()?)
+}
