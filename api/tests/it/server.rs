@@ -48,7 +48,7 @@ impl Server {
     pub(crate) async fn start_on(queues: &TestQueues) -> Self {
         Self::start_with(|config| {
             config.amqp_url = queues.url().to_owned().into();
-            config.amqp_prefix = queues.prefix().to_owned();
+            queues.prefix().clone_into(&mut config.amqp_prefix);
         })
         .await
     }
