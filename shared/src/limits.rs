@@ -21,15 +21,15 @@ pub struct Limits {
     pub init_timeout: Duration,
     /// Heap and array buffers together, in bytes (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,
-    /// JSON text of the result, in bytes.
+    /// JSON text of the result, in bytes (`MAX_RESULT_BYTES`).
     pub result_bytes: usize,
-    /// Text of all console lines together, in bytes; what follows is dropped and said so.
+    /// `MAX_LOG_BYTES`: text of all console lines together, in bytes; what follows is dropped and said so.
     pub log_bytes: usize,
-    /// Number of console lines; what follows is dropped and said so.
+    /// `MAX_LOG_LINES`: number of console lines; what follows is dropped and said so.
     pub log_lines: usize,
-    /// Number of `fetch` calls.
+    /// Number of `fetch` calls (`MAX_FETCHES`).
     pub fetches: u32,
-    /// Body of one response, decompressed, in bytes.
+    /// Body of one response, decompressed, in bytes (`MAX_RESPONSE_BYTES`).
     pub response_bytes: usize,
 }
 

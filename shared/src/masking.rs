@@ -3,6 +3,7 @@
 //! Invariant: no form of a value listed in [`forms`] passes [`Masker::mask`]. What a script computes from a secret
 //! (a hash, every second letter) is beyond any masker; this catches accidents, such as a logged request.
 
+mod cut;
 mod forms;
 
 use aho_corasick::AhoCorasick;
@@ -13,6 +14,9 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range, sync::OnceLock};
 pub const MASK: &str = "[masked]";
 /// Shorter values are left alone: masking every `42` would make logs unreadable and guard nothing.
 pub const MIN_CHARACTERS: usize = 4;
+
+/// Shorter lines of a value of several lines are left alone when they stand by themselves.
+const MIN_LINE_CHARACTERS: usize = 8;
 
 /// Words that are settings, never secrets, even when an environment variable holds one.
 const PLAIN_WORDS: [&str; 4] = ["true", "false", "null", "undefined"];
@@ -56,6 +60,11 @@ impl Masker {
             if trimmed.len() < value.len() {
                 forms::extend_with_forms(&mut forms, trimmed);
             }
+            // The console prints a long text line by line, and a group indents each.
+            let lines = trimmed.lines().map(str::trim).filter(|line| line.len() < trimmed.len());
+            for line in lines.filter(|line| line.chars().nth(MIN_LINE_CHARACTERS - 1).is_some()) {
+                forms::extend_with_text(&mut forms, line);
+            }
         }
         let shortest = forms.iter().map(String::len).min().unwrap_or(usize::MAX);
         Self { forms, shortest, automaton: OnceLock::new() }
@@ -63,19 +72,19 @@ impl Masker {
 
     /// `text` without secrets. Forms that overlap or touch are replaced together, so that nothing of either is left.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let secrets = self.find(text);
-        if secrets.is_empty() {
-            return Cow::Borrowed(text);
+        without(text, &self.find(text))
+    }
+
+    /// [`Masker::mask`] for a text that was cut at its end: the beginning of a secret is masked there too.
+    pub fn mask_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut secrets = self.find(text);
+        // A cut in the middle of a surrogate pair leaves a replacement character.
+        let end = text.strip_suffix('\u{FFFD}').unwrap_or(text);
+        let start = end.len() - cut::longest_beginning_at_the_end(&self.forms, end);
+        if end[start..].chars().nth(MIN_CHARACTERS - 1).is_some() {
+            add(&mut secrets, start..text.len());
         }
-        let mut masked = String::with_capacity(text.len());
-        let mut copied = 0;
-        for secret in secrets {
-            masked.push_str(&text[copied..secret.start]);
-            masked.push_str(MASK);
-            copied = secret.end;
-        }
-        masked.push_str(&text[copied..]);
-        Cow::Owned(masked)
+        without(text, &secrets)
     }
 
     /// Where secrets stand in `text`: ascending, apart from each other.
@@ -86,11 +95,7 @@ impl Masker {
         }
         // Matches come in order of their ends, so each swallows some of the last ones or stands alone.
         for found in self.automaton().find_overlapping_iter(text) {
-            let mut start = found.start();
-            while let Some(last) = merged.pop_if(|last| last.end >= start) {
-                start = start.min(last.start);
-            }
-            merged.push(start..found.end());
+            add(&mut merged, found.range());
         }
         merged
     }
@@ -147,6 +152,31 @@ impl fmt::Debug for Masker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Masker({} forms)", self.forms.len())
     }
+}
+
+/// Adds a range that ends after all others, together with those it overlaps or touches.
+fn add(ranges: &mut Vec<Range<usize>>, range: Range<usize>) {
+    let mut start = range.start;
+    while let Some(last) = ranges.pop_if(|last| last.end >= start) {
+        start = start.min(last.start);
+    }
+    ranges.push(start..range.end);
+}
+
+/// `text` with [`MASK`] in place of each of these ranges.
+fn without<'a>(text: &'a str, secrets: &[Range<usize>]) -> Cow<'a, str> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut copied = 0;
+    for secret in secrets {
+        masked.push_str(&text[copied..secret.start]);
+        masked.push_str(MASK);
+        copied = secret.end;
+    }
+    masked.push_str(&text[copied..]);
+    Cow::Owned(masked)
 }
 
 fn quoted(text: &str) -> String {
@@ -247,6 +277,31 @@ mod tests {
     #[test]
     fn a_line_break_at_the_end_of_a_secret_hides_nothing() {
         assert_eq!(masker(&["xoxb-123\n"]).mask("<xoxb-123>"), "<[masked]>");
+    }
+
+    #[test]
+    fn every_line_of_a_value_is_masked_by_itself() {
+        let key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhki\"G9w0BAQ\n-----END KEY-----\n";
+        let masker = masker(&[key]);
+        let shown = "{\n  PEM: '-----BEGIN KEY-----\\n' +\n    'MIIEvQIBADANBg\\n' +\n    'kqhki\"G9w0BAQ\\n' +\n '-----END KEY-----\\n'\n}";
+        let masked = masker.mask(shown);
+        assert_eq!(masked.matches(MASK).count(), 4, "{masked}");
+        assert!(!masked.contains("KEY") && !masked.contains("MII") && !masked.contains("kqhki"), "{masked}");
+        let indented = key.replace('\n', "\n    ");
+        assert_eq!(masker.mask(&indented).matches(MASK).count(), 4);
+        assert_eq!(masker.mask("one\ntwo"), "one\ntwo");
+    }
+
+    #[test]
+    fn the_beginning_of_a_secret_at_a_cut_is_masked() {
+        let masker = masker(&["xoxb-1234", "1234567890"]);
+        assert_eq!(masker.mask_cut("<xoxb-1234> xoxb-12"), "<[masked]> [masked]");
+        assert_eq!(masker.mask_cut("a xox"), "a xox", "too little to tell, or to use");
+        assert_eq!(masker.mask_cut("xoxb-123456"), "[masked]", "the beginning of one overlaps the other");
+        assert_eq!(masker.mask_cut("token xoxb-1234"), "token [masked]");
+        assert_eq!(masker.mask_cut("nothing here"), "nothing here");
+        assert_eq!(masker.mask_cut("xoxb-\u{FFFD}"), "[masked]");
+        assert_eq!(masker.mask("a xoxb-12"), "a xoxb-12", "a text that was not cut is left alone");
     }
 
     #[test]

@@ -95,3 +95,39 @@ async fn without_a_database_the_api_is_alive_but_not_ready() -> anyhow::Result<(
     assert_eq!(status("/readyz").await?, 503);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_talkative_script_is_not_held_up_by_a_database_that_takes_no_lines() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "3000")]).await?;
+    let code = "export async function main() {
+        const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+        console.log('begun');
+        await pause(1000);
+        console.log('nothing is stored now');
+        await pause(500);
+        for (let i = 0; i < 900; i++) console.log(`line ${i} ${'x'.repeat(200)}`);
+        return 'done';
+    }";
+    let script = stack.client.create_script("talkative", code).await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let logs = format!("/executions/{execution}/logs/");
+    while stack.client.get(&logs).await?["results"][0]["message"] != "begun" {
+        ensure!(Instant::now() < deadline, "the first line is not shown");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let pool = stack.database.pool().await;
+    let mut holding = pool.begin().await?;
+    sqlx::query("LOCK TABLE execution_logs IN ACCESS EXCLUSIVE MODE").execute(&mut *holding).await?;
+    // Longer than the run may take: were it held up, it would end as a timeout.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    holding.rollback().await?;
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!(
+        (&done["status"], &done["result"], &done["attempt"]),
+        (&json!("completed"), &json!("done"), &json!(1)),
+        "{done}"
+    );
+    assert_eq!(done["logs"].as_array().map(Vec::len), Some(902));
+    Ok(())
+}

@@ -9,6 +9,8 @@ mod input;
 mod limits;
 mod network;
 mod path;
+mod plane;
 mod readme;
+mod sandbox_layers;
 mod upgrade;
 mod walkthrough;

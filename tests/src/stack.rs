@@ -10,6 +10,8 @@ use test_support::{Link, TestDatabase, TestQueues};
 
 const POSTGRES_PORT: u16 = 5432;
 const AMQP_PORT: u16 = 5672;
+/// `RUNNER_HMAC_SECRET_KEY` of every stack.
+pub const HMAC_SECRET: &str = "a secret of the tests, 32 bytes long";
 
 /// Real programs, real servers, and links to the servers that a test can cut.
 pub struct Stack {
@@ -42,7 +44,7 @@ impl Stack {
             ("DATABASE_URL", database_link.url()),
             ("AMQP_URL", broker_link.url()),
             ("AMQP_PREFIX", queues.prefix()),
-            ("RUNNER_HMAC_SECRET_KEY", "a secret of the tests, 32 bytes long"),
+            ("RUNNER_HMAC_SECRET_KEY", HMAC_SECRET),
             ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
             ("API_BASE_URL", "http://127.0.0.1:9"),
             ("CONTROL_SERVICE_BASE_URL", "http://127.0.0.1:9"),

@@ -68,8 +68,8 @@ impl Config {
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let concurrency = environment.number_in("WORKER_CONCURRENCY", processors(), 1..=1024);
         let drain_timeout = environment.seconds_or("DRAIN_TIMEOUT_S", Duration::from_secs(25));
-        let api_base_url = environment.required_as("API_BASE_URL", http_url);
-        let control_service = environment.optional_as("CONTROL_SERVICE_BASE_URL", http_url);
+        let api_base_url = environment.required_as("API_BASE_URL", base_url);
+        let control_service = environment.optional_as("CONTROL_SERVICE_BASE_URL", base_url);
         let limits = read_limits(&mut environment);
         let exceptions = environment.optional_as("SANDBOX_ALLOW_PRIVATE_NETWORK", str::parse::<Exceptions>);
         let sandbox_strict = environment.flag("SANDBOX_STRICT");
@@ -96,6 +96,12 @@ impl Config {
             })
         })
     }
+
+    /// [`Config::api_base_url`] as the SDK takes it: it puts its paths, which begin with a slash, right after.
+    #[must_use]
+    pub fn sdk_base_url(&self) -> String {
+        self.api_base_url.as_str().trim_end_matches('/').to_owned()
+    }
 }
 
 impl DatabaseConfig {
@@ -113,7 +119,12 @@ fn read_limits(environment: &mut Environment) -> Limits {
         execution_timeout: environment.millis_or("EXECUTION_TIMEOUT_MS", default.execution_timeout),
         init_timeout: environment.millis_or("INIT_TIMEOUT_MS", default.init_timeout),
         memory_bytes: environment.number_in("ISOLATE_MEMORY_MB", mebibytes, 16..=4096) * MIB,
-        ..default
+        // What crosses the sandbox's socket has to fit into a frame of 16 MiB, escaped as JSON or in base64.
+        result_bytes: environment.number_in("MAX_RESULT_BYTES", default.result_bytes, 1..=2 * MIB),
+        log_bytes: environment.number_in("MAX_LOG_BYTES", default.log_bytes, 1..=2 * MIB),
+        log_lines: environment.number_in("MAX_LOG_LINES", default.log_lines, 1..=100_000),
+        fetches: environment.number_in("MAX_FETCHES", default.fetches, 0..=10_000),
+        response_bytes: environment.number_in("MAX_RESPONSE_BYTES", default.response_bytes, 1..=11 * MIB),
     }
 }
 
@@ -123,10 +134,18 @@ fn processors() -> u16 {
     std::thread::available_parallelism().ok().and_then(|count| u16::try_from(count.get()).ok()).unwrap_or(1)
 }
 
-fn http_url(text: &str) -> Result<Url, &'static str> {
+/// An address that paths are put after.
+fn base_url(text: &str) -> Result<Url, &'static str> {
     let rule = "must be an http or https URL";
     let url = Url::parse(text).map_err(|_| rule)?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(rule) }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(rule);
+    }
+    let bare = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if bare { Ok(url) } else { Err("must have no credentials, query or fragment: paths are put after it") }
 }
 
 #[cfg(test)]
@@ -166,6 +185,57 @@ mod tests {
             "API_BASE_URL",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_sdk_s_base_has_no_slash_at_its_end_whatever_was_set() {
+        for (set, base) in [
+            ("http://plane:8000", "http://plane:8000"),
+            ("http://plane:8000/", "http://plane:8000"),
+            ("https://example.com/plane/", "https://example.com/plane"),
+        ] {
+            assert_eq!(with(&[("API_BASE_URL", set)]).expect("complete").sdk_base_url(), base);
+        }
+    }
+
+    #[test]
+    fn every_limit_of_a_run_can_be_set_and_none_beyond_a_frame() {
+        let set = [
+            ("EXECUTION_TIMEOUT_MS", "1"),
+            ("INIT_TIMEOUT_MS", "2"),
+            ("ISOLATE_MEMORY_MB", "16"),
+            ("MAX_RESULT_BYTES", "3"),
+            ("MAX_LOG_BYTES", "4"),
+            ("MAX_LOG_LINES", "5"),
+            ("MAX_FETCHES", "6"),
+            ("MAX_RESPONSE_BYTES", "7"),
+        ];
+        let limits = Limits {
+            execution_timeout: Duration::from_millis(1),
+            init_timeout: Duration::from_millis(2),
+            memory_bytes: 16 * MIB,
+            result_bytes: 3,
+            log_bytes: 4,
+            log_lines: 5,
+            fetches: 6,
+            response_bytes: 7,
+        };
+        assert_eq!(with(&set).expect("complete").limits, limits);
+        for name in ["MAX_RESULT_BYTES", "MAX_LOG_BYTES", "MAX_RESPONSE_BYTES"] {
+            let problems = with(&[(name, "16000000")]).expect_err("more than a frame holds");
+            assert_eq!(problems.0[0].name, name);
+        }
+    }
+
+    #[test]
+    fn a_base_is_an_address_and_nothing_more() {
+        for set in
+            ["https://user:secret@plane.example", "https://plane.example/?a=1", "https://plane.example/#a"]
+        {
+            let problems = with(&[("API_BASE_URL", set)]).expect_err("refused");
+            assert_eq!(problems.0[0].name, "API_BASE_URL");
+            assert!(!format!("{problems:?}").contains("secret"));
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ const PATH: &str = "/api/runnerctl/control/plane-token/";
 const KNOWN_FOR: Duration = Duration::from_mins(1);
 /// A control service that failed is left alone this long.
 const FAILED_FOR: Duration = Duration::from_secs(5);
+/// Workspaces whose tokens are kept; beyond that, the one asked for longest ago is forgotten.
+const MOST_KNOWN: usize = 10_000;
 /// Runs wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,6 +44,7 @@ impl From<reqwest::Error> for TokenError {
 pub struct PlaneTokens {
     control: Option<Control>,
     known: Mutex<HashMap<String, Known>>,
+    known_for: Duration,
 }
 
 struct Control {
@@ -71,12 +74,19 @@ impl fmt::Debug for PlaneTokens {
 impl PlaneTokens {
     /// `control_service` is `CONTROL_SERVICE_BASE_URL`.
     pub fn new(control_service: Option<Url>, keys: Arc<Keys>) -> Result<Self, TokenError> {
-        let Some(base) = control_service else { return Ok(Self { control: None, known: Mutex::default() }) };
+        let none = Self { control: None, known: Mutex::default(), known_for: KNOWN_FOR };
+        let Some(base) = control_service else { return Ok(none) };
         // The client asks for the process's provider of cryptography; an error means that there is one already.
         drop(rustls::crypto::ring::default_provider().install_default());
         // A service of our own network: no proxy of the environment is asked.
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
-        Ok(Self { control: Some(Control { base, keys, http }), known: Mutex::default() })
+        Ok(Self { control: Some(Control { base, keys, http }), ..none })
+    }
+
+    /// The same, with another time until a token is asked for again.
+    #[must_use]
+    pub fn known_for(self, known_for: Duration) -> Self {
+        Self { known_for, ..self }
     }
 
     /// The workspace's token, if it has one.
@@ -89,17 +99,26 @@ impl PlaneTokens {
             return known.token.clone();
         }
         let known = match control.fetch(workspace_slug).await {
-            Ok(token) => Known { token, until: Instant::now() + KNOWN_FOR },
+            Ok(token) => Known { token, until: Instant::now() + self.known_for },
             Err(error) => {
                 tracing::warn!(%error, workspace = workspace_slug, "no Plane token");
                 Known { token: last.and_then(|known| known.token), until: Instant::now() + FAILED_FOR }
             }
         };
         let token = known.token.clone();
-        let mut all = self.known();
-        all.retain(|_, known| known.until > Instant::now());
-        all.insert(workspace_slug.to_owned(), known);
+        self.keep(workspace_slug, known);
         token
+    }
+
+    /// Keeps tokens beyond their time: while the control service is away, they are the last known ones.
+    fn keep(&self, workspace_slug: &str, known: Known) {
+        let mut all = self.known();
+        all.retain(|_, known| known.token.is_some() || known.until > Instant::now());
+        if all.len() >= MOST_KNOWN {
+            let oldest = all.iter().min_by_key(|(_, known)| known.until).map(|(slug, _)| slug.clone());
+            oldest.and_then(|slug| all.remove(&slug));
+        }
+        all.insert(workspace_slug.to_owned(), known);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {

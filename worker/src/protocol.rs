@@ -20,6 +20,10 @@ use uuid::Uuid;
 /// Largest frame either side accepts: a 10 MiB response body, base64-encoded, and its envelope.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
+/// Longest message or stack of an error, in UTF-16 units. The sandbox cuts there, so that a text of this length may
+/// end in the middle of a secret.
+pub const LONGEST_ERROR_TEXT: usize = 16 * 1024;
+
 /// How a sandbox process exits when V8, or its kernel limit, refused it memory.
 pub const EXIT_OUT_OF_MEMORY: i32 = 83;
 /// How it exits when V8 found its own state impossible.

@@ -79,7 +79,7 @@ impl Worker {
             keyring: Arc::clone(&config.keyring),
             plane_tokens: Arc::clone(&plane_tokens),
             limits: config.limits,
-            api_base_url: config.api_base_url.to_string(),
+            api_base_url: config.sdk_base_url(),
         };
         let worker_id = worker_id();
         tracing::info!(%worker_id, slots, "ready to take on runs");
@@ -90,7 +90,7 @@ impl Worker {
             nonces: Nonces::Database(Box::new(database.clone())),
             pool,
             limits: config.limits,
-            api_base_url: config.api_base_url.to_string(),
+            api_base_url: config.sdk_base_url(),
             plane_tokens,
             connections: connections(&fleet, &broker),
             metrics,

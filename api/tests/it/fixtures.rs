@@ -66,3 +66,28 @@ async fn a_changed_system_function_reaches_the_scripts_of_workspaces() {
     assert_eq!(after["version"], 2);
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn a_fixture_that_does_not_build_is_refused_whole_with_line_and_column() {
+    let server = Server::start().await;
+    let folder = std::env::temp_dir().join(format!("fixtures-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("good.ts"), "({ n }) => n * 2").unwrap();
+    std::fs::write(folder.join("broken.ts"), "export default async function main() {\n    const = 1;\n}\n")
+        .unwrap();
+    let function =
+        json!([{"model": "script_function", "fields": {"name": "double", "code_file": "good.ts"}}]);
+    let broken = json!([{"model": "script", "fields": {"name": "Broken", "code_file": "broken.ts", "trigger_type": "automation"}}]);
+    let files = [("functions.json", function), ("scripts.json", broken)].map(|(name, rows)| {
+        std::fs::write(folder.join(name), rows.to_string()).unwrap();
+        folder.join(name)
+    });
+    let error = loaddata::load(&server.pool, &files).await.unwrap_err().to_string();
+    assert!(error.contains("Broken") && error.contains("2:11"), "{error}");
+    let client = server.client("demo").await;
+    for kind in ["functions", "scripts"] {
+        let listed = client.get(&format!("/{kind}/")).await.json(200);
+        assert_eq!(listed["results"], json!([]), "nothing of it was kept");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

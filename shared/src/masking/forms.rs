@@ -1,15 +1,11 @@
 //! The forms in which a value leaves a program by accident: as it is, in JSON, in an address, in base64.
 
 use super::MIN_CHARACTERS;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 /// Adds every form of `value` to `forms`.
 pub(super) fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
-    forms.insert(value.to_owned());
-    let escaped = json_escaped(value);
-    // JSON inside JSON is what a logged request body looks like.
-    forms.insert(json_escaped(&escaped));
-    forms.insert(escaped);
+    extend_with_text(forms, value);
     for stays in URL_CODINGS {
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             let encoded = percent_encoded(value, stays, hex);
@@ -22,6 +18,39 @@ pub(super) fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
             extend_with_base64(forms, value.as_bytes(), offset, alphabet);
         }
     }
+}
+
+/// Adds `value` as it is, as the console shows a text inside an object, and as JSON holds it.
+pub(super) fn extend_with_text(forms: &mut BTreeSet<String>, value: &str) {
+    forms.insert(value.to_owned());
+    for quote in [None, Some('\'')] {
+        forms.insert(console_quoted(value, quote));
+    }
+    let escaped = json_escaped(value);
+    // JSON inside JSON is what a logged request body looks like.
+    forms.insert(json_escaped(&escaped));
+    forms.insert(escaped);
+}
+
+/// The text of a string as Node's console writes it between quotes; `quote` is the mark, where that had to be escaped.
+fn console_quoted(value: &str, quote: Option<char>) -> String {
+    let mut quoted = String::with_capacity(value.len());
+    for character in value.chars() {
+        match character {
+            '\u{8}' => quoted.push_str("\\b"),
+            '\t' => quoted.push_str("\\t"),
+            '\n' => quoted.push_str("\\n"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\r' => quoted.push_str("\\r"),
+            '\\' => quoted.push_str("\\\\"),
+            control if control.is_control() => {
+                write!(quoted, "\\x{:02X}", u32::from(control)).expect("a String takes any text");
+            }
+            mark if Some(mark) == quote => quoted.extend(['\\', mark]),
+            plain => quoted.push(plain),
+        }
+    }
+    quoted
 }
 
 /// A JSON string's text, without its quotes, as `JSON.stringify` and serde both write it.
@@ -93,6 +122,12 @@ fn extend_with_base64(forms: &mut BTreeSet<String>, value: &[u8], offset: usize,
 mod tests {
     use super::*;
     use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
+
+    #[test]
+    fn console_quoting_escapes_what_node_escapes() {
+        assert_eq!(console_quoted("a\tb\\c'd\"\u{1b}\u{9f}é", None), "a\\tb\\\\c'd\"\\x1B\\x9Fé");
+        assert_eq!(console_quoted("a'b\"`", Some('\'')), "a\\'b\"`");
+    }
 
     #[test]
     fn base64_middles_stand_in_the_real_encoding_at_every_offset() {

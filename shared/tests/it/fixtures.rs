@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use shared::{
-    allowed_domains::AllowedDomain,
+    allowed_domains::{Admission, AllowedDomain, AllowedDomains},
     builder::{Report, Unit, build},
     execution::{CodeType, TriggerType},
 };
 use std::{collections::BTreeSet, fs, path::PathBuf};
+use url::Url;
 
 #[derive(Deserialize)]
 struct Row<T> {
@@ -152,13 +153,27 @@ fn scripts_declare_the_variables_they_read_and_the_hosts_they_reach() {
         for entry in &script.allowed_domains {
             assert!(entry.parse::<AllowedDomain>().is_ok(), "{}: {entry}", script.name);
         }
-        let reaches_out =
-            ["httpRequest", "postToSlack", "sendSlackMessage", "sendDiscordMessage", "sendTeamsMessage"];
-        let needs_hosts =
-            reaches_out.iter().any(|function| source.contains(&format!("Functions.{function}(")));
-        assert_eq!(needs_hosts, !script.allowed_domains.is_empty(), "{}", script.name);
+        let called = HOSTS.iter().filter(|(function, _)| source.contains(&format!("Functions.{function}(")));
+        let needed: Vec<_> = called.map(|(_, host)| *host).collect();
+        assert_eq!(needed.is_empty(), script.allowed_domains.is_empty(), "{}", script.name);
+        for host in needed.iter().filter(|host| !host.is_empty()) {
+            let url = Url::parse(&format!("https://{host}/hook")).unwrap();
+            let allowed = AllowedDomains::parse(&script.allowed_domains).unwrap();
+            assert_eq!(allowed.admits(&url), Admission::Allowed, "{} can't reach {host}", script.name);
+        }
     }
 }
+
+/// Where the functions that reach out send their requests; `httpRequest` goes wherever it is told.
+const HOSTS: [(&str, &str); 7] = [
+    ("httpRequest", ""),
+    ("postToSlack", "hooks.slack.com"),
+    ("sendSlackMessage", "hooks.slack.com"),
+    ("sendDiscordMessage", "discord.com"),
+    ("sendTeamsMessage", "acme.webhook.office.com"),
+    ("sendTeamsMessage", "prod-01.westeurope.logic.azure.com"),
+    ("sendTeamsMessage", "default.01.environment.api.powerplatform.com"),
+];
 
 #[test]
 fn every_source_belongs_to_a_row() {

@@ -4,8 +4,9 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, Request, State},
     http::{HeaderMap, StatusCode, Uri},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -39,6 +40,8 @@ struct Kept {
     issues: Vec<Value>,
     /// Answers for the next posts, before they are 200 again.
     failures: Vec<u16>,
+    /// The same for GitHub, by method.
+    github_failures: Vec<(&'static str, u16)>,
     url: String,
 }
 
@@ -55,9 +58,10 @@ impl Receiver {
         let address = listener.local_addr().expect("a bound socket has an address");
         let kept = Arc::new(Mutex::new(Kept { url: format!("http://{address}"), ..Kept::default() }));
         let app = Router::new()
-            .route("/hooks/{*path}", post(take))
             .route("/github/repos/{owner}/{name}/issues", get(list_issues).post(create_issue))
             .route("/github/repos/{owner}/{name}/issues/{number}", get(read_issue).patch(change_issue))
+            .layer(from_fn_with_state(Arc::clone(&kept), github_failure))
+            .route("/hooks/{*path}", post(take))
             .with_state(Arc::clone(&kept));
         let server = tokio::spawn(async move {
             axum::serve(listener, app).await.expect("the listener outlives the test");
@@ -83,6 +87,16 @@ impl Receiver {
     /// Answers the next posts to webhooks with these statuses.
     pub fn fail(&self, statuses: &[u16]) {
         self.kept().failures = statuses.to_vec();
+    }
+
+    /// Answers the next request of this method to GitHub with this status.
+    pub fn fail_github(&self, method: &'static str, status: u16) {
+        self.kept().github_failures.push((method, status));
+    }
+
+    /// Deletes an issue: reading it is answered 410 from now on.
+    pub fn delete_issue(&self, number: usize) {
+        self.kept().issues[number - 1] = Value::Null;
     }
 
     /// What was posted to webhooks and answered 200.
@@ -139,11 +153,30 @@ impl Kept {
     }
 }
 
+async fn github_failure(State(kept): Shared, request: Request, next: Next) -> Response {
+    let status = {
+        let failures = &mut lock(&kept).github_failures;
+        let at = failures.iter().position(|(method, _)| request.method() == *method);
+        at.map(|at| StatusCode::from_u16(failures.remove(at).1).expect("a status"))
+    };
+    match status {
+        Some(status) => (status, Json(json!({ "message": "This failure was asked for." }))).into_response(),
+        None => next.run(request).await,
+    }
+}
+
 async fn list_issues(State(kept): Shared, Query(query): Query<BTreeMap<String, String>>) -> Json<Vec<Value>> {
     let number =
         |name: &str, default: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (size, page) = (number("per_page", 30), number("page", 1));
-    let issues = lock(&kept).issues.iter().skip(size * (page - 1)).take(size).cloned().collect();
+    let issues = lock(&kept)
+        .issues
+        .iter()
+        .filter(|issue| !issue.is_null())
+        .skip(size * (page - 1))
+        .take(size)
+        .cloned()
+        .collect();
     Json(issues)
 }
 
@@ -159,7 +192,8 @@ async fn read_issue(
     State(kept): Shared,
     Path((_, _, number)): Path<(String, String, usize)>,
 ) -> Result<Json<Value>, StatusCode> {
-    lock(&kept).issues.get(number - 1).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
+    let issue = lock(&kept).issues.get(number - 1).cloned().ok_or(StatusCode::NOT_FOUND)?;
+    if issue.is_null() { Err(StatusCode::GONE) } else { Ok(Json(issue)) }
 }
 
 async fn change_issue(

@@ -21,6 +21,8 @@ pub(super) struct Health {
     busy: usize,
     /// Isolation layers in force.
     layers: Vec<String>,
+    /// Isolation layers this host does not give.
+    missing_layers: Vec<String>,
     connections: Connections,
     version: &'static str,
 }
@@ -32,6 +34,7 @@ pub(super) async fn health(State(state): State<Arc<ServerState>>) -> Json<Health
         slots: pool.slots,
         busy: pool.busy,
         layers: pool.layers,
+        missing_layers: pool.missing_layers,
         connections: (state.connections)(),
         version: env!("CARGO_PKG_VERSION"),
     })

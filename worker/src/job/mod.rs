@@ -25,9 +25,6 @@ use std::{borrow::Cow, time::Instant};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// Lines that wait to be stored. A full buffer slows the run's supervisor, not the script's neighbours.
-const LOG_BUFFER: usize = 256;
-
 /// A run that is over.
 struct Ended {
     outcome: Outcome,
@@ -101,7 +98,9 @@ async fn execute(fleet: &Fleet, slot: Slot, claimed: &Claimed, guard: &Guard<'_>
         Ok(prepared) => prepared,
         Err(ended) => return ended,
     };
-    let (logs, lines) = mpsc::channel(LOG_BUFFER);
+    // Room for every line the run may have, one that is cut and the note that says so: a database that is away
+    // holds up no script.
+    let (logs, lines) = mpsc::channel(prepared.job.limits.log_lines + 2);
     let context = RunContext {
         allowed_domains: prepared.allowed_domains,
         plane_token: prepared.plane_token,

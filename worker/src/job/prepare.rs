@@ -24,7 +24,7 @@ pub struct Preparation {
     pub keyring: Arc<Keyring>,
     pub plane_tokens: Arc<PlaneTokens>,
     pub limits: Limits,
-    /// Base address of Plane's API.
+    /// Base address of Plane's API, without a slash at its end.
     pub api_base_url: String,
 }
 

@@ -4,7 +4,9 @@ use super::{
     halt::Halt,
     inbox::{Delivery, Inbox, Waited},
     isolate::FreshIsolate,
-    job, lockdown, platform,
+    job,
+    lockdown::Lockdown,
+    platform,
 };
 use crate::protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
 use std::{
@@ -27,7 +29,7 @@ const SOCKET: i32 = 0;
 /// To be called first thing in a process of its own: it takes over all of it.
 pub fn run_child() -> ! {
     platform::configure_allocator();
-    let layers = lockdown::enter();
+    let lockdown = Lockdown::enter();
     // SAFETY: the supervisor started this process with the socket as descriptor 0, which nothing else owns.
     let socket = Arc::new(UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) }));
     let Some((memory_bytes, snapshot)) = prepare(&socket) else { platform::exit(EXIT_SETUP) };
@@ -36,7 +38,7 @@ pub fn run_child() -> ! {
     let runner = Runner {
         snapshot: Box::leak(snapshot.into_boxed_slice()),
         memory_bytes,
-        layers,
+        lockdown,
         halt: Arc::clone(&halt),
         inbox: Arc::clone(&inbox),
         socket: Arc::clone(&socket),
@@ -76,7 +78,7 @@ fn read(socket: &UnixStream, halt: &Halt, inbox: &Inbox) -> ! {
 struct Runner {
     snapshot: &'static [u8],
     memory_bytes: usize,
-    layers: Vec<String>,
+    lockdown: Lockdown,
     halt: Arc<Halt>,
     inbox: Arc<Inbox>,
     socket: Arc<UnixStream>,
@@ -86,11 +88,11 @@ impl Runner {
     fn serve(mut self) -> ! {
         platform::initialize();
         platform::warm_up(&mut self.fresh());
-        self.layers.extend(lockdown::seal(self.memory_bytes));
+        self.lockdown.seal(self.memory_bytes);
         loop {
             let mut fresh = self.fresh();
             self.halt.arm(fresh.isolate.thread_safe_handle());
-            self.send(&FromSandbox::Ready { layers: self.layers.clone() });
+            self.send(&FromSandbox::Ready { layers: self.lockdown.layers() });
             let job: Rc<Job> = Rc::from(self.next_job());
             // The spare was made for the usual limit; a job with another one gets an isolate of its own.
             if fresh.memory_bytes() != job.limits.memory_bytes {

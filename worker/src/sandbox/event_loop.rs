@@ -1,7 +1,8 @@
 //! Turns of the event loop until `main` settles.
 //!
 //! One turn: one timer or one answer, then every microtask. A termination raised inside a checkpoint stays
-//! set, and the loop never goes back into JavaScript after one.
+//! set, and the loop never goes back into JavaScript after one. Nor does it once `main` has settled: only the
+//! checkpoint in which that happens is run to its end, because V8 stops nowhere in it.
 
 use super::{
     halt::Halt,
@@ -43,7 +44,9 @@ impl EventLoop<'_> {
         loop {
             // Handles of one turn die with it: a run of many turns holds no more than a short one.
             v8::scope!(let scope, scope);
-            scope.perform_microtask_checkpoint();
+            if promise.state() == v8::PromiseState::Pending {
+                scope.perform_microtask_checkpoint();
+            }
             if self.halt.reason().is_some() {
                 return;
             }

@@ -27,16 +27,24 @@ struct Failure {
     message: String,
     stack: Option<String>,
     position: Option<(u32, u32)>,
+    /// What was thrown is a `RangeError`: that a buffer was refused, perhaps.
+    is_range_error: bool,
 }
 
 impl Failure {
     fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), stack: None, position: None }
+        Self { code, message: message.into(), stack: None, position: None, is_range_error: false }
     }
 
     fn of(code: ErrorCode, described: stack::Described) -> Self {
         let position = described.line.zip(described.column);
-        Self { code, message: described.message, stack: described.stack, position }
+        Self {
+            code,
+            message: described.message,
+            stack: described.stack,
+            position,
+            is_range_error: described.is_range_error,
+        }
     }
 }
 
@@ -75,7 +83,9 @@ pub(super) fn execute(
         Err(failure) => RunEnd::Failed {
             // The script did not survive the refusal of a buffer.
             code: match failure.code {
-                ErrorCode::ScriptError if fresh.memory.buffers().refused_last() => ErrorCode::MemoryLimit,
+                ErrorCode::ScriptError if failure.is_range_error && fresh.memory.buffers().refused_last() => {
+                    ErrorCode::MemoryLimit
+                }
                 code => code,
             },
             message: failure.message,
@@ -221,15 +231,15 @@ impl<'s> Execution<'_, 's> {
         promise.mark_as_handled();
         let event_loop = EventLoop { inbox: self.inbox, halt: self.halt, run: self.run };
         let uncaught = event_loop.settle(scope, self.host, promise);
-        if let Some(thrown) = uncaught.filter(|_| self.halt.reason().is_none()) {
-            let described = stack::describe(scope, self.host, thrown, self.run);
-            return Err(Failure::of(ErrorCode::ScriptError, described));
-        }
-        match promise.state() {
-            v8::PromiseState::Fulfilled => Ok(promise.result(scope)),
-            v8::PromiseState::Rejected if self.halt.reason().is_none() => {
-                let reason = promise.result(scope);
-                let described = stack::describe(scope, self.host, reason, self.run);
+        // How `main` settled outranks what was thrown beside it.
+        let thrown = match promise.state() {
+            v8::PromiseState::Fulfilled => return Ok(promise.result(scope)),
+            v8::PromiseState::Rejected => Some(promise.result(scope)),
+            v8::PromiseState::Pending => uncaught,
+        };
+        match thrown {
+            Some(thrown) if self.halt.reason().is_none() => {
+                let described = stack::describe(scope, self.host, thrown, self.run);
                 Err(Failure::of(ErrorCode::ScriptError, described))
             }
             _ => Err(Failure::new(ErrorCode::Timeout, "main did not settle")),

@@ -1,7 +1,8 @@
 //! The layers around the isolate, applied before any script runs.
 //!
 //! Each is one function that says whether it holds; none depends on another, so that a host which forbids one
-//! still gets the rest. `enter` is called with one thread and files still open to us; `seal` when V8 stands.
+//! still gets the rest. It is entered with one thread and files still open to us, and sealed when V8 stands. A layer
+//! that holds only in part counts as missing.
 
 use super::seccomp;
 use landlock::{
@@ -30,26 +31,48 @@ const LAYERS: [Layer; 8] = [
     ("rlimits", limit_resources),
 ];
 
-/// Applies what can be applied before V8 starts; returns the layers that hold.
-pub(super) fn enter() -> Vec<String> {
-    prefer_for_oom_killer();
-    LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| (*name).to_owned()).collect()
+/// What was applied, and holds.
+pub(super) struct Lockdown {
+    layers: Vec<&'static str>,
+    /// The kernel holds the real root to no number of processes.
+    is_root: bool,
 }
 
-/// Applies the rest, on all threads, when V8 and every thread stand; returns the layers that hold.
-pub(super) fn seal(memory_bytes: usize) -> Vec<String> {
-    let layers = [
-        ("memory_rlimit", limit_memory(memory_bytes)),
-        ("process_rlimit", limit(libc::RLIMIT_NPROC, 0)),
-        ("seccomp", seccomp::enter()),
-    ];
-    layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| (*name).to_owned()).collect()
+impl Lockdown {
+    /// Applies what can be applied before V8 starts.
+    pub(super) fn enter() -> Self {
+        prefer_for_oom_killer();
+        // SAFETY: no pointers. Asked before a user namespace changes the answer.
+        let is_root = (unsafe { libc::getuid() }) == 0;
+        let layers = LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| *name).collect();
+        Self { layers, is_root }
+    }
+
+    /// Applies the rest, on all threads, when V8 and every thread stand.
+    pub(super) fn seal(&mut self, memory_bytes: usize) {
+        let layers = [
+            ("memory_rlimit", limit_memory(memory_bytes)),
+            ("process_rlimit", limit_processes() && !self.is_root),
+            ("seccomp", seccomp::enter()),
+        ];
+        self.layers.extend(layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| *name));
+    }
+
+    /// Names of the layers that hold.
+    pub(super) fn layers(&self) -> Vec<String> {
+        self.layers.iter().map(|&name| name.to_owned()).collect()
+    }
 }
 
 /// Applies one layer alone, to see what it does.
 #[cfg(debug_assertions)]
 pub(super) fn apply(layer: &str) -> bool {
-    LAYERS.iter().any(|(name, apply)| *name == layer && apply())
+    match layer {
+        "memory_rlimit" => limit_memory(128 * MIB),
+        "process_rlimit" => limit_processes(),
+        "seccomp" => seccomp::enter(),
+        _ => LAYERS.iter().any(|(name, apply)| *name == layer && apply()),
+    }
 }
 
 /// When the machine itself runs out of memory, a sandbox goes first. Not a layer: best effort.
@@ -98,7 +121,7 @@ fn landlock() -> bool {
         .and_then(|ruleset| ruleset.scope(Scope::from_all(abi)))
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self);
-    restricted.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
+    restricted.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
 }
 
 /// Gives up every capability, also those a user namespace lent.
@@ -136,6 +159,11 @@ fn limit_resources() -> bool {
 fn limit_memory(memory_bytes: usize) -> bool {
     let most = memory_bytes.saturating_mul(2).saturating_add(OVERHEAD_BYTES);
     limit(libc::RLIMIT_DATA, u64::try_from(most).unwrap_or(u64::MAX))
+}
+
+/// No process and no thread beside those that stand.
+fn limit_processes() -> bool {
+    limit(libc::RLIMIT_NPROC, 0)
 }
 
 fn limit(resource: libc::__rlimit_resource_t, most: u64) -> bool {

@@ -11,7 +11,10 @@
     reason = "a system call takes six words, whatever they mean"
 )]
 
-use super::{lockdown, platform};
+use super::{
+    lockdown::{self, Lockdown},
+    platform,
+};
 use std::{ffi::CStr, io};
 
 /// How the process exits when it was not asked for an attempt it knows.
@@ -30,7 +33,26 @@ struct Target {
 /// The result of a system call.
 type Attempt = fn(Target) -> libc::c_long;
 
-const ATTEMPTS: [(&str, Attempt); 15] = [
+/// A descriptor that whoever starts the probe may leave open.
+const INHERITED: usize = 9;
+
+const ATTEMPTS: [(&str, Attempt); 21] = [
+    ("nothing", |_| call(libc::SYS_getpid, [0; 6])),
+    ("wait", |_| wait()),
+    ("read_inherited", |_| {
+        let mut byte = 0_u8;
+        call(libc::SYS_read, [INHERITED, (&raw mut byte) as usize, 1, 0, 0, 0])
+    }),
+    // `test` says no by 1, which is EPERM.
+    ("execve_inherited", |_| execve(c"/proc/self/fd/9", &[c"test", c"-r", c"/etc/shadow"])),
+    ("mmap", |_| {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        call(libc::SYS_mmap, [0, 1 << 30, access as usize, kind as usize, usize::MAX, 0])
+    }),
+    ("raise_core_limit", |_| {
+        let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        call(libc::SYS_setrlimit, [libc::RLIMIT_CORE as usize, (&raw const limit) as usize, 0, 0, 0, 0])
+    }),
     ("open", |_| open(c"/etc/passwd", libc::O_RDONLY)),
     ("create", |_| open(c"/tmp/sandbox-probe", libc::O_CREAT | libc::O_WRONLY)),
     ("list", |_| open(c"/", libc::O_RDONLY | libc::O_DIRECTORY)),
@@ -39,7 +61,7 @@ const ATTEMPTS: [(&str, Attempt); 15] = [
     ("connect", connect),
     ("socket", |_| call(libc::SYS_socket, [libc::AF_INET as usize, libc::SOCK_STREAM as usize, 0, 0, 0, 0])),
     ("fork", |_| fork()),
-    ("execve", |_| execve()),
+    ("execve", |_| execve(c"/bin/true", &[c"true"])),
     ("ptrace", |target| {
         call(libc::SYS_ptrace, [libc::PTRACE_SEIZE as usize, target.pid as usize, 0, 0, 0, 0])
     }),
@@ -62,11 +84,8 @@ pub fn run_probe(arguments: &[String]) -> ! {
     };
     match lockdown.as_str() {
         "bare" => {}
-        "entered" => drop(lockdown::enter()),
-        "sealed" => {
-            lockdown::enter();
-            lockdown::seal(128 * 1024 * 1024);
-        }
+        "entered" => drop(Lockdown::enter()),
+        "sealed" => Lockdown::enter().seal(128 * 1024 * 1024),
         layer => {
             if !lockdown::apply(layer) {
                 platform::exit(EXIT_LAYER);
@@ -116,10 +135,18 @@ fn fork() -> libc::c_long {
     child
 }
 
-fn execve() -> libc::c_long {
-    let path = c"/bin/true".as_ptr();
-    let arguments = [path, std::ptr::null()];
-    call(libc::SYS_execve, [path as usize, arguments.as_ptr() as usize, 0, 0, 0, 0])
+fn execve(path: &CStr, arguments: &[&CStr]) -> libc::c_long {
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.as_ptr()).chain([std::ptr::null()]).collect();
+    call(libc::SYS_execve, [path.as_ptr() as usize, arguments.as_ptr() as usize, 0, 0, 0, 0])
+}
+
+/// Tells on standard output that it is locked down, and stays.
+fn wait() -> libc::c_long {
+    call(libc::SYS_write, [1, c"!".as_ptr() as usize, 1, 0, 0, 0]);
+    loop {
+        std::thread::park();
+    }
 }
 
 fn process_vm_readv(target: Target) -> libc::c_long {

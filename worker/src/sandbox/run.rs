@@ -27,6 +27,9 @@ pub(super) const FUNCTION_PREFIX: &str = "Functions.";
 /// Most promises kept for the report of unhandled rejections between two turns.
 const MOST_REJECTIONS: usize = 100;
 
+/// Cancelled timers that are kept before the queue is cleared of them.
+const MOST_CANCELLED: usize = 1_024;
+
 /// The state of the run that the isolate was made for.
 pub(super) struct Run {
     began: Instant,
@@ -116,6 +119,11 @@ impl Run {
         let started = timers.started;
         timers.active.insert(id, started);
         timers.queue.push(Reverse((Instant::now() + delay, started, id)));
+        // Cancelled ones stay until they are due, but never more than the live ones and some.
+        if timers.queue.len() > 2 * timers.active.len() + MOST_CANCELLED {
+            let Timers { queue, active, .. } = &mut *timers;
+            queue.retain(|Reverse((_, started, id))| active.get(id) == Some(started));
+        }
     }
 
     pub(super) fn cancel_timer(&self, id: u32) {

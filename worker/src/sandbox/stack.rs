@@ -4,10 +4,9 @@
 //! runtime and of code the builder added are left out.
 
 use super::{run::Run, snapshot::RUNTIME_PREFIX, text};
+use crate::protocol::LONGEST_ERROR_TEXT;
 use std::rc::Rc;
 
-/// Longest message or stack kept, in UTF-16 units.
-const LONGEST: usize = 16 * 1024;
 /// The private key under which an error object keeps its first author's position.
 const POSITION: &str = "runnerctl.position";
 
@@ -17,6 +16,8 @@ pub(super) struct Described {
     pub(super) stack: Option<String>,
     pub(super) line: Option<u32>,
     pub(super) column: Option<u32>,
+    /// What V8 throws when it gets no memory for a buffer.
+    pub(super) is_range_error: bool,
 }
 
 /// V8's callback: makes the `stack` of an error from its call sites.
@@ -29,7 +30,9 @@ pub(super) fn prepare_stack_trace<'s>(
     let Some(run) = scope.get_slot::<Rc<Run>>().map(Rc::clone) else { return undefined };
     // The message as V8 sees it, without running a script's getters.
     let header = v8::Exception::create_message(scope, error).get(scope);
-    let header = text::bounded(scope, header, LONGEST);
+    // Never the place where a console line or an error's text is cut: both are masked knowing that they end there.
+    let longest = run.limits().log_bytes.max(LONGEST_ERROR_TEXT) + "Uncaught ".len() + 1;
+    let header = text::bounded(scope, header, longest);
     let mut lines = vec![header.strip_prefix("Uncaught ").unwrap_or(&header).to_owned()];
     let mut position = None;
     for index in 0..sites.length().min(200) {
@@ -130,11 +133,22 @@ pub(super) fn describe(
     let position = remembered(scope, thrown).or_else(|| thrown_at(scope, thrown, run));
     let (line, column) = position.unzip();
     Described {
-        message: text::without_nul(message),
-        stack: stack.filter(|stack| !stack.is_empty()).map(text::without_nul),
+        message,
+        stack: stack.filter(|stack| !stack.is_empty()),
         line,
         column,
+        is_range_error: is_range_error(scope, thrown),
     }
+}
+
+/// Whether a value is an error whose prototype is that of `RangeError`, whatever the global of that name is now.
+fn is_range_error(scope: &mut v8::PinScope<'_, '_>, thrown: v8::Local<v8::Value>) -> bool {
+    let message = v8::String::empty(scope);
+    let ours = v8::Exception::range_error(scope, message);
+    let (Ok(theirs), Ok(ours)) = (thrown.try_cast::<v8::Object>(), ours.try_cast::<v8::Object>()) else {
+        return false;
+    };
+    thrown.is_native_error() && theirs.get_prototype(scope) == ours.get_prototype(scope)
 }
 
 /// `host.describeError(value)` → `{ message, stack }`.
@@ -149,7 +163,7 @@ fn from_runtime(
     let own = |name| -> Option<String> {
         let key = v8::String::new(scope, name)?.into();
         let text = described.get(scope, key)?.try_cast::<v8::String>().ok()?;
-        Some(text::bounded(scope, text, LONGEST))
+        Some(text::bounded(scope, text, LONGEST_ERROR_TEXT))
     };
     Some((own("message"), own("stack")))
 }

@@ -7,8 +7,3 @@ pub(super) fn bounded(scope: &v8::PinScope<'_, '_>, text: v8::Local<v8::String>,
     text.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
     String::from_utf16_lossy(&units)
 }
-
-/// What PostgreSQL's `text` takes: NUL becomes U+FFFD.
-pub(super) fn without_nul(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{FFFD}") } else { text }
-}

@@ -78,6 +78,8 @@ pub(super) struct Sandbox {
     pub(super) writer: OwnedWriteHalf,
     layers: Vec<String>,
     runs: u32,
+    /// Whose runs it has had.
+    workspace: Option<String>,
 }
 
 impl Sandbox {
@@ -120,7 +122,7 @@ impl Sandbox {
             .spawn()?;
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         let frames = Frames { reader, buffer: Vec::new() };
-        Ok(Self { process, frames, writer, layers: Vec::new(), runs: 0 })
+        Ok(Self { process, frames, writer, layers: Vec::new(), runs: 0, workspace: None })
     }
 
     /// Waits until a fresh isolate stands; for a process that just finished a run, too.
@@ -143,6 +145,23 @@ impl Sandbox {
         &self.layers
     }
 
+    /// Whether it has had no run yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.workspace.is_none()
+    }
+
+    /// Whether its runs were this workspace's.
+    pub(super) fn belongs_to(&self, workspace: &str) -> bool {
+        self.workspace.as_deref() == Some(workspace)
+    }
+
+    /// From here on, its runs are this workspace's.
+    pub(super) fn assign(&mut self, workspace: &str) {
+        if !self.belongs_to(workspace) {
+            self.workspace = Some(workspace.to_owned());
+        }
+    }
+
     /// How many runs it has had, counting one more.
     pub(super) fn count_run(&mut self) -> u32 {
         self.runs += 1;
@@ -151,12 +170,12 @@ impl Sandbox {
 
     /// Bytes of memory it holds now.
     pub(super) fn resident_bytes(&self) -> Option<usize> {
-        const PAGE: usize = 4096;
         let pid = self.process.id()?;
-        // A file of the kernel's: read from memory, never from a disk.
-        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-        let pages: usize = statm.split(' ').nth(1)?.parse().ok()?;
-        Some(pages.saturating_mul(PAGE))
+        // A file of the kernel's: read from memory, never from a disk. In kibibytes, whatever a page has.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: usize = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes.saturating_mul(1024))
     }
 
     /// Whether the process still runs.

@@ -37,12 +37,15 @@ impl<'a> Logs<'a> {
             self.dropped += 1;
             return if self.dropped > MOST_DROPPED { Taken::Flood } else { Taken::Dropped };
         }
-        let mut message = clean(&self.masker.mask(message));
         let left = self.limits.log_bytes.saturating_sub(self.bytes);
-        let fits = self.lines < self.limits.log_lines && message.len() <= left;
-        if fits {
+        // The sandbox counts what it sends, and cuts there: a line that masking shortens counts as it came.
+        let sent = message.len();
+        let masked = if sent <= left { self.masker.mask(message) } else { self.masker.mask_cut(message) };
+        let mut message = clean(&masked);
+        let bytes = sent.max(message.len());
+        if self.lines < self.limits.log_lines && bytes <= left {
             self.lines += 1;
-            self.bytes += message.len();
+            self.bytes += bytes;
             return Taken::Lines(self.line(level, message), None);
         }
         self.dropped = 1;
@@ -61,6 +64,11 @@ impl<'a> Logs<'a> {
     /// Takes a line of the supervisor's own, under the same limits.
     pub(super) fn note(&mut self, level: LogLevel, message: &str) -> Taken {
         if self.dropped > 0 { Taken::Dropped } else { self.take(level, message) }
+    }
+
+    /// Whether there was any line.
+    pub(super) fn any(&self) -> bool {
+        self.lines + self.dropped > 0
     }
 
     fn line(&mut self, level: LogLevel, message: String) -> LogLine {
@@ -117,6 +125,40 @@ mod tests {
         let taken = messages(logs.take(LogLevel::Info, "añññ"));
         assert_eq!(taken[0].1, "añ");
         assert_eq!(taken.len(), 2);
+    }
+
+    #[test]
+    fn lines_that_masking_shortens_still_end_in_the_note() {
+        let secret = "s3cr3t-".repeat(243);
+        let (masker, limits) = (Masker::new([secret.as_str()]), Limits::default());
+        let mut logs = Logs::new(1, &limits, &masker);
+        // As the sandbox counts: what it sent, and one byte more than allowed.
+        let mut budget = limits.log_bytes + 1;
+        let mut shown = Vec::new();
+        for _ in 0..200 {
+            let sent = &secret[..secret.len().min(budget)];
+            if !sent.is_empty() {
+                budget -= sent.len();
+                shown.extend(
+                    messages(logs.take(LogLevel::Info, sent)).into_iter().map(|(_, message)| message),
+                );
+            }
+        }
+        let note = shown.pop().expect("there are lines");
+        assert!(note.starts_with("logs truncated"), "{note}");
+        assert!(shown.iter().all(|line| line == "[masked]"), "{:?}", shown.last());
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_shows_no_beginning() {
+        let (masker, limits) =
+            (Masker::new(["hunter2-secret", "a-long-secret-of-another-kind"]), limits(10, 60));
+        let mut logs = Logs::new(1, &limits, &masker);
+        let sent = "a-long-secret-of-another-kind and then some words hunter2-sec";
+        assert_eq!(sent.len(), 61);
+        let taken = messages(logs.take(LogLevel::Info, sent));
+        assert_eq!(taken[0].1, "[masked] and then some words [masked]");
+        assert!(taken[1].1.starts_with("logs truncated"));
     }
 
     #[test]

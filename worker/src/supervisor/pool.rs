@@ -1,7 +1,7 @@
 //! A pool of slots. A slot is the right to run one job at a time, and a child that is ready for it.
 //!
-//! Invariants: no more than `slots` runs at once; a child has one run at a time; a child that ended badly, or
-//! whose run was abandoned, is replaced, never reused; whoever drops a slot gives it back.
+//! Invariants: no more than `slots` runs at once; a child has one run at a time, and those of one workspace only; a child
+//! that ended badly, or whose run was abandoned, is replaced, never reused; whoever drops a slot gives it back.
 
 use super::{
     child::{ALL_LAYERS, Recipe, Sandbox, SpawnError},
@@ -146,10 +146,16 @@ impl Pool {
     /// Waits for a free slot and a ready child. Cancel-safe.
     pub async fn acquire(self: &Arc<Self>) -> Slot {
         let permit = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
+        let sandbox = self.next_ready().await;
+        Slot { pool: Arc::clone(self), sandbox: Some(sandbox), used: false, _permit: permit }
+    }
+
+    /// Waits for a ready child. Cancel-safe.
+    async fn next_ready(self: &Arc<Self>) -> Sandbox {
         loop {
             self.ready.acquire().await.expect("the semaphore is never closed").forget();
             if let Some(sandbox) = self.take_idle() {
-                return Slot { pool: Arc::clone(self), sandbox: Some(sandbox), used: false, _permit: permit };
+                return sandbox;
             }
         }
     }
@@ -190,6 +196,27 @@ impl Pool {
         }
         self.replace(sandbox, "died_idle");
         None
+    }
+
+    /// A child for a run of this workspace: one that has had others of it, else one that has had none; the given one goes
+    /// back for it. `Err` is the given one where all have had runs of other workspaces.
+    fn exchange(&self, sandbox: Sandbox, workspace: &str) -> Result<Sandbox, Sandbox> {
+        if sandbox.belongs_to(workspace) {
+            return Ok(sandbox);
+        }
+        let mut idle = lock(&self.idle);
+        let better = idle
+            .iter()
+            .position(|other| other.belongs_to(workspace))
+            .or_else(|| if sandbox.is_fresh() { None } else { idle.iter().position(Sandbox::is_fresh) });
+        match better.and_then(|at| idle.remove(at)) {
+            Some(other) => {
+                idle.push_back(sandbox);
+                Ok(other)
+            }
+            None if sandbox.is_fresh() => Ok(sandbox),
+            None => Err(sandbox),
+        }
     }
 
     fn put_idle(&self, sandbox: Sandbox) {
@@ -248,16 +275,47 @@ pub struct Slot {
 impl Slot {
     /// Runs a job. Whatever a script does is in the outcome; dropping the future ends the run.
     pub async fn run(mut self, job: Job, context: RunContext) -> Outcome {
+        let mut ended = self.run_once(&job, &context).await;
+        if ended.untouched {
+            tracing::warn!(execution_id = %job.execution_id, "a sandbox was lost before its run began; another one takes it");
+            self.sandbox = Some(self.pool.next_ready().await);
+            ended = self.run_once(&job, &context).await;
+        }
+        ended.outcome
+    }
+
+    async fn run_once(&mut self, job: &Job, context: &RunContext) -> run::Ended {
+        self.assign(&job.workspace_slug).await;
         self.used = true;
-        let sandbox = self.sandbox.as_mut().expect("a slot holds its child until it is dropped");
-        let ended = run::run(sandbox, &job, &context, &self.pool.config.fetcher).await;
+        let sandbox = self.sandbox.as_mut().expect("a slot holds its child until its run is over");
+        let ended = run::run(sandbox, job, context, &self.pool.config.fetcher).await;
+        self.used = false;
         if let Some(sandbox) = self.sandbox.take() {
             match ended.dirty {
                 None => self.pool.reuse(sandbox),
                 Some(reason) => self.pool.replace(sandbox, reason),
             }
         }
-        ended.outcome
+        ended
+    }
+
+    /// Sees to it that the slot's child has had no run of another workspace.
+    async fn assign(&mut self, workspace: &str) {
+        loop {
+            let sandbox = self.sandbox.take().expect("a slot holds its child until its run is over");
+            match self.pool.exchange(sandbox, workspace) {
+                Ok(mut sandbox) => {
+                    if sandbox.is_alive() {
+                        sandbox.assign(workspace);
+                        self.sandbox = Some(sandbox);
+                        return;
+                    }
+                    self.pool.replace(sandbox, "died_idle");
+                }
+                Err(of_others) => self.pool.replace(of_others, "other_workspace"),
+            }
+            self.sandbox = Some(self.pool.next_ready().await);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use shared::{
 };
 use std::{
     collections::{HashMap, VecDeque},
+    os::unix::process::ExitStatusExt as _,
     sync::Arc,
     time::Duration,
 };
@@ -59,6 +60,9 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// `None` when the child may be used again; else why not.
     pub(super) dirty: Option<&'static str>,
+    /// The child was lost, for no reason of ours or the script's, before anything of the run was seen: another child may
+    /// have it.
+    pub(super) untouched: bool,
 }
 
 /// Runs one job in a sandbox that is ready.
@@ -73,9 +77,9 @@ pub(super) async fn run(
     let cpu_before = sandbox.cpu_time().unwrap_or_default();
     let mut run = Run::new(sandbox, job, context, fetcher, &masker);
     let end = run.until_end().await;
-    run.flush_lines().await;
     let (verdict, usage, dirty) = run.conclude(end, cpu_before).await;
-    Ended { outcome: Outcome { verdict: verdict::masked(verdict, &masker), usage }, dirty }
+    let untouched = run.untouched;
+    Ended { outcome: Outcome { verdict: verdict::masked(verdict, &masker), usage }, dirty, untouched }
 }
 
 /// Why the loop ended.
@@ -100,6 +104,10 @@ struct Run<'a> {
     fetches: JoinSet<(u32, Fetched)>,
     fetching: HashMap<u32, AbortHandle>,
     fetch_count: u32,
+    abort_count: u32,
+    /// Whether the child has the whole job.
+    handed_over: bool,
+    untouched: bool,
     resident_peak: usize,
 }
 
@@ -128,6 +136,9 @@ impl<'a> Run<'a> {
             fetches: JoinSet::new(),
             fetching: HashMap::new(),
             fetch_count: 0,
+            abort_count: 0,
+            handed_over: false,
+            untouched: false,
             resident_peak: 0,
         }
     }
@@ -177,6 +188,8 @@ impl<'a> Run<'a> {
                     Ok(bytes) if bytes > 0 => {
                         writing.written += bytes;
                         if writing.written == writing.bytes.len() {
+                            // The job is the first frame.
+                            self.handed_over = true;
                             writing = Outgoing::default();
                         }
                     }
@@ -237,7 +250,8 @@ impl<'a> Run<'a> {
                 if let Some(fetch) = self.fetching.remove(&id) {
                     fetch.abort();
                 }
-                true
+                self.abort_count += 1;
+                self.abort_count <= self.limits().fetches
             }
             FromSandbox::Initialized | FromSandbox::Ready { .. } | FromSandbox::Finished { .. } => false,
         }
@@ -275,7 +289,7 @@ impl<'a> Run<'a> {
         taken == Taken::Dropped
     }
 
-    /// Lines that are still here, and those a child that is gone had sent before.
+    /// Hands over the lines that are still here.
     async fn flush_lines(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let logs = &self.context.logs;
@@ -289,15 +303,22 @@ impl<'a> Run<'a> {
         .await;
     }
 
+    /// Whatever still goes on for the run ends first; its last lines are handed over after that.
     async fn conclude(&mut self, end: End, cpu_before: Duration) -> (Verdict, Usage, Option<&'static str>) {
         let limits = self.limits();
+        self.fetches.abort_all();
         match end {
             End::Finished(end, mut usage) => {
-                // A child's word on time is good up to what our own clock says.
+                // A child's word on what it used is good up to what it can have used.
                 let wall = self.began.elapsed();
                 usage.init = usage.init.min(wall);
                 usage.run = usage.run.min(wall.saturating_sub(usage.init));
+                usage.cpu = usage.cpu.min(wall);
+                let most = limits.memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES);
+                usage.memory_peak_bytes =
+                    usage.memory_peak_bytes.min(u64::try_from(most).unwrap_or(u64::MAX));
                 usage.fetches = self.fetch_count;
+                self.flush_lines().await;
                 let (verdict, dirty) = verdict::finished(end, self.decision, limits);
                 (verdict, usage, dirty)
             }
@@ -311,6 +332,12 @@ impl<'a> Run<'a> {
                     _ => self.sandbox.kill().await,
                 };
                 self.drain().await;
+                // The kernel kills when the machine has no memory left; a script can't.
+                let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
+                self.untouched = self.decision == Decision::None
+                    && self.initialized.is_none()
+                    && (killed || !self.handed_over)
+                    && !self.logs.any();
                 let verdict = verdict::of_dead_child(self.decision, status, limits);
                 if let Verdict::Failed(error) = &verdict {
                     tracing::warn!(

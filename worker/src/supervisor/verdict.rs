@@ -1,7 +1,7 @@
 //! What a child's word, or its end, means for the run it had. Pure.
 
 use super::logs::clean;
-use crate::protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, RunEnd};
+use crate::protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, LONGEST_ERROR_TEXT, RunEnd};
 use serde_json::value::RawValue;
 use shared::{
     execution::ErrorCode,
@@ -109,17 +109,44 @@ pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Ver
                 None => (of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
             }
         }
+        RunEnd::Failed { code, .. } if !may_say(code, decision) => {
+            (of_dead_child(Decision::Nonsense, None, limits), Some("protocol"))
+        }
         RunEnd::Failed { code, message, stack, line, column } => {
             let dirty = match code {
-                ErrorCode::Timeout
-                | ErrorCode::InitTimeout
-                | ErrorCode::MemoryLimit
-                | ErrorCode::Cancelled => Some(code.as_str()),
-                _ => stopped,
+                ErrorCode::ScriptError
+                | ErrorCode::InvalidResult
+                | ErrorCode::ResultTooLarge
+                | ErrorCode::BuildFailed => stopped,
+                ErrorCode::SandboxCrashed => Some("crashed"),
+                _ => Some(code.as_str()),
             };
+            let (message, stack) = (bounded(message), stack.map(bounded));
             (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
         }
     }
+}
+
+/// Whether it is for the sandbox to say that a run ended so: what the run itself did, or what it was told.
+fn may_say(code: ErrorCode, decision: Decision) -> bool {
+    match code {
+        ErrorCode::ScriptError
+        | ErrorCode::InvalidResult
+        | ErrorCode::ResultTooLarge
+        | ErrorCode::BuildFailed
+        | ErrorCode::MemoryLimit
+        | ErrorCode::SandboxCrashed => true,
+        ErrorCode::Timeout | ErrorCode::InitTimeout | ErrorCode::Cancelled => {
+            decision == Decision::Stop(code)
+        }
+        ErrorCode::WorkerLost => false,
+    }
+}
+
+/// At most as long as a sandbox of ours makes it: a UTF-16 unit has three bytes at most.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(3 * LONGEST_ERROR_TEXT));
+    text
 }
 
 /// Without secrets, and without what the database can't hold.
@@ -127,16 +154,22 @@ pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
     match verdict {
         Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
         Verdict::Failed(error) => Verdict::Failed(ExecutionError {
-            message: clean(&masker.mask(&error.message)),
-            stack: error.stack.map(|stack| clean(&masker.mask(&stack))),
+            message: masked_text(&error.message, masker),
+            stack: error.stack.map(|stack| masked_text(&stack, masker)),
             ..error
         }),
     }
 }
 
+fn masked_text(text: &str, masker: &Masker) -> String {
+    let cut = text.len() >= LONGEST_ERROR_TEXT && text.encode_utf16().count() >= LONGEST_ERROR_TEXT;
+    clean(&if cut { masker.mask_cut(text) } else { masker.mask(text) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::execution::Status;
 
     fn code(decision: Decision, raw: i32) -> ErrorCode {
         match of_dead_child(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
@@ -162,6 +195,37 @@ mod tests {
         assert_eq!(code(Decision::None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
         assert_eq!(code(Decision::None, libc::SIGSYS), ErrorCode::SandboxCrashed);
         assert_eq!(code(Decision::None, 0), ErrorCode::SandboxCrashed);
+    }
+
+    fn failed_with(code: ErrorCode, message: &str) -> RunEnd {
+        RunEnd::Failed { code, message: message.to_owned(), stack: None, line: None, column: None }
+    }
+
+    #[test]
+    fn a_sandbox_can_t_say_what_only_we_decide() {
+        let limits = Limits::default();
+        for code in [ErrorCode::WorkerLost, ErrorCode::Cancelled, ErrorCode::Timeout, ErrorCode::InitTimeout]
+        {
+            let (verdict, dirty) = finished(failed_with(code, "forged"), Decision::None, &limits);
+            let Verdict::Failed(error) = verdict else { unreachable!("nothing was completed") };
+            assert_eq!((error.code, dirty), (ErrorCode::SandboxCrashed, Some("protocol")), "{code}");
+        }
+        let told = Decision::Stop(ErrorCode::Cancelled);
+        let (verdict, dirty) = finished(failed_with(ErrorCode::Cancelled, "as told"), told, &limits);
+        assert_eq!((verdict.status(), dirty), (Status::Cancelled, Some("cancelled")));
+        let (_, dirty) = finished(failed_with(ErrorCode::Timeout, "not as told"), told, &limits);
+        assert_eq!(dirty, Some("protocol"));
+    }
+
+    #[test]
+    fn a_secret_across_the_end_of_an_error_s_text_shows_no_beginning() {
+        let text = format!("{}hunter2-", "x".repeat(LONGEST_ERROR_TEXT - 8));
+        let (verdict, _) =
+            finished(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
+        let Verdict::Failed(error) = masked(verdict, &Masker::new(["hunter2-secret"])) else {
+            unreachable!("it failed")
+        };
+        assert!(error.message.ends_with("x[masked]"), "{}", &error.message[LONGEST_ERROR_TEXT - 20..]);
     }
 
     #[test]

@@ -1,7 +1,17 @@
 // Threat: code that runs from the garbage collector
-// Expect: completed "done"
+// Expect: completed "collected"
 async function main() {
   const registry = new FinalizationRegistry(() => { for (;;); });
-  for (let i = 0; i < 1000; i++) registry.register({}, i);
-  return 'done';
+  let witness;
+  (() => {
+    const doomed = { i: 0 };
+    witness = new WeakRef(doomed);
+    registry.register(doomed, 'doomed');
+  })();
+  // Never looked at meanwhile: a weak reference that was read holds its target until the turn is over.
+  for (let turn = 0; turn < 100; turn++) {
+    new Array(500000).fill(turn);
+    await new Promise(resolve => setTimeout(resolve, 0));
+  }
+  return witness.deref() === undefined ? 'collected' : 'never collected';
 }

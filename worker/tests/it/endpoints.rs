@@ -26,6 +26,7 @@ pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
 
 /// Endpoints on a port of their own; they end with the value.
 pub(crate) struct Endpoints {
+    pub(crate) pool: Arc<Pool>,
     address: SocketAddr,
     tasks: Vec<AbortHandle>,
     keys: Keys,
@@ -79,10 +80,11 @@ impl Endpoints {
             spares: 0,
             ..PoolConfig::new(1, limits.memory_bytes, Arc::new(fetcher))
         };
+        let pool = Pool::start(pool).await.unwrap();
         let state = ServerState {
             keys: Arc::new(keys.clone()),
             nonces: Nonces::Memory(MemoryNonces::default()),
-            pool: Pool::start(pool).await.unwrap(),
+            pool: Arc::clone(&pool),
             limits,
             api_base_url: api_base_url.to_owned(),
             plane_tokens: Arc::new(plane_tokens),
@@ -90,7 +92,7 @@ impl Endpoints {
             metrics: crate::metrics(),
         };
         let (address, task) = serve(router(Arc::new(state))).await;
-        Self { address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
+        Self { pool, address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
     }
 
     /// A signed POST.

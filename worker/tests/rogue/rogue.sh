@@ -7,6 +7,10 @@ frame() {
   printf '%s' "$1" >&0
 }
 
+# Those that take the real snapshot begin by themselves.
+if [ -n "$own_start" ]; then
+  return
+fi
 if [ "$1" = snapshot ]; then
   echo snapshot
   exit 0

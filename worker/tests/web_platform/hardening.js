@@ -173,3 +173,8 @@ test('code from strings is off', () => {
   throws(EvalError, () => Object.getPrototypeOf(function* g() {}).constructor('yield 1'));
   throws(EvalError, () => setTimeout.constructor('return 1'));
 });
+test('nothing can be imported', async () => {
+  for (const specifier of ['x', './x.js', 'node:fs', 'fs', 'data:text/javascript,export default 1', 'http://a.example/x.js']) {
+    await rejects(undefined, (async () => import(specifier))(), specifier);
+  }
+});

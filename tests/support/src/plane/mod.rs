@@ -40,6 +40,7 @@ struct Failure {
 
 #[derive(Default)]
 struct World {
+    prefix: &'static str,
     rows: Rows,
     failures: Vec<Failure>,
     received: Vec<Received>,
@@ -48,6 +49,8 @@ struct World {
 /// The server; it ends with the value.
 pub struct FakePlane {
     address: SocketAddr,
+    /// Of every path, such as `/plane`, or empty.
+    prefix: &'static str,
     world: Arc<Mutex<World>>,
     server: JoinHandle<()>,
 }
@@ -55,19 +58,30 @@ pub struct FakePlane {
 impl FakePlane {
     /// Starts an empty workspace, whatever its slug. Lists come in pages of at most `page_size` rows.
     pub async fn start(page_size: usize) -> Self {
-        let world = Arc::new(Mutex::new(World { rows: Rows::paged_by(page_size), ..World::default() }));
+        Self::start_below("", page_size).await
+    }
+
+    /// The same, with every path below `prefix`, as behind a proxy that serves other applications too.
+    pub async fn start_below(prefix: &'static str, page_size: usize) -> Self {
+        let world =
+            Arc::new(Mutex::new(World { prefix, rows: Rows::paged_by(page_size), ..World::default() }));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let app = Router::new().fallback(answer).with_state(Arc::clone(&world));
         let server = tokio::spawn(async move {
             axum::serve(listener, app).await.expect("the listener outlives the test");
         });
-        Self { address, world, server }
+        Self { address, prefix, world, server }
     }
 
     /// `API_BASE_URL` for this server.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}{}", self.address, self.prefix)
+    }
+
+    /// `SANDBOX_ALLOW_PRIVATE_NETWORK` that lets a worker reach it.
+    pub fn host(&self) -> String {
+        self.address.to_string()
     }
 
     /// Adds a row to a collection, such as `projects/p/states`; an `id` of its own is made if it has none.
@@ -145,7 +159,7 @@ async fn answer(
     if !headers.contains_key("x-api-key") && !headers.contains_key("authorization") {
         return refused(StatusCode::UNAUTHORIZED, "Authentication credentials were not provided.");
     }
-    let Some(path) = workspace_path(uri.path()) else {
+    let Some(path) = uri.path().strip_prefix(world.prefix).and_then(workspace_path) else {
         return refused(StatusCode::NOT_FOUND, "Page not found.");
     };
     match world.rows.answer(method.as_str(), path, &query, body) {

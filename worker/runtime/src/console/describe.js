@@ -1,10 +1,16 @@
 // What is recorded of an uncaught value. Runs none of the script's code: the stack comes from V8, the rest from data
 // properties, and what can't be read so is inspected without the script's own renderings.
 
+import { StringPrototypeIncludes } from '../primordials.js';
 import { errorTitle, stackOf, textOf } from './errors.js';
 import { createInspect, findData, inspectOptions } from './inspect.js';
 
 const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+
+/** What Plane says of a refusal often leaves the status out. */
+function withStatus(message, status) {
+  return typeof status !== 'number' || StringPrototypeIncludes(message, `${status}`) ? message : `${message} (status ${status})`;
+}
 
 export function createDescribeError(ops) {
   const inspect = createInspect(ops);
@@ -22,7 +28,7 @@ export function createDescribeError(ops) {
       const message = textOf(context, value, 'message') ?? '';
       return {
         __proto__: null,
-        message: message === '' ? errorTitle(context, value) : message,
+        message: message === '' ? errorTitle(context, value) : withStatus(message, findData(context, value, 'statusCode')),
         stack: stackOf(value),
       };
     }

@@ -12,8 +12,8 @@ import { utf8Decode, utf8Encode } from '../web/encoding.js';
 import { bytesOf, isBufferSource } from '../web/idl.js';
 import { MAX_RETRIES, backoffMs, isRetryable, retryAfterMs } from './retry.js';
 
-/** Characters of an error body that are repeated in the message. */
-const BODY_SHOWN = 300;
+/** An error body of up to so many characters is repeated in the message; never a part of one, which could be one of a secret. */
+const BODY_SHOWN = 1_000;
 const CREDENTIALS = { __proto__: null, 'x-api-key': true, authorization: true };
 
 /** `AxiosHeaders` or a plain object as a flat list. */
@@ -70,7 +70,8 @@ export function createAdapter({ axios, ops, send, after, run }) {
 
   /** What a script reads when it does not catch the error. */
   function failure(response, config, method, url) {
-    const shown = typeof response.data === 'string' ? StringPrototypeSlice(response.data, 0, BODY_SHOWN) : '';
+    const { length } = response.data;
+    const shown = length > BODY_SHOWN ? `${length} characters` : response.data;
     // The path tells enough; the address is the installation's own business.
     const path = StringPrototypeStartsWith(url, run.baseUrl) ? StringPrototypeSlice(url, run.baseUrl.length) : url;
     const message = `Request failed with status code ${response.status} (${method} ${path})${shown === '' ? '' : `: ${shown}`}`;

@@ -2,16 +2,20 @@
 
 use super::{throw_range_error, throw_type_error};
 
-/// The bytes of a view or buffer; `None` for anything else. Reads memory only, never a property.
-pub(super) fn read(value: v8::Local<v8::Value>) -> Option<Vec<u8>> {
+/// Room for the bytes of a view that V8 keeps on its own heap; those of larger ones are read where they are.
+pub(super) type OnHeap = [u8; v8::TYPED_ARRAY_MAX_SIZE_IN_HEAP];
+pub(super) const ON_HEAP: OnHeap = [0; v8::TYPED_ARRAY_MAX_SIZE_IN_HEAP];
+
+/// A view of a view or buffer; `None` for anything else. Its bytes are not copied: a script chooses how many they are.
+pub(super) fn view<'s>(
+    scope: &v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> Option<v8::Local<'s, v8::ArrayBufferView>> {
     if let Ok(view) = value.try_cast::<v8::ArrayBufferView>() {
-        let mut bytes = vec![0; view.byte_length()];
-        let copied = view.copy_contents(&mut bytes);
-        bytes.truncate(copied);
-        return Some(bytes);
+        return Some(view);
     }
     let buffer = value.try_cast::<v8::ArrayBuffer>().ok()?;
-    Some(buffer.get_backing_store().iter().map(std::cell::Cell::get).collect())
+    v8::Uint8Array::new(scope, buffer, 0, buffer.byte_length()).map(Into::into)
 }
 
 /// A new buffer with these bytes, counted against the run's memory.
@@ -50,18 +54,20 @@ pub(super) fn utf8_encode(
 }
 
 /// `utf8Decode(bytes, fatal, ignoreBOM)` → string, or throws `TypeError` when `fatal` and not UTF-8.
-pub(super) fn utf8_decode(
-    scope: &mut v8::PinScope<'_, '_>,
-    args: v8::FunctionCallbackArguments<'_>,
+pub(super) fn utf8_decode<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
     mut result: v8::ReturnValue<'_, v8::Value>,
 ) {
-    let Some(bytes) = read(args.get(0)) else {
+    let Some(view) = view(scope, args.get(0)) else {
         return throw_type_error(scope, "utf8Decode takes bytes");
     };
+    let mut on_heap = ON_HEAP;
+    let bytes = view.get_contents(&mut on_heap);
     let (fatal, keep_mark) = (args.get(1).is_true(), args.get(2).is_true());
     let bytes = match bytes.strip_prefix(b"\xEF\xBB\xBF") {
         Some(rest) if !keep_mark => rest,
-        _ => &bytes,
+        _ => bytes,
     };
     if fatal && std::str::from_utf8(bytes).is_err() {
         return throw_type_error(scope, "The encoded data was not valid for encoding utf-8");

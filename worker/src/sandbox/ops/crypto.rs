@@ -33,14 +33,16 @@ fn name(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<Str
 }
 
 /// `digest(algorithm, bytes)` → `ArrayBuffer`.
-pub(super) fn digest(
-    scope: &mut v8::PinScope<'_, '_>,
-    args: v8::FunctionCallbackArguments<'_>,
+pub(super) fn digest<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
     mut result: v8::ReturnValue<'_, v8::Value>,
 ) {
-    let (Some(algorithm), Some(data)) = (name(scope, args.get(0)), bytes::read(args.get(1))) else {
+    let (Some(algorithm), Some(data)) = (name(scope, args.get(0)), bytes::view(scope, args.get(1))) else {
         return throw_type_error(scope, "digest takes an algorithm's name and bytes");
     };
+    let mut on_heap = bytes::ON_HEAP;
+    let data = data.get_contents(&mut on_heap);
     let digest = match algorithm.as_str() {
         "SHA-1" => Sha1::digest(data).to_vec(),
         "SHA-256" => Sha256::digest(data).to_vec(),
@@ -52,21 +54,23 @@ pub(super) fn digest(
 }
 
 /// `hmac(hash, key, bytes)` → `ArrayBuffer`.
-pub(super) fn hmac(
-    scope: &mut v8::PinScope<'_, '_>,
-    args: v8::FunctionCallbackArguments<'_>,
+pub(super) fn hmac<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    args: v8::FunctionCallbackArguments<'s>,
     mut result: v8::ReturnValue<'_, v8::Value>,
 ) {
     let (Some(hash), Some(key), Some(data)) =
-        (name(scope, args.get(0)), bytes::read(args.get(1)), bytes::read(args.get(2)))
+        (name(scope, args.get(0)), bytes::view(scope, args.get(1)), bytes::view(scope, args.get(2)))
     else {
         return throw_type_error(scope, "hmac takes a hash's name, a key and bytes");
     };
+    let (mut key_on_heap, mut data_on_heap) = (bytes::ON_HEAP, bytes::ON_HEAP);
+    let (key, data) = (key.get_contents(&mut key_on_heap), data.get_contents(&mut data_on_heap));
     let code = match hash.as_str() {
-        "SHA-1" => authenticate::<Hmac<Sha1>>(&key, &data),
-        "SHA-256" => authenticate::<Hmac<Sha256>>(&key, &data),
-        "SHA-384" => authenticate::<Hmac<Sha384>>(&key, &data),
-        "SHA-512" => authenticate::<Hmac<Sha512>>(&key, &data),
+        "SHA-1" => authenticate::<Hmac<Sha1>>(key, data),
+        "SHA-256" => authenticate::<Hmac<Sha256>>(key, data),
+        "SHA-384" => authenticate::<Hmac<Sha384>>(key, data),
+        "SHA-512" => authenticate::<Hmac<Sha512>>(key, data),
         _ => None,
     };
     match code {

@@ -13,6 +13,8 @@ use std::{rc::Rc, time::Duration};
 const LONGEST_TEXT: usize = 64 * 1024;
 /// Most names and values of headers, together.
 const MOST_HEADER_TEXTS: u32 = 512;
+/// Most bytes of all header names and values of a request, far below what a frame may have.
+const HEADER_BYTES: usize = 64 * 1024;
 /// Largest request body, in bytes.
 const REQUEST_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// Longest delay, in milliseconds; the platform's own (a signed 32-bit integer).
@@ -140,10 +142,15 @@ fn request(
     if flat.length() > MOST_HEADER_TEXTS || flat.length() % 2 != 0 {
         return None;
     }
-    let mut headers = Vec::new();
+    let (mut headers, mut header_bytes) = (Vec::new(), 0);
     for index in (0..flat.length()).step_by(2) {
         let (name, value) = (flat.get_index(scope, index)?, flat.get_index(scope, index + 1)?);
-        headers.push((text(scope, name)?, text(scope, value)?));
+        let (name, value) = (text(scope, name)?, text(scope, value)?);
+        header_bytes += name.len() + value.len();
+        if header_bytes > HEADER_BYTES {
+            return None;
+        }
+        headers.push((name, value));
     }
     let body = if args.get(4).is_null_or_undefined() {
         None
@@ -152,7 +159,7 @@ fn request(
         if view.byte_length() > REQUEST_BODY_BYTES {
             return None;
         }
-        Some(STANDARD.encode(bytes::read(args.get(4))?))
+        Some(STANDARD.encode(view.get_contents(&mut { bytes::ON_HEAP })))
     };
     let redirect = match text(scope, args.get(5))?.as_str() {
         "follow" => Redirect::Follow,

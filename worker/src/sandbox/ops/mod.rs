@@ -6,7 +6,6 @@
 #![expect(clippy::needless_pass_by_value, reason = "V8 fixes the signatures of its callbacks")]
 
 mod bytes;
-mod clone;
 mod crypto;
 mod inspect;
 mod io;
@@ -17,7 +16,7 @@ pub(super) use bytes::buffer as array_buffer;
 use v8::MapFnTo as _;
 
 /// Every function by the name the runtime knows it by. The snapshot refers to them by position.
-fn table() -> [(&'static str, v8::FunctionCallback); 20] {
+fn table() -> [(&'static str, v8::FunctionCallback); 19] {
     [
         ("log", io::log.map_fn_to()),
         ("uncaught", io::uncaught.map_fn_to()),
@@ -34,7 +33,6 @@ fn table() -> [(&'static str, v8::FunctionCallback); 20] {
         ("urlSet", url::url_set.map_fn_to()),
         ("utf8Encode", bytes::utf8_encode.map_fn_to()),
         ("utf8Decode", bytes::utf8_decode.map_fn_to()),
-        ("structuredClone", clone::structured_clone.map_fn_to()),
         ("classOf", inspect::class_of.map_fn_to()),
         ("promiseState", inspect::promise_state.map_fn_to()),
         ("proxyTarget", inspect::proxy_target.map_fn_to()),

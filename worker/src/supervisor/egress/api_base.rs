@@ -37,8 +37,9 @@ fn climbs(path: &str) -> bool {
     while path.contains("%25") {
         path = path.replace("%25", "%");
     }
-    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    path.split(['/', '\\']).any(|segment| segment == "..")
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("%3b", ";");
+    // What stands after a semicolon is a parameter of the segment, to some servers.
+    path.split(['/', '\\']).any(|segment| segment.split(';').next() == Some(".."))
 }
 
 #[cfg(test)]
@@ -83,6 +84,8 @@ mod tests {
             "/plane/..%5cx",
             "/plane/%252e%252e%252fx",
             "/plane\\..\\x",
+            "/plane/..;/x",
+            "/plane/..%3Ba=b/x",
         ] {
             assert!(!contains(base, &format!("http://plane.svc:8000{path}")), "{path}");
         }

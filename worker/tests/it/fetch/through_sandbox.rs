@@ -4,14 +4,13 @@ use super::*;
 use crate::sandbox::{self, Finished, job};
 use axum::{
     extract::{Path, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::Redirect as RedirectTo,
     routing::{any, get as on_get},
 };
 use serde_json::json;
 use shared::execution::LogLevel;
-use tokio::sync::{Barrier, Notify, mpsc};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Barrier, Notify};
 use worker::{
     protocol::Job,
     supervisor::{Pool, PoolConfig, RunContext},
@@ -28,24 +27,12 @@ async fn pool(slots: usize, api_base: &str) -> Arc<Pool> {
 }
 
 async fn run(pool: &Arc<Pool>, job: Job, allowed: &[String]) -> Finished {
-    let (logs, mut lines) = mpsc::channel(16);
-    let context = RunContext {
+    sandbox::run_with(pool, job, |logs| RunContext {
         allowed_domains: allowed.to_vec(),
         plane_token: Some(TOKEN.to_owned()),
-        cancel: CancellationToken::new(),
-        logs,
-        first_log_seq: 1,
-    };
-    let collect = async {
-        let mut logs = Vec::new();
-        while let Some(line) = lines.recv().await {
-            logs.push(line);
-        }
-        logs
-    };
-    let slot = pool.acquire().await;
-    let (outcome, logs) = tokio::join!(slot.run(job, context), collect);
-    Finished { outcome, logs }
+        ..sandbox::bare_context(logs)
+    })
+    .await
 }
 
 /// Runs a script against one server that it may reach.
@@ -207,6 +194,51 @@ async fn the_sdk_reaches_plane_with_a_token_that_the_script_never_sees() {
         (&json!("/api/v1/users/me/ true"), &json!("Domain not allowed: 127.0.0.1"))
     );
     assert!(!result[2].as_str().unwrap().contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_token_that_a_server_gives_back_is_masked_wherever_it_turns_up() {
+    let router = Router::new()
+        .route(
+            "/api/v1/users/me/",
+            on_get(async |headers: HeaderMap| {
+                json!({ "id": headers["x-api-key"].to_str().unwrap() }).to_string()
+            }),
+        )
+        .fallback(async |headers: HeaderMap| {
+            let key = headers["x-api-key"].to_str().unwrap();
+            (StatusCode::BAD_REQUEST, json!({ "message": format!("no such thing for {key}") }).to_string())
+        });
+    let plane = Server::start(router).await;
+    let pool = pool(1, &plane.url("/")).await;
+    let run = async |code: &str| {
+        let mut job = job(code);
+        job.api_base_url = plane.url("");
+        run(&pool, job, &[]).await
+    };
+    let finished = run("export async function main(input, { Plane }) {
+            const { id } = await Plane.users.me();
+            console.log('I am', { id });
+            const refusal = await Plane.projects.list('demo').catch((error) => error);
+            console.error(refusal);
+            return { id, message: refusal.message, body: refusal.body };
+        }")
+    .await;
+    let masked = "no such thing for [masked]";
+    assert_eq!(
+        finished.result(),
+        json!({ "id": "[masked]", "message": masked, "body": { "message": masked } })
+    );
+    let lines = finished.messages().join("\n");
+    assert!(lines.contains("I am { id: '[masked]' }") && lines.contains(masked), "{lines}");
+    assert!(!lines.contains(TOKEN), "{lines}");
+
+    let failed =
+        run("export async function main(input, { Plane }) { await Plane.projects.list('demo'); }").await;
+    let error = failed.error();
+    assert_eq!(error.message, format!("{masked} (status 400)"));
+    let stack = error.stack.as_deref().unwrap();
+    assert!(stack.contains(masked) && !stack.contains(TOKEN), "{stack}");
 }
 
 #[tokio::test]

@@ -3,12 +3,11 @@
 mod plane;
 mod web_platform;
 
-use super::sandbox::{Finished, MIB, raw};
+use super::sandbox::{Finished, MIB, bare_context, raw, run_with};
 use serde_json::Value;
 use shared::limits::Limits;
 use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::mpsc, task::AbortHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 use worker::{
     protocol::Job,
@@ -77,24 +76,12 @@ fn job(body: &str, api_base: &str) -> Job {
 }
 
 async fn run(pool: &Arc<Pool>, job: Job, allowed_domains: &[&str]) -> Finished {
-    let (logs, mut lines) = mpsc::channel(16);
-    let context = RunContext {
+    run_with(pool, job, |logs| RunContext {
         allowed_domains: allowed_domains.iter().map(|&host| host.to_owned()).collect(),
         plane_token: Some(TOKEN.to_owned()),
-        cancel: CancellationToken::new(),
-        logs,
-        first_log_seq: 1,
-    };
-    let collect = async {
-        let mut logs = Vec::new();
-        while let Some(line) = lines.recv().await {
-            logs.push(line);
-        }
-        logs
-    };
-    let slot = pool.acquire().await;
-    let (outcome, logs) = tokio::join!(slot.run(job, context), collect);
-    Finished { outcome, logs }
+        ..bare_context(logs)
+    })
+    .await
 }
 
 /// The texts of a JSON array.

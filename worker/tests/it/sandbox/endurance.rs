@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use worker::supervisor::{Pool, PoolConfig};
+use worker::{
+    protocol::Job,
+    supervisor::{Pool, PoolConfig},
+};
 
 const SCRIPT: &str = "async function main({ event }) {
     const kept = Array.from({ length: 2000 }, (_, i) => ({ i, text: 'item ' + i }));
@@ -111,6 +114,18 @@ async fn what_a_run_costs() {
         times.push(began.elapsed());
     }
     println!("one process, no spare isolate: {}", median(times.into_iter()));
+    // More workspaces than processes: each run finds none of its own.
+    for workspaces in [1, 2, 3] {
+        let pool = Pool::start(PoolConfig { spares: 1, ..config(1) }).await.expect("the pool starts");
+        let mut times = Vec::new();
+        for n in 0..120 {
+            let job = Job { workspace_slug: format!("w{}", n % workspaces), ..job(trivial) };
+            let began = Instant::now();
+            run(&pool, job).await.result();
+            times.push(began.elapsed());
+        }
+        println!("two processes, {workspaces} workspaces in turn: {}", median(times.into_iter()));
+    }
     println!("resident children: {:?} KiB", children().iter().map(|bytes| bytes / 1024).collect::<Vec<_>>());
 }
 

@@ -4,10 +4,21 @@
 
 use super::config;
 use std::{
+    fs,
+    io::Read as _,
     net::TcpListener,
-    os::{fd::OwnedFd, unix::net::UnixStream, unix::process::ExitStatusExt as _},
-    process::{Child, Command, Stdio},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::MetadataExt as _,
+            net::UnixStream,
+            process::{CommandExt as _, ExitStatusExt as _},
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
 };
+use uuid::Uuid;
 use worker::{
     protocol::{FromSandbox, ToSandbox, frame, read_frame, write_message},
     supervisor::{Pool, PoolConfig, SpawnError, StartError},
@@ -57,6 +68,10 @@ fn probe(attempt: &str, lockdown: &str, pid: u32, number: usize) -> Met {
         .stderr(Stdio::null())
         .status()
         .expect("the probe runs");
+    met(attempt, lockdown, status)
+}
+
+fn met(attempt: &str, lockdown: &str, status: ExitStatus) -> Met {
     match (status.code(), status.signal()) {
         (Some(0), _) => Met::Success,
         (Some(NO_SUCH_LAYER), _) => Met::NoSuchLayer,
@@ -64,6 +79,123 @@ fn probe(attempt: &str, lockdown: &str, pid: u32, number: usize) -> Met {
         (None, Some(libc::SIGSYS)) => Met::Killed,
         (None, signal) => panic!("{attempt} under {lockdown} ended by signal {signal:?}"),
     }
+}
+
+/// Nobody, on Linux.
+const NOBODY: u32 = 65_534;
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").expect("procfs").uid() == 0
+}
+
+/// A copy of a program that everybody may start, gone with its value.
+struct Installed(PathBuf);
+
+impl Installed {
+    fn new(program: &str, mode: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("sandbox-probe-{}", Uuid::now_v7()));
+        // By another process: a file that this one had open for writing could not be started.
+        let status = Command::new("install").args(["-m", mode, program]).arg(&path).status();
+        assert!(status.expect("coreutils is there").success(), "{program} is installed");
+        Self(path)
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The probe, for somebody who is not root, whom several layers do not bind. `inherited` is open as descriptor 9.
+struct Unprivileged {
+    program: Installed,
+    inherited: PathBuf,
+}
+
+impl Unprivileged {
+    fn new(inherited: &Path) -> Self {
+        // The target folder may be where nobody else may look.
+        Self { program: Installed::new(WORKER, "755"), inherited: inherited.to_owned() }
+    }
+
+    fn command(&self, attempt: &str, lockdown: &str, pid: u32) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", r#"exec 9<"$0"; exec "$@""#])
+            .args([&self.inherited, &self.program.0])
+            .args(["sandbox-probe", attempt, lockdown, &pid.to_string(), "0"])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    }
+
+    fn probe(&self, attempt: &str, lockdown: &str, pid: u32) -> Met {
+        let status = self.command(attempt, lockdown, pid).status().expect("the probe runs");
+        met(attempt, lockdown, status)
+    }
+}
+
+#[test]
+fn layers_that_bind_no_root_bind_everybody_else() {
+    let refusals = [
+        ("descriptors", "read_inherited", libc::EBADF),
+        ("memory_rlimit", "mmap", libc::ENOMEM),
+        ("process_rlimit", "fork", libc::EAGAIN),
+        ("rlimits", "raise_core_limit", libc::EPERM),
+    ];
+    let somebody = Unprivileged::new(Path::new("/proc/version"));
+    for (layer, attempt, errno) in refusals {
+        assert_eq!(somebody.probe(attempt, "bare", 1), Met::Success, "{attempt}, bare");
+        assert_eq!(somebody.probe(attempt, layer, 1), Met::Refused(errno), "{attempt} under {layer}");
+    }
+}
+
+#[test]
+fn an_environment_that_is_not_empty_does_not_pass_for_one() {
+    assert_eq!(probe("nothing", "environment", 1, 0), Met::Success);
+    let (_ours, theirs) = UnixStream::pair().expect("a socket");
+    let mut command = Command::new(WORKER);
+    command.args(["sandbox-probe", "nothing", "environment", "1", "0"]).stdin(OwnedFd::from(theirs));
+    let status = command.env("DATABASE_URL", "postgres://user:secret@db").status().expect("the probe runs");
+    assert_eq!(met("nothing", "environment", status), Met::NoSuchLayer);
+}
+
+#[test]
+fn an_equal_does_not_trace_a_process_that_is_not_dumpable() {
+    let somebody = Unprivileged::new(Path::new("/dev/null"));
+    let trace = |layer: &str| {
+        let mut peer = somebody.command("wait", layer, 1);
+        let mut peer = Target(peer.stdout(Stdio::piped()).spawn().expect("the peer starts"));
+        let mut told = [0];
+        peer.0.stdout.as_mut().expect("is piped").read_exact(&mut told).expect("it is locked down");
+        somebody.probe("ptrace", "bare", peer.pid())
+    };
+    if trace("bare") == Met::Refused(libc::EPERM) {
+        println!("this host lets no process trace its equals (Yama)");
+        return;
+    }
+    assert_eq!(trace("bare"), Met::Success);
+    assert_eq!(trace("not_dumpable"), Met::Refused(libc::EPERM));
+}
+
+#[test]
+fn a_program_that_gives_privileges_gives_none_inside() {
+    if !is_root() {
+        println!("only root can make such a program");
+        return;
+    }
+    let program = Installed::new("/usr/bin/test", "4755");
+    let somebody = Unprivileged::new(&program.0);
+    let [bare, inside] =
+        ["bare", "no_new_privs"].map(|lockdown| somebody.probe("execve_inherited", lockdown, 1));
+    assert_eq!(bare, Met::Success, "it reads what root alone may read");
+    assert_eq!(inside, Met::Refused(libc::EPERM));
 }
 
 #[test]

@@ -14,7 +14,11 @@ use shared::{
     limits::Limits,
     outcome::{ExecutionError, LogLine, Outcome, Verdict},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -88,6 +92,8 @@ pub(crate) fn raw(json: &str) -> Box<RawValue> {
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     pub(crate) logs: Vec<LogLine>,
+    /// From the job's start to its outcome, by the test's own clock.
+    pub(crate) took: Duration,
 }
 
 impl Finished {
@@ -125,9 +131,27 @@ pub(crate) async fn run(pool: &Arc<Pool>, job: Job) -> Finished {
 }
 
 pub(crate) async fn run_cancellable(pool: &Arc<Pool>, job: Job, cancel: CancellationToken) -> Finished {
-    let (logs, mut lines) = mpsc::channel(16);
-    let context =
-        RunContext { allowed_domains: Vec::new(), plane_token: None, cancel, logs, first_log_seq: 1 };
+    run_with(pool, job, |logs| RunContext { cancel, ..bare_context(logs) }).await
+}
+
+/// A context without domains or a token.
+pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
+    RunContext {
+        allowed_domains: Vec::new(),
+        plane_token: None,
+        cancel: CancellationToken::new(),
+        logs,
+        first_log_seq: 1,
+    }
+}
+
+/// Runs a job in the next free slot, with the context made for its lines.
+pub(crate) async fn run_with(
+    pool: &Arc<Pool>,
+    job: Job,
+    context: impl FnOnce(mpsc::Sender<LogLine>) -> RunContext,
+) -> Finished {
+    let (sender, mut lines) = mpsc::channel(16);
     let collect = async {
         let mut logs = Vec::new();
         while let Some(line) = lines.recv().await {
@@ -136,8 +160,10 @@ pub(crate) async fn run_cancellable(pool: &Arc<Pool>, job: Job, cancel: Cancella
         logs
     };
     let slot = pool.acquire().await;
-    let (outcome, logs) = tokio::join!(slot.run(job, context), collect);
-    Finished { outcome, logs }
+    let began = Instant::now();
+    let run = async { (slot.run(job, context(sender)).await, began.elapsed()) };
+    let ((outcome, took), logs) = tokio::join!(run, collect);
+    Finished { outcome, logs, took }
 }
 
 /// Runs a script in a pool of its own.

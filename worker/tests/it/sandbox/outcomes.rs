@@ -134,6 +134,29 @@ async fn secrets_are_masked_in_results_errors_and_lines() {
 }
 
 #[tokio::test]
+async fn a_secret_of_several_lines_is_masked_however_the_console_lays_it_out() {
+    let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQ'DE\"`$7VtQ\n-----END KEY-----\n";
+    let mut job = job("function main(_, { ENV }) {
+            console.log(ENV);
+            console.log({ deep: { key: ENV.PEM } });
+            console.group('group');
+            console.log(ENV.PEM);
+            console.groupEnd();
+            console.table([{ key: ENV.PEM }]);
+            console.error(new Error(ENV.PEM));
+            return { key: ENV.PEM };
+        }");
+    job.env.insert("PEM".to_owned(), key.to_owned());
+    let finished = run(&pool(1).await, job).await;
+    assert_eq!(finished.result(), json!({ "key": "[masked]" }));
+    let shown = finished.messages().join("\n");
+    assert_eq!(finished.logs.len(), 6, "{shown}");
+    for part in ["BEGIN", "MIIEv", "BKcw", "7VtQ", "END"] {
+        assert!(!shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[tokio::test]
 async fn usage_is_measured() {
     let job = job("function main() { const end = Date.now() + 61; while (Date.now() < end); return 1; }");
     let usage = run(&pool(1).await, job).await.outcome.usage;

@@ -4,7 +4,16 @@ use super::{config, job, pool, run};
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::execution::ErrorCode;
-use worker::supervisor::{Pool, PoolConfig, StartError};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+use uuid::Uuid;
+use worker::{
+    protocol::Job,
+    supervisor::{Pool, PoolConfig, StartError},
+};
 
 #[tokio::test]
 async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {
@@ -74,4 +83,56 @@ async fn children_are_replaced_after_their_share_of_runs() {
 async fn a_program_that_is_no_sandbox_is_refused_at_start() {
     let wrong = PoolConfig { program: "/bin/false".into(), ..config(1) };
     assert!(matches!(Pool::start(wrong).await, Err(StartError::SnapshotFailed(_))));
+}
+
+fn job_of_workspace(workspace: &str) -> Job {
+    Job { workspace_slug: workspace.to_owned(), ..job("function main() { return workspaceSlug; }") }
+}
+
+#[tokio::test]
+async fn a_process_has_the_runs_of_one_workspace_only() {
+    let pool = Pool::start(PoolConfig { spares: 0, ..config(1) }).await.expect("the pool starts");
+    for (workspace, replaced) in [("a", None), ("a", None), ("b", Some(1)), ("b", Some(1)), ("a", Some(2))] {
+        assert_eq!(run(&pool, job_of_workspace(workspace)).await.result(), json!(workspace));
+        assert_eq!(pool.status().restarts.get("other_workspace").copied(), replaced);
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_comes_back_to_its_own_process() {
+    let pool = Pool::start(PoolConfig { spares: 1, ..config(1) }).await.expect("the pool starts");
+    for workspace in ["a", "b", "a", "b", "b", "a"] {
+        assert_eq!(run(&pool, job_of_workspace(workspace)).await.result(), json!(workspace));
+        // Its process is back when all are ready.
+        while pool.status().ready < 2 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(pool.status().restarts.is_empty(), "{:?}", pool.status());
+}
+
+/// A program that is a sandbox of ours, but for its first process: that one dies when its job comes.
+fn killed_once(folder: &Path) -> PathBuf {
+    let worker = env!("CARGO_BIN_EXE_worker");
+    let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue/killed_by_the_system.sh");
+    let program = folder.join("program.sh");
+    let text = format!(
+        "#!/bin/sh\nif [ \"$1\" = sandbox ] && mkdir {}/first 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
+        folder.display(),
+        rogue.display(),
+    );
+    fs::write(&program, text).expect("the folder is ours");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    program
+}
+
+#[tokio::test]
+async fn a_process_that_the_system_kills_before_its_run_began_costs_that_run_nothing() {
+    let folder = std::env::temp_dir().join(format!("killed-once-{}", Uuid::now_v7()));
+    fs::create_dir(&folder).expect("the temporary folder is writable");
+    let program = killed_once(&folder);
+    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
+    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+    assert_eq!(pool.status().restarts.get("crashed"), Some(&1));
+    fs::remove_dir_all(folder).expect("the folder is ours");
 }

@@ -1,17 +1,30 @@
 //! Children that are no sandboxes of ours: what they do stays theirs.
 
-use super::{Finished, config, job, run, short_limits};
-use shared::execution::ErrorCode;
-use std::{path::Path, time::Duration};
-use worker::supervisor::{Pool, PoolConfig};
+use super::{Finished, bare_context, config, job, run, short_limits};
+use shared::execution::{ErrorCode, Status};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::sleep};
+use worker::{
+    protocol::{Job, LONGEST_ERROR_TEXT},
+    supervisor::{Pool, PoolConfig},
+};
 
-/// Runs a job in a child that behaves as `tests/rogue/<name>.sh`, and waits until that is replaced.
-async fn run_in(name: &str) -> Finished {
+/// A pool of one child that behaves as `tests/rogue/<name>.sh`.
+async fn rogue_pool(name: &str) -> Arc<Pool> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/rogue/{name}.sh"));
-    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
+    Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts")
+}
+
+fn short_job() -> Job {
     let mut job = job("function main() { return 1; }");
     job.limits = short_limits();
-    let finished = run(&pool, job).await;
+    job
+}
+
+/// Runs a job in a rogue child, and waits until that is replaced.
+async fn run_in(name: &str) -> Finished {
+    let pool = rogue_pool(name).await;
+    let finished = run(&pool, short_job()).await;
     drop(pool.acquire().await);
     assert_eq!(pool.status().restarts.values().sum::<u64>(), 1, "{name} is replaced");
     finished
@@ -19,7 +32,9 @@ async fn run_in(name: &str) -> Finished {
 
 #[tokio::test]
 async fn nonsense_overlong_frames_and_forged_results_are_a_crash_of_the_sandbox() {
-    for name in ["nonsense", "overlong", "forged_result", "many_fetches", "flood"] {
+    for name in
+        ["nonsense", "overlong", "forged_result", "forged_code", "many_fetches", "abort_flood", "flood"]
+    {
         let finished = run_in(name).await;
         assert_eq!(finished.error_code(), ErrorCode::SandboxCrashed, "{name}: {:?}", finished.error());
         assert_eq!(finished.error().message, "the sandbox broke its protocol", "{name}");
@@ -47,4 +62,44 @@ async fn a_child_that_honours_no_deadline_is_killed_soon_after() {
     assert_eq!(finished.messages(), ["last words"]);
     let limit = short_limits().execution_timeout;
     assert!(finished.outcome.usage.run < limit + Duration::from_secs(1), "{:?}", finished.outcome.usage);
+}
+
+#[tokio::test]
+async fn what_a_child_claims_to_have_used_is_held_to_what_it_can_have_used() {
+    let pool = rogue_pool("forged_usage").await;
+    let finished = run(&pool, short_job()).await;
+    assert_eq!(finished.result(), 1);
+    let (usage, second) = (finished.outcome.usage, Duration::from_secs(10));
+    assert!(usage.init < second && usage.run < second && usage.cpu < second, "{usage:?}");
+    assert!(usage.memory_peak_bytes < 1 << 30 && usage.fetches == 0, "{usage:?}");
+}
+
+#[tokio::test]
+async fn an_error_s_text_is_held_to_the_length_of_ours() {
+    let finished = run(&rogue_pool("huge_error").await, short_job()).await;
+    let error = finished.error();
+    assert_eq!(error.code, ErrorCode::ScriptError);
+    let longest = 3 * LONGEST_ERROR_TEXT;
+    assert_eq!((error.message.len(), error.stack.as_ref().map(String::len)), (longest, Some(longest)));
+}
+
+#[tokio::test]
+async fn a_child_is_killed_on_time_also_when_nobody_takes_its_lines() {
+    let pool = rogue_pool("deaf_and_talkative").await;
+    let (logs, mut lines) = mpsc::channel(1);
+    let slot = pool.acquire().await;
+    let running = tokio::spawn(slot.run(short_job(), bare_context(logs)));
+    let pid = lines.recv().await.expect("it tells its id").message;
+    // From here on the channel is full. The process is gone, or a zombie, long before the last lines are given up.
+    let gone = async {
+        while std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let limit = short_limits().execution_timeout + Duration::from_secs(1);
+    tokio::time::timeout(limit, gone).await.expect("it is killed within its limit and a second");
+    assert!(!running.is_finished(), "its lines still wait for their reader");
+    drop(lines);
+    let outcome = running.await.expect("does not panic");
+    assert_eq!(outcome.verdict.status(), Status::Errored);
 }

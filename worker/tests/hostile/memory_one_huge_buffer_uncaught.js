@@ -1,0 +1,5 @@
+// Threat: one ArrayBuffer over the limit, whose refusal nobody catches
+// Expect: errored memory_limit
+function main() {
+  return new ArrayBuffer(512 * 1024 * 1024).byteLength;
+}

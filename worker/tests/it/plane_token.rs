@@ -1,0 +1,47 @@
+//! The token of a workspace, from a real control service that goes away.
+
+use axum::{Json, Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
+use reqwest::StatusCode;
+use serde_json::json;
+use shared::signing::{Keys, WORKSPACE_HEADER};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use worker::plane_token::PlaneTokens;
+
+async fn control_service(broken: Arc<AtomicBool>) -> String {
+    let answer = async |State(broken): State<Arc<AtomicBool>>, headers: HeaderMap| {
+        let workspace = headers[WORKSPACE_HEADER].to_str().unwrap();
+        match (broken.load(Ordering::SeqCst), workspace) {
+            (true, _) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            (false, "without") => StatusCode::NOT_FOUND.into_response(),
+            (false, _) => Json(json!({ "token": format!("token-of-{workspace}") })).into_response(),
+        }
+    };
+    let router = Router::new().route("/api/runnerctl/control/plane-token/", get(answer)).with_state(broken);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn while_the_control_service_fails_every_workspace_keeps_its_last_known_token() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let url = control_service(Arc::clone(&broken)).await;
+    let keys = Arc::new(Keys::parse("secret").unwrap());
+    // Asked again each time: no token is fresh.
+    let tokens = PlaneTokens::new(Some(url.parse().unwrap()), keys).unwrap().known_for(Duration::ZERO);
+    let ask = async || [tokens.get("a").await, tokens.get("b").await, tokens.get("without").await];
+    let known = [Some("token-of-a".to_owned()), Some("token-of-b".to_owned()), None];
+    assert_eq!(ask().await, known);
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(ask().await, known);
+    assert_eq!(ask().await, known, "also once the failure itself is remembered");
+    assert_eq!(tokens.get("never-seen").await, None);
+}
