@@ -198,25 +198,20 @@ impl Pool {
         None
     }
 
-    /// A child for a run of this workspace: one that has had others of it, else one that has had none; the given one goes
-    /// back for it. `Err` is the given one where all have had runs of other workspaces.
-    fn exchange(&self, sandbox: Sandbox, workspace: &str) -> Result<Sandbox, Sandbox> {
+    /// The child that suits a run of this workspace best: one that has had others of it, one that has had none, or else
+    /// the given one, which goes back for a better one.
+    fn exchange(&self, sandbox: Sandbox, workspace: &str) -> Sandbox {
         if sandbox.belongs_to(workspace) {
-            return Ok(sandbox);
+            return sandbox;
         }
         let mut idle = lock(&self.idle);
         let better = idle
             .iter()
             .position(|other| other.belongs_to(workspace))
             .or_else(|| if sandbox.is_fresh() { None } else { idle.iter().position(Sandbox::is_fresh) });
-        match better.and_then(|at| idle.remove(at)) {
-            Some(other) => {
-                idle.push_back(sandbox);
-                Ok(other)
-            }
-            None if sandbox.is_fresh() => Ok(sandbox),
-            None => Err(sandbox),
-        }
+        let Some(better) = better.and_then(|at| idle.remove(at)) else { return sandbox };
+        idle.push_back(sandbox);
+        better
     }
 
     fn put_idle(&self, sandbox: Sandbox) {
@@ -303,16 +298,15 @@ impl Slot {
     async fn assign(&mut self, workspace: &str) {
         loop {
             let sandbox = self.sandbox.take().expect("a slot holds its child until its run is over");
-            match self.pool.exchange(sandbox, workspace) {
-                Ok(mut sandbox) => {
-                    if sandbox.is_alive() {
-                        sandbox.assign(workspace);
-                        self.sandbox = Some(sandbox);
-                        return;
-                    }
-                    self.pool.replace(sandbox, "died_idle");
-                }
-                Err(of_others) => self.pool.replace(of_others, "other_workspace"),
+            let mut sandbox = self.pool.exchange(sandbox, workspace);
+            if !sandbox.is_alive() {
+                self.pool.replace(sandbox, "died_idle");
+            } else if sandbox.is_fresh() || sandbox.belongs_to(workspace) {
+                sandbox.assign(workspace);
+                self.sandbox = Some(sandbox);
+                return;
+            } else {
+                self.pool.replace(sandbox, "other_workspace");
             }
             self.sandbox = Some(self.pool.next_ready().await);
         }
