@@ -7,9 +7,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// At least this long between two queries: a chatty run is asked for once per pause, and the first change after
-/// a quiet time at once.
-const PAUSE: Duration = Duration::from_millis(20);
+/// At least this long between two queries, 250 per second at most: a chatty run is asked for once per pause, and the first
+/// change after a quiet time at once. Short runs end within a few milliseconds of their start, and whoever waits for the
+/// end of one waits for this, too.
+const PAUSE: Duration = Duration::from_millis(4);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
     let mut sweep = tokio::time::interval(SWEEP);

@@ -15,12 +15,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Everything watched is asked for this often, whatever was notified.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// Event streams that read lines from the database at the same time. Many streams of a chatty run wait for each other
+/// rather than take the connections of everybody's requests.
+pub const READERS: usize = 4;
 
 /// How far an execution has come. Everything an answer shows of it follows from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +42,24 @@ struct Watched {
 }
 
 /// The executions that requests wait for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     watched: Mutex<HashMap<Uuid, Watched>>,
     /// Watched executions that moved since the last query. Bounded by what is watched.
     moved: Mutex<HashSet<Uuid>>,
     wake: Notify,
+    readers: Semaphore,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            watched: Mutex::default(),
+            moved: Mutex::default(),
+            wake: Notify::new(),
+            readers: Semaphore::new(READERS),
+        }
+    }
 }
 
 impl Live {
@@ -55,6 +71,11 @@ impl Live {
             watched.entry(id).or_insert_with(|| Watched { progress: watch::Sender::new(None), watchers: 0 });
         entry.watchers += 1;
         Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
+    }
+
+    /// A turn at reading what an event stream tells, until it is dropped.
+    pub async fn turn(&self) -> SemaphorePermit<'_> {
+        self.readers.acquire().await.expect("nobody closes it")
     }
 
     /// How many watches there are.

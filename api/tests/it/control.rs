@@ -156,6 +156,28 @@ async fn events_follow_an_execution_and_resume() {
 }
 
 #[tokio::test]
+async fn event_streams_take_turns_at_the_database() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", ECHO).await;
+    let id = id_of(&execute(&client, &script).await);
+    let path = format!("/executions/{id}/events/");
+    let mut stream = client.request(Method::GET, &path).send().await.unwrap();
+    events(&mut stream, "status").await;
+    let mut turns = Vec::new();
+    for _ in 0..api::live::READERS {
+        turns.push(server.state.live.turn().await);
+    }
+    let mut watch = server.state.live.watch(id);
+    complete(&server, id).await;
+    watch.terminal().await;
+    let early = tokio::time::timeout(std::time::Duration::from_millis(100), stream.chunk()).await;
+    assert!(early.is_err(), "{early:?} although others read");
+    drop(turns);
+    assert_eq!(events(&mut stream, "done").await.last().unwrap().0, "done");
+}
+
+#[tokio::test]
 async fn five_hundred_waiters_cost_no_query_each() {
     const CHANGES: u32 = 20;
     let (server, database) = Server::start_behind_link().await;

@@ -137,6 +137,11 @@ impl Follower {
     }
 
     async fn tell(&mut self, progress: Progress) -> Result<(), ApiError> {
+        if progress.last_seq <= self.seen.last_seq && self.seen.status == Some(progress.status) {
+            return Ok(());
+        }
+        let live = self.state.live.clone();
+        let _turn = live.turn().await;
         if progress.last_seq > self.seen.last_seq {
             let lines = store::executions::logs_after(&self.state.pool, self.id, self.seen.last_seq).await?;
             for line in lines {
