@@ -32,9 +32,9 @@ pub struct Config {
 /// Where rows are, and how many connections may be used.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`.
+    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` hold.
     pub url: Secret,
-    /// `DATABASE_POOL_SIZE`.
+    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL.
     pub pool_size: u32,
 }
 
@@ -66,27 +66,31 @@ impl Default for HttpConfig {
 impl Config {
     /// Reads what `serve` needs; every problem is reported.
     pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+        let config = Self::read_from(&mut environment);
+        environment.finish(|| config)
+    }
+
+    /// None if a problem was recorded in `environment`.
+    fn read_from(environment: &mut Environment) -> Option<Self> {
         let port = environment.parse_or("PORT", 8000);
-        let database = DatabaseConfig::read_from(&mut environment);
+        let database = DatabaseConfig::read_from(environment);
         let amqp_url = environment.secret("AMQP_URL");
         let amqp_prefix = environment.text_or("AMQP_PREFIX", "");
         let workspace_concurrency = environment.parse_or("WORKSPACE_CONCURRENCY", 0);
         let retention_days = environment.number_in("RETENTION_DAYS", 90, 0..=36_500);
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
-        let http = HttpConfig::read_from(&mut environment);
-        environment.finish(|| {
-            Some(Self {
-                port,
-                database: database?,
-                amqp_url: amqp_url?,
-                amqp_prefix,
-                workspace_concurrency,
-                retention_days,
-                signing_keys: Arc::new(signing_keys?),
-                keyring: Arc::new(keyring?),
-                http,
-            })
+        let http = HttpConfig::read_from(environment);
+        Some(Self {
+            port,
+            database: database?,
+            amqp_url: amqp_url?,
+            amqp_prefix,
+            workspace_concurrency,
+            retention_days,
+            signing_keys: Arc::new(signing_keys?),
+            keyring: Arc::new(keyring?),
+            http,
         })
     }
 }
@@ -113,6 +117,32 @@ impl HttpConfig {
             rate_limit_per_s: environment.parse_or("RATE_LIMIT_PER_S", default.rate_limit_per_s),
             queue_quota: environment.number_in("QUEUE_QUOTA", default.queue_quota, 0..=i64::MAX),
             test_run_wait: environment.seconds_or("TEST_RUN_WAIT_S", default.test_run_wait),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::{config::reference, telemetry::Settings};
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+
+    /// `UPDATE_DOCS=1 cargo test configuration` writes the page's section anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
+    fn the_configuration_page_says_what_is_read() {
+        let mut environment = Environment::from([]);
+        Settings::read_from(&mut environment);
+        Config::read_from(&mut environment);
+        let sources = [include_str!("config.rs"), include_str!("../../shared/src/telemetry/mod.rs")];
+        let table = reference::table(environment.declared(), &sources).unwrap();
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let expected = reference::with_section(&page, "api", &table);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(PAGE, &expected).unwrap();
+        } else {
+            assert_eq!(page, expected);
         }
     }
 }

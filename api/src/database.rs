@@ -7,7 +7,7 @@ use crate::config::DatabaseConfig;
 use shared::config::Secret;
 use sqlx::{
     Connection, PgPool,
-    migrate::{MigrateError, Migrator},
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{
@@ -21,9 +21,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: &str = "10s";
 /// A connection that was idle for this long is tried before it is used: the server may have been restarted.
 const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
-
-/// The migrations this build was made with.
-pub static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Reads `DATABASE_URL`.
 pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
@@ -73,8 +70,10 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
         .connect_lazy_with(options))
 }
 
-/// Brings the schema to what this build expects; safe to run from several processes at once.
+/// Brings the schema to what this build expects; safe to run from several processes at once. Migrations of a newer
+/// version may stand: they only expand, and going back to this version must be possible.
 pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {
     let mut connection = sqlx::PgConnection::connect_with(&connect_options(url)?).await?;
-    MIGRATIONS.run(&mut connection).await
+    let mut migrations = sqlx::migrate!("../migrations");
+    migrations.set_ignore_missing(true).run(&mut connection).await
 }

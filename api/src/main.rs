@@ -7,7 +7,7 @@ use api::{
 };
 use shared::{
     config::Environment,
-    telemetry::{self, LogFormat},
+    telemetry::{self, Settings, logs, traces},
 };
 
 const USAGE: &str = "usage: api <command>
@@ -32,13 +32,17 @@ async fn main() -> anyhow::Result<()> {
         println!("{USAGE}");
         return Ok(());
     }
-    let format = environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL);
-    let filter = environment.text_or("LOG_LEVEL", "info");
-    let _log_control = telemetry::init_logs(format, &filter)?;
+    let settings = Settings::read_from(&mut environment);
+    let log_control = logs::init(&settings)?;
     match words[..] {
         ["serve"] => {
+            let config = Config::read(environment)?;
+            log_control.toggle_on_signal()?;
             let metrics = telemetry::install_metrics()?;
-            serve::run(Config::read(environment)?, metrics).await
+            let tracing = traces::init(&settings, "runnerctl-api")?;
+            let served = serve::run(config, metrics).await;
+            tracing.finish().await;
+            served
         }
         ["migrate"] => migrate::run(environment).await,
         ["reseal"] => reseal::run(environment).await,

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import helm_python.chart as helm
+import jsonschema
 import kubernetes_validate
 import readme
 import schema
@@ -18,9 +19,17 @@ CHART = Path(__file__).parent.parent / "runnerctl"
 ROOT = CHART.parent.parent
 PROFILES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
 KUBERNETES = ("1.30", "1.35")
-# Their schemas are their operators', not Kubernetes'.
-CUSTOM_KINDS = {"ScaledObject", "TriggerAuthentication", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
-METADATA_ADDRESS = "169.254.169.254"
+# What the chart uses of KEDA's and the Prometheus operator's kinds, after their documentation; a field that is not
+# listed there is refused.
+CUSTOM_KINDS = json.loads((Path(__file__).parent / "custom_kinds.json").read_text())
+METADATA_ADDRESSES = ("169.254.169.254", "fd00:ec2::254")
+# Measured: the supervisor's own memory, and that of a sandbox process without a run, in MiB.
+SUPERVISOR_MI, AT_REST_MI = 128, 48
+
+
+def seconds(source: str, constant: str) -> int:
+    """A duration of the code, in seconds."""
+    return int(re.search(rf"const {constant}: Duration = Duration::from_secs\((\d+)\);", (ROOT / source).read_text())[1])
 
 
 def profile(name: str) -> dict:
@@ -72,11 +81,21 @@ class Rendering(unittest.TestCase):
     def test_every_object_is_valid_for_kubernetes(self):
         for name in PROFILES:
             for document in rendered(name):
+                if document["kind"] in CUSTOM_KINDS:
+                    with self.subTest(profile=name, object=f"{document['kind']}/{document['metadata']['name']}"):
+                        jsonschema.validate(document, CUSTOM_KINDS[document["kind"]])
+                    continue
                 for version in KUBERNETES:
-                    if document["kind"] in CUSTOM_KINDS:
-                        continue
                     with self.subTest(profile=name, object=f"{document['kind']}/{document['metadata']['name']}", kubernetes=version):
                         kubernetes_validate.validate(document, version, strict=True)
+
+    def test_every_custom_kind_is_rendered_and_checked(self):
+        kinds = {document["kind"] for document in rendered("production")}
+        self.assertLessEqual(CUSTOM_KINDS.keys(), kinds)
+        scaled = json.loads(json.dumps(one(rendered("production"), "ScaledObject", "-worker")))
+        scaled["spec"]["triggers"][0]["metadata"]["queue"] = "runnerctl.executions"
+        with self.assertRaises(jsonschema.ValidationError):
+            jsonschema.validate(scaled, CUSTOM_KINDS["ScaledObject"])
 
     def test_names_are_unique_and_labels_complete(self):
         for name in PROFILES:
@@ -136,6 +155,11 @@ class Refusals(unittest.TestCase):
         self.refused({"config": {"apiBaseUrl": ""}}, "config.apiBaseUrl is required")
         self.refused({"credentials": {"signing": {"key": ""}}}, r"credentials\.signing")
         self.refused({"postgresql": {"enabled": True}}, r"postgresql\.password is required")
+        self.refused({"monitoring": {"enabled": True}}, r"monitoring\.runbookBaseUrl is required")
+
+    def test_a_queue_target_that_is_never_met_is_refused(self):
+        keda = {"worker": {"autoscaling": {"mode": "keda", "queueLengthPerReplica": 8}}}
+        self.refused(keda, "queueLengthPerReplica must be less than 8")
 
     def test_a_drain_shorter_than_a_run_is_refused(self):
         self.refused({"config": {"executionTimeoutMs": 60000}}, "worker.drainTimeoutS must be at least 65")
@@ -169,28 +193,72 @@ class Promises(unittest.TestCase):
         self.assertEqual([d for d in documents if d["kind"] == "Secret"], [])
         variables = environment(one(documents, "Deployment", "-worker")["spec"]["template"]["spec"]["containers"][0])
         self.assertEqual(variables["DATABASE_URL"]["valueFrom"]["secretKeyRef"], {"name": "runnerctl-database", "key": "uri"})
+        self.assertEqual(variables["AMQP_URL"]["valueFrom"]["secretKeyRef"], {"name": "runnerctl-broker", "key": "uri"})
+        self.assertEqual(variables["RUNNER_HMAC_SECRET_KEY"]["valueFrom"]["secretKeyRef"], {"name": "runnerctl-keys", "key": "signing"})
         self.assertEqual(variables["ENCRYPTION_KEY"]["valueFrom"]["secretKeyRef"], {"name": "runnerctl-keys", "key": "encryption"})
+        api = environment(one(documents, "Deployment", "-api")["spec"]["template"]["spec"]["containers"][0])
+        for name in ("DATABASE_URL", "AMQP_URL", "RUNNER_HMAC_SECRET_KEY", "ENCRYPTION_KEY"):
+            self.assertEqual(api[name], variables[name])
 
     def test_passwords_with_special_characters_survive_in_urls(self):
         secret = one(rendered("minimal"), "Secret", "-credentials")
         self.assertIn("runnerctl:trial%20%26%20error@", secret["stringData"]["DATABASE_URL"])
 
-    def test_a_worker_has_time_to_drain(self):
+    def test_pods_outlive_their_place_in_the_load_balancer_and_their_drain(self):
+        drains = {
+            "api": seconds("api/src/commands/serve.rs", "DRAIN"),
+            # The last writes, then the last answers.
+            "worker": seconds("worker/src/fleet/mod.rs", "LAST_WRITES") + seconds("worker/src/serve.rs", "LAST_ANSWERS"),
+        }
+        last_spans = seconds("shared/src/telemetry/traces.rs", "LAST_EXPORT")
         for name in PROFILES:
-            pod = one(rendered(name), "Deployment", "-worker")["spec"]["template"]["spec"]
-            drain = int(environment(pod["containers"][0])["DRAIN_TIMEOUT_S"]["value"])
-            self.assertGreater(pod["terminationGracePeriodSeconds"], drain)
+            for program, drain in drains.items():
+                with self.subTest(profile=name, program=program):
+                    pod = one(rendered(name), "Deployment", f"-{program}")["spec"]["template"]["spec"]
+                    container = pod["containers"][0]
+                    drain_timeout = int(environment(container).get("DRAIN_TIMEOUT_S", {"value": 0})["value"])
+                    sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+                    self.assertGreaterEqual(sleep, 5)
+                    self.assertGreater(pod["terminationGracePeriodSeconds"], sleep + drain_timeout + drain + last_spans)
 
-    def test_an_api_pod_outlives_its_place_in_the_load_balancer(self):
-        pod = one(rendered("default"), "Deployment", "-api")["spec"]["template"]["spec"]
-        sleep = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-        self.assertGreater(pod["terminationGracePeriodSeconds"], sleep + 30)
-
-    def test_worker_memory_follows_its_concurrency(self):
-        for concurrency, memory, limit in ((4, "128", "832Mi"), (8, "256", "2560Mi")):
-            values = merged(profile("default"), {"worker": {"concurrency": concurrency}, "config": {"isolateMemoryMb": int(memory)}})
+    def test_a_workers_memory_holds_what_its_supervisor_lets_its_children_hold(self):
+        run = (ROOT / "worker/src/supervisor/run.rs").read_text()
+        beside = int(re.search(r"RESIDENT_OVERHEAD_BYTES: usize = (\d+) \* 1024 \* 1024;", run)[1])
+        spares = int(re.search(r"spares: (\d+),", (ROOT / "worker/src/supervisor/pool.rs").read_text())[1])
+        for concurrency, memory in ((4, 128), (8, 256)):
+            values = merged(profile("default"), {"worker": {"concurrency": concurrency}, "config": {"isolateMemoryMb": memory}})
             resources = one(render(values), "Deployment", "-worker")["spec"]["template"]["spec"]["containers"][0]["resources"]
-            self.assertEqual(resources["limits"]["memory"], limit)
+            limit = int(resources["limits"]["memory"].removesuffix("Mi"))
+            children = concurrency * (memory + beside) + spares * AT_REST_MI
+            self.assertEqual(limit, SUPERVISOR_MI + children)
+            self.assertEqual(resources["requests"]["memory"], f"{SUPERVISOR_MI + (concurrency + spares) * AT_REST_MI}Mi")
+
+    def test_a_zone_or_node_that_fails_takes_a_share(self):
+        documents = rendered("default")
+        for component in ("api", "worker"):
+            template = one(documents, "Deployment", f"-{component}")["spec"]["template"]
+            spread = template["spec"]["topologySpreadConstraints"]
+            self.assertEqual([constraint["topologyKey"] for constraint in spread], ["topology.kubernetes.io/zone", "kubernetes.io/hostname"])
+            for constraint in spread:
+                self.assertEqual(constraint["maxSkew"], 1)
+                self.assertLessEqual(constraint["labelSelector"]["matchLabels"].items(), template["metadata"]["labels"].items())
+        own = [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
+        pod = one(render(merged(profile("default"), {"topologySpreadConstraints": own})), "Deployment", "-worker")["spec"]["template"]["spec"]
+        self.assertEqual(pod["topologySpreadConstraints"], own)
+
+    def test_probes_ask_paths_that_are_served_on_the_port_that_is_open(self):
+        served = {"api": (ROOT / "api/src/routes/health.rs").read_text(), "worker": (ROOT / "worker/src/http/mod.rs").read_text()}
+        for component, source in served.items():
+            container = one(rendered("default"), "Deployment", f"-{component}")["spec"]["template"]["spec"]["containers"][0]
+            opened = {port["name"]: port["containerPort"] for port in container["ports"]}
+            self.assertEqual(opened["http"], int(environment(container)["PORT"]["value"]))
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                ask = container[probe]["httpGet"]
+                self.assertEqual(ask["port"], "http")
+                self.assertIn(f'"{ask["path"]}"', source)
+            # A start is given a minute; a database that is away for half a minute kills nobody.
+            self.assertGreaterEqual(container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"], 60)
+            self.assertGreaterEqual(container["livenessProbe"]["periodSeconds"] * container["livenessProbe"]["failureThreshold"], 60)
 
     def test_migration_runs_before_everything_and_before_upgrades(self):
         for name in ("default", "production", "external-secrets"):
@@ -208,11 +276,18 @@ class Promises(unittest.TestCase):
         self.assertNotIn("annotations", job["metadata"])
 
 
+def ports(rule: dict) -> list:
+    return [port["port"] for port in rule.get("ports", [])]
+
+
+def blocks(rules: list[dict]) -> list[dict]:
+    return [peer["ipBlock"] for rule in rules for peer in rule.get("to", []) if "ipBlock" in peer]
+
+
 class Network(unittest.TestCase):
     def outside(self, name: str) -> list[dict]:
-        rules = one(rendered(name), "NetworkPolicy", "-worker")["spec"]["egress"]
-        blocks = [peer["ipBlock"] for rule in rules for peer in rule.get("to", []) if "ipBlock" in peer]
-        return [block for block in blocks if block["cidr"] in ("0.0.0.0/0", "::/0")]
+        scripts = one(rendered(name), "NetworkPolicy", "-worker")["spec"]["egress"][-1:]
+        return [block for block in blocks(scripts) if block["cidr"] in ("0.0.0.0/0", "::/0")]
 
     def test_scripts_never_reach_private_networks_or_the_metadata_address(self):
         import ipaddress
@@ -220,45 +295,151 @@ class Network(unittest.TestCase):
         for name in PROFILES:
             v4, v6 = self.outside(name)
             for block, hidden in (
-                (v4, [METADATA_ADDRESS, "10.1.2.3", "172.31.0.1", "192.168.1.1", "100.100.100.200", "127.0.0.1"]),
-                (v6, ["fd00:ec2::254", "fe80::1", "::1", "::ffff:10.0.0.1"]),
+                (v4, [METADATA_ADDRESSES[0], "10.1.2.3", "172.31.0.1", "192.168.1.1", "100.100.100.200", "127.0.0.1"]),
+                (v6, [METADATA_ADDRESSES[1], "fe80::1", "::1"]),
             ):
                 networks = [ipaddress.ip_network(network) for network in block["except"]]
                 for address in hidden:
                     self.assertTrue(any(ipaddress.ip_address(address) in network for network in networks), address)
                 self.assertFalse(any(ipaddress.ip_address("1.1.1.1") in n for n in networks if n.version == 4))
 
-    def test_exceptions_lie_within_their_block(self):
+    def test_exceptions_lie_within_their_block_by_the_rules_of_kubernetes(self):
         import ipaddress
 
-        for block in self.outside("default"):
-            for network in block["except"]:
-                self.assertTrue(ipaddress.ip_network(network).subnet_of(ipaddress.ip_network(block["cidr"])))
+        denied = {"networkPolicy": {"scriptDeniedCidrs": ["203.0.113.0/24", "2001:db8::/32"]}}
+        everywhere = [render(merged(profile("default"), denied))] + [rendered(name) for name in PROFILES]
+        for policy in (d for documents in everywhere for d in documents if d["kind"] == "NetworkPolicy"):
+            for block in blocks(policy["spec"]["egress"]):
+                whole = ipaddress.ip_network(block["cidr"])
+                for network in map(ipaddress.ip_network, block.get("except", [])):
+                    self.assertEqual(network.version, whole.version)
+                    self.assertTrue(network.subnet_of(whole) and network != whole)
+                    # Go takes a mapped address for IPv4, which lies in no block of IPv6.
+                    self.assertIsNone(getattr(network.network_address, "ipv4_mapped", None), network)
+        rules = one(everywhere[0], "NetworkPolicy", "-worker")["spec"]["egress"]
+        exceptions = {block["cidr"]: block["except"] for block in blocks(rules[-1:])}
+        self.assertIn("203.0.113.0/24", exceptions["0.0.0.0/0"])
+        self.assertIn("2001:db8::/32", exceptions["::/0"])
 
-    def test_workers_reach_broker_database_api_dns_and_nothing_else_inside(self):
-        rules = one(rendered("production"), "NetworkPolicy", "-worker")["spec"]["egress"]
-        ports = [port["port"] for rule in rules for port in rule.get("ports", [])]
-        self.assertEqual(ports, [53, 53, 5432, 5671, "http", 80, 443])
+    def test_workers_reach_broker_database_api_dns_collector_and_nothing_else_inside(self):
+        network = profile("production")["networkPolicy"]
+        dns, database, broker, collector, api, outside = one(rendered("production"), "NetworkPolicy", "-worker")["spec"]["egress"]
+        self.assertEqual(ports(dns), [53, 53])
+        self.assertEqual((ports(database), database["to"]), ([5432], network["databasePeers"]))
+        self.assertEqual((ports(broker), broker["to"]), ([5671], network["brokerPeers"]))
+        self.assertEqual((ports(collector), collector["to"]), ([4318], network["otlpPeers"]))
+        self.assertEqual((ports(api), [list(peer) for peer in api["to"]]), (["http"], [["podSelector"]]))
+        self.assertEqual(api["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"], "api")
+        self.assertEqual((ports(outside), [list(peer) for peer in outside["to"]]), ([80, 443], [["ipBlock"], ["ipBlock"]]))
+
+    def test_no_rule_leads_to_the_metadata_service(self):
+        import ipaddress
+
+        for name in PROFILES:
+            for policy in (d for d in rendered(name) if d["kind"] == "NetworkPolicy"):
+                for rule in policy["spec"]["egress"]:
+                    self.assertTrue(rule.get("to") and rule.get("ports"), f"{name}: a rule without peers or ports allows everything")
+                for block in blocks(policy["spec"]["egress"]):
+                    hidden = [ipaddress.ip_network(network) for network in block.get("except", [])]
+                    for address in map(ipaddress.ip_address, METADATA_ADDRESSES):
+                        reached = address in ipaddress.ip_network(block["cidr"]) and not any(address in network for network in hidden)
+                        self.assertFalse(reached, f"{name}: {policy['metadata']['name']} lets {address} through")
+
+    def test_the_collectors_port_is_the_endpoints(self):
+        for endpoint, port in (("http://otel:4318", 4318), ("https://otlp.example.com", 443), ("http://otel/base", 80)):
+            documents = render(merged(profile("default"), {"config": {"otlpEndpoint": endpoint}}))
+            for program in ("api", "worker"):
+                rules = one(documents, "NetworkPolicy", f"-{program}")["spec"]["egress"]
+                self.assertIn([port], [ports(rule) for rule in rules])
+
+    def test_in_the_trial_each_server_is_the_only_peer_on_its_port_and_plane_can_be_reached(self):
+        rules = one(rendered("minimal"), "NetworkPolicy", "-worker")["spec"]["egress"]
+        for component, port in (("postgresql", 5432), ("rabbitmq", 5672)):
+            rule = next(rule for rule in rules if ports(rule) == [port])
+            labels = [peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in rule["to"]]
+            self.assertEqual(labels, [component])
+        plane = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "plane"}}}
+        self.assertTrue(any(8000 in ports(rule) and plane in rule["to"] for rule in rules))
 
 
 class Scaling(unittest.TestCase):
+    def test_keda_finds_the_trial_servers_from_its_own_namespace(self):
+        secret = one(rendered("minimal"), "Secret", "-credentials")["stringData"]
+        for variable, server in (("DATABASE_URL", "postgresql"), ("AMQP_URL", "rabbitmq")):
+            service = one(rendered("minimal"), "Service", f"-{server}")["metadata"]["name"]
+            self.assertIn(f"@{service}.runners:", secret[variable])
+
     def test_keda_scales_on_queue_depth_and_outbox(self):
         scaled = one(rendered("production"), "ScaledObject", "-worker")["spec"]
-        self.assertEqual([trigger["type"] for trigger in scaled["triggers"]], ["rabbitmq", "postgresql"])
-        self.assertEqual(scaled["triggers"][0]["metadata"]["queueName"], "runnerctl.executions")
+        self.assertEqual([trigger["type"] for trigger in scaled["triggers"]], ["rabbitmq", "postgresql", "postgresql"])
+        queue = scaled["triggers"][0]["metadata"]
+        self.assertEqual(queue["queueName"], "runnerctl.executions")
+        # The relay keeps up to two messages per slot in the broker: a target above that is never met.
+        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/relay/outbox.rs").read_text())
+        self.assertLess(int(queue["value"]), 2 * profile("production")["worker"]["concurrency"])
+        authentication = one(rendered("production"), "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
+        self.assertEqual([reference["name"] for reference in authentication], ["runnerctl-broker", "runnerctl-database"])
         self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (3, 60))
         self.assertFalse([d for d in rendered("production") if d["kind"] == "HorizontalPodAutoscaler" and d["metadata"]["name"].endswith("-worker")])
 
     def test_hpa_is_the_fallback_and_leaves_replicas_alone(self):
         documents = rendered("default")
         for component in ("api", "worker"):
-            one(documents, "HorizontalPodAutoscaler", f"-{component}")
+            scaler = one(documents, "HorizontalPodAutoscaler", f"-{component}")["spec"]
+            self.assertEqual(scaler["scaleTargetRef"], {"apiVersion": "apps/v1", "kind": "Deployment", "name": one(documents, "Deployment", f"-{component}")["metadata"]["name"]})
+            self.assertEqual([(m["resource"]["name"], m["resource"]["target"]["averageUtilization"]) for m in scaler["metrics"]], [("cpu", 70)])
             self.assertNotIn("replicas", one(documents, "Deployment", f"-{component}")["spec"])
         fixed = render(merged(profile("default"), {"worker": {"autoscaling": {"mode": "none"}, "replicas": 5}}))
         self.assertEqual(one(fixed, "Deployment", "-worker")["spec"]["replicas"], 5)
 
 
+class Notes(unittest.TestCase):
+    def notes(self, name: str) -> str:
+        with helm.Chart.load(CHART) as chart:
+            texts = chart.render(profile(name), name="demo", namespace="runners")
+        return next(text for path, text in texts.items() if path.endswith("NOTES.txt"))
+
+    def test_they_lead_to_a_first_key_and_say_what_is_only_for_trying(self):
+        minimal, production = self.notes("minimal"), self.notes("production")
+        deployment = one(rendered("minimal"), "Deployment", "-api")["metadata"]["name"]
+        self.assertIn(f"kubectl -n runners exec deploy/{deployment} --", minimal)
+        self.assertIn("/usr/local/bin/api keys create --workspace demo --scopes read,write,execute", minimal)
+        for server in ("PostgreSQL is the small one", "RabbitMQ is the small one"):
+            self.assertIn(server, minimal)
+            self.assertNotIn(server, production)
+        self.assertIn("Set worker.sandbox.strict", minimal)
+        self.assertNotIn("Set worker.sandbox.strict", production)
+        self.assertIn("networkPolicy.databasePeers is empty", self.notes("default"))
+
+
+class Release(unittest.TestCase):
+    def test_chart_programs_and_changelog_have_one_version(self):
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+        self.assertEqual((chart["appVersion"], chart["version"]), (version, version))
+        sections = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+        self.assertIn(version, [section.split()[0].strip("[]") for section in sections])
+
+    def test_the_licence_that_is_declared_is_there(self):
+        declared = re.search(r'^license = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+        self.assertEqual(declared, "AGPL-3.0-only")
+        self.assertIn("GNU AFFERO GENERAL PUBLIC LICENSE", (ROOT / "LICENSE").read_text())
+        self.assertIn(f'licenses="{declared}"', (ROOT / "Dockerfile").read_text())
+
+
 class Monitoring(unittest.TestCase):
+    def test_the_monitors_find_the_pods_and_their_port(self):
+        documents = rendered("production")
+        for kind, component, endpoints in (("ServiceMonitor", "api", "endpoints"), ("PodMonitor", "worker", "podMetricsEndpoints")):
+            monitor = one(documents, kind, f"-{component}")
+            self.assertEqual(monitor["metadata"]["labels"]["release"], "kube-prometheus-stack")
+            self.assertEqual([(e["port"], e["path"]) for e in monitor["spec"][endpoints]], [("http", "/metrics")])
+            selector = monitor["spec"]["selector"]["matchLabels"].items()
+            self.assertLessEqual(selector, one(documents, "Service", f"-{component}")["metadata"]["labels"].items())
+            template = one(documents, "Deployment", f"-{component}")["spec"]["template"]
+            self.assertLessEqual(selector, template["metadata"]["labels"].items())
+            self.assertIn("http", [port["name"] for port in template["spec"]["containers"][0]["ports"]])
+
     def test_rules_are_the_tested_ones_with_the_installations_runbooks(self):
         rule = one(rendered("production"), "PrometheusRule", "runnerctl")
         tested = yaml.safe_load((CHART / "files/rules.yaml").read_text())
@@ -288,6 +469,35 @@ class Monitoring(unittest.TestCase):
         texts = [CHART / "files/rules.yaml", *(CHART / "files/dashboards").glob("*.json")]
         for text in texts:
             self.assertLessEqual(set(re.findall(r"\brunnerctl_\w+", text.read_text())), series, text.name)
+
+    def test_rules_their_tests_and_dashboards_use_only_labels_and_values_that_occur(self):
+        page = (ROOT / "docs/metrics.md").read_text()
+        section = page.split("## Label values")[1].split("\n## ")[0]
+        known: dict[str, dict[str, set | None]] = {}
+        for metric, label, values in re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*) \|$", section, re.M):
+            listed = set(re.findall(r"`([^`]+)`", values)) if re.fullmatch(r"(`[^`]+`(, )?)+", values) else None
+            known.setdefault(metric, {})[label] = listed
+        texts = [CHART / "files/rules.yaml", Path(__file__).parent / "rules_test.yaml"]
+        texts += [*(CHART / "files/dashboards").glob("*.json"), *(ROOT / "docs/runbooks").glob("*.md")]
+        checked = 0
+        for text in texts:
+            source = text.read_text().replace('\\"', '"')
+            for name, matchers in re.findall(r"\b(runnerctl_\w+)\{([^}]*)\}", source):
+                metric = name if name in known else re.sub(r"_(bucket|sum|count)$", "", name)
+                for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', matchers):
+                    if label in ("job", "instance", "le"):
+                        continue
+                    with self.subTest(text.name, metric=metric, label=label, value=value):
+                        self.assertIn(label, known.get(metric, {}))
+                        allowed = known[metric][label]
+                        if allowed is not None:
+                            self.assertLessEqual(set(value.split("|")), allowed)
+                        checked += 1
+            for labels, metric in re.findall(r"by \(([^)]*)\) \((?:rate|increase)?\(?(runnerctl_\w+)", source):
+                metric = metric if metric in known else re.sub(r"_(bucket|sum|count)$", "", metric)
+                grouped = {label.strip() for label in labels.split(",")} - {"le", "job", "instance"}
+                self.assertLessEqual(grouped, known.get(metric, {}).keys(), f"{text.name}: by ({labels}) {metric}")
+        self.assertGreater(checked, 20)
 
     def test_dashboards_are_in_the_config_map(self):
         data = one(rendered("production"), "ConfigMap", "-dashboards")["data"]

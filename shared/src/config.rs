@@ -82,9 +82,11 @@ pub struct Declared {
 pub enum Default {
     /// Nothing: the program refuses to start.
     Required,
-    /// The feature stays off, or the value is worked out from the machine.
+    /// The feature stays off.
     None,
     Value(String),
+    /// Worked out from the machine, as these words say.
+    Computed(&'static str),
 }
 
 /// A number that says what it is when it can't be read.
@@ -171,6 +173,22 @@ impl Environment {
     /// A whole number in `range`, or `default`.
     pub fn number_in<T: Number>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T {
         self.declare(name, Default::Value(default.to_string()));
+        self.number(name, default, range)
+    }
+
+    /// A whole number in `range`, or what was worked out from the machine, as `how` says.
+    pub fn number_or_computed<T: Number>(
+        &mut self,
+        name: &'static str,
+        how: &'static str,
+        computed: T,
+        range: RangeInclusive<T>,
+    ) -> T {
+        self.declare(name, Default::Computed(how));
+        self.number(name, computed, range)
+    }
+
+    fn number<T: Number>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T {
         let Some(text) = self.get(name) else { return default };
         match text.parse() {
             Ok(number) if range.contains(&number) => number,

@@ -19,7 +19,7 @@ pub struct Limits {
     pub execution_timeout: Duration,
     /// Evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
     pub init_timeout: Duration,
-    /// Heap and array buffers together, in bytes (`ISOLATE_MEMORY_MB`).
+    /// Heap and array buffers together, in bytes; the variable is in MiB (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,
     /// JSON text of the result, in bytes (`MAX_RESULT_BYTES`).
     pub result_bytes: usize,

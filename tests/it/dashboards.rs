@@ -1,12 +1,13 @@
 //! Every query of the dashboards, asked of a real Prometheus that watches a real stack at work.
 
+use crate::{metrics::series, trigger::Trigger};
 use anyhow::{Context as _, ensure};
 use e2e::{
     client::{Client, http},
     program::free_port,
     stack::Stack,
 };
-use reqwest::Url;
+use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 use std::{
@@ -100,9 +101,10 @@ fn panels() -> anyhow::Result<Vec<Panel>> {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 panels.push(Panel {
                     name: format!("{} / {}", board["title"], panel["title"]),
-                    expression: target["expr"]
-                        .as_str()
-                        .map(|text| text.replace("$__rate_interval", RATE_INTERVAL)),
+                    // What stands for "nothing yet" would hide a query that never finds anything.
+                    expression: target["expr"].as_str().map(|text| {
+                        text.replace("$__rate_interval", RATE_INTERVAL).replace(" or vector(0)", "")
+                    }),
                     sql: target["rawSql"].as_str().map(str::to_owned),
                 });
             }
@@ -111,8 +113,8 @@ fn panels() -> anyhow::Result<Vec<Panel>> {
     Ok(panels)
 }
 
-/// Something of everything: successes, errors of scripts, limits, refused fetches, requests that fail.
-async fn load(client: Client) -> anyhow::Result<()> {
+/// Something of everything: events, successes, errors of scripts, limits, refused fetches, requests that fail.
+async fn load(client: Client, trigger: Trigger) -> anyhow::Result<()> {
     let scripts = [
         ("fine", "export function main() { console.log('x'); return 1; }"),
         ("thrower", "export function main() { throw new Error('no'); }"),
@@ -131,18 +133,68 @@ async fn load(client: Client) -> anyhow::Result<()> {
             let execution = client.execute(id, json!({})).await?;
             client.terminal(&execution, Duration::from_mins(1)).await?;
         }
+        trigger.publish(&ids[0], &format!("event {round}"), json!({}), None).await?;
         let build = json!({ "name": format!("half {round}"), "code": "export function main( {", "code_type": "main_fn", "trigger_type": "cron" });
         client.post("/scripts/", &build).await?;
     }
     Ok(())
 }
 
+/// Asks until the answer is yes.
+async fn until(what: &str, mut ask: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while !ask().await? {
+        ensure!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// What a fleet sees on its bad days: events that are none, a broker that goes away, runs that are taken from their
+/// worker, a client that asks too much.
+async fn trouble(stack: &Stack) -> anyhow::Result<()> {
+    const UP: &str = r#"runnerctl_connection_up{dependency="broker",connection="worker"}"#;
+    Trigger::connect(stack).await?.publish_text("no event".to_owned(), None).await?;
+
+    let hasty = stack.client_of_workspace("hasty").await?;
+    until("a request too many", async || {
+        let burst = (0..200).map(|_| hasty.send(Method::GET, "/scripts/", String::new()));
+        let answers = futures_util::future::try_join_all(burst).await?;
+        Ok(answers.iter().any(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS))
+    })
+    .await?;
+
+    let pool = stack.database.pool().await;
+    for (attempt, outcome) in [("attempt", "requeued"), ("max_attempts", "worker_lost")] {
+        let take = format!(
+            "UPDATE script_executions SET worker_id = 'gone', lease_expires_at = now(), attempt = {attempt}
+             WHERE status = 'running'"
+        );
+        until("a run to take", async || {
+            Ok(pool.execute(sqlx::AssertSqlSafe(take.clone())).await?.rows_affected() > 0)
+        })
+        .await?;
+        let reclaimed = format!("runnerctl_reclaimed_total{{outcome=\"{outcome}\"}}");
+        until(outcome, async || Ok(series(&stack.worker, &reclaimed).await?.is_some())).await?;
+    }
+
+    until("a message that comes again", async || {
+        stack.broker_link.cut();
+        until("the broker is missed", async || Ok(series(&stack.worker, UP).await? == Some(0.0))).await?;
+        stack.broker_link.mend();
+        until("the broker is back", async || Ok(series(&stack.worker, UP).await? == Some(1.0))).await?;
+        Ok(series(&stack.worker, "runnerctl_redeliveries_total").await?.is_some())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
-    let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "300")]).await?;
+    let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "300"), ("RATE_LIMIT_PER_S", "50")]).await?;
     let prometheus = Prometheus::start(&stack)?;
     prometheus.ready().await?;
-    let working = tokio::spawn(load(stack.client.clone()));
+    let working = tokio::spawn(load(stack.client.clone(), Trigger::connect(&stack).await?));
+    trouble(&stack).await?;
 
     let panels = panels()?;
     let deadline = Instant::now() + Duration::from_mins(1);

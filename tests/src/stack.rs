@@ -25,6 +25,8 @@ pub struct Stack {
     pub broker_link: Link,
     /// Past the link, for a test's own questions.
     pub database: TestDatabase,
+    /// Past the link too, for a test that publishes.
+    pub queues: TestQueues,
     settings: Settings,
     folder: Folder,
 }
@@ -62,7 +64,7 @@ impl Stack {
         let client = Client::new(api.url(), &create_key("demo", &settings).await?);
         api.ready(&http(), "/readyz").await?;
         worker.ready(&http(), "/health").await?;
-        Ok(Self { api, worker, client, database_link, broker_link, database, settings, folder })
+        Ok(Self { api, worker, client, database_link, broker_link, database, queues, settings, folder })
     }
 
     /// One more `api` or `worker` beside those that run.
@@ -91,6 +93,14 @@ impl Stack {
         const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_functions.json");
         const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_scripts.json");
         program::run("api", &["loaddata", FUNCTIONS, SCRIPTS], &self.settings).await.map(drop)
+    }
+
+    /// Migrates the database, as an installation of this version does.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        program::run("api", &["migrate"], &self.settings).await.map(drop)
     }
 
     /// A client of another api of this stack, with the same key.

@@ -20,11 +20,11 @@ pub struct Config {
     pub port: u16,
     pub database: DatabaseConfig,
     pub amqp: AmqpConfig,
-    /// `RUNNER_HMAC_SECRET_KEY`: of requests to and from this worker.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first, as the api has them.
     pub signing_keys: Arc<Keys>,
-    /// `ENCRYPTION_KEY`: opens environment values.
+    /// `ENCRYPTION_KEY`: what opens environment values, as the api has it.
     pub keyring: Arc<Keyring>,
-    /// `WORKER_CONCURRENCY`: runs at the same time; by default one per processor.
+    /// `WORKER_CONCURRENCY`: runs at the same time.
     pub concurrency: u16,
     /// `DRAIN_TIMEOUT_S`: how long a stopping worker lets its runs go on.
     pub drain_timeout: Duration,
@@ -42,9 +42,9 @@ pub struct Config {
 /// Where rows are.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`.
+    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` hold.
     pub url: Secret,
-    /// `DATABASE_POOL_SIZE`: runs share connections, since each needs one for milliseconds only.
+    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. Runs share them: each needs one for milliseconds.
     pub pool_size: usize,
 }
 
@@ -60,17 +60,24 @@ pub struct AmqpConfig {
 impl Config {
     /// Reads what `serve` needs; every problem is reported.
     pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+        let config = Self::read_from(&mut environment);
+        environment.finish(|| config)
+    }
+
+    /// None if a problem was recorded in `environment`.
+    fn read_from(environment: &mut Environment) -> Option<Self> {
         let port = environment.parse_or("PORT", 3000);
-        let database = DatabaseConfig::read_from(&mut environment);
+        let database = DatabaseConfig::read_from(environment);
         let amqp_url = environment.secret("AMQP_URL");
         let prefix = environment.text_or("AMQP_PREFIX", "");
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
-        let concurrency = environment.number_in("WORKER_CONCURRENCY", processors(), 1..=1024);
+        let concurrency =
+            environment.number_or_computed("WORKER_CONCURRENCY", "one per processor", processors(), 1..=1024);
         let drain_timeout = environment.seconds_or("DRAIN_TIMEOUT_S", Duration::from_secs(25));
         let api_base_url = environment.required_as("API_BASE_URL", base_url);
         let control_service = environment.optional_as("CONTROL_SERVICE_BASE_URL", base_url);
-        let limits = read_limits(&mut environment);
+        let limits = read_limits(environment);
         let exceptions = environment.optional_as("SANDBOX_ALLOW_PRIVATE_NETWORK", str::parse::<Exceptions>);
         let sandbox_strict = environment.flag("SANDBOX_STRICT");
 
@@ -79,21 +86,19 @@ impl Config {
             let rule = "must leave a run and the drain less than 30 minutes together: the broker takes messages back then";
             environment.problem("EXECUTION_TIMEOUT_MS", rule);
         }
-        environment.finish(|| {
-            Some(Self {
-                port,
-                database: database?,
-                amqp: AmqpConfig { url: amqp_url?, prefix },
-                signing_keys: Arc::new(signing_keys?),
-                keyring: Arc::new(keyring?),
-                concurrency,
-                drain_timeout,
-                api_base_url: api_base_url?,
-                control_service,
-                limits,
-                exceptions: exceptions.unwrap_or_default(),
-                sandbox_strict,
-            })
+        Some(Self {
+            port,
+            database: database?,
+            amqp: AmqpConfig { url: amqp_url?, prefix },
+            signing_keys: Arc::new(signing_keys?),
+            keyring: Arc::new(keyring?),
+            concurrency,
+            drain_timeout,
+            api_base_url: api_base_url?,
+            control_service,
+            limits,
+            exceptions: exceptions.unwrap_or_default(),
+            sandbox_strict,
         })
     }
 
@@ -151,6 +156,7 @@ fn base_url(text: &str) -> Result<Url, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::{config::reference, telemetry::Settings};
 
     const REQUIRED: [(&str, &str); 5] = [
         ("DATABASE_URL", "postgres://localhost/runnerctl"),
@@ -242,5 +248,29 @@ mod tests {
     fn a_run_must_fit_into_the_brokers_patience() {
         let problems = with(&[("EXECUTION_TIMEOUT_MS", "1795000")]).expect_err("too long");
         assert_eq!(problems.0[0].name, "EXECUTION_TIMEOUT_MS");
+    }
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+
+    /// `UPDATE_DOCS=1 cargo test configuration` writes the page's section anew.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
+    fn the_configuration_page_says_what_is_read() {
+        let mut environment = Environment::from([]);
+        Settings::read_from(&mut environment);
+        Config::read_from(&mut environment);
+        let sources = [
+            include_str!("config.rs"),
+            include_str!("../../shared/src/limits.rs"),
+            include_str!("../../shared/src/telemetry/mod.rs"),
+        ];
+        let table = reference::table(environment.declared(), &sources).unwrap();
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let expected = reference::with_section(&page, "worker", &table);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(PAGE, &expected).unwrap();
+        } else {
+            assert_eq!(page, expected);
+        }
     }
 }

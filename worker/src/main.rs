@@ -3,7 +3,7 @@
 use anyhow::Context;
 use shared::{
     config::Environment,
-    telemetry::{self, LogFormat},
+    telemetry::{self, Settings, logs, traces},
 };
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,20 +42,15 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn serve() -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
-    let format = environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL);
-    let filter = environment.text_or("LOG_LEVEL", "info");
+    let settings = Settings::read_from(&mut environment);
     let config = Config::read(environment)?;
-    telemetry::init_logs(format, &filter)?;
+    logs::init(&settings)?.toggle_on_signal()?;
     let metrics = telemetry::install_metrics()?;
+    let tracing = traces::init(&settings, "runnerctl-worker")?;
     let stopping = stop_on_signal()?;
-    let worker = Worker::start(config, stopping, metrics.clone()).await.context("can't start")?;
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-            metrics.run_upkeep();
-        }
-    });
+    let worker = Worker::start(config, stopping, metrics).await.context("can't start")?;
     worker.run().await;
+    tracing.finish().await;
     Ok(())
 }
 

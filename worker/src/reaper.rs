@@ -4,7 +4,10 @@
 //! theirs after the database itself was away.
 
 use crate::database::{Database, DatabaseError};
-use shared::{backoff::Backoff, telemetry::metrics::RECLAIMED};
+use shared::{
+    backoff::Backoff,
+    telemetry::metrics::{EXECUTIONS, RECLAIMED},
+};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -56,7 +59,7 @@ pub async fn run(database: &Database) {
     loop {
         interval.wait().await;
         match reap(database).await {
-            Ok(reaped) => reaped.iter().for_each(report),
+            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "can't look for lost runs"),
         }
     }
@@ -74,16 +77,20 @@ pub struct Reaped {
 
 fn report(reaped: &Reaped) {
     let Reaped { execution_id, status, attempt } = reaped;
-    tracing::warn!(%execution_id, attempt, status, "took over the run of a lost worker");
-    let outcome = match status.as_str() {
-        "queued" => "requeued",
-        "errored" => "worker_lost",
-        _ => "cancelled",
+    tracing::warn!(execution.id = %execution_id, attempt, status, "took over the run of a lost worker");
+    // A status that ends the execution has an error code of the same name as what became of the run.
+    let (outcome, is_over) = match status.as_str() {
+        "queued" => ("requeued", false),
+        "errored" => ("worker_lost", true),
+        _ => ("cancelled", true),
     };
     RECLAIMED.with([outcome]).increment(1);
+    if is_over {
+        EXECUTIONS.with([status.as_str(), outcome].map(str::to_owned)).increment(1);
+    }
 }
 
-/// Takes over the lost runs there are now, at most 100.
+/// Takes over the lost runs there are now, at most 100, and counts them.
 pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
     let connection = database.connection().await?;
     let statement = connection.prepare_cached(REAP).await?;
@@ -91,5 +98,7 @@ pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
     let reaped = |row: &tokio_postgres::Row| {
         Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
     };
-    rows.iter().map(reaped).collect()
+    let reaped = rows.iter().map(reaped).collect::<Result<Vec<_>, DatabaseError>>()?;
+    reaped.iter().for_each(report);
+    Ok(reaped)
 }

@@ -7,7 +7,11 @@ use crate::{
     submit::{Runnable, complete_variables},
 };
 use sha2::{Digest, Sha256};
-use shared::message::EventMessage;
+use shared::{
+    message::EventMessage,
+    queue::Delivery,
+    telemetry::traces::{self, Step, TRACEPARENT},
+};
 use sqlx::PgPool;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use uuid::Uuid;
@@ -30,6 +34,20 @@ impl Ingested {
     }
 }
 
+/// An event as it came.
+pub(super) struct Incoming<'a> {
+    body: &'a [u8],
+    /// The publisher's trace, if it is a well-formed one.
+    traceparent: Option<String>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn of(delivery: &'a Delivery) -> Self {
+        let traceparent = delivery.header(TRACEPARENT).filter(|text| traces::is_traceparent(text));
+        Self { body: delivery.body(), traceparent }
+    }
+}
+
 /// An event with everything its execution needs.
 struct Ready {
     /// Its place in the batch.
@@ -40,16 +58,21 @@ struct Ready {
     message: EventMessage,
     variables: String,
     hash: Vec<u8>,
+    /// Ends with the batch.
+    accept: Step,
 }
 
 /// Ingests all events in one statement; one answer per event, in order. An error is the database's and concerns the
 /// batch as a whole, of which nothing was stored.
-pub(super) async fn ingest(pool: &PgPool, bodies: &[&[u8]]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
-    let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); bodies.len()];
-    let mut ready = Vec::with_capacity(bodies.len());
+pub(super) async fn ingest(
+    pool: &PgPool,
+    events: &[Incoming<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); events.len()];
+    let mut ready = Vec::with_capacity(events.len());
     let mut known = Known::default();
-    for (place, body) in bodies.iter().enumerate() {
-        match prepare(pool, &mut known, place, body).await? {
+    for (place, event) in events.iter().enumerate() {
+        match prepare(pool, &mut known, place, event).await? {
             Ok(event) => ready.push(event),
             Err(refused) => answers[place] = Err(refused),
         }
@@ -74,9 +97,9 @@ async fn prepare(
     pool: &PgPool,
     known: &mut Known,
     place: usize,
-    body: &[u8],
+    incoming: &Incoming<'_>,
 ) -> sqlx::Result<Result<Ready, Refused>> {
-    let message = match event::read(body) {
+    let message = match event::read(incoming.body) {
         Ok(message) => message,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -90,14 +113,18 @@ async fn prepare(
         Ok(variables) => variables.get().to_owned(),
         Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
     };
+    let execution_id = Uuid::now_v7();
+    let mut accept = traces::accept(incoming.traceparent.clone());
+    accept.of_execution(execution_id);
     Ok(Ok(Ready {
         place,
-        execution_id: Uuid::now_v7(),
+        execution_id,
         workspace_id,
         runnable: runnable.clone(),
-        hash: Sha256::digest(body).to_vec(),
+        hash: Sha256::digest(incoming.body).to_vec(),
         message,
         variables,
+        accept,
     }))
 }
 
@@ -134,14 +161,15 @@ async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
     let versions: Vec<Option<i32>> =
         events.iter().map(|event| event.runnable.script.map(|(_, version)| version)).collect();
     let retries: Vec<i32> = events.iter().map(|event| event.runnable.max_retries).collect();
+    let traceparents: Vec<Option<String>> = events.iter().map(|event| event.accept.traceparent()).collect();
     let hashes: Vec<Vec<u8>> = events.iter().map(|event| event.hash.clone()).collect();
     let stored = sqlx::query_scalar!(
         r#"
         WITH given AS (
             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bytea[], $7::text[],
-                $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
+                $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
             AS given (id, workspace_id, script_id, script_version, retries_left, hash, key, trigger_type, build_hash,
-                functions, code_type, allowed_domains, event, context, variables)
+                functions, code_type, allowed_domains, event, context, variables, traceparent)
         ), fresh AS (
             INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id)
             SELECT workspace_id, key, hash, id FROM given
@@ -149,16 +177,18 @@ async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
             RETURNING execution_id
         ), executions AS (
             INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
-                build_hash, functions, code_type, function_names, allowed_domains, event, context, variables)
+                build_hash, functions, code_type, function_names, allowed_domains, event, context, variables,
+                traceparent)
             SELECT id, workspace_id, script_id, script_version, trigger_type, retries_left, build_hash,
                 functions::jsonb, code_type,
                 ARRAY(SELECT pin ->> 'name' FROM jsonb_array_elements(functions::jsonb) AS pin),
                 ARRAY(SELECT jsonb_array_elements_text(allowed_domains::jsonb)),
-                event::json, context::json, variables::json
+                event::json, context::json, variables::json, traceparent
             FROM given JOIN fresh ON fresh.execution_id = given.id
-            RETURNING id, workspace_id
+            RETURNING id, workspace_id, traceparent
         )
-        INSERT INTO outbox (execution_id, workspace_id) SELECT id, workspace_id FROM executions
+        INSERT INTO outbox (execution_id, workspace_id, traceparent)
+        SELECT id, workspace_id, traceparent FROM executions
         RETURNING execution_id
         "#,
         &ids,
@@ -176,6 +206,7 @@ async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
         &texts(|event| event.message.event.get().to_owned()),
         &texts(|event| event.message.context.as_ref().map_or("{}", |context| context.get()).to_owned()),
         &texts(|event| event.variables.clone()),
+        &traceparents as &[Option<String>],
     )
     .fetch_all(pool)
     .await?;

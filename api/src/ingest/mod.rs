@@ -6,7 +6,10 @@
 mod batch;
 mod event;
 
-use crate::ingest::{batch::Ingested, event::Refused};
+use crate::ingest::{
+    batch::{Incoming, Ingested},
+    event::Refused,
+};
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use shared::{
@@ -80,8 +83,8 @@ impl Ingest {
         let mut backoff = Backoff::CONNECTION;
         let arrived = Utc::now();
         loop {
-            let bodies: Vec<&[u8]> = batch.iter().map(Delivery::body).collect();
-            match batch::ingest(&self.pool, &bodies).await {
+            let events: Vec<Incoming<'_>> = batch.iter().map(Incoming::of).collect();
+            match batch::ingest(&self.pool, &events).await {
                 Ok(results) => {
                     self.relay_wake.notify_one();
                     record_lag(&batch, arrived);
@@ -110,7 +113,8 @@ impl Ingest {
 
     async fn bury(&self, delivery: Delivery, refused: &Refused) {
         let reason = refused.to_string();
-        tracing::warn!(reason, routing_key = delivery.routing_key(), "an event that can't be ingested");
+        // The reason may quote the event; it goes with the letter, not into the log.
+        tracing::warn!(reason = refused.kind(), "an event that can't be ingested");
         EVENTS_INGESTED.with(["refused"]).increment(1);
         DEAD_LETTERS.with([refused.kind()]).increment(1);
         let letter = Publication::dead_letter(&self.topology, &self.topology.events, &delivery, &reason);

@@ -5,7 +5,7 @@ use crate::{
     auth::api_key::KeyCache,
     database::{self, Outage},
 };
-use shared::config::Secret;
+use shared::{config::Secret, telemetry::metrics::RECONNECTS};
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgNotification, PgPoolOptions},
@@ -35,8 +35,9 @@ pub(super) async fn run(
     stopping: &CancellationToken,
 ) {
     let listening = async {
+        let mut connected_before = false;
         loop {
-            if let Err(error) = listen(live, url, announcements).await {
+            if let Err(error) = listen(live, url, announcements, &mut connected_before).await {
                 tracing::warn!(%error, "not listening for changes; trying again");
             }
             announcements.outage.note();
@@ -50,10 +51,18 @@ pub(super) async fn run(
 }
 
 /// Listens until the connection is lost.
-async fn listen(live: &Live, url: &Secret, announcements: &Announcements) -> Result<(), sqlx::Error> {
+async fn listen(
+    live: &Live,
+    url: &Secret,
+    announcements: &Announcements,
+    connected_before: &mut bool,
+) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(&own_pool(url)?).await?;
     listener.eager_reconnect(false);
     listener.listen_all([EXECUTION_CHANGED, API_KEY_REVOKED]).await?;
+    if std::mem::replace(connected_before, true) {
+        RECONNECTS.with(["database"]).increment(1);
+    }
     // Whatever happened while nobody listened.
     live.note_all_moved();
     announcements.keys.clear();

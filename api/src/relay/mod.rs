@@ -16,7 +16,10 @@ use shared::{
     backoff::Backoff,
     message::ExecutionMessage,
     queue::{Broker, Publication, Publisher, Topology},
-    telemetry::metrics::OUTBOX_LAG,
+    telemetry::{
+        metrics::OUTBOX_LAG,
+        traces::{self, Step, TRACEPARENT},
+    },
 };
 use sqlx::{
     PgPool,
@@ -163,14 +166,18 @@ fn relay_pool(pool: &PgPool) -> PgPool {
 /// Publishes one batch and takes the mark from what the broker does not have.
 async fn publish(pool: PgPool, publisher: Arc<Publisher>, departures: Vec<Departure>) {
     let topology = publisher.topology();
-    let batch: Vec<Publication> = departures.iter().map(|departure| message(departure, topology)).collect();
+    let steps: Vec<Step> = departures.iter().map(begin).collect();
+    let messages = departures.iter().zip(&steps);
+    let batch: Vec<Publication> =
+        messages.map(|(departure, step)| message(departure, step, topology)).collect();
     let results = publisher.publish(&batch).await;
     let mut failed = Vec::new();
-    for (departure, result) in departures.iter().zip(results) {
+    for ((departure, mut step), result) in departures.iter().zip(steps).zip(results) {
         match result {
             Ok(()) => OUTBOX_LAG.with::<&str>([]).record(seconds_since(departure.available_at)),
             Err(error) => {
-                tracing::warn!(%error, execution_id = %departure.execution_id, "not published");
+                tracing::warn!(%error, execution.id = %departure.execution_id, "not published");
+                step.fail("not_published");
                 failed.push(departure.id);
             }
         }
@@ -190,12 +197,18 @@ fn seconds_since(moment: DateTime<Utc>) -> f64 {
     (Utc::now() - moment).to_std().unwrap_or_default().as_secs_f64()
 }
 
-fn message(departure: &Departure, topology: &Topology) -> Publication {
+fn begin(departure: &Departure) -> Step {
+    let mut step = traces::publish(departure.traceparent.clone());
+    step.of_execution(departure.execution_id);
+    step
+}
+
+fn message(departure: &Departure, step: &Step, topology: &Topology) -> Publication {
     let message = ExecutionMessage { v: shared::message::VERSION, execution_id: departure.execution_id };
     Publication {
         exchange: topology.executions.clone(),
         routing_key: topology.executions.clone(),
         body: serde_json::to_vec(&message).expect("two plain fields are always JSON"),
-        headers: departure.traceparent.iter().map(|value| ("traceparent", value.clone())).collect(),
+        headers: step.traceparent().into_iter().map(|value| (TRACEPARENT, value)).collect(),
     }
 }

@@ -1,6 +1,10 @@
 //! `POST /scripts/test/`: unsaved code through the same queue, workers and sandboxes as everything else.
 
-use super::{Resource, answers::Refusals, executions::wait_for_end};
+use super::{
+    Resource,
+    answers::Refusals,
+    executions::{traceparent, wait_for_end},
+};
 use crate::{
     auth::{Execute, May},
     build::{self, Kind},
@@ -16,8 +20,13 @@ use crate::{
     store,
     submit::{self, INTERACTIVE, Runnable, Submission, complete_variables},
 };
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
-use shared::{encryption::Context, execution::TriggerType};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use shared::{encryption::Context, execution::TriggerType, telemetry::traces};
 use uuid::Uuid;
 
 pub(super) fn router() -> Router<AppState> {
@@ -35,11 +44,14 @@ pub(crate) async fn run(
     State(state): State<AppState>,
     caller: May<Execute>,
     Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
     Payload(test): Payload<TestRun>,
 ) -> Result<Json<Execution>, ApiError> {
     let variables = complete_variables(&test.variables, &[])?;
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let id = Uuid::now_v7();
+    let mut accept = traces::accept(traceparent(&headers));
+    accept.of_execution(id);
     let env = environment::merge(test.env, &Values::new())?;
     let mut transaction = state.pool.begin().await?;
     let known = store::functions::known(&mut transaction, Some(caller.workspace_id)).await?;
@@ -61,11 +73,12 @@ pub(crate) async fn run(
         variables,
         env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
         priority: INTERACTIVE,
-        traceparent: None,
+        traceparent: accept.traceparent(),
         replay_of: None,
     };
     submit::submit(&mut transaction, &submission).await?;
     transaction.commit().await?;
+    drop(accept);
     state.relay_wake.notify_one();
 
     wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;

@@ -8,7 +8,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{json, value::RawValue, value::to_raw_value};
-use shared::execution::TriggerType;
+use shared::{execution::TriggerType, telemetry::traces};
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
@@ -96,8 +96,11 @@ async fn submit_run(
         "workspace_id": schedule.workspace_id, "timestamp": occurrence });
     let context = json!({ "schedule_id": schedule.id });
     let raw = |value| to_raw_value(&value).unwrap_or_else(|_| empty_object());
+    let id = Uuid::now_v7();
+    let mut accept = traces::accept(None);
+    accept.of_execution(id);
     let submission = Submission {
-        id: Uuid::now_v7(),
+        id,
         workspace_id: schedule.workspace_id,
         trigger_type: TriggerType::Cron,
         runnable,
@@ -105,7 +108,7 @@ async fn submit_run(
         variables,
         env_sealed: None,
         priority: BACKGROUND,
-        traceparent: None,
+        traceparent: accept.traceparent(),
         replay_of: None,
     };
     submit(connection, &submission).await?;

@@ -19,6 +19,7 @@ mod gauges;
 mod isolation;
 mod queries;
 mod reseal;
+mod retention;
 mod schedules;
 mod scripts;
 mod server;

@@ -11,9 +11,9 @@
 {{- $fullname := include "runnerctl.fullname" .context -}}
 {{- if $credential.existingSecret -}}
 {{- else if and (eq .name "database") $values.postgresql.enabled -}}
-postgresql://runnerctl:{{ required "postgresql.password is required with postgresql.enabled" $values.postgresql.password | urlquery | replace "+" "%20" }}@{{ $fullname }}-postgresql:5432/runnerctl
+postgresql://runnerctl:{{ required "postgresql.password is required with postgresql.enabled" $values.postgresql.password | urlquery | replace "+" "%20" }}@{{ $fullname }}-postgresql.{{ .context.Release.Namespace }}:5432/runnerctl
 {{- else if and (eq .name "broker") $values.rabbitmq.enabled -}}
-amqp://runnerctl:{{ required "rabbitmq.password is required with rabbitmq.enabled" $values.rabbitmq.password | urlquery | replace "+" "%20" }}@{{ $fullname }}-rabbitmq:5672/%2f
+amqp://runnerctl:{{ required "rabbitmq.password is required with rabbitmq.enabled" $values.rabbitmq.password | urlquery | replace "+" "%20" }}@{{ $fullname }}-rabbitmq.{{ .context.Release.Namespace }}:5672/%2f
 {{- else -}}
 {{- $given := $credential.url | default $credential.key -}}
 {{- required (printf "credentials.%s: a value or existingSecret is required" .name) $given -}}

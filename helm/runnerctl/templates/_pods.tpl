@@ -59,7 +59,8 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Limits of one run, in MiB: what V8 needs beside the isolate's own memory was measured with concurrency 4. */}}
+{{/* The limit is what the supervisor lets its children hold, all at once: each run's isolate and 128 MiB beside it, then
+it kills. One spare child waits beside the runs; a child at rest holds 48 MiB. */}}
 {{- define "runnerctl.workerResources" -}}
 {{- if .Values.worker.resources -}}
 {{ toYaml .Values.worker.resources }}
@@ -67,9 +68,9 @@ imagePullSecrets:
 {{- $slots := int .Values.worker.concurrency -}}
 requests:
   cpu: {{ mul 250 $slots }}m
-  memory: {{ add 128 (mul 48 $slots) }}Mi
+  memory: {{ add 128 (mul 48 (add 1 $slots)) }}Mi
 limits:
-  memory: {{ add 128 (mul (add 48 (int .Values.config.isolateMemoryMb)) $slots) }}Mi
+  memory: {{ add 128 48 (mul (add 128 (int .Values.config.isolateMemoryMb)) $slots) }}Mi
 {{- end -}}
 {{- end -}}
 

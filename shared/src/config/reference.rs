@@ -18,6 +18,7 @@ pub fn table(declared: &[Declared], sources: &[&str]) -> Result<String, String> 
             Default::None => "none".to_owned(),
             Default::Value(value) if value.is_empty() => "empty".to_owned(),
             Default::Value(value) => format!("`{value}`"),
+            Default::Computed(how) => (*how).to_owned(),
         };
         match comments.iter().find_map(|comment| meaning(comment, name)) {
             Some(meaning) => {
@@ -27,6 +28,15 @@ pub fn table(declared: &[Declared], sources: &[&str]) -> Result<String, String> 
         }
     }
     if unexplained.is_empty() { Ok(table) } else { Err(unexplained.join(", ")) }
+}
+
+/// `page` with this table in the section of this title, up to the next section.
+#[must_use]
+pub fn with_section(page: &str, title: &str, table: &str) -> String {
+    let heading = format!("## {title}\n");
+    let (before, after) = page.split_once(&heading).unwrap_or((page, ""));
+    let rest = after.find("\n## ").map_or("", |next| &after[next..]);
+    format!("{before}{heading}\n{table}{rest}")
 }
 
 /// Doc comments, each as one line.
@@ -84,6 +94,13 @@ mod tests {
             table.contains("| `EXECUTION_TIMEOUT_MS` | required | How long a run may take. |\n"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn a_section_is_replaced_and_the_others_stay() {
+        let page = "# Page\n\n## api\n\nold\n\n## worker\n\nkept\n";
+        assert_eq!(with_section(page, "api", "new\n"), "# Page\n\n## api\n\nnew\n\n## worker\n\nkept\n");
+        assert_eq!(with_section(page, "worker", "new\n"), "# Page\n\n## api\n\nold\n\n## worker\n\nnew\n");
     }
 
     #[test]

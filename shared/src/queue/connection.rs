@@ -244,7 +244,7 @@ impl Supervision {
 
     fn enter(&self, state: ConnectionState) {
         let up = !matches!(state, ConnectionState::Connecting { .. } | ConnectionState::Closed);
-        CONNECTION_UP.with(["broker"]).set(f64::from(u8::from(up)));
+        CONNECTION_UP.with(["broker", &*self.name].map(str::to_owned)).set(f64::from(u8::from(up)));
         self.state.send_replace(state);
     }
 }

@@ -1,9 +1,11 @@
 //! Every metric of the api and the worker: defined here once, recorded and documented from here.
 //!
 //! Invariant: labels are bounded. Statuses, codes, routes and dependencies are; workspace, script and execution
-//! ids are not and never become labels.
+//! ids are not and never become labels. A label takes the values that are listed with it and no other, so that an alert
+//! can't wait for one that never comes.
 
-use ::metrics::{Key, Label, Level, Metadata, SharedString, with_recorder};
+use ::metrics::{Key, Level, Metadata, SharedString, with_recorder};
+use Values::{Any, Only};
 use std::fmt::Write;
 
 /// What a metric does over time.
@@ -25,6 +27,22 @@ pub enum Program {
     Both,
 }
 
+/// What a label may say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values {
+    /// These.
+    Only(&'static [&'static str]),
+    /// What these words describe.
+    Any(&'static str),
+}
+
+/// One label of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Label {
+    pub name: &'static str,
+    pub values: Values,
+}
+
 /// One metric, as it is rendered and documented.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
@@ -32,14 +50,27 @@ pub struct Metric {
     pub name: &'static str,
     pub kind: Kind,
     pub program: Program,
-    /// Label names, in the order in which values are given.
-    pub labels: &'static [&'static str],
+    /// In the order in which values are given.
+    pub labels: &'static [Label],
     pub help: &'static str,
+}
+
+impl Label {
+    fn takes(&self, value: &str) -> bool {
+        match self.values {
+            Only(values) => values.contains(&value),
+            Any(_) => true,
+        }
+    }
 }
 
 impl Metric {
     fn key<const N: usize>(&self, values: [impl Into<SharedString>; N]) -> Key {
-        let labels = self.labels.iter().zip(values).map(|(&name, value)| Label::new(name, value));
+        let labels = self.labels.iter().zip(values).map(|(label, value)| {
+            let value = value.into();
+            debug_assert!(label.takes(&value), "{}: {} is never {value:?}", self.name, label.name);
+            ::metrics::Label::new(label.name, value)
+        });
         Key::from_parts(self.name, labels.collect::<Vec<_>>())
     }
 }
@@ -75,14 +106,14 @@ macro_rules! metrics {
     (@kind Counter) => { Kind::Counter };
     (@kind Gauge) => { Kind::Gauge };
     (@kind Histogram $buckets:ident) => { Kind::Histogram { buckets: $buckets } };
-    ($($program:ident $type:ident $(($buckets:ident))? $id:ident = $name:literal [$($label:literal),*] $help:literal;)+) => {
+    ($($program:ident $type:ident $(($buckets:ident))? $id:ident = $name:literal [$($label:literal: $values:expr),*] $help:literal;)+) => {
         $(
             #[doc = concat!("`", $name, "`: ", $help)]
             pub static $id: $type<{ <[&str]>::len(&[$($label),*]) }> = $type(Metric {
                 name: $name,
                 kind: metrics!(@kind $type $($buckets)?),
                 program: Program::$program,
-                labels: &[$($label),*],
+                labels: &[$(Label { name: $label, values: $values }),*],
                 help: $help,
             });
         )+
@@ -113,10 +144,55 @@ const BYTES: &[f64] = &[
     268_435_456.0,
 ];
 
+const STATUS: Values = Only(&["completed", "errored", "cancelled"]);
+const CODE: Values = Only(&[
+    "none",
+    "script_error",
+    "timeout",
+    "init_timeout",
+    "memory_limit",
+    "invalid_result",
+    "result_too_large",
+    "build_failed",
+    "sandbox_crashed",
+    "worker_lost",
+    "cancelled",
+]);
+const TRIGGER_TYPE: Values = Only(&["automation", "workflow_transition", "cron", "test", "api"]);
+const RESTART_REASON: Values = Only(&[
+    "timeout",
+    "init_timeout",
+    "memory_limit",
+    "cancelled",
+    "crashed",
+    "protocol",
+    "not_ready",
+    "died_idle",
+    "abandoned",
+    "recycled",
+    "other_workspace",
+]);
+const LAYER: Values = Only(&[
+    "descriptors",
+    "environment",
+    "no_new_privs",
+    "network_namespace",
+    "landlock",
+    "capabilities",
+    "not_dumpable",
+    "rlimits",
+    "memory_rlimit",
+    "process_rlimit",
+    "seccomp",
+]);
+const DEPENDENCY: Values = Only(&["database", "broker"]);
+const METHOD: Values = Only(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"]);
+const ROUTE: Values = Any("patterns of routes, or `unmatched`");
+
 metrics! {
-    Worker Counter EXECUTIONS = "runnerctl_executions_total" ["status", "code"]
-        "Executions that reached a terminal status, by status and error code (`none` when completed).";
-    Worker Histogram(WAITING) EXECUTION_QUEUE = "runnerctl_execution_queue_seconds" ["trigger_type"]
+    Both Counter EXECUTIONS = "runnerctl_executions_total" ["status": STATUS, "code": CODE]
+        "Executions that reached a terminal status, by status and error code (`none` when completed). The api counts those cancelled before a worker had them.";
+    Worker Histogram(WAITING) EXECUTION_QUEUE = "runnerctl_execution_queue_seconds" ["trigger_type": TRIGGER_TYPE]
         "From the commit of an execution to its claim by a worker.";
     Worker Histogram(SECONDS) EXECUTION_INIT = "runnerctl_execution_init_seconds" []
         "Evaluating the top level of a script and its functions.";
@@ -130,52 +206,52 @@ metrics! {
         "Largest heap and array buffer total of a run.";
     Worker Gauge SLOTS = "runnerctl_slots" [] "Sandboxes this worker runs side by side.";
     Worker Gauge SLOTS_BUSY = "runnerctl_slots_busy" [] "Sandboxes with a run in them.";
-    Worker Counter SANDBOX_RESTARTS = "runnerctl_sandbox_restarts_total" ["reason"]
+    Worker Counter SANDBOX_RESTARTS = "runnerctl_sandbox_restarts_total" ["reason": RESTART_REASON]
         "Sandbox processes replaced, by reason.";
-    Worker Gauge SANDBOX_LAYER = "runnerctl_sandbox_layer" ["layer"]
+    Worker Gauge SANDBOX_LAYER = "runnerctl_sandbox_layer" ["layer": LAYER]
         "1 for each isolation layer in force, 0 for each that the host forbids.";
-    Worker Counter FETCHES = "runnerctl_fetches_total" ["outcome"]
+    Worker Counter FETCHES = "runnerctl_fetches_total" ["outcome": Only(&["2xx", "3xx", "4xx", "5xx", "refused", "failed", "aborted"])]
         "Requests made for scripts: response class (`2xx` to `5xx`), `refused` by policy, `failed` or `aborted`.";
     Worker Histogram(SECONDS) FETCH_DURATION = "runnerctl_fetch_seconds" []
         "From a script's request to the last byte of its answer.";
-    Worker Counter DELIVERIES = "runnerctl_deliveries_total" ["settled"]
+    Worker Counter DELIVERIES = "runnerctl_deliveries_total" ["settled": Only(&["ack", "requeue", "reject"])]
         "Messages taken from the queue, by how they were settled.";
     Worker Counter REDELIVERIES = "runnerctl_redeliveries_total" []
         "Messages the broker delivered for more than the first time.";
-    Worker Counter RECLAIMED = "runnerctl_reclaimed_total" ["outcome"]
-        "Runs whose worker stopped answering: `requeued`, or `worker_lost` after the last attempt.";
+    Worker Counter RECLAIMED = "runnerctl_reclaimed_total" ["outcome": Only(&["requeued", "worker_lost", "cancelled"])]
+        "Runs whose worker stopped answering: `requeued`, `worker_lost` after the last attempt, or `cancelled` if that was asked for.";
     Worker Counter LEASES_LOST = "runnerctl_leases_lost_total" []
-        "Outcomes this worker could not write because the run was given to another.";
-    Both Histogram(SECONDS) BUILD_DURATION = "runnerctl_build_seconds" ["unit", "outcome"]
+        "Runs whose end this worker did not write: they were no longer its own.";
+    Both Histogram(SECONDS) BUILD_DURATION = "runnerctl_build_seconds" ["unit": Only(&["script", "function"]), "outcome": Only(&["built", "refused"])]
         "Building a script or function: `built` or `refused`.";
     Api Gauge OUTBOX_ROWS = "runnerctl_outbox_rows" [] "Outbox rows that are due and not yet published.";
     Api Gauge OUTBOX_AGE = "runnerctl_outbox_oldest_seconds" [] "Age of the oldest due outbox row.";
     Api Histogram(WAITING) OUTBOX_LAG = "runnerctl_outbox_lag_seconds" []
         "From the moment an outbox row is due to the broker's confirm.";
-    Both Counter PUBLISHES = "runnerctl_publishes_total" ["outcome"]
+    Api Counter PUBLISHES = "runnerctl_publishes_total" ["outcome": Only(&["confirmed", "returned", "nacked", "failed"])]
         "Messages published: `confirmed`, `returned`, `nacked` or `failed`.";
-    Both Histogram(SECONDS) PUBLISH_CONFIRM = "runnerctl_publish_confirm_seconds" []
+    Api Histogram(SECONDS) PUBLISH_CONFIRM = "runnerctl_publish_confirm_seconds" []
         "From a publish to the broker's confirm.";
-    Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason"] "Messages sent to the dead-letter queue.";
-    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency"]
+    Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason": Only(&["malformed", "version", "invalid", "unknown_script"])] "Messages sent to the dead-letter queue.";
+    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency": DEPENDENCY, "connection": Any("`pool` for the database, `api publisher`, `api consumer` or `worker` for the broker")]
         "1 while the connection to `database` or `broker` stands.";
-    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency"] "Connections that were made again.";
-    Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state"]
+    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY] "Connections that were made again.";
+    Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state": Only(&["idle", "in_use"])]
         "Connections of the database pool: `idle` or `in_use`.";
-    Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome"]
+    Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome": Only(&["accepted", "duplicate", "refused"])]
         "Events of triggers: `accepted`, `duplicate` or `refused`.";
     Api Histogram(WAITING) INGEST_LAG = "runnerctl_ingest_lag_seconds" []
         "From an event's publish, as its AMQP timestamp tells, else from its arrival, to the commit of its execution.";
-    Api Gauge QUEUE_DEPTH = "runnerctl_queue_depth" ["queue"] "Messages ready in the broker's queues.";
+    Api Gauge QUEUE_DEPTH = "runnerctl_queue_depth" ["queue": Only(&["executions", "events", "dead"])] "Messages ready in the broker's queues.";
     Api Gauge WORKERS = "runnerctl_workers" [] "Workers seen in the last 30 seconds.";
-    Api Gauge LIVE_CLIENTS = "runnerctl_live_clients" ["kind"]
+    Api Gauge LIVE_CLIENTS = "runnerctl_live_clients" ["kind": Only(&["wait", "events"])]
         "Clients that hold a request open for news of an execution: `wait` or `events`.";
-    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit"] "Requests answered 429, by the limit they met.";
-    Both Counter HTTP_REQUESTS = "runnerctl_http_requests_total" ["method", "route", "status"]
+    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit": Only(&["rate", "queue"])] "Requests answered 429, by the limit they met.";
+    Both Counter HTTP_REQUESTS = "runnerctl_http_requests_total" ["method": METHOD, "route": ROUTE, "status": Any("HTTP status codes")]
         "Requests answered, by route pattern.";
-    Both Histogram(SECONDS) HTTP_REQUEST_DURATION = "runnerctl_http_request_seconds" ["method", "route"]
+    Both Histogram(SECONDS) HTTP_REQUEST_DURATION = "runnerctl_http_request_seconds" ["method": METHOD, "route": ROUTE]
         "From a request's head to its answer's head.";
-    Both Gauge BUILD_INFO = "runnerctl_build_info" ["version"] "Always 1; the label names the running version.";
+    Both Gauge BUILD_INFO = "runnerctl_build_info" ["version": Any("versions of RunnerCtl")] "Always 1; the label names the running version.";
 }
 
 /// The text of `docs/metrics.md`.
@@ -198,10 +274,24 @@ pub fn reference() -> String {
             Program::Worker => "worker",
             Program::Both => "api, worker",
         };
-        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        let labels =
+            metric.labels.iter().map(|label| format!("`{}`", label.name)).collect::<Vec<_>>().join(", ");
         let Metric { name, help, .. } = metric;
         writeln!(text, "| `{name}` | {kind} | {labels} | {program} | {help} |")
             .expect("a String takes any text");
+    }
+    text.push_str("\n## Label values\n\n| metric | label | values |\n|---|---|---|\n");
+    for metric in ALL {
+        for label in metric.labels {
+            let values = match label.values {
+                Only(values) => {
+                    values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+                }
+                Any(what) => what.to_owned(),
+            };
+            writeln!(text, "| `{}` | `{}` | {values} |", metric.name, label.name)
+                .expect("a String takes any text");
+        }
     }
     text.push_str("\n## Histogram bounds\n\n");
     for (buckets, unit) in [(SECONDS, "seconds"), (WAITING, "seconds"), (BYTES, "bytes")] {
@@ -216,6 +306,7 @@ pub fn reference() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::execution::{ErrorCode, Status, TriggerType};
     use std::collections::BTreeSet;
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
@@ -253,8 +344,29 @@ mod tests {
     fn no_label_is_unbounded() {
         for metric in ALL {
             for label in metric.labels {
-                assert!(!label.ends_with("_id") && !label.contains("workspace"), "{}: {label}", metric.name);
+                let name = label.name;
+                assert!(!name.ends_with("_id") && !name.contains("workspace"), "{}: {name}", metric.name);
             }
         }
+    }
+
+    #[test]
+    fn the_labels_know_every_status_code_and_trigger() {
+        for status in Status::ALL.iter().filter(|status| status.is_terminal()) {
+            assert!(EXECUTIONS.definition().labels[0].takes(status.as_str()), "{status}");
+        }
+        for code in ErrorCode::ALL {
+            assert!(EXECUTIONS.definition().labels[1].takes(code.as_str()), "{code}");
+        }
+        for trigger in TriggerType::ALL {
+            assert!(EXECUTION_QUEUE.definition().labels[0].takes(trigger.as_str()), "{trigger}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "reason is never \"crash\"")]
+    fn a_value_that_is_not_listed_is_a_mistake_of_ours() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        ::metrics::with_local_recorder(&recorder, || SANDBOX_RESTARTS.with(["crash"]).increment(1));
     }
 }

@@ -1,88 +1,84 @@
-//! Logs and metrics of the services themselves. What scripts print is data of an execution and never comes here.
+//! Logs, metrics and traces of the services themselves. What scripts print is data of an execution and never comes
+//! here.
 
+pub mod logs;
 pub mod metrics;
+pub mod traces;
 
+pub use logs::{LogControl, LogFormat};
+pub use traces::Tracing;
+
+use crate::config::Environment;
 use ::metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use std::fmt;
-use tracing_subscriber::{
-    EnvFilter, Layer, Registry,
-    filter::ParseError,
-    layer::SubscriberExt,
-    reload,
-    util::{SubscriberInitExt, TryInitError},
-};
+use std::{io, time::Duration};
+use tracing_subscriber::{filter::ParseError, reload, util::TryInitError};
+use url::Url;
 
-/// How log lines are written (`LOG_FORMAT`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object per line.
-    Json,
-    /// For people at a terminal.
-    Pretty,
+/// What both programs are told about telling.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `LOG_FORMAT`: `json`, or `pretty` for people.
+    pub log_format: LogFormat,
+    /// `LOG_LEVEL`: what is logged, such as `info` or `info,worker=debug`. Libraries never log below `info`.
+    pub log_level: String,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where traces go, as OTLP over HTTP; none are made if not set. The SDK's own
+    /// variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`) hold as well.
+    pub otlp_endpoint: Option<Url>,
 }
 
-impl LogFormat {
-    /// Every format.
-    pub const ALL: &'static [Self] = &[Self::Json, Self::Pretty];
-}
-
-impl fmt::Display for LogFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Json => "json",
-            Self::Pretty => "pretty",
-        })
+impl Settings {
+    /// Asks for the variables; a problem is recorded in `environment`, and the default goes on.
+    pub fn read_from(environment: &mut Environment) -> Self {
+        Self {
+            log_format: environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL),
+            log_level: environment.text_or("LOG_LEVEL", "info"),
+            otlp_endpoint: environment.optional_as("OTEL_EXPORTER_OTLP_ENDPOINT", |text| {
+                Url::parse(text)
+                    .ok()
+                    .filter(|url| matches!(url.scheme(), "http" | "https"))
+                    .ok_or("must be an http or https URL")
+            }),
+        }
     }
 }
 
-/// Why logs or metrics can't begin.
+/// Why logs, metrics or traces can't begin.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("the log filter can't be read: {0}")]
+    #[error("LOG_LEVEL can't be read: {0}")]
     Filter(#[from] ParseError),
     #[error("logs were set up before: {0}")]
     AlreadyLogging(#[from] TryInitError),
     #[error("the log filter can't be changed: {0}")]
     Reload(#[from] reload::Error),
+    #[error("the signal that changes the log level can't be heard: {0}")]
+    Signal(#[from] io::Error),
     #[error("metrics can't be set up: {0}")]
     Metrics(#[from] BuildError),
+    #[error("traces can't be exported: {0}")]
+    Traces(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// Changes what is logged while the program runs.
-#[derive(Clone, Debug)]
-pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+/// Histograms keep every observation until it is sorted into its bucket, by a scrape or by this.
+const UPKEEP: Duration = Duration::from_secs(5);
 
-impl LogControl {
-    /// Replaces the filter, for example by `info,worker::supervisor=debug`.
-    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        Ok(self.0.reload(EnvFilter::try_new(filter)?)?)
-    }
-}
-
-/// Sends log lines that `filter` lets through (`RUST_LOG` syntax) to standard error, for the whole process.
+/// Makes the process's metrics recorder, with the buckets and help texts of [`metrics::ALL`], and keeps it small for as
+/// long as the runtime lives, whether anybody scrapes or not. The handle renders `/metrics`.
 ///
-/// Standard output stays free for what a command answers, such as `api keys create`.
-pub fn init_logs(format: LogFormat, filter: &str) -> Result<LogControl, TelemetryError> {
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = match format {
-        LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
-        }
-        LogFormat::Pretty => lines.with_target(false).boxed(),
-    };
-    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-    Ok(LogControl(handle))
-}
-
-/// Makes the process's metrics recorder, with the buckets and help texts of [`metrics::ALL`].
-///
-/// The handle renders `/metrics`; its owner calls `run_upkeep` every few seconds.
+/// # Panics
+/// Outside a tokio runtime.
 pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = prometheus()?.install_recorder()?;
     describe_all();
     metrics::BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1.0);
+    let kept = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            kept.run_upkeep();
+        }
+    });
     Ok(handle)
 }
 
@@ -126,8 +122,20 @@ mod tests {
     }
 
     #[test]
-    fn the_log_formats_have_the_names_of_the_configuration() {
-        let mut environment = crate::config::Environment::from([("LOG_FORMAT", "pretty")]);
-        assert_eq!(environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL), LogFormat::Pretty);
+    fn the_settings_have_defaults_and_name_what_is_wrong() {
+        let mut environment = Environment::from([]);
+        let settings = Settings::read_from(&mut environment);
+        assert_eq!((settings.log_format, settings.log_level.as_str()), (LogFormat::Json, "info"));
+        assert_eq!((settings.otlp_endpoint, environment.finish(|| Some(()))), (None, Ok(())));
+
+        let wrong = [("LOG_FORMAT", "xml"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
+        let mut environment = Environment::from(wrong);
+        Settings::read_from(&mut environment);
+        let problems = environment.finish(|| Some(())).unwrap_err();
+        assert_eq!(
+            problems.to_string(),
+            "configuration: LOG_FORMAT must be one of json, pretty; \
+             OTEL_EXPORTER_OTLP_ENDPOINT must be an http or https URL"
+        );
     }
 }

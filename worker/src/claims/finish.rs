@@ -3,8 +3,9 @@
 use super::{Attempt, Claims, Fenced, logs::Columns};
 use crate::database::DatabaseError;
 use shared::{
-    execution::Status,
+    execution::{ErrorCode, Status},
     outcome::{ExecutionError, LogLine, Usage, Verdict, milliseconds},
+    telemetry::metrics::EXECUTIONS,
 };
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
@@ -70,7 +71,7 @@ WITH back AS (
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
     SELECT id, workspace_id, priority, traceparent FROM back WHERE status = 'queued'
 )
-SELECT pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM back";
+SELECT status, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM back";
 
 /// How an attempt ends.
 #[derive(Debug)]
@@ -116,8 +117,20 @@ impl Claims {
                 let seconds = after.as_secs_f64();
                 self.write(RETRY, &[fence.as_slice(), &[&seconds]].concat()).await
             }
-            End::HandBack => self.write(HAND_BACK, &fence).await,
+            End::HandBack => self.hand_back(&fence).await,
         }
+    }
+
+    async fn hand_back(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<Fenced, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(HAND_BACK).await?;
+        let rows = connection.query(&statement, fence).await?;
+        for row in &rows {
+            if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {
+                EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
+            }
+        }
+        Ok(Fenced::from_rows(rows.len()))
     }
 
     async fn finish(

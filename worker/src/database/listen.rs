@@ -2,7 +2,7 @@
 
 use super::{Database, DatabaseError};
 use futures_util::{StreamExt, stream};
-use shared::backoff::Backoff;
+use shared::{backoff::Backoff, telemetry::metrics::RECONNECTS};
 use tokio::sync::mpsc;
 use tokio_postgres::AsyncMessage;
 
@@ -18,8 +18,9 @@ pub enum Notification {
 /// Listens on `channel` for as long as the receiver lives; never returns before.
 pub async fn listen(database: &Database, channel: &'static str, heard: mpsc::Sender<Notification>) {
     let mut backoff = Backoff::CONNECTION;
+    let mut connected_before = false;
     while !heard.is_closed() {
-        match listen_once(database, channel, &heard, &mut backoff).await {
+        match listen_once(database, channel, &heard, &mut backoff, &mut connected_before).await {
             Ok(()) => tracing::warn!(channel, "the listening connection ended"),
             Err(error) => tracing::warn!(%error, channel, "can't listen"),
         }
@@ -32,6 +33,7 @@ async fn listen_once(
     channel: &'static str,
     heard: &mpsc::Sender<Notification>,
     backoff: &mut Backoff,
+    connected_before: &mut bool,
 ) -> Result<(), DatabaseError> {
     let (client, mut connection) = database.target.config.connect(database.target.tls.clone()).await?;
     let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
@@ -45,6 +47,9 @@ async fn listen_once(
         }
     }
     backoff.reset();
+    if std::mem::replace(connected_before, true) {
+        RECONNECTS.with(["database"]).increment(1);
+    }
     drop(heard.send(Notification::Listening).await);
     while let Some(message) = messages.next().await {
         if let AsyncMessage::Notification(notification) = message?

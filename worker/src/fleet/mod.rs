@@ -17,7 +17,10 @@ use crate::{
 use futures_util::FutureExt;
 use shared::{
     queue::{Consumer, Delivery},
-    telemetry::metrics::{DELIVERIES, REDELIVERIES},
+    telemetry::{
+        metrics::{DELIVERIES, REDELIVERIES},
+        traces::TRACEPARENT,
+    },
 };
 use std::{
     panic::AssertUnwindSafe,
@@ -97,7 +100,9 @@ impl Fleet {
         if delivery.redelivered() {
             REDELIVERIES.with::<&str>([]).increment(1);
         }
-        let processed = AssertUnwindSafe(job::process(&self, delivery.body())).catch_unwind().await;
+        let processed = AssertUnwindSafe(job::process(&self, delivery.body(), delivery.header(TRACEPARENT)))
+            .catch_unwind()
+            .await;
         // The panic itself was logged where it happened. What was claimed is found by the reaper.
         let settlement = processed.unwrap_or(Settlement::Ack);
         DELIVERIES.with([settlement.as_str()]).increment(1);

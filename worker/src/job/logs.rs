@@ -45,7 +45,7 @@ pub(super) async fn forward(
             // The end of the run finds out the same, and says so.
             Ok(Fenced::TooLate) => {}
             Err(error) => {
-                tracing::warn!(execution_id = %attempt.execution_id, %error, "lines not stored yet");
+                tracing::warn!(%error, "lines not stored yet");
             }
         }
     }

@@ -16,13 +16,20 @@ use shared::{
     execution::ErrorCode,
     message::{self, ExecutionMessage},
     outcome::{ExecutionError, LogLine, Outcome, Usage, Verdict},
-    telemetry::metrics::{
-        EXECUTION_CPU, EXECUTION_INIT, EXECUTION_MEMORY_PEAK, EXECUTION_PERSIST, EXECUTION_QUEUE,
-        EXECUTION_RUN, EXECUTIONS, LEASES_LOST,
+    telemetry::{
+        metrics::{
+            DEAD_LETTERS, EXECUTION_CPU, EXECUTION_INIT, EXECUTION_MEMORY_PEAK, EXECUTION_PERSIST,
+            EXECUTION_QUEUE, EXECUTION_RUN, EXECUTIONS, LEASES_LOST,
+        },
+        traces::{self, Step},
     },
 };
-use std::{borrow::Cow, time::Instant};
+use std::{
+    borrow::Cow,
+    time::{Instant, SystemTime},
+};
 use tokio::sync::mpsc;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 /// A run that is over.
@@ -35,32 +42,68 @@ struct Ended {
 }
 
 /// Sees one message through. It is decided what becomes of it only when the database has what came of the run.
-pub async fn process(fleet: &Fleet, body: &[u8]) -> Settlement {
-    let Some(execution_id) = decode(body) else { return Settlement::Reject };
+pub async fn process(fleet: &Fleet, body: &[u8], traceparent: Option<String>) -> Settlement {
+    let execution_id = match decode(body) {
+        Ok(execution_id) => execution_id,
+        Err(reason) => {
+            DEAD_LETTERS.with([reason]).increment(1);
+            return Settlement::Reject;
+        }
+    };
+    let span = tracing::info_span!("execution", execution.id = %execution_id);
+    process_execution(fleet, execution_id, traceparent).instrument(span).await
+}
+
+async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Option<String>) -> Settlement {
     let Some(slot) = fleet.stopping.run_until_cancelled(fleet.pool.acquire()).await else {
         return Settlement::Requeue;
     };
+    let mut step = traces::process(traceparent);
+    step.of_execution(execution_id);
+    let claiming = traces::part("claim", &step);
     let claimed = match claim(fleet, execution_id).await {
         Ok(claimed) => claimed,
         Err(settlement) => return settlement,
     };
+    drop(claiming);
+    step.note("attempt", || claimed.attempt.number.to_string());
     let guard = fleet.held.hold(claimed.attempt);
     let ended = execute(fleet, slot, &claimed, &guard).await;
+    trace_phases(&step, &ended);
+    let persisting = traces::part("persist", &step);
     persist(fleet, &claimed, &guard, &ended).await;
+    drop(persisting);
+    if let Verdict::Failed(error) = &ended.outcome.verdict {
+        step.fail(error.code.as_str());
+    }
     Settlement::Ack
 }
 
-fn decode(body: &[u8]) -> Option<Uuid> {
+/// Reads a message; an error is the reason as the metric of dead letters has it.
+fn decode(body: &[u8]) -> Result<Uuid, &'static str> {
     match serde_json::from_slice(body) {
-        Ok(ExecutionMessage { v: message::VERSION, execution_id }) => Some(execution_id),
+        Ok(ExecutionMessage { v: message::VERSION, execution_id }) => Ok(execution_id),
         Ok(ExecutionMessage { v, .. }) => {
             tracing::error!(version = v, "a message of a version this worker does not read");
-            None
+            Err("version")
         }
         Err(error) => {
             tracing::error!(%error, "a message that is not an execution");
-            None
+            Err("malformed")
         }
+    }
+}
+
+/// The sandbox measured its two phases; they ended when the run did.
+fn trace_phases(step: &Step, ended: &Ended) {
+    let Usage { init, run, .. } = ended.outcome.usage;
+    if init.is_zero() {
+        return;
+    }
+    let run_began = SystemTime::now() - ended.at.elapsed() - run;
+    traces::past_part("init", step, run_began - init, init);
+    if !run.is_zero() {
+        traces::past_part("run", step, run_began, run);
     }
 }
 
@@ -74,18 +117,19 @@ async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Claimed, Settlement>
         match fleet.claims.claim(execution_id).await {
             Ok(Some(Ok(claimed))) => return Ok(claimed),
             Ok(Some(Err((attempt, unreadable)))) => {
-                tracing::error!(%execution_id, error = %unreadable, "a row that can't be read");
+                tracing::error!(error = %unreadable, "a row that can't be read");
                 let guard = fleet.held.hold(attempt);
                 let ended = Ended::broken("the stored execution can't be read");
-                store(fleet, attempt, &guard, Decision::Finish, &ended).await;
+                let stored = store(fleet, attempt, &guard, Decision::Finish, &ended).await;
+                record(Decision::Finish, stored.as_deref(), attempt, &ended);
                 return Err(Settlement::Ack);
             }
             Ok(None) => {
-                tracing::debug!(%execution_id, "not waiting for a worker");
+                tracing::debug!("not waiting for a worker");
                 return Err(Settlement::Ack);
             }
             Err(error) => {
-                tracing::warn!(%execution_id, %error, "can't claim");
+                tracing::warn!(%error, "can't claim");
                 backoff.wait().await;
             }
         }
@@ -121,11 +165,11 @@ async fn prepare(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>) -> Result<
         match fleet.preparation.prepare(claimed).await {
             Ok(prepared) => return Ok(prepared),
             Err(Unprepared::Database(error)) => {
-                tracing::warn!(execution_id = %claimed.attempt.execution_id, %error, "can't prepare");
+                tracing::warn!(%error, "can't prepare");
                 backoff.wait().await;
             }
             Err(Unprepared::Broken(broken)) => {
-                tracing::error!(execution_id = %claimed.attempt.execution_id, error = %broken, "can't be prepared");
+                tracing::error!(error = %broken, "can't be prepared");
                 return Err(Ended::broken(&broken.to_string()));
             }
         }
@@ -141,19 +185,27 @@ async fn persist(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>, ended: &En
         retry_backoff: claimed.retry_backoff,
     };
     let decision = settle::decide(&ended.outcome.verdict, facts);
-    store(fleet, claimed.attempt, guard, decision, ended).await;
-    match decision {
-        Decision::Finish => record(ended),
-        Decision::Forget => LEASES_LOST.with::<&str>([]).increment(1),
-        Decision::Retry { .. } | Decision::HandBack => {}
-    }
+    let stored = store(fleet, claimed.attempt, guard, decision, ended).await;
+    record(decision, stored.as_deref(), claimed.attempt, ended);
 }
 
-fn record(Ended { outcome: Outcome { verdict, usage }, at, .. }: &Ended) {
+/// Counts and tells what the database has; what it does not have of this worker, did not happen here.
+fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended: &Ended) {
+    let Some(verdict) = stored else { return LEASES_LOST.with::<&str>([]).increment(1) };
+    let Ended { outcome: Outcome { usage, .. }, at, .. } = ended;
     let code = match verdict {
         Verdict::Completed(_) => "none",
         Verdict::Failed(error) => error.code.as_str(),
     };
+    let (attempt, run_ms) = (attempt.number, usage.run.as_secs_f64() * 1000.0);
+    match decision {
+        Decision::Finish => tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended"),
+        Decision::Retry { after } => {
+            return tracing::info!(attempt, code, after_s = after.as_secs(), "to be tried again");
+        }
+        Decision::HandBack => return tracing::info!(attempt, "handed back"),
+        Decision::Forget => return,
+    }
     EXECUTIONS.with([verdict.status().as_str(), code]).increment(1);
     EXECUTION_INIT.with::<&str>([]).record(usage.init);
     EXECUTION_RUN.with::<&str>([]).record(usage.run);
@@ -163,9 +215,14 @@ fn record(Ended { outcome: Outcome { verdict, usage }, at, .. }: &Ended) {
     EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
 }
 
-/// Writes until it is written, or no longer ours to write.
-async fn store(fleet: &Fleet, attempt: Attempt, guard: &Guard<'_>, decision: Decision, ended: &Ended) {
-    let execution_id = attempt.execution_id;
+/// Writes until it is written, or no longer ours to write. Returns the verdict that was written; None if none was.
+async fn store<'a>(
+    fleet: &Fleet,
+    attempt: Attempt,
+    guard: &Guard<'_>,
+    decision: Decision,
+    ended: &'a Ended,
+) -> Option<Cow<'a, Verdict>> {
     let mut verdict = Cow::Borrowed(&ended.outcome.verdict);
     let mut lines = ended.lines.clone();
     if let (Decision::Retry { after }, Verdict::Failed(error)) = (decision, &*verdict) {
@@ -178,25 +235,25 @@ async fn store(fleet: &Fleet, attempt: Attempt, guard: &Guard<'_>, decision: Dec
             Decision::Finish => End::Final { verdict: &verdict, phases },
             Decision::Retry { after } => End::Retry { after },
             Decision::HandBack => End::HandBack,
-            Decision::Forget => return,
+            Decision::Forget => return None,
         };
         match fleet.claims.end(attempt, &end, &lines).await {
-            Ok(Fenced::Written) => return,
+            Ok(Fenced::Written) => return Some(verdict),
             Ok(Fenced::TooLate) => {
-                tracing::warn!(%execution_id, attempt = attempt.number, "too late to write");
-                return;
+                tracing::warn!(attempt = attempt.number, "too late to write");
+                return None;
             }
             Err(error) if error.is_temporary() => {
-                tracing::warn!(%execution_id, %error, "can't store the end of a run");
+                tracing::warn!(%error, "can't store the end of a run");
                 if guard.interruption() == Some(Interruption::Fenced) {
-                    return;
+                    return None;
                 }
                 backoff.wait().await;
             }
             Err(error) => {
-                tracing::error!(%execution_id, %error, "the database refuses what a run ended with");
+                tracing::error!(%error, "the database refuses what a run ended with");
                 if matches!(verdict, Cow::Owned(_)) {
-                    return;
+                    return None;
                 }
                 verdict = Cow::Owned(unstorable());
                 lines.clear();

@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
                 let verdict = verdict::of_dead_child(self.decision, status, limits);
                 if let Verdict::Failed(error) = &verdict {
                     tracing::warn!(
-                        execution_id = %self.job.execution_id,
+                        execution.id = %self.job.execution_id,
                         code = %error.code,
                         end = verdict::describe(status),
                         "a sandbox process ended with its run"

@@ -20,8 +20,9 @@ use axum::{
 };
 use shared::{
     encryption::{Context, OpenError},
-    execution::Status,
+    execution::{ErrorCode, Status},
     fields::FieldErrors,
+    telemetry::{metrics::EXECUTIONS, traces},
 };
 use uuid::Uuid;
 
@@ -52,7 +53,11 @@ pub(crate) async fn cancel(
     let id = path_id(&id, "execution")?;
     let found = store::executions::cancel(&state.pool, caller.workspace_id, id).await?;
     let status = match found.ok_or_else(|| ApiError::not_found("execution"))? {
-        Status::Queued | Status::Cancelled => StatusCode::OK,
+        Status::Queued => {
+            EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
+            StatusCode::OK
+        }
+        Status::Cancelled => StatusCode::OK,
         Status::Running => StatusCode::ACCEPTED,
         ended @ (Status::Completed | Status::Errored) => {
             let detail = format!("The execution is {ended} already.");
@@ -89,6 +94,8 @@ pub(crate) async fn replay(
     let variables = request.variables.as_deref().unwrap_or(&given.variables.0);
     let variables = complete_variables(variables, &definitions)?;
     let replay_id = Uuid::now_v7();
+    let mut accept = traces::accept(traceparent(&headers));
+    accept.of_execution(replay_id);
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let submission = Submission {
         id: replay_id,
@@ -102,7 +109,7 @@ pub(crate) async fn replay(
         variables,
         env_sealed: reseal(&state, env_sealed.as_deref(), id, replay_id)?,
         priority: BACKGROUND,
-        traceparent: traceparent(&headers),
+        traceparent: accept.traceparent(),
         replay_of: Some(id),
     };
     submit::submit(&mut *state.pool.acquire().await?, &submission).await?;

@@ -18,6 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
+use shared::telemetry::traces::{self, TRACEPARENT};
 use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -38,6 +39,7 @@ pub(crate) async fn create(
     Payload(request): Payload<ExecutionRequest>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
+    let mut accept = traces::accept(traceparent(&headers));
     let hash = request_hash(&request);
     if let Some(key) = key
         && let Some(earlier) =
@@ -61,10 +63,12 @@ pub(crate) async fn create(
         variables,
         env_sealed: None,
         priority: BACKGROUND,
-        traceparent: traceparent(&headers),
+        traceparent: accept.traceparent(),
         replay_of: None,
     };
     let id = submit_once(&state, &submission, key, &hash).await?;
+    accept.of_execution(id);
+    drop(accept);
     accepted(&state, &caller, id).await
 }
 
@@ -140,12 +144,9 @@ fn request_hash(request: &ExecutionRequest) -> [u8; 32] {
 }
 
 /// The caller's trace, if it is a well-formed W3C `traceparent`.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let well_formed = text.len() == 55
-        && text.starts_with("00-")
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    well_formed.then(|| text.to_owned())
+pub(in crate::routes) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    traces::is_traceparent(text).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Runs whose worker no longer answers.
 
 use super::{Bench, claim, failed, finish};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
@@ -39,7 +40,10 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     let attempt = claim(&lost, id).await.unwrap();
     assert!(reap(&bench.database).await.unwrap().is_empty(), "its lease holds");
     lose_the_lease(&bench).await;
-    assert_eq!(reaped(&bench).await, one(id, "queued", 1));
+    let (reaped, metrics) = counted(reaped(&bench)).await;
+    assert_eq!(reaped, one(id, "queued", 1));
+    assert!(metrics.contains(r#"runnerctl_reclaimed_total{outcome="requeued"} 1"#), "{metrics}");
+    assert!(!metrics.contains("runnerctl_executions_total"), "it is not over: {metrics}");
     assert_eq!(bench.status(id).await, "queued 1");
     let delayed = "SELECT (available_at BETWEEN now() AND now() + interval '1.1 seconds')::text FROM outbox";
     assert_eq!(bench.text(delayed).await, "true");
@@ -49,6 +53,14 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     assert_eq!(bench.status(id).await, "running 2");
 }
 
+/// What is counted while `reaping` goes on, on this thread.
+async fn counted<T>(reaping: impl Future<Output = T>) -> (T, String) {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let reaped = reaping.await;
+    (reaped, recorder.handle().render())
+}
+
 #[tokio::test]
 async fn the_loss_of_the_last_attempt_ends_the_execution() {
     let bench = Bench::create().await;
@@ -56,7 +68,13 @@ async fn the_loss_of_the_last_attempt_ends_the_execution() {
     bench.execute("UPDATE script_executions SET attempt = 2").await;
     claim(&bench.worker("lost"), id).await.unwrap();
     lose_the_lease(&bench).await;
-    assert_eq!(reaped(&bench).await, one(id, "errored", 3));
+    let (reaped, metrics) = counted(reaped(&bench)).await;
+    assert_eq!(reaped, one(id, "errored", 3));
+    assert!(
+        metrics.contains(r#"runnerctl_executions_total{status="errored",code="worker_lost"} 1"#),
+        "{metrics}"
+    );
+    assert!(metrics.contains(r#"runnerctl_reclaimed_total{outcome="worker_lost"} 1"#), "{metrics}");
     assert_eq!(bench.text("SELECT error_code FROM script_executions").await, "worker_lost");
     assert_eq!(bench.outbox_rows().await, "0");
 }
@@ -68,5 +86,10 @@ async fn a_lost_run_that_was_to_be_cancelled_is() {
     claim(&bench.worker("lost"), id).await.unwrap();
     bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
     lose_the_lease(&bench).await;
-    assert_eq!(reaped(&bench).await, one(id, "cancelled", 1));
+    let (reaped, metrics) = counted(reaped(&bench)).await;
+    assert_eq!(reaped, one(id, "cancelled", 1));
+    assert!(
+        metrics.contains(r#"runnerctl_executions_total{status="cancelled",code="cancelled"} 1"#),
+        "{metrics}"
+    );
 }

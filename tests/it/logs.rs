@@ -1,0 +1,131 @@
+//! What operators read: every line JSON, with the execution's id, and nothing of what scripts are, get or print.
+
+use crate::{metrics::series, trigger::Trigger};
+use anyhow::ensure;
+use e2e::{program::Program, stack::Stack};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// One per place where a script's data can be.
+const MARKERS: [&str; 9] = [
+    "marker-code",
+    "marker-function",
+    "marker-event",
+    "marker-variable",
+    "marker-environment",
+    "marker-console",
+    "marker-error",
+    "marker-malformed",
+    "marker-refused",
+];
+
+const CODE: &str = r#"
+export async function main({ event }, { ENV, Variables, Functions }) {
+    const own = "marker-code";
+    console.log(own, "marker-console", event.text, Variables.text, ENV.TOKEN);
+    console.error(await Functions.shout({ text: ENV.TOKEN }));
+    await fetch("http://169.254.169.254/marker-code").catch((error) => console.warn(error));
+    if (event.fail) throw new Error("marker-error " + event.text);
+    return [own, event, Variables, ENV.TOKEN];
+}"#;
+
+fn lines(program: &Program) -> anyhow::Result<Vec<Value>> {
+    program.log_text().lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+#[tokio::test]
+async fn no_log_line_holds_code_input_secrets_or_console_at_any_level() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace")]).await?;
+    let client = &stack.client;
+    let token = json!({ "value": "marker-environment" }).to_string();
+    let (status, answer) = client.send(Method::PUT, "/environment/TOKEN/", token).await?;
+    ensure!(status.is_success(), "{answer}");
+    let function = json!({
+        "name": "shout", "parameters": [{ "name": "text" }],
+        "code": "function shout({ text }) { return 'marker-function' + text; }",
+    });
+    let (status, answer) = client.post("/functions/", &function).await?;
+    ensure!(status.is_success(), "{answer}");
+    let script = client.create_script("marked", CODE).await?;
+
+    let mut executions = Vec::new();
+    for fail in [false, true] {
+        let asked = json!({
+            "script_id": script, "trigger_type": "automation",
+            "event": { "text": "marker-event", "fail": fail }, "variables": { "text": "marker-variable" },
+        });
+        let (status, answer) = client.post("/executions/", &asked).await?;
+        ensure!(status.is_success(), "{answer}");
+        let id = answer["id"].as_str().unwrap_or_default().to_owned();
+        let done = client.terminal(&id, Duration::from_secs(30)).await?;
+        assert!(done["logs"].to_string().contains("marker-console"), "the script ran: {done}");
+        executions.push((id, if fail { "errored" } else { "completed" }));
+    }
+    let refused =
+        json!({ "name": "half", "code_type": "main_fn", "trigger_type": "cron", "code": "marker-refused (" });
+    assert_eq!(client.post("/scripts/", &refused).await?.0, 400);
+    let trigger = Trigger::connect(&stack).await?;
+    trigger.publish_text(r#"{"marker-malformed": true}"#.to_owned(), None).await?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !stack.api.log_text().contains("an event that can't be ingested") {
+        ensure!(Instant::now() < deadline, "the malformed event is not told:\n{}", stack.api.log_text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let told = lines(&stack.worker)?;
+    for (id, status) in executions {
+        let ended = told
+            .iter()
+            .find(|line| line["message"] == "ended" && line["span"]["execution.id"] == id.as_str());
+        assert_eq!(ended.map(|line| &line["status"]), Some(&json!(status)), "{id} ended");
+    }
+    ensure!(!lines(&stack.api)?.is_empty());
+    for (name, log) in [("api", stack.api.log_text()), ("worker", stack.worker.log_text())] {
+        for marker in MARKERS {
+            let leak = log.lines().find(|line| line.contains(marker));
+            assert_eq!(leak, None, "{name} tells {marker}");
+        }
+    }
+    Ok(())
+}
+
+/// Gives the worker a message it has nothing to do for, of which it tells at `debug` alone.
+async fn dispatch_unknown(stack: &Stack, trigger: &Trigger) -> anyhow::Result<Uuid> {
+    let settled = "runnerctl_deliveries_total{settled=\"ack\"}";
+    let before = series(&stack.worker, settled).await?.unwrap_or_default();
+    let id = Uuid::now_v7();
+    trigger.dispatch(id).await?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while series(&stack.worker, settled).await?.unwrap_or_default() <= before {
+        ensure!(Instant::now() < deadline, "the message is not settled");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(id)
+}
+
+async fn toggle(program: &Program, times: usize) -> anyhow::Result<()> {
+    program.signal("USR1")?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while program.log_text().matches("log level changed").count() < times {
+        ensure!(Instant::now() < deadline, "the log level does not change:\n{}", program.log_text());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn sigusr1_turns_details_on_and_off_again_while_the_program_runs() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let trigger = Trigger::connect(&stack).await?;
+    let before = dispatch_unknown(&stack, &trigger).await?;
+    toggle(&stack.worker, 1).await?;
+    let during = dispatch_unknown(&stack, &trigger).await?;
+    toggle(&stack.worker, 2).await?;
+    let after = dispatch_unknown(&stack, &trigger).await?;
+    let log = stack.worker.log_text();
+    let told = [before, during, after].map(|id| log.contains(&id.to_string()));
+    assert_eq!(told, [false, true, false], "{log}");
+    toggle(&stack.api, 1).await
+}
