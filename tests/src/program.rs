@@ -68,7 +68,7 @@ impl Program {
     /// # Errors
     /// If it is still there after 60 s.
     pub async fn drain(mut self) -> anyhow::Result<ExitStatus> {
-        Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().context("kill")?;
+        self.signal("TERM")?;
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -77,6 +77,17 @@ impl Program {
             ensure!(Instant::now() < deadline, "{} does not end:\n{}", self.name, self.log_text());
             sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Sends a signal, such as `STOP`.
+    ///
+    /// # Errors
+    /// If there is no `kill`, or it fails.
+    pub fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().context("kill")?;
+        ensure!(sent.success(), "kill -s {name}: {sent}");
+        Ok(())
     }
 
     /// Ends it without a word, as a dying machine does.
