@@ -35,7 +35,7 @@ pub async fn sample(pool: &PgPool, broker: &Broker, topology: &Topology) {
 
 async fn of_database(pool: &PgPool) {
     let backlog = store::health::backlog(pool).await;
-    CONNECTION_UP.with(["database"]).set(if backlog.is_ok() { 1.0 } else { 0.0 });
+    CONNECTION_UP.with(["database", "pool"]).set(if backlog.is_ok() { 1.0 } else { 0.0 });
     match backlog {
         Ok(Backlog { rows, oldest_s, workers }) => {
             OUTBOX_ROWS.with::<&str>([]).set(approximate(rows));

@@ -157,9 +157,9 @@ metrics! {
     Both Histogram(SECONDS) PUBLISH_CONFIRM = "runnerctl_publish_confirm_seconds" []
         "From a publish to the broker's confirm.";
     Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason"] "Messages sent to the dead-letter queue.";
-    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency"]
-        "1 while the connection to `database` or `broker` stands.";
-    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency"] "Connections that were made again.";
+    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency", "connection"]
+        "1 while the connection to `database` or `broker` stands; one series per connection.";
+    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency", "connection"] "Connections that were made again.";
     Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state"]
         "Connections of the database pool: `idle` or `in_use`.";
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome"]

@@ -27,7 +27,7 @@ impl Fleet {
             let beaten = self.beat().await.inspect_err(|error| tracing::warn!(%error, "heartbeat failed"));
             let pause = if beaten.is_ok() { HEARTBEAT } else { RETRY };
             self.database_up.store(beaten.is_ok(), Ordering::Release);
-            CONNECTION_UP.with(["database"]).set(if beaten.is_ok() { 1.0 } else { 0.0 });
+            CONNECTION_UP.with(["database", "heartbeat"]).set(if beaten.is_ok() { 1.0 } else { 0.0 });
             // A timeout is the usual reason to go on.
             drop(tokio::time::timeout(pause, self.pulse_now.notified()).await);
         }
