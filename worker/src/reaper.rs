@@ -1,9 +1,12 @@
 //! Takes over runs whose worker no longer answers.
 //!
 //! Invariant: the database's clock alone decides that a lease is over, and not before workers had the time to renew
-//! theirs after the database itself was away.
+//! theirs after the database itself was away. A clock that goes back prolongs no lease.
 
-use crate::database::{Database, DatabaseError};
+use crate::{
+    claims::LEASE,
+    database::{Database, DatabaseError},
+};
 use shared::{backoff::Backoff, telemetry::metrics::RECLAIMED};
 use std::time::Duration;
 use uuid::Uuid;
@@ -14,9 +17,13 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Before the second attempt, in seconds; doubled for every further one, and spread by half.
 const DELAY_S: f64 = 1.0;
 
-/// Parameter: the delay. The last attempt's loss ends the execution; one that was to be cancelled is.
+/// Parameters: the delay and the lease, in seconds. The last attempt's loss ends the execution; one that was to be
+/// cancelled is. A lease that no heartbeat can have set is from before the clock went back: it begins anew.
 const REAP: &str = "
-WITH lost AS (
+WITH overlong AS (
+    UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $2::float8)
+    WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $2::float8)
+), lost AS (
     SELECT id FROM script_executions
     WHERE status = 'running' AND lease_expires_at < now()
         AND pg_postmaster_start_time() < now() - interval '10 seconds'
@@ -87,7 +94,7 @@ fn report(reaped: &Reaped) {
 pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
     let connection = database.connection().await?;
     let statement = connection.prepare_cached(REAP).await?;
-    let rows = connection.query(&statement, &[&DELAY_S]).await?;
+    let rows = connection.query(&statement, &[&DELAY_S, &LEASE.as_secs_f64()]).await?;
     let reaped = |row: &tokio_postgres::Row| {
         Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
     };
