@@ -194,12 +194,19 @@ fn database_error(error: &sqlx::Error) -> ApiError {
     {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
+    if let sqlx::Error::Database(refused) = error
+        && refused.code().is_some_and(|code| code == TOO_DEEP)
+    {
+        return ApiError::field(NON_FIELD, "JSON is nested too deeply to be stored.");
+    }
     tracing::error!(%error, "query failed");
     ApiError::Refused(Box::new(internal()))
 }
 
 // `text` and `jsonb` can hold every character but NUL: character_not_in_repertoire, untranslatable_character.
 const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
+/// statement_too_complex: the parser of `json` ran out of stack, some 6,000 brackets deep.
+const TOO_DEEP: &str = "54001";
 
 /// Whether the database is away or overloaded, as opposed to a query that is wrong.
 pub fn is_outage(error: &sqlx::Error) -> bool {
