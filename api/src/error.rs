@@ -194,19 +194,12 @@ fn database_error(error: &sqlx::Error) -> ApiError {
     {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
-    if let sqlx::Error::Database(refused) = error
-        && refused.code().is_some_and(|code| code == TOO_DEEP)
-    {
-        return ApiError::field(NON_FIELD, "JSON is nested too deeply to be stored.");
-    }
     tracing::error!(%error, "query failed");
     ApiError::Refused(Box::new(internal()))
 }
 
 // `text` and `jsonb` can hold every character but NUL: character_not_in_repertoire, untranslatable_character.
 const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
-/// statement_too_complex: the parser of `json` ran out of stack, some 6,000 brackets deep.
-const TOO_DEEP: &str = "54001";
 
 /// Whether the database is away or overloaded, as opposed to a query that is wrong.
 pub fn is_outage(error: &sqlx::Error) -> bool {
@@ -215,7 +208,9 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
+        | sqlx::Error::WorkerCrashed
+        // What answers does not speak PostgreSQL, or not to the end: a proxy that lost its server.
+        | sqlx::Error::Protocol(_) => true,
         // Classes: 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout).
         sqlx::Error::Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
@@ -231,6 +226,7 @@ mod tests {
     #[test]
     fn an_empty_pool_is_an_outage_and_a_wrong_query_is_not() {
         assert!(is_outage(&sqlx::Error::PoolTimedOut));
+        assert!(is_outage(&sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into())));
         assert!(!is_outage(&sqlx::Error::RowNotFound));
         assert_eq!(
             ApiError::from(sqlx::Error::PoolTimedOut).into_response().headers()[header::RETRY_AFTER],

@@ -50,8 +50,9 @@ WITH overlong AS (
     WHERE e.id = lost.id
     RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
 ), enqueued AS (
+    -- It had its turn before: it does not queue up again behind what came later.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
-    SELECT id, workspace_id, priority, traceparent,
+    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent,
         now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
     FROM reaped WHERE status = 'queued'
 )

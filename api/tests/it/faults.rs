@@ -74,22 +74,6 @@ async fn executions_are_accepted_while_the_broker_is_down() {
 }
 
 #[tokio::test]
-async fn json_nested_deeper_than_the_database_goes_is_refused_as_such() {
-    let server = Server::start().await;
-    let client = server.client("demo").await;
-    let script = client.script("n", "export default () => 1").await;
-    let body = format!(
-        r#"{{"script_id":{},"event":{{"deep":{}{}}}}}"#,
-        script["id"],
-        "[".repeat(50_000),
-        "]".repeat(50_000)
-    );
-    let request = client.request(Method::POST, "/executions/").header("content-type", "application/json");
-    let refused = send(request.body(body)).await.json(400);
-    assert_eq!(refused["non_field_errors"][0], "JSON is nested too deeply to be stored.");
-}
-
-#[tokio::test]
 async fn health_tells_the_state_of_each_connection_to_the_broker() {
     let queues = test_support::TestQueues::create();
     let link = test_support::Link::to(queues.url(), 5672).await;

@@ -43,6 +43,11 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     assert_eq!(bench.status(id).await, "queued 1");
     let delayed = "SELECT (available_at BETWEEN now() AND now() + interval '1.1 seconds')::text FROM outbox";
     assert_eq!(bench.text(delayed).await, "true");
+    assert_eq!(
+        bench.text("SELECT priority::text FROM outbox").await,
+        "5",
+        "before the backlog, after the editor"
+    );
     bench.execute("UPDATE outbox SET available_at = now()").await;
     assert_eq!(claim(&heir, id).await.unwrap().number, 2);
     assert_eq!(finish(&lost, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
