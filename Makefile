@@ -20,7 +20,7 @@ check: ## what CI checks first: format, lints, docs, unit tests, dependencies
 	@scripts/setup --tests
 	@scripts/check
 
-chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=39 RATE=25)
+chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 	@scripts/setup --tests
 	@scripts/chaos
 

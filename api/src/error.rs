@@ -208,7 +208,9 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed => true,
+        | sqlx::Error::WorkerCrashed
+        // What answers does not speak PostgreSQL, or not to the end: a proxy that lost its server.
+        | sqlx::Error::Protocol(_) => true,
         // Classes: 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout).
         sqlx::Error::Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
@@ -224,6 +226,7 @@ mod tests {
     #[test]
     fn an_empty_pool_is_an_outage_and_a_wrong_query_is_not() {
         assert!(is_outage(&sqlx::Error::PoolTimedOut));
+        assert!(is_outage(&sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into())));
         assert!(!is_outage(&sqlx::Error::RowNotFound));
         assert_eq!(
             ApiError::from(sqlx::Error::PoolTimedOut).into_response().headers()[header::RETRY_AFTER],

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use api::{
-    commands::{dead_letters, keys, loaddata, migrate, reseal, serve, shares},
+    commands::{dead_letters, erasure, keys, loaddata, migrate, reseal, serve, shares},
     config::Config,
 };
 use shared::{
@@ -19,7 +19,9 @@ const USAGE: &str = "usage: api <command>
                            make an API key and print it, once
   workspaces set --workspace SLUG [--weight 1..100] [--concurrency N]
                            a workspace's share of the workers; --concurrency 0 takes its own limit away
-  dead-letters list | requeue ID... | drop ID...
+  workspaces erase --workspace SLUG
+                           delete everything a workspace has, for good
+  dead-letters list | show ID | requeue ID... | drop ID...
                            messages nobody could handle
   reseal                   seal every secret with the first key of ENCRYPTION_KEY, to drop an older one";
 
@@ -49,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
         ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
         ["dead-letters", ..] => dead_letters::run(environment, &arguments[1..]).await,
         ["workspaces", "set", ..] => shares::set(environment, &arguments[2..]).await,
+        ["workspaces", "erase", ..] => erasure::erase(environment, &arguments[2..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -1,7 +1,7 @@
 //! Keeps the tables in shape: partitions ahead of time, history dropped by age.
 //!
-//! Invariant: history goes by whole partitions, never row by row, and a partition goes only when everything in it is
-//! older than the retention and none of it is still to be run.
+//! Invariant: history goes by whole partitions, and a partition goes only when everything in it is older than the
+//! retention and none of it is still to be run. Only the few rows that a wrong clock put outside all weeks go one by one.
 
 use shared::backoff::Backoff;
 use sqlx::PgPool;
@@ -55,6 +55,12 @@ pub async fn tend(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<()> {
         if dropped.is_some_and(|dropped| dropped > 0) {
             tracing::info!(partitions = dropped, "history was dropped");
         }
+        sqlx::query_scalar!(
+            "SELECT delete_misfit_executions(now() - make_interval(secs => $1))",
+            keep.as_secs_f64()
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
     }
     sqlx::query!(
         "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => $1)",

@@ -7,7 +7,11 @@ use crate::{
     live::Live,
     quota::QueueQuota,
 };
-use shared::{encryption::Keyring, queue::DeadLetters, signing::Keys};
+use shared::{
+    encryption::Keyring,
+    queue::{Broker, DeadLetters},
+    signing::Keys,
+};
 use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc};
 use tokio::sync::Notify;
@@ -33,6 +37,10 @@ pub struct Shared {
     pub rate: RateLimit,
     pub quota: QueueQuota,
     pub dead_letters: DeadLetters,
+    /// Carries executions out; a broker that blocks publishers still takes acknowledgements on the other.
+    pub publishing: Broker,
+    /// Brings events in.
+    pub consuming: Broker,
     /// Cancelled when the api stops: open event streams end.
     pub stopping: CancellationToken,
 }

@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 /// Outbox priority of somebody who waits at an editor: before all background work.
 pub const INTERACTIVE: i16 = 10;
-/// Outbox priority of everything else; the relay is fair among it.
+/// Outbox priority of everything else; the relay is fair among it. Workers give 5 to what had its turn before: a run
+/// whose worker was lost, or which was handed back.
 pub const BACKGROUND: i16 = 0;
 
 /// A version of a script, ready to run. Made by `store::executions::runnable`.

@@ -12,7 +12,7 @@ rabbitmq_server() {
 }
 
 rabbitmq_launch() {
-  local state=$1 data=$1/rabbitmq server port epmd_port dist_port
+  local state=$1 data=$1/rabbitmq server port epmd_port dist_port settings=()
   server=$(rabbitmq_server) || return
   service_folder "$data"
   [ -s "$state/rabbitmq.password" ] || random_secret >"$state/rabbitmq.password"
@@ -28,7 +28,11 @@ log.file = false
 log.console = true
 log.console.level = info
 CONF
-  as_service_user tee "$data/advanced.config" >/dev/null <<<"[${fast:+{ra, [{wal_sync_method, none\}]\}}]."
+  [ -z "${fast:-}" ] || settings+=('{ra, [{wal_sync_method, none}]}')
+  # It looks for consumers that are too slow once per tick, which is a minute unless told otherwise.
+  [ -z "${consumer_timeout:-}" ] ||
+    settings+=("{rabbit, [{consumer_timeout, $consumer_timeout}, {channel_tick_interval, 500}]}")
+  (IFS=, && printf '[%s].\n' "${settings[*]}") | as_service_user tee "$data/advanced.config" >/dev/null
   as_service_user tee "$data/enabled_plugins" >/dev/null <<<'[].'
 
   # The node's name server is ours too: a shared one would outlive us, or die under others.

@@ -1,6 +1,6 @@
 //! How long to wait before trying again.
 //!
-//! Invariant: delays are spread at random ("full jitter"), so that processes which lost the same server at the
+//! Invariant: delays are spread at random ("equal jitter"), so that processes which lost the same server at the
 //! same moment do not come back to it at the same moment.
 
 use std::time::Duration;

@@ -1,10 +1,14 @@
 //! Reads what is left, knowing nothing of how it came about.
 
-use super::{faults::Record, site::Site};
+use super::{
+    faults::Record,
+    load::{self, Accepted},
+    site::Site,
+};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     time::{Duration, Instant},
 };
@@ -20,37 +24,55 @@ const RECOVERY: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) accepted: usize,
-    pub(crate) completed: i64,
-    pub(crate) worker_lost: i64,
+    completed: usize,
+    worker_lost: usize,
     /// Accepted, but no row, or not ended.
-    pub(crate) lost: Vec<String>,
-    /// Rows beyond one per key.
-    pub(crate) surplus: i64,
+    lost: Vec<String>,
+    /// Executions that no accepted key leads to.
+    surplus: usize,
     /// Executions that went to a terminal status more than once, or left one.
-    pub(crate) ended_twice: i64,
+    ended_twice: i64,
+    /// Ended as nothing that goes wrong here explains.
+    ended_otherwise: Vec<String>,
     /// Completed, but the service was never called by the attempt that counts.
-    pub(crate) without_effect: usize,
-    pub(crate) left_in_outbox: i64,
-    pub(crate) left_in_queue: u32,
-    pub(crate) dead_letters: usize,
-    pub(crate) poison: usize,
+    without_effect: usize,
+    /// Completed with the result of something else.
+    wrong_result: usize,
+    left_in_outbox: i64,
+    left_in_queues: u32,
+    dead_letters: usize,
+    poison: usize,
     /// From the kill of a worker to the next start of each of its runs, ascending.
-    pub(crate) recoveries: Vec<Duration>,
+    recoveries: Vec<Duration>,
 }
 
 impl Report {
+    /// Every promise that was not kept.
+    pub(crate) fn problems(&self) -> Vec<String> {
+        let slowest = self.recoveries.last().copied().unwrap_or_default();
+        let found = [
+            (!self.lost.is_empty(), format!("lost: {:?}", self.lost)),
+            (self.surplus > 0, format!("{} executions nobody asked for", self.surplus)),
+            (self.ended_twice > 0, format!("{} ended more than once", self.ended_twice)),
+            (!self.ended_otherwise.is_empty(), format!("ended otherwise: {:?}", self.ended_otherwise)),
+            (self.without_effect > 0, format!("{} completed without their effect", self.without_effect)),
+            (self.wrong_result > 0, format!("{} completed with a wrong result", self.wrong_result)),
+            (self.left_in_outbox > 0, format!("{} rows left in the outbox", self.left_in_outbox)),
+            (self.left_in_queues > 0, format!("{} messages left in the queues", self.left_in_queues)),
+            // A message may be delivered, and then rejected, twice.
+            (
+                self.dead_letters < self.poison,
+                format!("{} of {} dead letters", self.dead_letters, self.poison),
+            ),
+            (slowest > RECOVERY, format!("a killed run began again only after {slowest:?}")),
+        ];
+        found.into_iter().filter_map(|(is_one, problem)| is_one.then_some(problem)).collect()
+    }
+
     /// Whether all promises were kept.
     pub(crate) fn verdict(&self) -> anyhow::Result<()> {
-        ensure!(self.lost.is_empty(), "lost: {:?}", self.lost);
-        ensure!(self.surplus == 0, "{} executions nobody asked for", self.surplus);
-        ensure!(self.ended_twice == 0, "{} ended more than once", self.ended_twice);
-        ensure!(self.without_effect == 0, "{} completed without their effect", self.without_effect);
-        ensure!(self.left_in_outbox == 0, "{} rows left in the outbox", self.left_in_outbox);
-        ensure!(self.left_in_queue == 0, "{} messages left in the queue", self.left_in_queue);
-        // A message may be delivered, and then rejected, twice.
-        ensure!(self.dead_letters >= self.poison, "{} of {} dead letters", self.dead_letters, self.poison);
-        let slowest = self.recoveries.last().copied().unwrap_or_default();
-        ensure!(slowest <= RECOVERY, "a killed run began again only after {slowest:?}");
+        let problems = self.problems();
+        ensure!(problems.is_empty(), "{}", problems.join("; "));
         Ok(())
     }
 }
@@ -70,17 +92,20 @@ impl fmt::Display for Report {
         };
         write!(
             f,
-            "{} accepted, {} completed, {} worker_lost, {} lost, {} surplus, {} ended twice, {} without effect, \
-             {} in outbox, {} in queue, {} dead letters of {}; {} recoveries: p50 {:.1} s, p100 {:.1} s",
+            "{} accepted, {} completed, {} worker_lost, {} lost, {} surplus, {} ended twice, {} ended otherwise, \
+             {} without effect, {} wrong results, {} in outbox, {} in queues, {} dead letters of {}; \
+             {} recoveries: p50 {:.1} s, p100 {:.1} s",
             self.accepted,
             self.completed,
             self.worker_lost,
             self.lost.len(),
             self.surplus,
             self.ended_twice,
+            self.ended_otherwise.len(),
             self.without_effect,
+            self.wrong_result,
             self.left_in_outbox,
-            self.left_in_queue,
+            self.left_in_queues,
             self.dead_letters,
             self.poison,
             self.recoveries.len(),
@@ -90,47 +115,66 @@ impl fmt::Display for Report {
     }
 }
 
-/// Waits until all is quiet, then looks.
-pub(crate) async fn check(
-    site: &Site,
-    accepted: &BTreeMap<String, Option<Uuid>>,
-    record: &Record,
-) -> anyhow::Result<Report> {
-    settle(site, accepted.len()).await?;
+/// An execution as it is left.
+#[derive(sqlx::FromRow)]
+struct Left {
+    id: Uuid,
+    status: String,
+    attempt: i32,
+    error_code: Option<String>,
+    result: Option<String>,
+}
+
+impl Left {
+    fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "completed" | "errored" | "cancelled")
+    }
+}
+
+/// Looks at what is left, the programs having ended, so that no message is held by anybody.
+pub(crate) async fn look(site: &Site, accepted: &Accepted, record: &Record) -> anyhow::Result<Report> {
     let pool = &site.pool;
-    let count =
-        async |sql: &'static str| anyhow::Ok(sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await?);
     let keys: Vec<(String, Uuid)> =
         sqlx::query_as("SELECT key, execution_id FROM idempotency_keys").fetch_all(pool).await?;
     let keys: BTreeMap<String, Uuid> = keys.into_iter().collect();
-    let ended: Vec<(Uuid, String, i32)> = sqlx::query_as(
-        "SELECT id, status, attempt FROM script_executions WHERE status IN ('completed', 'errored', 'cancelled')",
+    let rows: Vec<Left> = sqlx::query_as(
+        "SELECT id, status, attempt, error_code, result::text AS result FROM script_executions",
     )
     .fetch_all(pool)
     .await?;
     let effects = effects(site);
-    let ids: HashSet<Uuid> = ended.iter().map(|(id, ..)| *id).collect();
-    let lost = |(key, id): (&String, &Option<Uuid>)| {
+    let mut report = Report { accepted: accepted.len(), poison: record.poison, ..Report::default() };
+    let rows_by_id: HashMap<Uuid, &Left> = rows.iter().map(|row| (row.id, row)).collect();
+    let mut asked_for = HashSet::<Uuid>::new();
+    for (key, id) in accepted {
         let found = keys.get(key).filter(|found| id.is_none_or(|id| id == **found));
-        (!found.is_some_and(|found| ids.contains(found))).then(|| key.clone())
-    };
-    let without_effect = |(id, status, attempt): &&(Uuid, String, i32)| {
-        status == "completed" && !effects.contains(&(*id, *attempt))
-    };
-    Ok(Report {
-        accepted: accepted.len(),
-        completed: count("SELECT count(*) FROM script_executions WHERE status = 'completed'").await?,
-        worker_lost: count("SELECT count(*) FROM script_executions WHERE error_code = 'worker_lost'").await?,
-        lost: accepted.iter().filter_map(lost).collect(),
-        surplus: count("SELECT count(*) FROM script_executions").await? - i64::try_from(accepted.len())?,
-        ended_twice: count(ENDED_TWICE).await?,
-        without_effect: ended.iter().filter(without_effect).count(),
-        left_in_outbox: count("SELECT count(*) FROM outbox").await?,
-        left_in_queue: site.broker.ready_messages(&site.topology.executions).await.context("the broker")?,
-        dead_letters: dead_letters(site).await?,
-        poison: record.poison,
-        recoveries: recoveries(site, record).await?,
-    })
+        asked_for.extend(found);
+        let row = found.and_then(|id| rows_by_id.get(id)).filter(|row| row.is_over());
+        let Some(row) = row else {
+            report.lost.push(key.clone());
+            continue;
+        };
+        match (row.status.as_str(), row.error_code.as_deref()) {
+            ("completed", _) => {
+                report.completed += 1;
+                report.without_effect += usize::from(!effects.contains(&(row.id, row.attempt)));
+                report.wrong_result += usize::from(row.result.as_deref() != key.strip_prefix(load::KEY));
+            }
+            (_, Some("worker_lost")) => report.worker_lost += 1,
+            (status, code) => {
+                report.ended_otherwise.push(format!("{} {status} {}", row.id, code.unwrap_or("-")));
+            }
+        }
+    }
+    report.surplus = rows.iter().filter(|row| !asked_for.contains(&row.id)).count();
+    report.ended_twice = sqlx::query_scalar(ENDED_TWICE).fetch_one(pool).await?;
+    report.left_in_outbox = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(pool).await?;
+    for queue in [&site.topology.executions, &site.topology.events] {
+        report.left_in_queues += site.broker.ready_messages(queue).await.context("the broker")?;
+    }
+    report.dead_letters = dead_letters(site).await?;
+    report.recoveries = recoveries(site, record).await?;
+    Ok(report)
 }
 
 const ENDED_TWICE: &str = "SELECT count(*) FROM (
@@ -138,8 +182,8 @@ const ENDED_TWICE: &str = "SELECT count(*) FROM (
     HAVING count(*) FILTER (WHERE new IN ('completed', 'errored', 'cancelled')) > 1
         OR bool_or(old IN ('completed', 'errored', 'cancelled'))) AS twice";
 
-/// Returns when every execution is ended and nothing waits anywhere, or when it takes too long.
-async fn settle(site: &Site, accepted: usize) -> anyhow::Result<()> {
+/// Waits until every execution is ended and nothing waits anywhere, but not for ever.
+pub(crate) async fn settle(site: &Site, accepted: usize) -> anyhow::Result<()> {
     let deadline = Instant::now() + SETTLED_WITHIN;
     let accepted = i64::try_from(accepted)?;
     while Instant::now() < deadline {

@@ -10,7 +10,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, sleep},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,13 +27,19 @@ const SCRIPT: &str = "export async function main({ event, context }) {
     return event.number;
 }";
 
+/// Who ask side by side: one that waits for an outage to end does not keep the others from asking.
+const ASKERS: usize = 8;
+
+/// Before the number that is also the result.
+pub(crate) const KEY: &str = "key-";
+
 /// Accepted executions: key to id. Events have no id until they are ingested.
-type Accepted = BTreeMap<String, Option<Uuid>>;
+pub(crate) type Accepted = BTreeMap<String, Option<Uuid>>;
 
 /// The load under way.
 pub(crate) struct Load {
     accepted: Arc<Mutex<Accepted>>,
-    task: JoinHandle<()>,
+    asking: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -45,18 +55,18 @@ pub(crate) async fn start(site: &Site, rate: u32) -> anyhow::Result<Load> {
     let script: Uuid = answer["id"].as_str().context("an id")?.parse()?;
     let accepted = Arc::new(Mutex::new(Accepted::new()));
     site.publisher.ready().await.context("a broker")?;
-    let asking = Asking {
+    let asking = Arc::new(Asking {
         clients: site.clients.subscribe(),
         publisher: shared::queue::Publisher::new(site.broker.clone(), site.topology.clone()),
         exchange: site.topology.events.clone(),
         service: site.service.hook("effect"),
         script,
         accepted: Arc::clone(&accepted),
-    };
+    });
     let stop = CancellationToken::new();
-    let stopped = stop.clone();
-    let task = tokio::spawn(async move { asking.ask(Duration::from_secs(1) / rate.max(1), &stopped).await });
-    Ok(Load { accepted, task, stop })
+    let pace = Duration::from_secs(1) * u32::try_from(ASKERS)? / rate.max(1);
+    let asking = (0..ASKERS).map(|first| Arc::clone(&asking).ask(first, pace, stop.clone())).collect();
+    Ok(Load { accepted, asking, stop })
 }
 
 impl Load {
@@ -68,7 +78,9 @@ impl Load {
     /// Asks for no more; returns everything that was accepted.
     pub(crate) async fn accepted(self) -> anyhow::Result<Accepted> {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_mins(5), self.task).await.context("the load does not end")??;
+        tokio::time::timeout(Duration::from_mins(5), self.asking.join_all())
+            .await
+            .context("the load does not end")?;
         Ok(std::mem::take(&mut self.accepted.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }
@@ -83,18 +95,20 @@ struct Asking {
 }
 
 impl Asking {
-    async fn ask(self, pace: Duration, stop: &CancellationToken) {
-        let mut numbers = 0..;
-        while !stop.is_cancelled()
-            && let Some(number) = numbers.next()
-        {
-            let key = format!("key-{number}");
+    async fn ask(self: Arc<Self>, first: usize, pace: Duration, stop: CancellationToken) {
+        let mut pace = tokio::time::interval(pace);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for number in (first..).step_by(ASKERS) {
+            pace.tick().await;
+            if stop.is_cancelled() {
+                break;
+            }
+            let key = format!("{KEY}{number}");
             let id = if number % 2 == 0 { Some(self.post(&key, number).await) } else { None };
             if id.is_none() {
                 self.publish(&key, number).await;
             }
             self.accepted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
-            sleep(pace).await;
         }
     }
 
@@ -109,7 +123,7 @@ impl Asking {
         loop {
             let client = {
                 let clients = self.clients.borrow();
-                clients.get(number % clients.len().max(1)).cloned()
+                clients.get(number / 2 % clients.len().max(1)).cloned()
             };
             if let Some(client) = client
                 && let Ok((status, answer)) = client.post_with_key("/executions/", &body, key).await

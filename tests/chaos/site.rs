@@ -1,5 +1,6 @@
 //! What is to be disturbed: servers, links, programs.
 
+use super::{clock::Clock, faults};
 use anyhow::Context as _;
 use e2e::{
     client::{Client, http},
@@ -13,6 +14,8 @@ use tokio::sync::watch;
 
 const APIS: usize = 2;
 const WORKERS: usize = 3;
+/// The longest run takes a third of a second: only one that is held up meets this.
+pub(crate) const CONSUMER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Writes down every change of a status, where nobody but the database can interfere.
 const AUDIT: [&str; 3] = [
@@ -34,6 +37,7 @@ pub(crate) struct Site {
     pub(crate) services: Services,
     pub(crate) database_link: Link,
     pub(crate) broker_link: Link,
+    pub(crate) clock: Clock,
     pub(crate) apis: Vec<Program>,
     pub(crate) workers: Vec<Program>,
     /// What scripts call.
@@ -53,7 +57,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn build() -> anyhow::Result<Self> {
-        let services = Services::start();
+        let services = Services::start(CONSUMER_TIMEOUT);
         let database_link = Link::to(services.database_url(), 5432).await;
         let broker_link = Link::to(services.amqp_url(), 5672).await;
         let service = Arc::new(Receiver::start().await);
@@ -84,8 +88,13 @@ impl Site {
         for statement in AUDIT {
             sqlx::query(statement).execute(&pool).await.context("the audit")?;
         }
+        sqlx::query(faults::FULL).execute(&pool).await?;
         // From here on the programs go through the link.
         settings.insert("DATABASE_URL".to_owned(), database_link.url().to_owned());
+        let clock = Clock::build(&folder)?;
+        settings.extend(
+            clock.settings().map(|(name, path)| (name.to_owned(), path.to_string_lossy().into_owned())),
+        );
         let broker = Broker::connect(services.amqp_url(), "chaos")?;
         let topology = Topology::default();
         let publisher = Publisher::new(broker.clone(), topology.clone());
@@ -93,6 +102,7 @@ impl Site {
             services,
             database_link,
             broker_link,
+            clock,
             apis: Vec::new(),
             workers: Vec::new(),
             service,
@@ -140,12 +150,18 @@ impl Site {
         self.complete().await
     }
 
-    /// Ends everything politely; a program that does not end well is an error.
-    pub(crate) async fn tear_down(self) -> anyhow::Result<()> {
-        for program in self.workers.into_iter().chain(self.apis) {
+    /// Ends the programs politely; one that does not end well is an error.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        for program in self.workers.drain(..).chain(self.apis.drain(..)) {
             let status = program.drain().await?;
             anyhow::ensure!(status.success(), "a program ended with {status}");
         }
+        Ok(())
+    }
+
+    /// Ends everything, and forgets it.
+    pub(crate) async fn tear_down(mut self) -> anyhow::Result<()> {
+        self.stop().await?;
         self.broker.close().await;
         std::fs::remove_dir_all(&self.folder).context("remove the logs")?;
         Ok(())

@@ -131,3 +131,52 @@ async fn a_talkative_script_is_not_held_up_by_a_database_that_takes_no_lines() -
     assert_eq!(done["logs"].as_array().map(Vec::len), Some(902));
     Ok(())
 }
+
+#[tokio::test]
+async fn with_a_full_disk_nothing_new_is_accepted_and_a_run_under_way_ends_when_there_is_space()
+-> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let patient = "export async function main() {
+        console.log('begun');
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
+        return 'done';
+    }";
+    let script = stack.client.create_script("patient", patient).await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    let logs = format!("/executions/{execution}/logs/");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !stack.client.get(&logs).await?.to_string().contains("begun") {
+        ensure!(Instant::now() < deadline, "the run does not begin");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let pool = stack.database.pool().await;
+    sqlx::raw_sql(
+        "CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+         CREATE TRIGGER disk_is_full BEFORE INSERT OR UPDATE ON script_executions EXECUTE FUNCTION disk_is_full();
+         CREATE TRIGGER disk_is_full BEFORE INSERT ON execution_logs EXECUTE FUNCTION disk_is_full();",
+    )
+    .execute(&pool)
+    .await?;
+    let body = json!({ "script_id": script, "trigger_type": "automation", "event": {} });
+    let (status, answer) = stack.client.post("/executions/", &body).await?;
+    assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("unavailable")), "{answer}");
+    // The run is over by now, and its worker can't say so.
+    let failed = "can't store the end of a run";
+    while !stack.worker.log_text().contains(failed) {
+        ensure!(Instant::now() < deadline, "the worker does not meet the full disk");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sqlx::raw_sql(
+        "DROP TRIGGER disk_is_full ON script_executions; DROP TRIGGER disk_is_full ON execution_logs",
+    )
+    .execute(&pool)
+    .await?;
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert_eq!(
+        (&done["status"], &done["result"], &done["attempt"]),
+        (&json!("completed"), &json!("done"), &json!(1)),
+        "{done}"
+    );
+    Ok(())
+}

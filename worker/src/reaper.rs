@@ -1,9 +1,12 @@
 //! Takes over runs whose worker no longer answers.
 //!
 //! Invariant: the database's clock alone decides that a lease is over, and not before workers had the time to renew
-//! theirs after the database itself was away.
+//! theirs after the database itself was away. A clock that goes back prolongs no lease.
 
-use crate::database::{Database, DatabaseError};
+use crate::{
+    claims::LEASE,
+    database::{Database, DatabaseError},
+};
 use shared::{
     backoff::Backoff,
     telemetry::metrics::{EXECUTIONS, RECLAIMED},
@@ -17,9 +20,13 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Before the second attempt, in seconds; doubled for every further one, and spread by half.
 const DELAY_S: f64 = 1.0;
 
-/// Parameter: the delay. The last attempt's loss ends the execution; one that was to be cancelled is.
+/// Parameters: the delay and the lease, in seconds. The last attempt's loss ends the execution; one that was to be
+/// cancelled is. A lease that no heartbeat can have set is from before the clock went back: it begins anew.
 const REAP: &str = "
-WITH lost AS (
+WITH overlong AS (
+    UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $2::float8)
+    WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $2::float8)
+), lost AS (
     SELECT id FROM script_executions
     WHERE status = 'running' AND lease_expires_at < now()
         AND pg_postmaster_start_time() < now() - interval '10 seconds'
@@ -46,8 +53,9 @@ WITH lost AS (
     WHERE e.id = lost.id
     RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
 ), enqueued AS (
+    -- It had its turn before: it does not queue up again behind what came later.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
-    SELECT id, workspace_id, priority, traceparent,
+    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent,
         now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
     FROM reaped WHERE status = 'queued'
 )
@@ -94,7 +102,7 @@ fn report(reaped: &Reaped) {
 pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
     let connection = database.connection().await?;
     let statement = connection.prepare_cached(REAP).await?;
-    let rows = connection.query(&statement, &[&DELAY_S]).await?;
+    let rows = connection.query(&statement, &[&DELAY_S, &LEASE.as_secs_f64()]).await?;
     let reaped = |row: &tokio_postgres::Row| {
         Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
     };

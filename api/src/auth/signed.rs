@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 const MOST_REMEMBERED: usize = 10_000;
 
-/// Ids of workspaces by slug. A workspace is never renamed or deleted, so nothing here gets stale.
+/// Ids of workspaces by slug. A workspace is never renamed, and keeps its id even when all it has is erased, so nothing here gets stale.
 #[derive(Debug, Default)]
 pub struct WorkspaceCache(Mutex<HashMap<Arc<str>, Uuid>>);
 

@@ -54,10 +54,9 @@ pub async fn serve(
     metrics: Option<PrometheusHandle>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
-    // Two connections: a broker that blocks publishers still takes acknowledgements on the other.
     let publishing = Broker::connect(config.amqp_url.expose(), "api publisher")?;
     let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
-    let state = state(&config, &publishing, stopping.clone())?;
+    let state = state(&config, publishing, consuming, stopping.clone())?;
 
     let mut tasks = JoinSet::new();
     let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
@@ -67,7 +66,7 @@ pub async fn serve(
         announcements,
         stopping.clone(),
     ));
-    deliver(&mut tasks, &config, &state, &publishing, &consuming);
+    deliver(&mut tasks, &config, &state);
 
     tracing::info!(address = %listener.local_addr()?, "serving");
     let app = routes::router(&state, metrics);
@@ -82,19 +81,14 @@ pub async fn serve(
     }
     stopping.cancel();
     tasks.join_all().await;
-    tokio::join!(publishing.close(), consuming.close());
+    tokio::join!(state.publishing.close(), state.consuming.close());
     Ok(())
 }
 
 /// Starts what brings executions into being and to the broker.
-fn deliver(
-    tasks: &mut JoinSet<()>,
-    config: &Config,
-    state: &AppState,
-    publishing: &Broker,
-    consuming: &Broker,
-) {
+fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
     let (pool, wake, stopping) = (&state.pool, &state.relay_wake, &state.stopping);
+    let (publishing, consuming) = (&state.publishing, &state.consuming);
     let topology = Topology::prefixed(&config.amqp_prefix);
     let relay = Relay::new(pool, publishing.clone(), topology.clone(), wake.clone())
         .with_workspace_limit(config.workspace_concurrency);
@@ -113,7 +107,12 @@ fn deliver(
 }
 
 /// What the handlers share.
-pub fn state(config: &Config, broker: &Broker, stopping: CancellationToken) -> anyhow::Result<AppState> {
+pub fn state(
+    config: &Config,
+    publishing: Broker,
+    consuming: Broker,
+    stopping: CancellationToken,
+) -> anyhow::Result<AppState> {
     let outage = Arc::new(Outage::default());
     Ok(AppState::new(Shared {
         pool: database::pool(&config.database, &outage)?,
@@ -127,7 +126,9 @@ pub fn state(config: &Config, broker: &Broker, stopping: CancellationToken) -> a
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
-        dead_letters: DeadLetters::new(broker.clone(), Topology::prefixed(&config.amqp_prefix)),
+        dead_letters: DeadLetters::new(publishing.clone(), Topology::prefixed(&config.amqp_prefix)),
+        publishing,
+        consuming,
         stopping,
     }))
 }

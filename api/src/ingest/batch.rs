@@ -62,12 +62,40 @@ struct Ready {
     accept: Step,
 }
 
-/// Ingests all events in one statement; one answer per event, in order. An error is the database's and concerns the
-/// batch as a whole, of which nothing was stored.
-pub(super) async fn ingest(
-    pool: &PgPool,
-    events: &[Incoming<'_>],
-) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+/// Ingests all events; one answer per event, in order. An error says that the database is not able to now; what was
+/// stored by then is a duplicate the next time.
+pub(super) async fn ingest(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    match together(pool, events).await {
+        // One event that the database refuses must not hold up the others.
+        Err(error) if refusal(&error).is_some() => one_by_one(pool, events).await,
+        answered => answered,
+    }
+}
+
+async fn one_by_one(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    let mut answers = Vec::with_capacity(events.len());
+    for event in events {
+        match together(pool, std::slice::from_ref(event)).await {
+            Ok(answer) => answers.extend(answer),
+            Err(error) => {
+                let reason = refusal(&error).ok_or(error)?;
+                answers.push(Err(Refused::Unstorable { reason }));
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// What the database has against the data itself; none if another try may succeed.
+fn refusal(error: &sqlx::Error) -> Option<String> {
+    let sqlx::Error::Database(error) = error else { return None };
+    // Classes: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
+    let code = error.code()?;
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
+}
+
+/// All in one statement: an error concerns the batch as a whole, of which nothing was stored.
+async fn together(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
     let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); events.len()];
     let mut ready = Vec::with_capacity(events.len());
     let mut known = Known::default();

@@ -24,6 +24,9 @@ pub(super) enum Refused {
     Invalid { field: &'static str, rule: String },
     #[error("script_id: the workspace has no such script")]
     UnknownScript,
+    /// Valid JSON that the database can't hold, such as one nested a hundred thousand times.
+    #[error("the database can't store it: {reason}")]
+    Unstorable { reason: String },
 }
 
 impl Refused {
@@ -34,6 +37,7 @@ impl Refused {
             Self::Version { .. } => "version",
             Self::Invalid { .. } => "invalid",
             Self::UnknownScript => "unknown_script",
+            Self::Unstorable { .. } => "unstorable",
         }
     }
 

@@ -130,6 +130,21 @@ pub(super) async fn take_back(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Moves what was written before the database's clock went back to the present, delays and all. Returns how many rows
+/// that were.
+pub(super) async fn follow_clock(pool: &PgPool) -> sqlx::Result<u64> {
+    let result = sqlx::query!(
+        "UPDATE outbox SET
+             available_at = available_at - greatest(created_at - now(), interval '0'),
+             created_at = least(created_at, now()),
+             published_at = least(published_at, now())
+         WHERE greatest(created_at, published_at) > now() + interval '1 second'"
+    )
+    .execute(pool)
+    .await?;
+    Ok(result.rows_affected())
+}
+
 /// How many rows are marked, and for how many of them that was `min_age` ago.
 pub(super) async fn published(pool: &PgPool, min_age: Duration) -> sqlx::Result<(i64, i64)> {
     let row = sqlx::query!(

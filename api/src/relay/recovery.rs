@@ -1,5 +1,7 @@
 //! Finds messages that were lost although their rows say that they are on their way.
 //!
+//! The same look finds rows whose time lies ahead only because the database's clock went back.
+//!
 //! Invariant: while the broker holds as many messages as rows are marked, nothing is published twice, however long
 //! the workers are away.
 
@@ -21,6 +23,14 @@ pub(super) async fn run(pool: &PgPool, broker: &Broker, topology: &Topology, wak
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
     loop {
         interval.wait().await;
+        match outbox::follow_clock(pool).await {
+            Ok(0) => {}
+            Ok(rows) => {
+                tracing::warn!(rows, "the database's clock went back; rows from before it follow");
+                wake.notify_one();
+            }
+            Err(error) => tracing::warn!(%error, "can't look for rows from before the clock went back"),
+        }
         match look(pool, broker, topology).await {
             Ok(0) => {}
             Ok(rows) => {

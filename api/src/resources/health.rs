@@ -3,6 +3,15 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// State of each connection: `connecting`, `connected`, `blocked` (the broker takes no publishes) or `closed`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BrokerConnections {
+    /// Brings executions to the workers. While it is away they wait in the database.
+    pub publisher: &'static str,
+    /// Takes events of triggers. While it is away they wait in the broker.
+    pub consumer: &'static str,
+}
+
 /// Whether scripts can be run now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
@@ -10,6 +19,8 @@ pub struct Health {
     pub is_available: bool,
     /// `up` or `down`.
     pub database: &'static str,
+    /// Of the api that answers, to the broker.
+    pub broker: BrokerConnections,
     /// Executions that wait for a worker; null while that is unknown, as are the others.
     pub queue_depth: Option<i64>,
     /// Workers seen in the last 30 seconds.

@@ -1,7 +1,12 @@
 //! Whether the service works: for the web app, for Kubernetes, for Prometheus.
 
 use super::Resource;
-use crate::{error::ApiError, resources::health::Health, state::AppState, store};
+use crate::{
+    error::ApiError,
+    resources::health::{BrokerConnections, Health},
+    state::AppState,
+    store::{self, health::Load},
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -25,28 +30,20 @@ pub(super) fn probes() -> Router<AppState> {
     (status = 200, description = "Available, or not with `is_available` false", body = Health)))]
 pub(crate) async fn health(State(state): State<AppState>) -> Json<Health> {
     let load = store::health::load(&state.pool).await;
-    Json(match load {
-        Ok(load) => Health {
-            is_available: load.workers > 0,
-            database: "up",
-            queue_depth: Some(load.queued),
-            workers: Some(load.workers),
-            slots: Some(load.slots),
-            slots_busy: Some(load.busy),
-            version: env!("CARGO_PKG_VERSION"),
+    let load = load.inspect_err(|error| tracing::warn!(%error, "health: the database does not answer")).ok();
+    let of = |count: fn(&Load) -> i64| load.as_ref().map(count);
+    Json(Health {
+        is_available: of(|load| load.workers).is_some_and(|workers| workers > 0),
+        database: if load.is_some() { "up" } else { "down" },
+        broker: BrokerConnections {
+            publisher: state.publishing.state().as_str(),
+            consumer: state.consuming.state().as_str(),
         },
-        Err(error) => {
-            tracing::warn!(%error, "health: the database does not answer");
-            Health {
-                is_available: false,
-                database: "down",
-                queue_depth: None,
-                workers: None,
-                slots: None,
-                slots_busy: None,
-                version: env!("CARGO_PKG_VERSION"),
-            }
-        }
+        queue_depth: of(|load| load.queued),
+        workers: of(|load| load.workers),
+        slots: of(|load| load.slots),
+        slots_busy: of(|load| load.busy),
+        version: env!("CARGO_PKG_VERSION"),
     })
 }
 

@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod builds;
 pub mod environment;
+pub mod erasure;
 pub mod executions;
 pub mod functions;
 pub mod health;

@@ -72,3 +72,25 @@ async fn executions_are_accepted_while_the_broker_is_down() {
     let body = json!({"script_id": script["id"]});
     assert_eq!(client.post("/executions/", body).await.json(202)["status"], "queued");
 }
+
+#[tokio::test]
+async fn health_tells_the_state_of_each_connection_to_the_broker() {
+    let queues = test_support::TestQueues::create();
+    let link = test_support::Link::to(queues.url(), 5672).await;
+    let server = Server::start_with(|config| config.amqp_url = link.url().to_owned().into()).await;
+    let client = server.client("demo").await;
+    let shows = async |state: &str| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while client.get("/health/").await.json(200)["broker"]
+            != json!({ "publisher": state, "consumer": state })
+        {
+            assert!(Instant::now() < deadline, "never {state}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    shows("connected").await;
+    link.cut();
+    shows("connecting").await;
+    link.mend();
+    shows("connected").await;
+}

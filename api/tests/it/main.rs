@@ -10,6 +10,7 @@ mod dead_letters;
 mod delivery;
 mod document;
 mod environment;
+mod erasure;
 mod errors;
 mod executions;
 mod faults;

@@ -64,7 +64,7 @@ impl Server {
     async fn serve(config: Config, database: TestDatabase) -> Self {
         let stopping = CancellationToken::new();
         let broker = Broker::connect(config.amqp_url.expose(), "test").unwrap();
-        let state = serve::state(&config, &broker, stopping.clone()).unwrap();
+        let state = serve::state(&config, broker.clone(), broker, stopping.clone()).unwrap();
         let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
         let url = config.database.url.clone();
         tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));

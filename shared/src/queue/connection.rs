@@ -191,7 +191,7 @@ impl Supervision {
                 Ok(connection) => {
                     tracing::info!(connection = self.name, "connected to the broker");
                     if lost {
-                        RECONNECTS.with(["broker"]).increment(1);
+                        RECONNECTS.with(["broker".to_owned(), self.name.clone()]).increment(1);
                     }
                     failures = 0;
                     backoff.reset();
@@ -244,7 +244,7 @@ impl Supervision {
 
     fn enter(&self, state: ConnectionState) {
         let up = !matches!(state, ConnectionState::Connecting { .. } | ConnectionState::Closed);
-        CONNECTION_UP.with(["broker", &*self.name].map(str::to_owned)).set(f64::from(u8::from(up)));
+        CONNECTION_UP.with(["broker".to_owned(), self.name.clone()]).set(f64::from(u8::from(up)));
         self.state.send_replace(state);
     }
 }

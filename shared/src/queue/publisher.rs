@@ -106,18 +106,19 @@ impl Publisher {
     }
 
     /// Publishes all messages without waiting in between, then waits for all confirms. One answer per message,
-    /// in order. Fails at once while there is no connection.
+    /// in order. Fails at once while there is no connection. Batches do not wait for each other.
     pub async fn publish(&self, batch: &[Publication]) -> Vec<Result<(), PublishError>> {
-        let mut slot = self.channel.lock().await;
-        let Some(channel) = slot.as_ref().filter(|channel| channel.status().connected()) else {
+        let channel = self.channel.lock().await.clone().filter(|channel| channel.status().connected());
+        let Some(channel) = channel else {
             return batch.iter().map(|_| Err(PublishError::Closed)).collect();
         };
-        let results = future::join_all(batch.iter().map(|message| publish_one(channel, message))).await;
+        let results = future::join_all(batch.iter().map(|message| publish_one(&channel, message))).await;
         let doubtful =
             |result: &Result<(), PublishError>| !matches!(result, Ok(()) | Err(PublishError::Refused));
         if results.iter().any(doubtful) {
-            // A late confirm must not be taken for another message's, and a missing queue must be declared.
-            *slot = None;
+            // A late confirm must not be taken for another message's, and a missing queue must be declared. Should
+            // another batch have opened a channel of the same number meanwhile, one more is opened.
+            self.channel.lock().await.take_if(|current| current.id() == channel.id());
         }
         results
     }

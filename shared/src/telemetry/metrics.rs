@@ -232,10 +232,10 @@ metrics! {
         "Messages published: `confirmed`, `returned`, `nacked` or `failed`.";
     Api Histogram(SECONDS) PUBLISH_CONFIRM = "runnerctl_publish_confirm_seconds" []
         "From a publish to the broker's confirm.";
-    Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason": Only(&["malformed", "version", "invalid", "unknown_script"])] "Messages sent to the dead-letter queue.";
-    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency": DEPENDENCY, "connection": Any("`pool` for the database, `api publisher`, `api consumer` or `worker` for the broker")]
-        "1 while the connection to `database` or `broker` stands.";
-    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY] "Connections that were made again.";
+    Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason": Only(&["malformed", "version", "invalid", "unknown_script", "unstorable"])] "Messages sent to the dead-letter queue.";
+    Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency": DEPENDENCY, "connection": CONNECTION]
+        "1 while the connection to `database` or `broker` stands; one series per connection.";
+    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY, "connection": CONNECTION] "Connections that were made again.";
     Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state": Only(&["idle", "in_use"])]
         "Connections of the database pool: `idle` or `in_use`.";
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome": Only(&["accepted", "duplicate", "refused"])]

@@ -1,4 +1,7 @@
-//! The load program: how long from POST to `completed`, at a steady rate, as a client sees it.
+//! The load program: how long from POST to the start of the run, and to `completed`, at a steady rate.
+//!
+//! The start is what the script itself reads from the clock in its first statement, so client and worker must be on one
+//! machine. That clock has whole milliseconds; the end of the millisecond is taken, so no figure is flattered.
 //!
 //! Open loop: a request is sent when its time has come, whether or not earlier ones were answered, and its time
 //! counts from when it was due. A slow answer therefore can't hide behind fewer requests.
@@ -15,11 +18,11 @@ use e2e::{
 use serde_json::json;
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::task::JoinSet;
 
-const SCRIPT: &str = "export function main({ event }) { console.log(event.number); return event.number; }";
+const SCRIPT: &str = "export function main({ event }) { const started = Date.now(); console.log(event.number); return started; }";
 
 struct Options {
     api_url: String,
@@ -83,26 +86,20 @@ async fn main() -> anyhow::Result<()> {
         let (client, script, pollers) = (client.clone(), script.clone(), Arc::clone(&pollers));
         running.spawn(async move { one(&client, &script, due, &pollers).await });
     }
-    let (mut times, mut failures) = (Vec::new(), Vec::new());
+    let (mut starts, mut ends, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
         match ended? {
-            Ok(time) => times.push(time),
+            Ok(Times { to_start, to_end }) => {
+                starts.push(to_start);
+                ends.push(to_end);
+            }
             Err(error) => failures.push(error),
         }
     }
-    times.sort_unstable();
-    let at = |per_mille: usize| {
-        times.get((times.len() * per_mille / 1000).min(times.len().saturating_sub(1))).copied()
-    };
-    println!(
-        "{} of {total} completed at {} per second in {:.1} s",
-        times.len(),
-        options.rate,
-        began.elapsed().as_secs_f64()
-    );
-    for (name, per_mille) in [("p50", 500), ("p90", 900), ("p99", 990), ("max", 1000)] {
-        println!("{name}  {:8.1} ms", at(per_mille).unwrap_or_default().as_secs_f64() * 1000.0);
-    }
+    let took = began.elapsed().as_secs_f64();
+    println!("{} of {total} completed at {} per second in {took:.1} s", ends.len(), options.rate);
+    print_percentiles("POST to start of run", starts);
+    print_percentiles("POST to completed", ends);
     if options.reads.is_some() {
         let pollers = Arc::into_inner(pollers).context("an execution is still told to the pollers")?;
         print_reads(pollers.stop().await?, began.elapsed());
@@ -113,15 +110,42 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One execution; how long after `due` the client knew that it completed.
-async fn one(client: &Client, script: &str, due: Instant, pollers: &Pollers) -> anyhow::Result<Duration> {
+fn print_percentiles(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |per_mille: usize| {
+        let time = times.get((times.len() * per_mille / 1000).min(times.len().saturating_sub(1)));
+        time.copied().unwrap_or_default().as_secs_f64() * 1000.0
+    };
+    println!(
+        "{what:<20}  p50 {:6.1} ms  p90 {:6.1} ms  p99 {:6.1} ms  max {:6.1} ms",
+        at(500),
+        at(900),
+        at(990),
+        at(1000)
+    );
+}
+
+/// After an execution was due.
+struct Times {
+    /// Until the script's first statement.
+    to_start: Duration,
+    /// Until the client knew that it completed.
+    to_end: Duration,
+}
+
+async fn one(client: &Client, script: &str, due: Instant, pollers: &Pollers) -> anyhow::Result<Times> {
+    let due_by_clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.checked_sub(due.elapsed());
     let execution = client.execute(script, json!({ "number": 1 })).await?;
     pollers.turn_to(&execution);
     let done = client.terminal(&execution, Duration::from_mins(1)).await?;
     if done["status"] != "completed" {
         bail!("{done}");
     }
-    Ok(due.elapsed())
+    let to_end = due.elapsed();
+    let started = done["result"].as_u64().with_context(|| format!("no time in {done}"))?;
+    let to_start =
+        Duration::from_millis(started + 1).saturating_sub(due_by_clock.context("a clock before 1970")?);
+    Ok(Times { to_start, to_end })
 }
 
 fn print_reads(Reads { unchanged, mut times }: Reads, took: Duration) {

@@ -11,7 +11,7 @@ mod receiver;
 mod services;
 
 pub use database::TestDatabase;
-pub use link::Link;
+pub use link::{Direction, Link};
 pub use plane::{FakePlane, Received};
 pub use queue::TestQueues;
 pub use receiver::{Posted, Receiver};

@@ -1,7 +1,6 @@
 //! The network between a program and a server, to cut and to mend.
 
 use std::{
-    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -9,7 +8,7 @@ use std::{
     },
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -22,9 +21,33 @@ use url::Url;
 /// itself, and everybody else on it, notices nothing.
 pub struct Link {
     url: Url,
-    up: watch::Sender<bool>,
+    state: watch::Sender<State>,
     carried: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
+}
+
+/// What becomes of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Both,
+    Lost(Direction),
+    Neither,
+}
+
+/// One of the two ways of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What the program says.
+    ToServer,
+    /// What the server answers.
+    ToProgram,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    flow: Flow,
+    /// How often the link was cut: a connection ends with the next cut, however short it is.
+    cuts: u64,
 }
 
 impl Link {
@@ -40,23 +63,25 @@ impl Link {
         url.set_host(Some("127.0.0.1")).expect("the URL has a host");
         url.set_port(Some(address.port())).expect("the URL has a host");
 
-        let (up, state) = watch::channel(true);
+        let (sender, state) = watch::channel(State { flow: Flow::Both, cuts: 0 });
         let carried = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&carried);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (server, mut state, counter) = (server.clone(), state.clone(), Arc::clone(&counter));
-                tokio::spawn(async move {
-                    if *state.borrow_and_update() {
+                let State { flow, cuts } = *state.borrow_and_update();
+                if flow != Flow::Neither {
+                    tokio::spawn(async move {
+                        let carried = carry(client, &server, state.clone(), &counter);
                         tokio::select! {
-                            () = carry(client, &server, &counter) => {}
-                            _ = state.changed() => {}
+                            () = carried => {}
+                            _ = state.wait_for(|now| now.cuts != cuts) => {}
                         }
-                    }
-                });
+                    });
+                }
             }
         });
-        Self { url, up, carried, accepting }
+        Self { url, state: sender, carried, accepting }
     }
 
     /// The server's URL with this link's address in place of the server's.
@@ -71,12 +96,18 @@ impl Link {
 
     /// Breaks every open connection, and every new one until [`Self::mend`].
     pub fn cut(&self) {
-        self.up.send_replace(false);
+        self.state.send_modify(|state| *state = State { flow: Flow::Neither, cuts: state.cuts + 1 });
+    }
+
+    /// From now on what is said in one direction vanishes, while the connections seem to stand; to be followed by
+    /// [`Self::cut`], since what comes after a loss means nothing.
+    pub fn lose(&self, direction: Direction) {
+        self.state.send_modify(|state| state.flow = Flow::Lost(direction));
     }
 
     /// Lets new connections through again.
     pub fn mend(&self) {
-        self.up.send_replace(true);
+        self.state.send_modify(|state| state.flow = Flow::Both);
     }
 }
 
@@ -86,30 +117,37 @@ impl Drop for Link {
     }
 }
 
-/// An error on either side ends the connection, which is all the other side needs to know.
-async fn carry(client: TcpStream, server: &str, carried: &AtomicU64) {
+/// An error or the end of either side ends the connection, which is all the other side needs to know.
+async fn carry(client: TcpStream, server: &str, state: watch::Receiver<State>, carried: &AtomicU64) {
     if let Ok(server) = TcpStream::connect(server).await {
         let _ = client.set_nodelay(true);
         let _ = server.set_nodelay(true);
-        let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        let _ =
-            tokio::try_join!(pass(from_client, to_server, carried), pass(from_server, to_client, carried));
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let _ = tokio::try_join!(
+            pass(from_client, to_server, Direction::ToServer, &state, carried),
+            pass(from_server, to_client, Direction::ToProgram, &state, carried),
+        );
     }
 }
 
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    direction: Direction,
+    state: &watch::Receiver<State>,
     carried: &AtomicU64,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
             return to.shutdown().await;
         }
-        carried.fetch_add(length as u64, Ordering::Relaxed);
-        to.write_all(&buffer[..length]).await?;
+        if state.borrow().flow != Flow::Lost(direction) {
+            carried.fetch_add(count as u64, Ordering::Relaxed);
+            to.write_all(&buffer[..count]).await?;
+        }
     }
 }
 
@@ -145,11 +183,24 @@ mod tests {
         let link = Link::to(&echo_server().await, 0).await;
         let mut before = dial(&link).await;
         assert!(echoes(&mut before).await);
-        assert_eq!(link.carried(), 4, "there and back");
         link.cut();
         assert!(!echoes(&mut before).await);
         assert!(!echoes(&mut dial(&link).await).await);
         link.mend();
         assert!(echoes(&mut dial(&link).await).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_in_a_lost_direction_vanishes_and_the_connection_stands_until_the_cut() {
+        let link = Link::to(&echo_server().await, 0).await;
+        let mut stream = dial(&link).await;
+        assert!(echoes(&mut stream).await);
+        link.lose(Direction::ToProgram);
+        stream.write_all(b"lost").await.unwrap();
+        let mut answer = [0; 4];
+        let silence = tokio::time::timeout(std::time::Duration::from_millis(50), stream.read(&mut answer));
+        assert!(silence.await.is_err(), "neither an answer nor an end");
+        link.cut();
+        assert_eq!(stream.read(&mut answer).await.unwrap_or_default(), 0);
     }
 }

@@ -1,22 +1,26 @@
 //! Servers of one test's own, to stop and to start again.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, time::Duration};
 use uuid::Uuid;
 
 /// A PostgreSQL and a RabbitMQ that one test has for itself. Seconds to start: for tests that end a server;
 /// [`crate::Link`] is enough for those that lose it.
 pub struct Services {
     folder: PathBuf,
+    consumer_timeout: Duration,
     database_url: String,
     amqp_url: String,
 }
 
 impl Services {
+    /// A consumer that acknowledges nothing for `consumer_timeout` loses its channel (RabbitMQ's own default: 30 minutes).
+    ///
     /// # Panics
     /// If a server does not start; the script's own words are on standard error.
-    pub fn start() -> Self {
+    pub fn start(consumer_timeout: Duration) -> Self {
         let folder = std::env::temp_dir().join(format!("runnerctl-services-{}", Uuid::now_v7().simple()));
-        let mut services = Self { folder, database_url: String::new(), amqp_url: String::new() };
+        let (database_url, amqp_url) = (String::new(), String::new());
+        let mut services = Self { folder, consumer_timeout, database_url, amqp_url };
         let urls = services.script("start", &[]);
         let value = |key: &str| urls.lines().find_map(|line| line.strip_prefix(key)).expect(key).to_owned();
         services.database_url = value("DATABASE_URL=");
@@ -56,6 +60,7 @@ impl Services {
             .arg(command)
             .arg(&self.folder)
             .arg("--fast")
+            .arg(format!("--consumer-timeout={}", self.consumer_timeout.as_millis()))
             .args(arguments)
             .stderr(std::process::Stdio::inherit())
             .output()

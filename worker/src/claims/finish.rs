@@ -68,8 +68,9 @@ WITH back AS (
     SELECT back.id, line.* FROM back, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
     ON CONFLICT DO NOTHING
 ), enqueued AS (
+    -- Before the backlog, as after a loss: see the reaper.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
-    SELECT id, workspace_id, priority, traceparent FROM back WHERE status = 'queued'
+    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent FROM back WHERE status = 'queued'
 )
 SELECT status, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM back";
 

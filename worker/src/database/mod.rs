@@ -42,9 +42,10 @@ impl DatabaseError {
             Self::InvalidUrl(_) => false,
             Self::Pool(_) => true,
             // Classes 22 and 23: the data does not fit, or a constraint forbids it. 42: the statement is wrong.
-            Self::Statement(error) => error
-                .code()
-                .is_none_or(|state| !["22", "23", "42"].iter().any(|class| state.code().starts_with(class))),
+            // 54: a limit of the program is met, such as that on nesting.
+            Self::Statement(error) => error.code().is_none_or(|state| {
+                !["22", "23", "42", "54"].iter().any(|class| state.code().starts_with(class))
+            }),
         }
     }
 }

@@ -123,3 +123,23 @@ async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
     until("the execution", async || executions(server).await == 1).await;
     assert!(letters.list(10).await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_the_database_can_t_store_does_not_hold_up_the_others() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    // Deeper than the database's parser goes.
+    let deep = event(&script, "deep")
+        .to_string()
+        .replace(r#""n":1"#, &format!(r#""n":{}1{}"#, "[".repeat(50_000), "]".repeat(50_000)));
+    queues.publish_event(&event(&script, "before").to_string()).await;
+    queues.publish_event(&deep).await;
+    queues.publish_event(&event(&script, "after").to_string()).await;
+    let _stop = run(&server, &queues);
+    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
+    until("a dead letter", async || letters.list(10).await.unwrap().len() == 1).await;
+    let letter = letters.list(10).await.unwrap().remove(0);
+    assert!(letter.reason.starts_with("the database can't store it: "), "{}", letter.reason);
+    let server = &server;
+    until("the other two", async || executions(server).await == 2).await;
+}

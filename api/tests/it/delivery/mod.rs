@@ -3,8 +3,10 @@
 //! On several threads, so that what a test leaves behind ends while its database is dropped: a connection that is
 //! half-way through its log-in would hold that up for a minute.
 
+mod broker;
 mod ingest;
 mod relay;
+mod retention;
 mod schedules;
 
 use shared::queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology};

@@ -212,3 +212,38 @@ async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
     next(&mut consumer).await;
     assert_eq!(published(&pool).await, 5);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_from_before_the_clock_went_back_do_not_wait_for_it() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let (waiting, lost) = (enqueue(&pool, Uuid::now_v7(), 0).await, enqueue(&pool, Uuid::now_v7(), 0).await);
+    let delayed = enqueue(&pool, Uuid::now_v7(), 0).await;
+    // As after the database's clock went back an hour: what is an hour ahead now was written just before.
+    sqlx::query("UPDATE outbox SET available_at = available_at + interval '1 hour', created_at = created_at + interval '1 hour'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    for (change, execution) in [
+        ("UPDATE outbox SET published_at = created_at WHERE execution_id = $1", lost),
+        (
+            "UPDATE outbox SET available_at = available_at + interval '5 minutes' WHERE execution_id = $1",
+            delayed,
+        ),
+    ] {
+        sqlx::query(change).bind(execution).execute(&pool).await.unwrap();
+    }
+    let _relay = run(&pool, &queues);
+    let mut consumer = queues.executions();
+    assert_eq!(execution_of(next(&mut consumer).await.body()), waiting);
+    // Its message was lost with a queue, which shows ten seconds after it was published.
+    assert_eq!(execution_of(next(&mut consumer).await.body()), lost);
+    let delay: f64 = sqlx::query_scalar(
+        "SELECT extract(epoch FROM available_at - now())::float8 FROM outbox WHERE execution_id = $1",
+    )
+    .bind(delayed)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert!((200.0..=300.0).contains(&delay), "a delay of five minutes became {delay} s");
+}

@@ -82,3 +82,17 @@ async fn what_was_missed_is_counted_and_the_latest_made_up_for() {
     assert!(row.fired);
     assert_eq!(executions(&server).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_missed_is_only_counted_where_nothing_is_to_be_made_up_for() {
+    let server = Server::start().await;
+    // Ten minutes late is missed; the minute under way is due and not late.
+    due_schedule(&server, 10, "none").await;
+    sqlx::query("UPDATE schedules SET cron = to_char(now() AT TIME ZONE 'UTC' - interval '10 minutes', 'MI') || ' * * * *'")
+        .execute(&server.pool)
+        .await
+        .unwrap();
+    run_two_until_advanced(&server).await;
+    let row = state(&server).await;
+    assert_eq!((row.missed_runs, row.fired, executions(&server).await), (1, false, 0));
+}

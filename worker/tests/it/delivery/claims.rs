@@ -141,3 +141,37 @@ async fn a_heartbeat_keeps_the_lease_and_tells_what_was_cancelled_or_taken() {
     worker.sign_off().await.unwrap();
     assert_eq!(bench.text("SELECT count(*)::text FROM workers").await, "0");
 }
+
+#[tokio::test]
+async fn the_database_itself_keeps_a_terminal_row_as_it_is() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    finish(&worker, attempt, &completed()).await;
+    for change in [
+        "status = 'queued', finished_at = NULL",
+        "status = 'errored', error_code = 'timeout'",
+        "result = '1'",
+    ] {
+        let connection = bench.database.connection().await.unwrap();
+        let refused = connection.batch_execute(&format!("UPDATE script_executions SET {change}")).await;
+        let error = refused.expect_err(change);
+        assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::INTEGRITY_CONSTRAINT_VIOLATION));
+    }
+    assert_eq!(bench.status(id).await, "completed 1");
+}
+
+#[tokio::test]
+async fn a_result_nested_deeper_than_the_database_goes_is_refused_for_good() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    let verdict = Verdict::Completed(RawValue::from_string(deep).unwrap());
+    let phases =
+        worker::claims::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
+    let refused = worker.end(attempt, &End::Final { verdict: &verdict, phases }, &[]).await.unwrap_err();
+    assert!(!refused.is_temporary(), "tried again for ever: {refused}");
+}

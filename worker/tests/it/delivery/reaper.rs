@@ -47,6 +47,11 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     assert_eq!(bench.status(id).await, "queued 1");
     let delayed = "SELECT (available_at BETWEEN now() AND now() + interval '1.1 seconds')::text FROM outbox";
     assert_eq!(bench.text(delayed).await, "true");
+    assert_eq!(
+        bench.text("SELECT priority::text FROM outbox").await,
+        "5",
+        "before the backlog, after the editor"
+    );
     bench.execute("UPDATE outbox SET available_at = now()").await;
     assert_eq!(claim(&heir, id).await.unwrap().number, 2);
     assert_eq!(finish(&lost, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
@@ -92,4 +97,19 @@ async fn a_lost_run_that_was_to_be_cancelled_is() {
         metrics.contains(r#"runnerctl_executions_total{status="cancelled",code="cancelled"} 1"#),
         "{metrics}"
     );
+}
+
+#[tokio::test]
+async fn a_lease_from_before_the_clock_went_back_lasts_no_longer_than_any_other() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    claim(&bench.worker("lost"), id).await.unwrap();
+    bench
+        .execute("UPDATE script_executions SET lease_expires_at = lease_expires_at + interval '1 hour'")
+        .await;
+    assert!(reap(&bench.database).await.unwrap().is_empty(), "a worker that lives has time to renew it");
+    let ends_soon = "SELECT (lease_expires_at <= now() + interval '15 seconds')::text FROM script_executions";
+    assert_eq!(bench.text(ends_soon).await, "true");
+    lose_the_lease(&bench).await;
+    assert_eq!(reaped(&bench).await, one(id, "queued", 1));
 }
