@@ -55,7 +55,7 @@ async fn serve() -> anyhow::Result<()> {
             metrics.run_upkeep();
         }
     });
-    worker.run().await;
+    Box::pin(worker.run()).await;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use crate::{
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
+use npm::Packages;
 use shared::queue::{Broker, DeadLetters, Topology};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
@@ -128,6 +129,7 @@ pub fn state(config: &Config, broker: &Broker, stopping: CancellationToken) -> a
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
         dead_letters: DeadLetters::new(broker.clone(), Topology::prefixed(&config.amqp_prefix)),
+        packages: config.packages.clone().map(Packages::new).transpose()?,
         stopping,
     }))
 }

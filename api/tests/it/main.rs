@@ -23,3 +23,4 @@ mod schedules;
 mod scripts;
 mod server;
 mod signed;
+mod types;

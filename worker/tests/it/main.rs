@@ -8,6 +8,7 @@ mod endpoints;
 mod fetch;
 mod fixtures;
 mod http;
+mod packages;
 mod runtime;
 mod sandbox;
 mod security_page;
