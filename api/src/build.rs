@@ -5,8 +5,9 @@ use crate::{
     resolve::{KnownFunction, UnknownFunction, resolve},
     resources::script::FunctionPin,
 };
+use npm::Prepared;
 use shared::{
-    builder::{self, Build, Diagnostic, Report, Severity, Unit},
+    builder::{Build, Diagnostic, Report, Severity, Unit},
     execution::CodeType,
     telemetry::metrics::BUILD_DURATION,
 };
@@ -31,14 +32,19 @@ pub enum Kind {
     Function { name: String, parameters: Vec<String> },
 }
 
-/// Builds code and resolves the functions it calls.
-pub async fn build(kind: Kind, code: String, known: &[KnownFunction]) -> Result<Built, ApiError> {
+/// Builds code, with the packages had for it, and resolves the functions it calls.
+pub async fn build(
+    kind: Kind,
+    code: String,
+    packages: Prepared,
+    known: &[KnownFunction],
+) -> Result<Built, ApiError> {
     // A function may call itself before it exists; its own pin is that of the build it becomes.
     let own_name = match &kind {
         Kind::Function { name, .. } => Some(name.clone()),
         Kind::Script(_) => None,
     };
-    let compiled = compile(kind, code).await?;
+    let compiled = compile(kind, code, packages).await?;
     let is_other = |name: &&String| own_name.as_ref() != Some(*name);
     let called: Vec<String> = compiled.build.function_names.iter().filter(is_other).cloned().collect();
     link(compiled, &called, known)
@@ -52,12 +58,12 @@ pub struct Compiled {
 }
 
 /// Builds code on a thread where it holds nobody up.
-pub async fn compile(kind: Kind, code: String) -> Result<Compiled, ApiError> {
+pub async fn compile(kind: Kind, code: String, packages: Prepared) -> Result<Compiled, ApiError> {
     let began = Instant::now();
     let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
     let report = tokio::task::spawn_blocking(move || match &kind {
-        Kind::Script(code_type) => builder::build(Unit::Script(*code_type), &code),
-        Kind::Function { name, parameters } => builder::build(Unit::Function { name, parameters }, &code),
+        Kind::Script(code_type) => packages.build(Unit::Script(*code_type), &code),
+        Kind::Function { name, parameters } => packages.build(Unit::Function { name, parameters }, &code),
     });
     let Report { build, diagnostics } =
         report.await.map_err(|error| ApiError::Internal(format!("the builder failed: {error}").into()))?;

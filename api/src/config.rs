@@ -1,5 +1,6 @@
 //! What the api is told by its environment.
 
+use npm::PackagesConfig;
 use shared::{
     config::{Environment, Problems, Secret},
     encryption::Keyring,
@@ -27,6 +28,8 @@ pub struct Config {
     /// `ENCRYPTION_KEY`: what seals environment values and tokens.
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
+    /// Packages that scripts may import; `None` if they may not.
+    pub packages: Option<PackagesConfig>,
 }
 
 /// Where rows are, and how many connections may be used.
@@ -81,6 +84,7 @@ impl Config {
         let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let http = HttpConfig::read_from(environment);
+        let packages = PackagesConfig::read(environment);
         Some(Self {
             port,
             database: database?,
@@ -91,6 +95,7 @@ impl Config {
             signing_keys: Arc::new(signing_keys?),
             keyring: Arc::new(keyring?),
             http,
+            packages,
         })
     }
 }

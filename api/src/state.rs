@@ -4,9 +4,11 @@ use crate::{
     auth::{api_key::KeyCache, rate::RateLimit, signed::WorkspaceCache},
     config::HttpConfig,
     database::Outage,
+    error::ApiError,
     live::Live,
     quota::QueueQuota,
 };
+use npm::{Packages, Prepared};
 use shared::{
     encryption::Keyring,
     queue::{Broker, DeadLetters},
@@ -41,6 +43,8 @@ pub struct Shared {
     pub publishing: Broker,
     /// Brings events in.
     pub consuming: Broker,
+    /// npm packages for scripts; `None` if they are off.
+    pub packages: Option<Packages>,
     /// Cancelled when the api stops: open event streams end.
     pub stopping: CancellationToken,
 }
@@ -48,6 +52,12 @@ pub struct Shared {
 impl AppState {
     pub fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
+    }
+
+    /// Has the packages that a script imports. Asks the registry: not to be called with anything locked.
+    pub async fn prepare(&self, code: &str) -> Result<Prepared, ApiError> {
+        let prepared = Prepared::of(self.packages.as_ref(), code).await;
+        prepared.map_err(|error| ApiError::Internal(format!("the builder failed: {error}").into()))
     }
 }
 

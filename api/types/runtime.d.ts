@@ -23,7 +23,7 @@ interface ScriptEvent {
   project_id: string | null;
   workspace_id: string;
   initiator_id: string | null;
-  timestamp: string;
+  timestamp: string | number;
   payload: { data: any; previous_attributes?: any };
 }
 
@@ -45,6 +45,16 @@ interface ScriptInput {
   event: ScriptEvent;
   context: ScriptContext;
   [variable: string]: any;
+}
+
+/** What an automation hands to `main`. */
+interface AutomationEventInput extends ScriptInput {
+  context: ScriptContext & { automation_id: string; automation_run_id: string };
+}
+
+/** What a workflow's transition hands to `main`: throw, or return `{ success: false }`, to block it. */
+interface WorkflowTransitionEventInput extends ScriptInput {
+  context: ScriptContext & { workflow_transition_id: string; rule_id: string };
 }
 
 /** The second argument of `main`: take it apart, or read the script's variables from it. */
@@ -363,19 +373,20 @@ declare class CountQueuingStrategy {
 }
 
 type HashName = 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512';
-interface HmacParams { name: 'HMAC'; hash: HashName | { name: HashName }; length?: number }
+// As wide as the web's own declarations: `{ name: "HMAC", hash: "SHA-256" }` in a variable is made of strings.
+interface HmacParams { name: string; hash: string | { name: string }; length?: number }
 interface JsonWebKey { kty?: string; k?: string; alg?: string; use?: string; key_ops?: string[]; ext?: boolean }
 interface CryptoKey {
   readonly type: 'secret';
   readonly extractable: boolean;
   readonly algorithm: { name: 'HMAC'; length: number; hash: { name: HashName } };
-  readonly usages: ('sign' | 'verify')[];
+  readonly usages: string[];
 }
 interface SubtleCrypto {
   digest(algorithm: HashName | { name: HashName }, data: BufferSource): Promise<ArrayBuffer>;
-  importKey(format: 'raw', key: BufferSource, algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
-  importKey(format: 'jwk', key: JsonWebKey, algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
-  generateKey(algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
+  importKey(format: 'raw', key: BufferSource, algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
+  importKey(format: 'jwk', key: JsonWebKey, algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
+  generateKey(algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
   exportKey(format: 'raw', key: CryptoKey): Promise<ArrayBuffer>;
   exportKey(format: 'jwk', key: CryptoKey): Promise<JsonWebKey>;
   sign(algorithm: 'HMAC' | { name: 'HMAC' }, key: CryptoKey, data: BufferSource): Promise<ArrayBuffer>;
@@ -4637,4 +4648,9 @@ declare namespace PlaneSdk {
 		readonly status: number;
 		readonly body: any;
 	}
+}
+
+// For `import type { WorkItem } from '@makeplane/plane-node-sdk'`.
+declare module '@makeplane/plane-node-sdk' {
+	export = PlaneSdk;
 }

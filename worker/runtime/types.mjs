@@ -44,4 +44,9 @@ ${asNamespace(bundle)}
 		readonly body: any;
 	}
 }
+
+// For \`import type { WorkItem } from '@makeplane/plane-node-sdk'\`.
+declare module '@makeplane/plane-node-sdk' {
+	export = PlaneSdk;
+}
 `);

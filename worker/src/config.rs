@@ -1,6 +1,7 @@
 //! What the worker is told by its environment.
 
 use crate::supervisor::egress::Exceptions;
+use npm::PackagesConfig;
 use shared::{
     config::{Environment, Problems, Secret},
     encryption::Keyring,
@@ -37,6 +38,8 @@ pub struct Config {
     pub exceptions: Exceptions,
     /// `SANDBOX_STRICT`: refuse to start unless every isolation layer holds.
     pub sandbox_strict: bool,
+    /// Packages that scripts may import; `None` if they may not.
+    pub packages: Option<PackagesConfig>,
 }
 
 /// Where rows are.
@@ -80,6 +83,7 @@ impl Config {
         let limits = read_limits(environment);
         let exceptions = environment.optional_as("SANDBOX_ALLOW_PRIVATE_NETWORK", str::parse::<Exceptions>);
         let sandbox_strict = environment.flag("SANDBOX_STRICT");
+        let packages = PackagesConfig::read(environment);
 
         let longest_hold = limits.init_timeout + limits.execution_timeout + drain_timeout;
         if longest_hold >= BROKER_CONSUMER_TIMEOUT {
@@ -99,6 +103,7 @@ impl Config {
             limits,
             exceptions: exceptions.unwrap_or_default(),
             sandbox_strict,
+            packages,
         })
     }
 

@@ -17,6 +17,7 @@ use crate::{
 };
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
+use npm::Packages;
 use shared::queue::{Broker, ConnectionState, Consumer, InvalidAddress, Topology};
 use std::{
     io,
@@ -39,6 +40,8 @@ pub enum ServeError {
     Sandbox(#[from] StartError),
     #[error(transparent)]
     Fetch(#[from] fetch::StartError),
+    #[error(transparent)]
+    Packages(#[from] npm::StartError),
     #[error(transparent)]
     Control(#[from] TokenError),
     #[error("port {port} can't be listened on: {error}")]
@@ -92,6 +95,7 @@ impl Worker {
             limits: config.limits,
             api_base_url: config.sdk_base_url(),
             plane_tokens,
+            packages: config.packages.clone().map(Packages::new).transpose()?,
             connections: connections(&fleet, &broker),
             metrics,
         }));

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 use anyhow::bail;
+use npm::Prepared;
 use shared::{builder::Diagnostic, config::Environment};
 use sqlx::{PgConnection, PgPool};
 use std::{fmt::Write, path::Path, sync::Arc};
@@ -79,8 +80,9 @@ async fn load_functions(
             draft.usage_example = usage_example(&draft.name, &draft.parameters);
         }
         let kind = Kind::Function { name: draft.name.clone(), parameters: draft.parameter_names() };
-        let built =
-            build::compile(kind, draft.code.clone()).await.map_err(|error| explain(&draft.name, error))?;
+        let built = build::compile(kind, draft.code.clone(), Prepared::default())
+            .await
+            .map_err(|error| explain(&draft.name, error))?;
         known.push(KnownFunction {
             name: draft.name.clone(),
             build_hash: built.build.hash.clone(),
@@ -122,9 +124,10 @@ async fn load_scripts(
         if !draft.env.is_empty() {
             bail!("{}: a system script has no environment of its own", draft.name);
         }
-        let (built, _warnings) = saving::scripts::build_and_store(connection, None, &draft)
-            .await
-            .map_err(|error| explain(&draft.name, error))?;
+        let (built, _warnings) =
+            saving::scripts::build_and_store(connection, None, &draft, Prepared::default())
+                .await
+                .map_err(|error| explain(&draft.name, error))?;
         match current.iter().find(|script| script.name == draft.name) {
             None => {
                 store::scripts::insert(connection, Uuid::now_v7(), None, &draft, None, &built).await?;

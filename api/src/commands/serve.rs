@@ -15,6 +15,7 @@ use crate::{
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
+use npm::Packages;
 use shared::queue::{Broker, DeadLetters, Topology};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
@@ -129,6 +130,7 @@ pub fn state(
         dead_letters: DeadLetters::new(publishing.clone(), Topology::prefixed(&config.amqp_prefix)),
         publishing,
         consuming,
+        packages: config.packages.clone().map(Packages::new).transpose()?,
         stopping,
     }))
 }

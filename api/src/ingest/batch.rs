@@ -64,7 +64,10 @@ struct Ready {
 
 /// Ingests all events; one answer per event, in order. An error says that the database is not able to now; what was
 /// stored by then is a duplicate the next time.
-pub(super) async fn ingest(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+pub(super) async fn ingest(
+    pool: &PgPool,
+    events: &[Incoming<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
     match together(pool, events).await {
         // One event that the database refuses must not hold up the others.
         Err(error) if refusal(&error).is_some() => one_by_one(pool, events).await,

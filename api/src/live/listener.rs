@@ -61,7 +61,7 @@ async fn listen(
     listener.eager_reconnect(false);
     listener.listen_all([EXECUTION_CHANGED, API_KEY_REVOKED]).await?;
     if std::mem::replace(connected_before, true) {
-        RECONNECTS.with(["database"]).increment(1);
+        RECONNECTS.with(["database", "listener"]).increment(1);
     }
     // Whatever happened while nobody listened.
     live.note_all_moved();

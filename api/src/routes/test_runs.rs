@@ -53,9 +53,10 @@ pub(crate) async fn run(
     let mut accept = traces::accept(traceparent(&headers));
     accept.of_execution(id);
     let env = environment::merge(test.env, &Values::new())?;
+    let packages = state.prepare(&test.code).await?;
     let mut transaction = state.pool.begin().await?;
     let known = store::functions::known(&mut transaction, Some(caller.workspace_id)).await?;
-    let built = build::build(Kind::Script(test.code_type), test.code, &known).await?;
+    let built = build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
     store::builds::insert(&mut transaction, &built.build).await?;
     let submission = Submission {
         id,

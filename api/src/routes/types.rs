@@ -37,7 +37,10 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let functions = store::functions::visible(&state.pool, caller.workspace_id).await?;
-    let text = declarations(&functions);
+    // Looks into the functions' code: some hundred microseconds each.
+    let text = tokio::task::spawn_blocking(move || declarations(&functions)).await;
+    let text =
+        text.map_err(|error| ApiError::Internal(format!("the declarations failed: {error}").into()))?;
     let tag = Etag::of_text(&hex::encode(&Sha256::digest(&text)[..16]));
     if tag.is_known(&headers) {
         return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());

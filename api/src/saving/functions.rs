@@ -10,6 +10,7 @@ use crate::{
     store::{self, functions::Dependant},
 };
 use axum::http::HeaderMap;
+use npm::Prepared;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -102,7 +103,7 @@ pub async fn build_and_store(
 ) -> Result<Built, ApiError> {
     let known = store::functions::known(connection, workspace_id).await?;
     let kind = Kind::Function { name: draft.name.clone(), parameters: draft.parameter_names() };
-    let built = build::build(kind, draft.code.clone(), &known).await?;
+    let built = build::build(kind, draft.code.clone(), Prepared::default(), &known).await?;
     store::builds::insert(connection, &built.build).await?;
     Ok(built)
 }

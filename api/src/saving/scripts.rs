@@ -13,6 +13,7 @@ use crate::{
     },
 };
 use axum::http::HeaderMap;
+use npm::Prepared;
 use shared::{
     builder::Diagnostic,
     encryption::{Context, Keyring},
@@ -64,8 +65,10 @@ pub async fn create(
     let id = Uuid::now_v7();
     let env = environment::merge(draft.env.clone(), &Values::new())?;
     let sealed = environment::seal(&state.keyring, &env, &Context::script_env(id));
+    let packages = state.prepare(&draft.code).await?;
     let mut transaction = state.pool.begin().await?;
-    let (built, diagnostics) = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
+    let (built, diagnostics) =
+        build_and_store(&mut transaction, Some(workspace_id), &draft, packages).await?;
     let row =
         store::scripts::insert(&mut transaction, id, Some(workspace_id), &draft, sealed.as_deref(), &built)
             .await
@@ -82,6 +85,11 @@ pub async fn update(
     headers: &HeaderMap,
     change: Change,
 ) -> Result<SavedScript, ApiError> {
+    // The registry is asked before anything is locked.
+    let packages = match &change {
+        Change::Whole(draft) => state.prepare(&draft.code).await?,
+        Change::Some(patch) => state.prepare(patch.code.as_deref().unwrap_or_default()).await?,
+    };
     let mut transaction = state.pool.begin().await?;
     let current = lock_own(&mut transaction, workspace_id, id, headers).await?;
     let context = Context::script_env(id);
@@ -94,7 +102,8 @@ pub async fn update(
     let sealed = environment::seal(&state.keyring, &env, &context);
     let changed = draft.code != current.code || draft.code_type.as_str() != current.code_type;
     let (rebuilt, diagnostics) = if changed {
-        let (built, diagnostics) = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
+        let (built, diagnostics) =
+            build_and_store(&mut transaction, Some(workspace_id), &draft, packages).await?;
         (Some(built), diagnostics)
     } else {
         (None, Vec::new())
@@ -161,11 +170,12 @@ pub async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     draft: &ScriptDraft,
+    packages: Prepared,
 ) -> Result<(BuiltScript, Vec<Diagnostic>), ApiError> {
     store::functions::lock_names(connection, workspace_id, false).await?;
     let known = store::functions::known(connection, workspace_id).await?;
     let Built { build, functions, warnings } =
-        build::build(Kind::Script(draft.code_type), draft.code.clone(), &known).await?;
+        build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, &known).await?;
     store::builds::insert(connection, &build).await?;
     Ok((BuiltScript { build_hash: build.hash, functions }, warnings))
 }

@@ -280,12 +280,12 @@ pub async fn callers(
     .await
 }
 
-/// Every function that code of the workspace may call, by name, with its code left out.
+/// Every function that code of the workspace may call, by name.
 pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT DISTINCT ON (name) id, name, description, category,
-                  parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, '' AS "code!",
+                  parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, code,
                   build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
            ORDER BY name, is_system"#,

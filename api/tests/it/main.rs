@@ -25,3 +25,4 @@ mod schedules;
 mod scripts;
 mod server;
 mod signed;
+mod types;

@@ -100,5 +100,6 @@ fn config(database_url: &str) -> Config {
         signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),
         keyring: Arc::new(Keyring::parse(ENCRYPTION_KEY).unwrap()),
         http: HttpConfig::default(),
+        packages: None,
     }
 }

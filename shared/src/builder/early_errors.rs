@@ -3,9 +3,11 @@
 //! Without them a text would be saved and every run of it would fail while V8 compiles it. Not checked: what stands
 //! inside regular expressions.
 
+mod property_names;
+
 use super::diagnostic::Finding;
 use super::rule;
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_common::Span;
 use swc_ecma_ast::{
@@ -20,15 +22,16 @@ use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 pub(super) fn check(program: &Program) -> Vec<Finding> {
     let mut checker = Checker { scopes: vec![Scope::of_function()], ..Checker::default() };
     program.visit_children_with(&mut checker);
+    checker.findings.extend(property_names::check(program));
     checker.findings
 }
 
 #[derive(Default)]
 struct Scope {
     /// Names that must be declared once, and whether each is a function of a block, which may be repeated.
-    lexical: HashMap<Atom, bool>,
+    lexical: FxHashMap<Atom, bool>,
     /// `var` declarations here and in blocks inside.
-    vars: HashSet<Atom>,
+    vars: FxHashSet<Atom>,
     is_function: bool,
     /// The scope of a simple catch parameter, which `var` may repeat.
     is_catch: bool,
@@ -44,7 +47,7 @@ impl Scope {
 struct Checker {
     scopes: Vec<Scope>,
     /// Private names of the classes around.
-    private: Vec<HashSet<Atom>>,
+    private: Vec<FxHashSet<Atom>>,
     in_method: bool,
     findings: Vec<Finding>,
 }
@@ -95,7 +98,7 @@ impl Checker {
     /// A function's parameters and body. Names of parameters must not be repeated if `unique`.
     fn function(&mut self, parameters: &[&Pat], unique: bool, body: impl FnOnce(&mut Self)) {
         let unique = unique || !parameters.iter().all(|pattern| pattern.is_ident());
-        let mut names = HashSet::new();
+        let mut names = FxHashSet::default();
         for ident in parameters.iter().flat_map(|pattern| bound(pattern)) {
             if !names.insert(ident.sym.clone()) && unique {
                 self.report(ident.span, format!("The parameter `{}` is already declared.", ident.sym));
@@ -123,7 +126,7 @@ impl Checker {
 
     /// The private names a class declares. A getter and a setter may share one.
     fn declare_private(&mut self, class: &Class) {
-        let mut declared: HashMap<Atom, Option<MethodKind>> = HashMap::new();
+        let mut declared: FxHashMap<Atom, Option<MethodKind>> = FxHashMap::default();
         for member in &class.body {
             let (name, kind) = match member {
                 ClassMember::PrivateMethod(method) => (&method.key, Some(method.kind)),

@@ -64,9 +64,11 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     if !code.ends_with('\n') {
         code.push('\n');
     }
-    code.push_str(wrapper.footer);
+    // Behind the footer's first line stand bundled packages, which no author wrote.
+    let authored = code.len() + wrapper.footer.find('\n').unwrap_or(wrapper.footer.len());
+    code.push_str(&wrapper.footer);
     code.push('\n');
-    let segments = mappings::segments(marks, &code, 1, base, source);
+    let segments = mappings::segments(marks, &code[..authored], 1, base, source);
     code.push_str(&SourceMap::from_segments(segments).to_comment());
     code
 }

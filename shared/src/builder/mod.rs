@@ -22,15 +22,20 @@ mod lint;
 mod mappings;
 mod near;
 mod nesting;
+mod packages;
 mod parse;
 mod rule;
 mod scope;
+mod signature;
 mod source;
 mod source_map;
 mod top_level_await;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use lint::{NODE_MODULES, is_node_module};
 pub use near::near_matches;
+pub use packages::{Import, Linked, imports};
+pub use signature::{is_type, returns_promise};
 pub use source::Position;
 pub use source_map::SourceMap;
 
@@ -42,7 +47,7 @@ use parse::{Rejection, Tree};
 use scope::Scope;
 use sha2::{Digest, Sha256};
 use source::Source;
-use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark};
+use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark, SyntaxContext};
 use swc_ecma_transforms_base::resolver;
 
 /// Part of every hash: raise it whenever the same text would give another build.
@@ -81,7 +86,7 @@ pub struct Report {
 pub struct Build {
     /// A classic script whose completion value is the entry function, ending in an inline source map.
     pub code: String,
-    /// SHA-256 in hex over the builder's version, the unit and the source.
+    /// SHA-256 in hex over the builder's version, the unit, the source and the packages bundled for it.
     pub hash: String,
     /// Functions the text calls itself, sorted; what those call is for the caller to resolve.
     pub function_names: Vec<String>,
@@ -102,17 +107,22 @@ pub struct FunctionUse {
 ///
 /// Takes well under a millisecond for a usual script. Safe for hostile text: it is bounded in size and nesting.
 pub fn build(unit: Unit<'_>, code: &str) -> Report {
+    build_linked(unit, code, &Linked::default())
+}
+
+/// Builds a text together with the packages that were bundled for its [`imports`].
+pub fn build_linked(unit: Unit<'_>, code: &str, linked: &Linked) -> Report {
     let source = Source::new(code);
     if code.len() > CODE_BYTES {
         let message = format!("The code is {} bytes long; the limit is {CODE_BYTES}.", code.len());
         return Report::refused(vec![Finding::error(rule::CODE_SIZE, DUMMY_SP, message)], 0, &source);
     }
     stacker::grow(STACK_BYTES, || {
-        GLOBALS.set(&Globals::new(), || match compile(unit, &source) {
+        GLOBALS.set(&Globals::new(), || match compile(unit, &source, linked) {
             Ok(compiled) => Report {
                 build: compiled.code.map(|compiled_code| Build {
                     code: compiled_code,
-                    hash: hash(unit, code),
+                    hash: hash(unit, code, linked),
                     function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
                     function_uses: compiled.function_uses,
                 }),
@@ -124,6 +134,17 @@ pub fn build(unit: Unit<'_>, code: &str) -> Report {
 }
 
 impl Report {
+    /// The same report with more errors; without any it is as it was.
+    #[must_use]
+    pub fn refused_with(mut self, errors: Vec<Diagnostic>) -> Self {
+        if !errors.is_empty() {
+            self.build = None;
+            self.diagnostics.extend(errors);
+            self.diagnostics.sort_by(by_place);
+        }
+        self
+    }
+
     fn refused(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Self {
         Self { build: None, diagnostics: diagnostics(findings, base, source) }
     }
@@ -138,14 +159,15 @@ struct Compiled {
     base: u32,
 }
 
-fn compile(unit: Unit<'_>, source: &Source<'_>) -> Result<Compiled, Rejection> {
+fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compiled, Rejection> {
     nesting::check_text(&source.text).map_err(|finding| Rejection { findings: vec![finding], base: 0 })?;
     let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
-        shape(unit, &source.text)?;
+        shape(unit, &source.text, linked)?;
     findings.extend(early_errors::check(&program));
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
-    let scope = Scope { unresolved: marks.unresolved, outer_names: &outer_names };
+    let unresolved = SyntaxContext::empty().apply_mark(marks.unresolved);
+    let scope = Scope { unresolved, outer_names: &outer_names };
     let detected = detect::function_uses(&program, scope, &source.text, base);
     findings.extend(detected.findings);
     findings.extend(lint::check(&program, scope, &source.text));
@@ -171,13 +193,14 @@ struct Shaped {
     findings: Vec<Finding>,
 }
 
-fn shape(unit: Unit<'_>, text: &str) -> Result<Shaped, Rejection> {
+fn shape(unit: Unit<'_>, text: &str, linked: &Linked) -> Result<Shaped, Rejection> {
     match unit {
         Unit::Script(CodeType::MainFn) => {
             let mut tree = parse::program(text)?;
             let mut findings = top_level_await::check(&tree.program);
-            let wrapper =
-                entry::main_function(&mut tree.program).map_err(|finding| findings.push(finding)).ok();
+            let wrapper = entry::main_function(&mut tree.program, linked)
+                .map_err(|finding| findings.push(finding))
+                .ok();
             Ok(Shaped { tree, wrapper, outer_names: vec![], findings })
         }
         Unit::Script(CodeType::Raw) => {
@@ -186,17 +209,22 @@ fn shape(unit: Unit<'_>, text: &str) -> Result<Shaped, Rejection> {
             let outer_names = ["input", "env", "event", "context"].map(str::to_owned).to_vec();
             Ok(Shaped { tree, wrapper: Some(Wrapper::raw_body()), outer_names, findings: vec![] })
         }
-        Unit::Function { name, parameters } => shape_function(name, parameters, text),
+        Unit::Function { name, parameters } => shape_function(name, parameters, text, linked),
     }
 }
 
 /// A declaration or default export, else a function expression, else a bare body.
-fn shape_function(name: &str, parameters: &[String], text: &str) -> Result<Shaped, Rejection> {
+fn shape_function(
+    name: &str,
+    parameters: &[String],
+    text: &str,
+    linked: &Linked,
+) -> Result<Shaped, Rejection> {
     let as_program = parse::program(text);
     let as_program = match as_program {
         Ok(mut tree) => {
             let findings = top_level_await::check(&tree.program);
-            match entry::declared_function(&mut tree.program, name) {
+            match entry::declared_function(&mut tree.program, name, linked) {
                 Ok(Some(wrapper)) => {
                     return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings });
                 }
@@ -241,22 +269,24 @@ fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Di
             }
         })
         .collect();
-    diagnostics.sort_by(|a, b| {
-        (a.line, a.column, a.end_line, a.end_column, &a.rule).cmp(&(
-            b.line,
-            b.column,
-            b.end_line,
-            b.end_column,
-            &b.rule,
-        ))
-    });
+    diagnostics.sort_by(by_place);
     diagnostics.dedup();
     diagnostics.truncate(MAX_DIAGNOSTICS);
     diagnostics
 }
 
+fn by_place(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
+    (a.line, a.column, a.end_line, a.end_column, &a.rule).cmp(&(
+        b.line,
+        b.column,
+        b.end_line,
+        b.end_column,
+        &b.rule,
+    ))
+}
+
 /// Every field is preceded by its length, so that no two inputs look alike.
-fn hash(unit: Unit<'_>, code: &str) -> String {
+fn hash(unit: Unit<'_>, code: &str, linked: &Linked) -> String {
     let mut hash = Sha256::new();
     let mut field = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -274,6 +304,9 @@ fn hash(unit: Unit<'_>, code: &str) -> String {
         }
     }
     field(code);
+    if !linked.imports.is_empty() {
+        field(&linked.code);
+    }
     hex::encode(hash.finalize())
 }
 

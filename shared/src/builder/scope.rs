@@ -1,12 +1,13 @@
 //! Whether an identifier means the global of its name. The resolver has tagged the tree.
 
-use swc_common::Mark;
+use swc_common::SyntaxContext;
 use swc_ecma_ast::{Expr, Ident, MemberProp, PropName};
 
 /// What a text can see around itself.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    pub(super) unresolved: Mark,
+    /// What the resolver gives identifiers that nothing in the text declares.
+    pub(super) unresolved: SyntaxContext,
     /// Variables that the wrapper declares around the text: these are no globals.
     pub(super) outer_names: &'a [String],
 }
@@ -14,7 +15,7 @@ pub(super) struct Scope<'a> {
 impl Scope<'_> {
     /// True if nothing in or around the text declares this name.
     pub(super) fn is_global(&self, ident: &Ident) -> bool {
-        ident.ctxt.has_mark(self.unresolved) && !self.outer_names.iter().any(|name| *name == *ident.sym)
+        ident.ctxt == self.unresolved && !self.outer_names.iter().any(|name| *name == *ident.sym)
     }
 
     /// The global that an expression names, directly or as a property of `globalThis`.

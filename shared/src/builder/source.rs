@@ -3,7 +3,7 @@
 //! Invariant: every offset is a byte offset into [`Source::text`], which differs from what the author sent only by
 //! a byte order mark (dropped; editors don't count it) and by a hashbang (turned into a comment of the same length).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 /// A place in the author's text: 0-based line and column, the column in UTF-16 units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,8 @@ pub(super) struct Source<'a> {
     line_starts: Vec<u32>,
     /// For every character that takes more bytes than UTF-16 units: the offset after it, and the surplus so far.
     surplus: Vec<(u32, u32)>,
+    /// The line of the last answer: questions mostly come in the order of the text.
+    last_line: Cell<usize>,
 }
 
 impl<'a> Source<'a> {
@@ -29,19 +31,37 @@ impl<'a> Source<'a> {
             None => Cow::Borrowed(code),
         };
         let (line_starts, surplus) = index(&text);
-        Self { text, line_starts, surplus }
+        Self { text, line_starts, surplus, last_line: Cell::new(0) }
     }
 
     /// The position of a byte offset; an offset behind the end is the end.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = to_u32(offset.min(self.text.len()));
-        let line = self.line_starts.partition_point(|&start| start <= offset) - 1;
+        let line = self.line_of(offset);
         let start = self.line_starts[line];
         let column = (offset - start) - (self.surplus_before(offset) - self.surplus_before(start));
         Position { line: to_u32(line), column }
     }
 
+    fn line_of(&self, offset: u32) -> usize {
+        let holds = |line: usize| {
+            self.line_starts.get(line).is_some_and(|&start| start <= offset)
+                && self.line_starts.get(line + 1).is_none_or(|&next| offset < next)
+        };
+        let last = self.last_line.get();
+        let line = match (holds(last), holds(last + 1)) {
+            (true, _) => last,
+            (false, true) => last + 1,
+            _ => self.line_starts.partition_point(|&start| start <= offset) - 1,
+        };
+        self.last_line.set(line);
+        line
+    }
+
     fn surplus_before(&self, offset: u32) -> u32 {
+        if self.surplus.is_empty() {
+            return 0;
+        }
         match self.surplus.partition_point(|&(after, _)| after <= offset) {
             0 => 0,
             index => self.surplus[index - 1].1,

@@ -185,6 +185,8 @@ const LAYER: Values = Only(&[
     "process_rlimit",
     "seccomp",
 ]);
+const CONNECTION: Values =
+    Any("`pool` and `listener` for the database, `api publisher`, `api consumer` or `worker` for the broker");
 const DEPENDENCY: Values = Only(&["database", "broker"]);
 const METHOD: Values = Only(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"]);
 const ROUTE: Values = Any("patterns of routes, or `unmatched`");

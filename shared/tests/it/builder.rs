@@ -7,22 +7,35 @@ use shared::execution::CodeType;
 mod detection;
 mod lint;
 mod properties;
+mod published;
 
-/// The text without its marks, and the marked places as `(line, column, end line, end column)`.
-fn unmark(marked: &str) -> (String, Vec<(u32, u32, u32, u32)>) {
-    let mut code = String::new();
-    let mut places = Vec::new();
+/// `(line, column, end line, end column)`.
+type Place = (u32, u32, u32, u32);
+
+/// A text without its marks, and what they mark, in the order of the texts.
+struct Unmarked {
+    code: String,
+    /// Between `‹` and `›`.
+    findings: Vec<Place>,
+    /// Between `«` and `»`.
+    uses: Vec<Place>,
+}
+
+fn unmark(marked: &str) -> Unmarked {
+    let mut unmarked = Unmarked { code: String::new(), findings: Vec::new(), uses: Vec::new() };
     let (mut line, mut column) = (1, 1);
     let mut starts = Vec::new();
     for character in marked.chars() {
+        let places =
+            if matches!(character, '‹' | '›') { &mut unmarked.findings } else { &mut unmarked.uses };
         match character {
-            '‹' => {
+            '‹' | '«' => {
                 starts.push(places.len());
                 places.push((line, column, 0, 0));
                 continue;
             }
-            '›' => {
-                let start = starts.pop().expect("every › has its ‹");
+            '›' | '»' => {
+                let start = starts.pop().expect("every mark is closed");
                 places[start].2 = line;
                 places[start].3 = column;
                 continue;
@@ -34,14 +47,14 @@ fn unmark(marked: &str) -> (String, Vec<(u32, u32, u32, u32)>) {
             }
             _ => column += u32::try_from(character.len_utf16()).unwrap(),
         }
-        code.push(character);
+        unmarked.code.push(character);
     }
-    (code, places)
+    unmarked
 }
 
 /// Builds a marked text and compares the diagnostics with the marks: `rules` are `rule`, or `rule!` for errors.
 fn check(unit: Unit<'_>, marked: &str, rules: &[&str]) -> Result<Report, String> {
-    let (code, places) = unmark(marked);
+    let Unmarked { code, findings: places, .. } = unmark(marked);
     let report = build(unit, &code);
     let found: Vec<String> = report
         .diagnostics

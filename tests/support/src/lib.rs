@@ -5,6 +5,7 @@
 
 mod database;
 mod link;
+mod npm;
 mod plane;
 mod queue;
 mod receiver;
@@ -12,6 +13,7 @@ mod services;
 
 pub use database::TestDatabase;
 pub use link::{Direction, Link};
+pub use npm::node_modules;
 pub use plane::{FakePlane, Received};
 pub use queue::TestQueues;
 pub use receiver::{Posted, Receiver};

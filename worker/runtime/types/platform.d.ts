@@ -304,19 +304,20 @@ declare class CountQueuingStrategy {
 }
 
 type HashName = 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512';
-interface HmacParams { name: 'HMAC'; hash: HashName | { name: HashName }; length?: number }
+// As wide as the web's own declarations: `{ name: "HMAC", hash: "SHA-256" }` in a variable is made of strings.
+interface HmacParams { name: string; hash: string | { name: string }; length?: number }
 interface JsonWebKey { kty?: string; k?: string; alg?: string; use?: string; key_ops?: string[]; ext?: boolean }
 interface CryptoKey {
   readonly type: 'secret';
   readonly extractable: boolean;
   readonly algorithm: { name: 'HMAC'; length: number; hash: { name: HashName } };
-  readonly usages: ('sign' | 'verify')[];
+  readonly usages: string[];
 }
 interface SubtleCrypto {
   digest(algorithm: HashName | { name: HashName }, data: BufferSource): Promise<ArrayBuffer>;
-  importKey(format: 'raw', key: BufferSource, algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
-  importKey(format: 'jwk', key: JsonWebKey, algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
-  generateKey(algorithm: HmacParams, extractable: boolean, usages: ('sign' | 'verify')[]): Promise<CryptoKey>;
+  importKey(format: 'raw', key: BufferSource, algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
+  importKey(format: 'jwk', key: JsonWebKey, algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
+  generateKey(algorithm: HmacParams, extractable: boolean, usages: readonly string[]): Promise<CryptoKey>;
   exportKey(format: 'raw', key: CryptoKey): Promise<ArrayBuffer>;
   exportKey(format: 'jwk', key: CryptoKey): Promise<JsonWebKey>;
   sign(algorithm: 'HMAC' | { name: 'HMAC' }, key: CryptoKey, data: BufferSource): Promise<ArrayBuffer>;

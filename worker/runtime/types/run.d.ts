@@ -21,7 +21,7 @@ interface ScriptEvent {
   project_id: string | null;
   workspace_id: string;
   initiator_id: string | null;
-  timestamp: string;
+  timestamp: string | number;
   payload: { data: any; previous_attributes?: any };
 }
 
@@ -43,6 +43,16 @@ interface ScriptInput {
   event: ScriptEvent;
   context: ScriptContext;
   [variable: string]: any;
+}
+
+/** What an automation hands to `main`. */
+interface AutomationEventInput extends ScriptInput {
+  context: ScriptContext & { automation_id: string; automation_run_id: string };
+}
+
+/** What a workflow's transition hands to `main`: throw, or return `{ success: false }`, to block it. */
+interface WorkflowTransitionEventInput extends ScriptInput {
+  context: ScriptContext & { workflow_transition_id: string; rule_id: string };
 }
 
 /** The second argument of `main`: take it apart, or read the script's variables from it. */

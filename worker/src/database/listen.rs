@@ -48,7 +48,7 @@ async fn listen_once(
     }
     backoff.reset();
     if std::mem::replace(connected_before, true) {
-        RECONNECTS.with(["database"]).increment(1);
+        RECONNECTS.with(["database", "listener"]).increment(1);
     }
     drop(heard.send(Notification::Listening).await);
     while let Some(message) = messages.next().await {

@@ -1,16 +1,17 @@
 //! `/build` and `/validate`: the builder over HTTP.
 
-use super::{error::HttpError, signed::Signed};
-use axum::Json;
+use super::{ServerState, error::HttpError, signed::Signed};
+use axum::{Json, extract::State};
+use npm::Prepared;
 use serde::Serialize;
 use shared::{
-    builder::{self, Diagnostic, Report, Unit},
+    builder::{Diagnostic, Report, Unit},
     execution::CodeType,
     fields::{Fields, ReadFields},
     limits::CODE_BYTES,
     telemetry::metrics::BUILD_DURATION,
 };
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// A script's text and how it is called.
 #[derive(Debug)]
@@ -47,8 +48,11 @@ pub(super) struct Built {
 }
 
 /// 400 with diagnostics if the text does not build.
-pub(super) async fn build(Signed { body, .. }: Signed<ScriptText>) -> Result<Json<Built>, HttpError> {
-    let Report { build, diagnostics } = report(body).await?;
+pub(super) async fn build(
+    State(state): State<Arc<ServerState>>,
+    Signed { body, .. }: Signed<ScriptText>,
+) -> Result<Json<Built>, HttpError> {
+    let Report { build, diagnostics } = report(&state, body).await?;
     match build {
         Some(build) => Ok(Json(Built {
             build: build.code,
@@ -67,20 +71,24 @@ pub(super) struct Validation {
     diagnostics: Vec<Diagnostic>,
 }
 
-pub(super) async fn validate(Signed { body, .. }: Signed<ScriptText>) -> Result<Json<Validation>, HttpError> {
-    let Report { build, diagnostics } = report(body).await?;
+pub(super) async fn validate(
+    State(state): State<Arc<ServerState>>,
+    Signed { body, .. }: Signed<ScriptText>,
+) -> Result<Json<Validation>, HttpError> {
+    let Report { build, diagnostics } = report(&state, body).await?;
     Ok(Json(Validation { valid: build.is_some(), diagnostics }))
 }
 
-async fn report(text: ScriptText) -> Result<Report, HttpError> {
-    let build = move || timed_build(Unit::Script(text.code_type), &text.code);
+async fn report(state: &ServerState, text: ScriptText) -> Result<Report, HttpError> {
+    let packages = Prepared::of(state.packages.as_ref(), &text.code).await.map_err(HttpError::internal)?;
+    let build = move || timed_build(Unit::Script(text.code_type), &text.code, &packages);
     tokio::task::spawn_blocking(build).await.map_err(HttpError::internal)
 }
 
 /// Builds and records how long it took. Blocking.
-pub(super) fn timed_build(unit: Unit<'_>, code: &str) -> Report {
+pub(super) fn timed_build(unit: Unit<'_>, code: &str, packages: &Prepared) -> Report {
     let started = Instant::now();
-    let report = builder::build(unit, code);
+    let report = packages.build(unit, code);
     let kind = match unit {
         Unit::Script(_) => "script",
         Unit::Function { .. } => "function",

@@ -15,6 +15,7 @@ use crate::{
     supervisor::{RunContext, Slot},
 };
 use axum::{Json, extract::State};
+use npm::Prepared;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{
@@ -170,7 +171,12 @@ pub(super) async fn execute_sync(
         return Err(FieldErrors::one("workspace_slug", message).into());
     }
     let ExecuteSync { script, input, variables, env, functions, allowed_domains, .. } = body;
-    let build = move || build(script, &functions);
+    let packages = match &script {
+        Script::Code(code, _) => Prepared::of(state.packages.as_ref(), code).await,
+        Script::Build(_) => Ok(Prepared::default()),
+    };
+    let packages = packages.map_err(HttpError::internal)?;
+    let build = move || build(script, &functions, &packages);
     let (build, functions) = tokio::task::spawn_blocking(build).await.map_err(HttpError::internal)??;
     let function_names = functions.keys().cloned().collect();
     let execution_id = Uuid::now_v7();
@@ -210,10 +216,14 @@ pub(super) async fn execute_sync(
 }
 
 /// Builds what is code, and every function it needs. Blocking.
-fn build(script: Script, functions: &Functions) -> Result<(String, FunctionBuilds), HttpError> {
+fn build(
+    script: Script,
+    functions: &Functions,
+    packages: &Prepared,
+) -> Result<(String, FunctionBuilds), HttpError> {
     match script {
         Script::Code(code, code_type) => {
-            let report = timed_build(Unit::Script(code_type), &code);
+            let report = timed_build(Unit::Script(code_type), &code, packages);
             let Some(build) = report.build else {
                 return Err(HttpError::Code { field: "code".into(), diagnostics: report.diagnostics });
             };

@@ -1,6 +1,7 @@
 //! The functions that come with an `execute-sync`: read in either form, built as far as they are needed.
 
 use super::{build::timed_build, error::HttpError};
+use npm::Prepared;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -100,7 +101,7 @@ impl Functions {
             }
             let function = self.0.get(&name).ok_or_else(|| self.unknown(&name))?;
             let unit = Unit::Function { name: &name, parameters: &function.parameters };
-            let report = timed_build(unit, &function.code);
+            let report = timed_build(unit, &function.code, &Prepared::default());
             let Some(build) = report.build else {
                 let field = format!("functions.{name}").into();
                 return Err(HttpError::Code { field, diagnostics: report.diagnostics });

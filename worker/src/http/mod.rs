@@ -25,6 +25,7 @@ use axum::{
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
+use npm::Packages;
 use shared::{
     limits::Limits,
     signing::Keys,
@@ -42,6 +43,8 @@ pub struct ServerState {
     /// Base address of Plane's API (`API_BASE_URL`).
     pub api_base_url: String,
     pub plane_tokens: Arc<PlaneTokens>,
+    /// npm packages for scripts; `None` if they are off.
+    pub packages: Option<Packages>,
     /// How the connections stand at this moment.
     pub connections: Arc<dyn Fn() -> Connections + Send + Sync>,
     pub metrics: PrometheusHandle,

@@ -1,6 +1,7 @@
 //! A worker's HTTP endpoints over a real pool of sandboxes, and a client that signs.
 
 use axum::{Json, Router, routing::get};
+use npm::Packages;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
@@ -65,6 +66,14 @@ impl Endpoints {
     }
 
     pub(crate) async fn with_limits(api_base_url: &str, limits: Limits) -> Self {
+        Self::with_packages(api_base_url, limits, None).await
+    }
+
+    pub(crate) async fn with_packages(
+        api_base_url: &str,
+        limits: Limits,
+        packages: Option<Packages>,
+    ) -> Self {
         let (control, control_task) = serve(Router::new().route(
             "/api/runnerctl/control/plane-token/",
             get(|| async { Json(json!({ "token": PLANE_TOKEN })) }),
@@ -88,6 +97,7 @@ impl Endpoints {
             limits,
             api_base_url: api_base_url.to_owned(),
             plane_tokens: Arc::new(plane_tokens),
+            packages,
             connections: Arc::new(|| Connections { database: true, broker: false }),
             metrics: crate::metrics(),
         };

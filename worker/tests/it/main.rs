@@ -8,6 +8,7 @@ mod endpoints;
 mod fetch;
 mod fixtures;
 mod http;
+mod packages;
 mod plane_token;
 mod runtime;
 mod sandbox;

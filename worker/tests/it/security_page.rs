@@ -18,7 +18,8 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
 fn every_test_it_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();
-    for folder in ["api/src", "api/tests", "shared/src", "tests/it", "worker/src", "worker/tests"] {
+    for folder in ["api/src", "api/tests", "npm/src", "shared/src", "tests/it", "worker/src", "worker/tests"]
+    {
         sources(&root.join(folder), &mut found);
     }
     let page = fs::read_to_string(root.join("docs/security.md")).unwrap();

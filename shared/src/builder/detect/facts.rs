@@ -2,7 +2,7 @@
 //! variables that hold something else for sure.
 
 use super::super::scope::{property_name, unwrapped};
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_ecma_ast::{
     BinaryOp, CallExpr, Callee, Class, ClassDecl, ClassMember, Expr, FnDecl, FnExpr, ForHead, ForOfStmt, Id,
@@ -17,15 +17,15 @@ const TEXTS: usize = 256;
 #[derive(Default)]
 pub(super) struct Facts {
     /// Parameters of functions and constructors, by the variable that holds them.
-    pub(super) functions: HashMap<Id, Vec<Pat>>,
+    pub(super) functions: FxHashMap<Id, Vec<Pat>>,
     /// Parameters of methods, by the method's name; several classes may share it.
-    pub(super) methods: HashMap<Atom, Vec<Vec<Pat>>>,
+    pub(super) methods: FxHashMap<Atom, Vec<Vec<Pat>>>,
     /// Functions that are used other than by being called: their callers are unknown.
-    pub(super) passed_on: HashSet<Id>,
+    pub(super) passed_on: FxHashSet<Id>,
     /// Texts that a `const` may hold.
-    texts: HashMap<Id, Vec<String>>,
+    texts: FxHashMap<Id, Vec<String>>,
     /// Variables that hold a value written out in the text, or the event: not the environment.
-    pub(super) elsewhere: HashSet<Id>,
+    pub(super) elsewhere: FxHashSet<Id>,
 }
 
 impl Facts {

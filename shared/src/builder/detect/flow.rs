@@ -4,7 +4,7 @@ use super::super::diagnostic::Finding;
 use super::super::scope::{Scope, property_name, unwrapped};
 use super::facts::{Facts, parameters};
 use super::{Detected, FUNCTIONS};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 use swc_atoms::Atom;
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
@@ -31,10 +31,10 @@ pub(super) enum Value {
 pub(super) struct Flow<'a> {
     pub(super) scope: Scope<'a>,
     pub(super) facts: Facts,
-    pub(super) variables: HashSet<Id>,
-    pub(super) fields: HashSet<Atom>,
+    pub(super) variables: FxHashSet<Id>,
+    pub(super) fields: FxHashSet<Atom>,
     /// Expressions that are `Functions` and whose use is accounted for.
-    pub(super) followed: HashSet<Span>,
+    pub(super) followed: FxHashSet<Span>,
     /// How often `Functions` was put into an object.
     pub(super) stored: usize,
     /// Only the last visit reports.
@@ -46,9 +46,9 @@ impl<'a> Flow<'a> {
         Self {
             scope,
             facts,
-            variables: HashSet::new(),
-            fields: HashSet::from([FUNCTIONS.into()]),
-            followed: HashSet::new(),
+            variables: FxHashSet::default(),
+            fields: FxHashSet::from_iter([FUNCTIONS.into()]),
+            followed: FxHashSet::default(),
             stored: 0,
             report: None,
         }
@@ -109,7 +109,7 @@ impl<'a> Flow<'a> {
             Expr::Ident(ident) => {
                 self.facts.elsewhere.contains(&ident.to_id())
                     || (matches!(&*ident.sym, "input" | "event" | "context")
-                        && ident.ctxt.has_mark(self.scope.unresolved)
+                        && ident.ctxt == self.scope.unresolved
                         && !self.scope.is_global(ident))
             }
             Expr::Member(member) => self.is_elsewhere(&member.obj),

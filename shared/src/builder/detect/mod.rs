@@ -34,10 +34,6 @@ pub(super) struct Detected {
 
 /// Finds the functions a program uses. `text` and `base` are for the author's comments.
 pub(super) fn function_uses(program: &Program, scope: Scope<'_>, text: &str, base: u32) -> Detected {
-    // Escapes (`\u0046unctions`) could spell it, too.
-    if !text.contains(FUNCTIONS) && !text.contains("\\u") {
-        return Detected::default();
-    }
     let listed = listed::names(text, base);
     let mut flow = flow::Flow::new(scope, facts::Facts::of(program));
     for _ in 0..TURNS {

@@ -6,6 +6,7 @@
 mod top_level;
 
 use super::diagnostic::Finding;
+use super::packages::Linked;
 use super::rule;
 use swc_common::{DUMMY_SP, Span, Spanned};
 use swc_ecma_ast::{Decl, Ident, Program, ReturnStmt, Stmt};
@@ -15,7 +16,9 @@ use top_level::{Candidate, Kind, TopLevel, kind_of};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrapper {
     pub(super) header: String,
-    pub(super) footer: &'static str,
+    pub(super) footer: String,
+    /// The statements are the body of an async function of ours.
+    is_body: bool,
 }
 
 impl Wrapper {
@@ -23,21 +26,36 @@ impl Wrapper {
     /// sloppy unless they say otherwise, and their `this` is the global object.
     fn returning(strict: bool) -> Self {
         let header = if strict { "(function () { \"use strict\";" } else { "(() => {" };
-        Self { header: header.to_owned(), footer: "})();" }
+        Self { header: header.to_owned(), footer: "})();".to_owned(), is_body: false }
+    }
+
+    /// Hands the value of the bundle to the statements, under this name. The bundle follows them, so that the author's
+    /// first line stays the second.
+    fn with_packages(self, variable: &str, bundle: &str) -> Self {
+        Self {
+            header: format!("(({variable}) => {}", self.header),
+            footer: format!("{})(\n{bundle}\n);", self.footer.trim_end_matches(';')),
+            ..self
+        }
+    }
+
+    pub(super) const fn is_body(&self) -> bool {
+        self.is_body
     }
 
     /// For the body of a script. `input` and the rest live one function further out, so that the body may declare
     /// the same names itself.
     pub(super) fn raw_body() -> Self {
         let header = "(input, env, event = input?.event, context = input?.context) => (async function () {";
-        Self { header: header.to_owned(), footer: "})();" }
+        Self { header: header.to_owned(), footer: "})();".to_owned(), is_body: true }
     }
 
     /// For a bare function body whose parameters are variables.
     pub(super) fn function_body(parameters: &[String]) -> Self {
         Self {
             header: format!("({{ {} }} = {{}}) => (async function () {{", parameters.join(", ")),
-            footer: "})();",
+            footer: "})();".to_owned(),
+            is_body: true,
         }
     }
 }
@@ -45,8 +63,8 @@ impl Wrapper {
 const EXPECTED_MAIN: &str = "Expected exactly one `async function main(input, env) { … }`";
 
 /// Makes a script's top level end in `return <main>`.
-pub(super) fn main_function(program: &mut Program) -> Result<Wrapper, Finding> {
-    let mut top_level = TopLevel::flatten(program);
+pub(super) fn main_function(program: &mut Program, linked: &Linked) -> Result<Wrapper, Finding> {
+    let mut top_level = TopLevel::flatten(program, linked);
     let mut candidates: Vec<Candidate> =
         top_level.named.iter().filter(|candidate| candidate.name == "main").cloned().collect();
     candidates.append(&mut top_level.default);
@@ -58,7 +76,7 @@ pub(super) fn main_function(program: &mut Program) -> Result<Wrapper, Finding> {
             Span::new(program.span().lo, program.span().lo),
             format!("No `main` function. {EXPECTED_MAIN} at the top level."),
         )),
-        [only] => only.checked("main").map(|entry| top_level.returning(program, entry)),
+        [only] => only.checked("main").map(|entry| top_level.returning(program, entry, linked)),
         [first, second, ..] => Err(Finding::error(
             rule::ENTRY_POINT,
             second.span,
@@ -72,8 +90,12 @@ pub(super) fn main_function(program: &mut Program) -> Result<Wrapper, Finding> {
 }
 
 /// Makes a function's top level end in `return <function>`; `None` if the text is a bare body.
-pub(super) fn declared_function(program: &mut Program, name: &str) -> Result<Option<Wrapper>, Finding> {
-    let mut top_level = TopLevel::flatten(program);
+pub(super) fn declared_function(
+    program: &mut Program,
+    name: &str,
+    linked: &Linked,
+) -> Result<Option<Wrapper>, Finding> {
+    let mut top_level = TopLevel::flatten(program, linked);
     let by_name = top_level.named.iter().filter(|candidate| candidate.name == name).cloned();
     let mut candidates: Vec<Candidate> = by_name.collect();
     candidates.append(&mut top_level.default);
@@ -91,7 +113,7 @@ pub(super) fn declared_function(program: &mut Program, name: &str) -> Result<Opt
             format!("No function is declared. Expected `async function {name}({{ … }}) {{ … }}`."),
         )),
         [] => Ok(None),
-        [only] => only.checked(name).map(|entry| Some(top_level.returning(program, entry))),
+        [only] => only.checked(name).map(|entry| Some(top_level.returning(program, entry, linked))),
         [_, second, ..] => Err(Finding::error(
             rule::ENTRY_POINT,
             second.span,

@@ -2,6 +2,7 @@
 
 use super::Wrapper;
 use crate::builder::diagnostic::Finding;
+use crate::builder::packages::{self, Linked};
 use crate::builder::rule;
 use swc_common::{DUMMY_SP, Span, SyntaxContext};
 use swc_ecma_ast::{
@@ -53,15 +54,21 @@ pub(super) struct TopLevel {
     /// The default export, and what is exported under the name `main` or `default`.
     pub(super) default: Vec<Candidate>,
     pub(super) is_module: bool,
+    /// The variable that holds the bundle of packages, if anything comes out of it.
+    packages: Option<String>,
     /// Something other than declarations and directives stands at the top level.
     pub(super) has_statements: bool,
 }
 
 impl TopLevel {
     /// Turns exports into plain declarations and notes what they name.
-    pub(super) fn flatten(program: &mut Program) -> Self {
-        let anonymous = fresh_name(program);
-        let mut top_level = Self { named: vec![], default: vec![], is_module: false, has_statements: false };
+    pub(super) fn flatten(program: &mut Program, linked: &Linked) -> Self {
+        let anonymous = fresh_name(program, "main");
+        let variable = fresh_name(program, "$packages");
+        let packages = packages::bind(program, linked, &variable).then_some(variable);
+        let is_module = packages.is_some();
+        let mut top_level =
+            Self { named: vec![], default: vec![], is_module, packages, has_statements: false };
         match program {
             Program::Script(script) => {
                 script.body.iter().for_each(|statement| top_level.note(statement));
@@ -228,14 +235,18 @@ impl TopLevel {
         }
     }
 
-    pub(super) fn returning(&self, program: &mut Program, entry: Ident) -> Wrapper {
+    pub(super) fn returning(&self, program: &mut Program, entry: Ident, linked: &Linked) -> Wrapper {
         let entry = Ident { span: DUMMY_SP, ..entry };
         let statement = Stmt::Return(ReturnStmt { span: DUMMY_SP, arg: Some(Box::new(Expr::Ident(entry))) });
         match program {
             Program::Script(script) => script.body.push(statement),
             Program::Module(module) => module.body.push(ModuleItem::Stmt(statement)),
         }
-        Wrapper::returning(self.is_module)
+        let wrapper = Wrapper::returning(self.is_module);
+        match &self.packages {
+            Some(variable) => wrapper.with_packages(variable, &linked.code),
+            None => wrapper,
+        }
     }
 }
 
@@ -274,8 +285,8 @@ fn bindings(pattern: &Pat) -> Vec<Ident> {
     bindings.0
 }
 
-/// A name that no identifier of the program has; `main` if it is free, for readable stack traces.
-fn fresh_name(program: &Program) -> String {
+/// A name that no identifier of the program has: `wanted` if it is free, for readable stack traces.
+fn fresh_name(program: &Program, wanted: &str) -> String {
     struct Taken<'a> {
         name: &'a str,
         found: bool,
@@ -285,7 +296,7 @@ fn fresh_name(program: &Program) -> String {
             self.found |= &*ident.sym == self.name;
         }
     }
-    let mut name = "main".to_owned();
+    let mut name = wanted.to_owned();
     loop {
         let mut taken = Taken { name: &name, found: false };
         program.visit_with(&mut taken);

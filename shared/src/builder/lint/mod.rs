@@ -15,9 +15,11 @@ mod prototype_access;
 mod string_timer;
 mod with_statement;
 
+pub use node_module::{BUILTINS as NODE_MODULES, is_builtin as is_node_module};
+
 use super::diagnostic::{Finding, Severity};
 use super::scope::{Scope, property_name};
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
     BinExpr, BinaryOp, Decl, Expr, Id, Ident, MemberProp, ModuleDecl, ObjectPatProp, Pat, Program, Prop,
@@ -78,9 +80,9 @@ struct Context<'a> {
     scope: Scope<'a>,
     text: &'a str,
     /// Functions and classes that the text declares.
-    callables: HashSet<Id>,
+    callables: FxHashSet<Id>,
     /// Variables that are read: an import of anything else is about types and vanishes.
-    read: HashSet<Id>,
+    read: FxHashSet<Id>,
 }
 
 impl Context<'_> {
@@ -108,8 +110,8 @@ pub(super) fn check(program: &Program, scope: Scope<'_>, text: &str) -> Vec<Find
 
 #[derive(Default)]
 struct Facts {
-    callables: HashSet<Id>,
-    read: HashSet<Id>,
+    callables: FxHashSet<Id>,
+    read: FxHashSet<Id>,
 }
 
 impl Visit for Facts {

@@ -19,7 +19,8 @@ pub(super) const DECLARATIONS: Rule = Rule { name: NAME, check: Check::Declarati
 /// `node-module`: `require("fs")` and `import("fs")`.
 pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Expression(call) };
 
-const BUILTINS: &[&str] = &[
+/// Names of the modules of Node, without `node:`.
+pub const BUILTINS: &[&str] = &[
     "assert",
     "async_hooks",
     "buffer",
@@ -65,7 +66,7 @@ const BUILTINS: &[&str] = &[
 ];
 
 /// Whether Node itself has the module, with or without `node:`, or a part of it such as `fs/promises`.
-pub(super) fn is_builtin(module: &str) -> bool {
+pub fn is_builtin(module: &str) -> bool {
     let name = module.strip_prefix("node:");
     name.is_some() || BUILTINS.contains(&module.split('/').next().unwrap_or(module))
 }

@@ -1,5 +1,6 @@
 //! Runs through the real sandbox: the binary of this package as children of a pool.
 
+mod detection;
 mod endurance;
 mod escape;
 mod hostile;

@@ -1,0 +1,151 @@
+//! What is asked of the registry: which versions a package has, and their archives.
+//!
+//! Invariant: only the configured host is asked, redirects are not followed, and every answer is bounded.
+
+use crate::{StartError, resolve::Installed};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use reqwest::{Client, StatusCode, header::ACCEPT, redirect};
+use rustls::ClientConfig;
+use rustls_platform_verifier::Verifier;
+use semver::Version;
+use serde::Deserialize;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use url::Url;
+
+/// The short form of the metadata: what an installer needs.
+const METADATA: &str = "application/vnd.npm.install-v1+json";
+/// The short form of packages with thousands of versions takes some MiB.
+const MAX_METADATA: usize = 16 * 1024 * 1024;
+const MAX_ARCHIVE: usize = 16 * 1024 * 1024;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why something could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegistryError {
+    #[error("There is no package `{0}`.")]
+    Unknown(String),
+    #[error("The registry did not answer for `{package}`; try again later.")]
+    Unreachable { package: String },
+    #[error("The registry's answer for `{package}` is over {} MiB.", limit >> 20)]
+    TooLarge { package: String, limit: usize },
+    #[error("The registry's answer for `{package}` can't be read.")]
+    Malformed { package: String },
+    #[error("The archive of `{package}` lies on another host than the registry.")]
+    OtherHost { package: String },
+    #[error("The archive of `{package}` is not the one that the registry's metadata names.")]
+    Integrity { package: String },
+}
+
+/// A package's versions.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Metadata {
+    #[serde(default, rename = "dist-tags")]
+    pub(crate) tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) versions: BTreeMap<String, Manifest>,
+}
+
+/// What a version needs, and where it is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Manifest {
+    #[serde(default)]
+    pub(crate) dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) optional_dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) peer_dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) peer_dependencies_meta: BTreeMap<String, PeerMeta>,
+    pub(crate) dist: Dist,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PeerMeta {
+    #[serde(default)]
+    pub(crate) optional: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Dist {
+    pub(crate) tarball: Url,
+    pub(crate) integrity: Option<String>,
+}
+
+impl Metadata {
+    /// The versions, read.
+    pub(crate) fn parsed(&self) -> impl Iterator<Item = (Version, &Manifest)> {
+        self.versions.iter().filter_map(|(version, manifest)| Some((Version::parse(version).ok()?, manifest)))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    client: Client,
+    url: Url,
+}
+
+impl Registry {
+    pub(crate) fn new(url: Url) -> Result<Self, StartError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()?
+            .dangerous() // rustls's word for every verifier that is not its own
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?))
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("RunnerCtl/", env!("CARGO_PKG_VERSION")))
+            .timeout(REQUEST_TIMEOUT)
+            .build()?;
+        Ok(Self { client, url })
+    }
+
+    pub(crate) async fn metadata(&self, package: &str) -> Result<Metadata, RegistryError> {
+        let malformed = || RegistryError::Malformed { package: package.to_owned() };
+        // A scope's slash is no path's.
+        let url = self.url.join(&package.replace('/', "%2f")).map_err(|_| malformed())?;
+        let body = self.get(url, package, MAX_METADATA).await?;
+        serde_json::from_slice(&body).map_err(|_| malformed())
+    }
+
+    /// The archive, which is the one that the metadata named when the version was chosen.
+    pub(crate) async fn archive(&self, package: &Installed) -> Result<Bytes, RegistryError> {
+        let name = format!("{}@{}", package.name, package.version);
+        if package.archive.origin() != self.url.origin() {
+            return Err(RegistryError::OtherHost { package: name });
+        }
+        let bytes = self.get(package.archive.clone(), &name, MAX_ARCHIVE).await?;
+        if package.integrity.holds(&bytes) {
+            Ok(bytes)
+        } else {
+            Err(RegistryError::Integrity { package: name })
+        }
+    }
+
+    async fn get(&self, url: Url, package: &str, limit: usize) -> Result<Bytes, RegistryError> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            tracing::warn!(package, %error, "the registry did not answer");
+            RegistryError::Unreachable { package: package.to_owned() }
+        };
+        let request = self.client.get(url).header(ACCEPT, METADATA);
+        let response = request.send().await.map_err(|error| unreachable(&error.without_url()))?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Err(RegistryError::Unknown(package.to_owned())),
+            status => return Err(unreachable(&status)),
+        }
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| unreachable(&error.without_url()))?;
+            if body.len() + chunk.len() > limit {
+                return Err(RegistryError::TooLarge { package: package.to_owned(), limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.into())
+    }
+}

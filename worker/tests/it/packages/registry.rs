@@ -1,0 +1,119 @@
+//! A registry of npm packages, on a port of its own.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{Compression, write::GzEncoder};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tar::{Builder, EntryType, Header};
+use tokio::{net::TcpListener, task::AbortHandle};
+
+#[derive(Default)]
+struct Shelf {
+    /// Answers by path, without the leading slash.
+    metadata: BTreeMap<String, Value>,
+    archives: BTreeMap<String, Vec<u8>>,
+    asked: Vec<String>,
+}
+
+/// The registry; it ends with the value.
+pub(super) struct Registry {
+    origin: String,
+    shelf: Arc<Mutex<Shelf>>,
+    task: AbortHandle,
+}
+
+impl Registry {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let shelf = Arc::new(Mutex::new(Shelf::default()));
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
+        let task = tokio::spawn(async { axum::serve(listener, app).await }).abort_handle();
+        Self { origin, shelf, task }
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.origin.clone()
+    }
+
+    /// Publishes a version with these files; `more` are further fields of its metadata.
+    pub(super) fn publish(&self, name: &str, version: &str, files: &[(&str, &str)], more: Value) {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (format!("package/{path}"), EntryType::Regular, (*text).to_owned()))
+            .collect();
+        let archive = archive(&files);
+        let integrity = format!("sha512-{}", STANDARD.encode(Sha512::digest(&archive)));
+        self.publish_archive(name, version, archive, &integrity, more);
+    }
+
+    /// Publishes a version whose archive and integrity may be anything.
+    pub(super) fn publish_archive(
+        &self,
+        name: &str,
+        version: &str,
+        archive: Vec<u8>,
+        integrity: &str,
+        mut more: Value,
+    ) {
+        let path = format!("{name}/-/{version}.tgz");
+        more["name"] = name.into();
+        more["version"] = version.into();
+        more["dist"] = json!({ "tarball": format!("{}/{path}", self.origin), "integrity": integrity });
+        let mut shelf = self.shelf.lock().unwrap();
+        shelf.archives.insert(path, archive);
+        let key = name.replace('/', "%2f");
+        let metadata =
+            shelf.metadata.entry(key).or_insert_with(|| json!({ "dist-tags": {}, "versions": {} }));
+        metadata["dist-tags"]["latest"] = version.into();
+        metadata["versions"][version] = more;
+    }
+
+    /// What was asked for since the start.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.shelf.lock().unwrap().asked.clone()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// `(path, type, content)`, gzipped.
+pub(super) fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
+    let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, kind, content) in files {
+        let mut header = Header::new_old();
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        builder.append(&header, content.as_bytes()).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, uri: Uri) -> Response {
+    let path = uri.path().trim_start_matches('/').to_owned();
+    let mut shelf = shelf.lock().unwrap();
+    shelf.asked.push(path.clone());
+    if let Some(metadata) = shelf.metadata.get(&path) {
+        return Json(metadata.clone()).into_response();
+    }
+    match shelf.archives.get(&path) {
+        Some(archive) => archive.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
