@@ -140,7 +140,11 @@ mod tests {
         let mut environment = Environment::from([]);
         Settings::read_from(&mut environment);
         Config::read_from(&mut environment);
-        let sources = [include_str!("config.rs"), include_str!("../../shared/src/telemetry/mod.rs")];
+        let sources = [
+            include_str!("config.rs"),
+            include_str!("../../npm/src/config.rs"),
+            include_str!("../../shared/src/telemetry/mod.rs"),
+        ];
         let table = reference::table(environment.declared(), &sources).unwrap();
         let page = std::fs::read_to_string(PAGE).unwrap();
         let expected = reference::with_section(&page, "api", &table);

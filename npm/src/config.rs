@@ -5,13 +5,16 @@ use shared::config::Environment;
 use std::path::PathBuf;
 use url::Url;
 
-/// Whether and how scripts may import packages.
+/// `SCRIPT_NPM`: whether scripts may import npm packages.
 #[derive(Clone, Debug)]
 pub struct PackagesConfig {
+    /// `NPM_REGISTRY_URL`: where packages come from; required with `SCRIPT_NPM=1`.
+    ///
     /// Ends in a slash.
     pub registry_url: Url,
+    /// `SCRIPT_NPM_ALLOW`: names of the packages that scripts may import, separated by commas; empty allows all.
     pub allowed: Allowed,
-    /// The bundler's program: esbuild's native one, not the script that npm puts before it.
+    /// `ESBUILD_PATH`: the bundler's program: esbuild's native one, not the script that npm puts before it.
     pub bundler: PathBuf,
 }
 

@@ -266,6 +266,7 @@ mod tests {
         Config::read_from(&mut environment);
         let sources = [
             include_str!("config.rs"),
+            include_str!("../../npm/src/config.rs"),
             include_str!("../../shared/src/limits.rs"),
             include_str!("../../shared/src/telemetry/mod.rs"),
         ];

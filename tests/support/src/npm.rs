@@ -6,6 +6,7 @@ use std::{
     hash::{Hash, Hasher},
     path::{Path, PathBuf},
     process::{self, Command},
+    sync::{Mutex, PoisonError},
 };
 
 const INPUTS: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
@@ -20,6 +21,9 @@ pub fn node_modules(folder: &Path, target: &Path) -> PathBuf {
         fs::read(folder.join(input)).unwrap_or_else(|error| panic!("{input}: {error}")).hash(&mut hasher);
     }
     let installed = target.join(format!("npm-{:016x}", hasher.finish()));
+    // Tests of one program take turns.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if !installed.is_dir() {
         // Installed aside and renamed: several test programs may do this at once, and one may be interrupted.
         let partial = target.join(format!("npm-{}", process::id()));
