@@ -53,7 +53,8 @@ async fn the_backlog_the_workers_and_the_queues_are_counted() {
         assert_eq!(depth.to_string(), messages, "{queue}");
     }
     // The connection that just counted may be on its way back.
-    let connections = ["idle", "in_use"].map(|state| value(&format!(r#"runnerctl_database_connections{{state="{state}"}}"#)));
+    let connections = ["idle", "in_use"]
+        .map(|state| value(&format!(r#"runnerctl_database_connections{{state="{state}"}}"#)));
     assert!(connections.iter().sum::<f64>() >= 1.0);
 }
 

@@ -13,7 +13,7 @@ use swc_common::Span;
 use swc_ecma_ast::{
     ArrowExpr, ArrowFunctionBody, BlockStmt, CatchClause, Class, ClassMember, Constructor, Decl, Expr,
     ForInStmt, ForOfStmt, ForStmt, Function, GetterProp, Ident, Key, MethodKind, MethodProp, Param, Pat,
-    PrivateName, Program, SetterProp, Stmt, Super, SwitchStmt, TsModuleBlock, TsModuleDecl, VarDecl,
+    PrivateName, Program, SetterProp, Stmt, Str, Super, SwitchStmt, TsModuleBlock, TsModuleDecl, VarDecl,
     VarDeclKind,
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
@@ -334,6 +334,14 @@ impl Visit for Checker {
             }
         });
         self.in_method = outer;
+    }
+
+    /// The parser forgets this error where it tried type arguments just before: `a<T>` and, on the next line, a quote.
+    fn visit_str(&mut self, text: &Str) {
+        let ends = |raw: &str| raw.len() >= 2 && raw.as_bytes().first() == raw.as_bytes().last();
+        if text.raw.as_deref().is_some_and(|raw| !ends(raw)) {
+            self.report(text.span, "Unterminated string constant.".to_owned());
+        }
     }
 
     fn visit_super(&mut self, super_: &Super) {

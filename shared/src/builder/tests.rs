@@ -90,6 +90,12 @@ fn no_text_closes_the_wrapper() {
 }
 
 #[test]
+fn an_error_behind_what_may_be_type_arguments_is_not_forgotten() {
+    assert_eq!(findings(RAW, "a <T>\n  '"), ["syntax@2:3"]);
+    assert!(build(RAW, "a <T>\n'x'").build.is_some());
+}
+
+#[test]
 fn await_at_the_top_level_of_a_script_is_explained() {
     let report = build(MAIN, "const x = await 1;\nexport async function main() { await x; }");
     assert_eq!(report.diagnostics[0].rule, "top-level-await");

@@ -150,7 +150,7 @@ const EARLY: &[(&str, &[&str])] = &[
     ("class A { static ‹prototype›() {} }", &["syntax!"]),
     ("class A { static ‹'prototype'› = 1; }", &["syntax!"]),
     ("class A { ‹constructor› = 1; }", &["syntax!"]),
-    ("class A { get ‹constructor›() { return 1; } }", &["syntax!"]),
+    ("class A { ‹get› constructor() { return 1; } }", &["syntax!"]),
     ("class A { prototype = 1; static constructor() {} ['constructor'] = 1; }", &[]),
     ("const a = { __proto__: null, ['__proto__']: 1, __proto__() {} };", &[]),
     ("var a; var a; function a() {} function a() {}", &[]),

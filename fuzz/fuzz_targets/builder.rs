@@ -1,0 +1,38 @@
+#![no_main]
+
+//! The first byte chooses what the rest is built as. Nothing panics or overflows the stack; a build is there exactly
+//! if nothing is an error; positions lie inside the text; what was built builds again, and the same way.
+
+use libfuzzer_sys::fuzz_target;
+use shared::{
+    builder::{Severity, SourceMap, Unit, build},
+    execution::CodeType,
+};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&unit, text)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let parameters = ["input".to_owned(), "a".to_owned()];
+    let unit = match unit % 3 {
+        0 => Unit::Script(CodeType::MainFn),
+        1 => Unit::Script(CodeType::Raw),
+        _ => Unit::Function { name: "f", parameters: &parameters },
+    };
+    let report = build(unit, text);
+    let refused = report.diagnostics.iter().any(|found| found.severity == Severity::Error);
+    assert_eq!(report.build.is_none(), refused, "{:?}", report.diagnostics);
+    let lines = text.split(['\n', '\r', '\u{2028}', '\u{2029}']).count();
+    for found in &report.diagnostics {
+        assert!(found.line >= 1 && found.column >= 1 && found.end_line as usize <= lines, "{found:?}");
+        assert!((found.line, found.column) <= (found.end_line, found.end_column), "{found:?}");
+    }
+    if let Some(first) = &report.build {
+        assert!(SourceMap::of_build(&first.code).is_some());
+        assert!(first.function_names.is_sorted());
+        let code = &first.code[..first.code.rfind("//# sourceMappingURL").expect("every build has a map")];
+        // The build is larger than its text; over the limit it is refused for its size alone.
+        let again = build(Unit::Script(CodeType::Raw), code.trim_end());
+        assert!(again.build.is_some() || code.len() > 200_000, "{code}\n{:?}", again.diagnostics);
+        assert_eq!(build(unit, text).build.as_ref(), Some(first));
+    }
+});
