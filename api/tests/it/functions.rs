@@ -1,6 +1,10 @@
 //! Functions: saved, needed by scripts, and not taken from under them.
 
-use crate::server::Server;
+use crate::{
+    client::{json as json_body, send},
+    server::Server,
+};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -83,4 +87,48 @@ async fn a_function_in_use_is_deleted_only_by_force() {
     assert_eq!(client.get(&script_path).await.json(200)["version"], 1);
     let refused = client.patch(&script_path, json!({"code": format!("{code} // again")})).await.json(400);
     assert_eq!(refused["diagnostics"][0]["rule"], "unknown-function");
+}
+
+#[tokio::test]
+async fn a_function_is_held_to_its_rules() {
+    let server = Server::start().await;
+    let (client, other) = (server.client("demo").await, server.client("other").await);
+    let function = |change: Value| {
+        let mut function = json!({"name": "greet", "code": "return 1"});
+        function.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        function
+    };
+    client.post("/functions/", function(json!({}))).await.json(201);
+    other.post("/functions/", function(json!({}))).await.json(201);
+    for (change, field, message) in [
+        (json!({}), "name", "A function with this name exists."),
+        (json!({"name": "1st"}), "name", "Must be a name in code"),
+        (json!({"name": "other", "category": "misc"}), "category", "Must be one of http, "),
+        (
+            json!({"name": "other", "parameters": [{"name": "a"}, {"name": "a"}]}),
+            "parameters",
+            "\"a\" is there more",
+        ),
+        (json!({"name": "other", "parameters": [{"title": "a"}]}), "parameters", "unknown field `title`"),
+        (json!({"name": "other", "code": ""}), "code", "This field may not be blank."),
+    ] {
+        let refused = client.post("/functions/", function(change)).await.json(400);
+        assert!(refused[field][0].as_str().unwrap_or_default().contains(message), "{message}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_a_function_that_changed_meanwhile_is_refused() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let created = client.post("/functions/", json!({"name": "greet", "code": "return 1"})).await;
+    let (tag, function) = (created.header("etag").to_owned(), created.json(201));
+    let path = format!("/functions/{}/", function["id"].as_str().unwrap());
+    let with = |method: Method, header: &'static str| client.request(method, &path).header(header, &tag);
+    assert_eq!(send(with(Method::GET, "if-none-match")).await.status, 304);
+    let change = || json_body(with(Method::PATCH, "if-match"), &json!({"description": "d"}));
+    send(change()).await.json(200);
+    assert_eq!(send(change()).await.json(412)["code"], "precondition_failed");
+    assert_eq!(send(with(Method::DELETE, "if-match")).await.json(412)["code"], "precondition_failed");
+    assert_eq!(send(with(Method::GET, "if-none-match")).await.status, 200);
 }
