@@ -49,7 +49,7 @@ async fn serve() -> anyhow::Result<()> {
     let tracing = traces::init(&settings, "runnerctl-worker")?;
     let stopping = stop_on_signal()?;
     let worker = Worker::start(config, stopping, metrics).await.context("can't start")?;
-    worker.run().await;
+    Box::pin(worker.run()).await;
     tracing.finish().await;
     Ok(())
 }

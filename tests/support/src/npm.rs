@@ -11,6 +11,9 @@ use std::{
 
 const INPUTS: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
+/// Tests of one program take turns.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// The `node_modules` of the package in `folder`, made below `target` by `npm ci` when they are not there yet.
 ///
 /// # Panics
@@ -21,8 +24,6 @@ pub fn node_modules(folder: &Path, target: &Path) -> PathBuf {
         fs::read(folder.join(input)).unwrap_or_else(|error| panic!("{input}: {error}")).hash(&mut hasher);
     }
     let installed = target.join(format!("npm-{:016x}", hasher.finish()));
-    // Tests of one program take turns.
-    static INSTALLING: Mutex<()> = Mutex::new(());
     let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if !installed.is_dir() {
         // Installed aside and renamed: several test programs may do this at once, and one may be interrupted.
