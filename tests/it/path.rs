@@ -30,7 +30,9 @@ async fn a_script_completes_with_its_exact_result_its_logs_in_order_and_its_dura
         "variables": { "extra": 7 },
     });
     let (status, accepted) = stack.client.post("/executions/", &execution).await?;
-    assert_eq!((status.as_u16(), accepted["status"].as_str()), (202, Some("queued")), "{accepted}");
+    assert_eq!(status, 202, "{accepted}");
+    // The answer says how it stands at that moment, and a worker may already have begun.
+    assert!(matches!(accepted["status"].as_str(), Some("queued" | "running")), "{accepted}");
 
     let done = stack.client.terminal(accepted["id"].as_str().unwrap(), Duration::from_secs(30)).await?;
     assert_eq!(done["status"], "completed", "{done}");
