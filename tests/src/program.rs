@@ -5,11 +5,16 @@ use std::{
     collections::BTreeMap,
     fs::File,
     net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
+
+/// Where programs of tests listen; `scripts/services` takes those above.
+const PORTS: Range<u32> = 10_000..20_000;
 
 /// Environment variables of a program.
 pub type Settings = BTreeMap<String, String>;
@@ -139,10 +144,17 @@ fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// A port of the loopback address that is free now.
+/// A port of the loopback address that is free now, and that nobody else here is given. Below the range that Linux hands
+/// out to clients, so that no passing connection takes it before the program listens.
 ///
 /// # Errors
 /// If there is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("a free port")?.local_addr()?.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let candidates = (0..PORTS.end - PORTS.start).filter_map(|_| {
+        let number = std::process::id().wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(PORTS.start + number % (PORTS.end - PORTS.start)).ok()
+    });
+    let mut free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().context("a free port")
 }
