@@ -1,7 +1,7 @@
 //! Consumes one queue for as long as the process lives.
 //!
-//! Invariant: a consumer that the broker cancelled, or whose channel or connection was lost, subscribes again by
-//! itself; what was unacknowledged then is delivered again, to whoever is there.
+//! Invariant: a consumer that the broker cancelled, forgot or left without an answer, or whose channel or connection
+//! was lost, subscribes again by itself; what was unacknowledged then is delivered again, to whoever is there.
 
 use super::{Broker, Topology};
 use crate::backoff::Backoff;
@@ -16,6 +16,15 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable},
 };
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// A broker that answers nothing while we subscribe is asked again, on another channel, after this time.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A consumer that heard nothing for this long, and owes nothing, subscribes again. When a quorum queue is deleted
+/// and declared again within some 30 ms, RabbitMQ 3.10 moves its consumers to the new queue without telling them, and
+/// then keeps what it should deliver to them.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// An endless subscription to one queue.
 #[derive(Debug)]
@@ -26,6 +35,8 @@ pub struct Consumer {
     prefetch: u16,
     subscription: Option<Subscription>,
     backoff: Backoff,
+    /// Each delivery holds a clone as long as it is undecided.
+    undecided: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -39,7 +50,8 @@ impl Consumer {
     /// unacknowledged here, which is the back-pressure.
     #[must_use]
     pub fn new(broker: Broker, topology: Topology, queue: String, prefetch: u16) -> Self {
-        Self { broker, topology, queue, prefetch, subscription: None, backoff: Backoff::CONNECTION }
+        let (backoff, undecided) = (Backoff::CONNECTION, Arc::new(()));
+        Self { broker, topology, queue, prefetch, subscription: None, backoff, undecided }
     }
 
     /// The next message, waiting through every outage. None once the broker was closed.
@@ -47,27 +59,48 @@ impl Consumer {
     /// Cancel safe: a message is either returned or still with the subscription.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if let Some(subscription) = &mut self.subscription {
-                match subscription.deliveries.next().await {
-                    Some(Ok(delivery)) => {
-                        self.backoff.reset();
-                        return Some(Delivery(delivery));
-                    }
-                    Some(Err(error)) => tracing::warn!(%error, queue = self.queue, "subscription lost"),
-                    None => tracing::warn!(queue = self.queue, "the broker cancelled the subscription"),
-                }
-                self.subscription = None;
-                self.backoff.wait().await;
+            if let Some(delivery) = self.listen().await {
+                return Some(delivery);
             }
             let channel = self.broker.channel().await?;
-            match self.subscribe(channel).await {
-                Ok(subscription) => self.subscription = Some(subscription),
-                Err(error) => {
+            match timeout(SUBSCRIBE_TIMEOUT, self.subscribe(channel)).await {
+                Ok(Ok(subscription)) => self.subscription = Some(subscription),
+                Ok(Err(error)) => {
                     tracing::warn!(%error, queue = self.queue, "can't subscribe");
                     self.backoff.wait().await;
                 }
+                Err(_) => tracing::warn!(queue = self.queue, "the broker does not answer a subscription"),
             }
         }
+    }
+
+    /// The next message of the subscription; None when there is no subscription any more.
+    async fn listen(&mut self) -> Option<Delivery> {
+        let heard = loop {
+            match timeout(SILENCE, self.subscription.as_mut()?.deliveries.next()).await {
+                Err(_) if Arc::strong_count(&self.undecided) > 1 => {}
+                heard => break heard,
+            }
+        };
+        match heard {
+            Ok(Some(Ok(message))) => {
+                self.backoff.reset();
+                return Some(self.delivery(message));
+            }
+            Ok(Some(Err(ref error))) => tracing::warn!(%error, queue = self.queue, "subscription lost"),
+            Ok(None) => tracing::warn!(queue = self.queue, "the broker cancelled the subscription"),
+            Err(_) => tracing::debug!(queue = self.queue, "silence: subscribing again"),
+        }
+        // Its channel closes with it, and what it still was to deliver goes back to the queue.
+        self.subscription = None;
+        if heard.is_ok() {
+            self.backoff.wait().await;
+        }
+        None
+    }
+
+    fn delivery(&self, message: AmqpDelivery) -> Delivery {
+        Delivery { message, _undecided: Arc::clone(&self.undecided) }
     }
 
     async fn subscribe(&self, channel: Channel) -> lapin::Result<Subscription> {
@@ -91,8 +124,8 @@ impl Consumer {
             tracing::debug!(%error, queue = self.queue, "the subscription was already gone");
             return Stopped { _channel: None };
         }
-        while let Some(Ok(delivery)) = deliveries.next().await {
-            Delivery(delivery).requeue().await;
+        while let Some(Ok(message)) = deliveries.next().await {
+            self.delivery(message).requeue().await;
         }
         Stopped { _channel: Some(channel) }
     }
@@ -108,37 +141,40 @@ pub struct Stopped {
 /// A message that is ours until it is acknowledged, given back or refused. Dropping it decides nothing: the broker
 /// delivers it again when the channel ends.
 #[derive(Debug)]
-pub struct Delivery(AmqpDelivery);
+pub struct Delivery {
+    message: AmqpDelivery,
+    _undecided: Arc<()>,
+}
 
 impl Delivery {
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.0.data
+        &self.message.data
     }
 
     /// The routing key it was published with.
     #[must_use]
     pub fn routing_key(&self) -> &str {
-        self.0.routing_key.as_str()
+        self.message.routing_key.as_str()
     }
 
     /// Whether the broker may have delivered it before.
     #[must_use]
     pub const fn redelivered(&self) -> bool {
-        self.0.redelivered
+        self.message.redelivered
     }
 
     /// When its publisher says it was published, if it says; whole seconds.
     #[must_use]
     pub fn published_at(&self) -> Option<DateTime<Utc>> {
-        let seconds = *self.0.properties.timestamp().as_ref()?;
+        let seconds = *self.message.properties.timestamp().as_ref()?;
         DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
     }
 
     /// A header with a text value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        match self.0.properties.headers().as_ref()?.inner().get(name)? {
+        match self.message.properties.headers().as_ref()?.inner().get(name)? {
             AMQPValue::LongString(value) => Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
             AMQPValue::ShortString(value) => Some(value.as_str().to_owned()),
             _ => None,
@@ -147,19 +183,19 @@ impl Delivery {
 
     /// Done: the broker forgets it.
     pub async fn ack(self) {
-        let answer = self.0.ack(BasicAckOptions::default()).await;
+        let answer = self.message.ack(BasicAckOptions::default()).await;
         report(answer, "ack");
     }
 
     /// Not done: the broker delivers it again, to anyone.
     pub async fn requeue(self) {
-        let answer = self.0.nack(BasicNackOptions { requeue: true, multiple: false }).await;
+        let answer = self.message.nack(BasicNackOptions { requeue: true, multiple: false }).await;
         report(answer, "requeue");
     }
 
     /// Can't be handled by anyone: to the dead letters.
     pub async fn reject(self) {
-        let answer = self.0.reject(BasicRejectOptions { requeue: false }).await;
+        let answer = self.message.reject(BasicRejectOptions { requeue: false }).await;
         report(answer, "reject");
     }
 }

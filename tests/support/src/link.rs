@@ -72,7 +72,7 @@ impl Link {
                 let State { flow, cuts } = *state.borrow_and_update();
                 if flow != Flow::Neither {
                     tokio::spawn(async move {
-                        let carried = carry(client, &server, state.clone(), &counter);
+                        let carried = carry(client, &server, Carrier { state: state.clone(), cuts, counter });
                         tokio::select! {
                             () = carried => {}
                             _ = state.wait_for(|now| now.cuts != cuts) => {}
@@ -117,36 +117,47 @@ impl Drop for Link {
     }
 }
 
+/// What one connection does with bytes.
+struct Carrier {
+    state: watch::Receiver<State>,
+    /// How often the link was cut when the connection began.
+    cuts: u64,
+    counter: Arc<AtomicU64>,
+}
+
 /// An error or the end of either side ends the connection, which is all the other side needs to know.
-async fn carry(client: TcpStream, server: &str, state: watch::Receiver<State>, carried: &AtomicU64) {
+async fn carry(client: TcpStream, server: &str, carrier: Carrier) {
     if let Ok(server) = TcpStream::connect(server).await {
         let _ = client.set_nodelay(true);
         let _ = server.set_nodelay(true);
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         let _ = tokio::try_join!(
-            pass(from_client, to_server, Direction::ToServer, &state, carried),
-            pass(from_server, to_client, Direction::ToProgram, &state, carried),
+            carrier.pass(from_client, to_server, Direction::ToServer),
+            carrier.pass(from_server, to_client, Direction::ToProgram),
         );
     }
 }
 
-async fn pass(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    direction: Direction,
-    state: &watch::Receiver<State>,
-    carried: &AtomicU64,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
-            return to.shutdown().await;
-        }
-        if state.borrow().flow != Flow::Lost(direction) {
-            carried.fetch_add(count as u64, Ordering::Relaxed);
-            to.write_all(&buffer[..count]).await?;
+impl Carrier {
+    async fn pass(
+        &self,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        direction: Direction,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let count = from.read(&mut buffer).await?;
+            let State { flow, cuts } = *self.state.borrow();
+            if count == 0 || cuts != self.cuts {
+                // What was read after the cut, and before this connection noticed it, must not slip through.
+                return to.shutdown().await;
+            }
+            if flow != Flow::Lost(direction) {
+                self.counter.fetch_add(count as u64, Ordering::Relaxed);
+                to.write_all(&buffer[..count]).await?;
+            }
         }
     }
 }

@@ -68,13 +68,12 @@ async fn a_queue_that_was_deleted_is_there_again_with_the_next_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "on a broker that has just started, the consumer sometimes hears nothing of its queue's end: not understood yet"]
-async fn a_consumer_that_the_broker_cancelled_subscribes_again() {
+async fn a_consumer_whose_queue_is_deleted_takes_messages_from_the_next_one() {
     let queues = Queues::create();
     let (publisher, mut consumer) = (queues.publisher(), queues.executions());
     publish(&publisher, queues.message("one")).await.unwrap();
     next(&mut consumer).await.ack().await;
-    // Which cancels the consumers of the queue.
+    // Which cancels its consumers; when it is declared again too soon, RabbitMQ 3.10 moves them, and they hear nothing.
     queues.delete_executions().await;
     let consumed = tokio::spawn(async move { next(&mut consumer).await.body().to_vec() });
     let (queues, publisher) = (&queues, &publisher);
