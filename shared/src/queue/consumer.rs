@@ -3,7 +3,7 @@
 //! Invariant: a consumer that the broker cancelled, forgot or left without an answer, or whose channel or connection
 //! was lost, subscribes again by itself; what was unacknowledged then is delivered again, to whoever is there.
 
-use super::{Broker, Topology};
+use super::{Broker, SETUP_TIMEOUT, Topology};
 use crate::backoff::Backoff;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
@@ -19,8 +19,6 @@ use lapin::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// A broker that answers nothing while we subscribe is asked again, on another channel, after this time.
-const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A consumer that heard nothing for this long, and owes nothing, subscribes again. When a quorum queue is deleted
 /// and declared again within some 30 ms, RabbitMQ 3.10 moves its consumers to the new queue without telling them, and
 /// then keeps what it should deliver to them.
@@ -63,7 +61,7 @@ impl Consumer {
                 return Some(delivery);
             }
             let channel = self.broker.channel().await?;
-            match timeout(SUBSCRIBE_TIMEOUT, self.subscribe(channel)).await {
+            match timeout(SETUP_TIMEOUT, self.subscribe(channel)).await {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, queue = self.queue, "can't subscribe");

@@ -3,7 +3,7 @@
 //! Invariant: `Ok` means that the broker has stored the message in a queue. Everything else, a returned
 //! (unroutable) message included, is an error of that one message, and the caller still owns it.
 
-use super::{Broker, Delivery, Topology, dead_letters};
+use super::{Broker, Delivery, SETUP_TIMEOUT, Topology, dead_letters};
 use crate::telemetry::metrics::{PUBLISH_CONFIRM, PUBLISHES};
 use futures_util::future;
 use lapin::{
@@ -89,11 +89,14 @@ impl Publisher {
         let mut slot = self.channel.lock().await;
         while !slot.as_ref().is_some_and(|channel| channel.status().connected()) {
             let channel = self.broker.channel().await?;
-            match self.prepare(&channel).await {
-                Ok(()) => *slot = Some(channel),
-                Err(error) => {
+            match tokio::time::timeout(SETUP_TIMEOUT, self.prepare(&channel)).await {
+                Ok(Ok(())) => *slot = Some(channel),
+                Ok(Err(error)) => {
                     tracing::warn!(%error, connection = self.broker.name(), "can't prepare to publish");
                     tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(_) => {
+                    tracing::warn!(connection = self.broker.name(), "the broker does not answer a publisher");
                 }
             }
         }

@@ -82,11 +82,14 @@ async fn publish(site: &Site, exchange: &str, bodies: impl Iterator<Item = Strin
         };
         loop {
             site.publisher.ready().await.context("the broker was closed")?;
-            if matches!(site.publisher.publish(std::slice::from_ref(&publication)).await.pop(), Some(Ok(())))
-            {
-                break;
+            let mut results = site.publisher.publish(std::slice::from_ref(&publication)).await;
+            match results.pop().context("no answer to a message")? {
+                Ok(()) => break,
+                Err(error) if Instant::now() > deadline => {
+                    return Err(error).context("the broker takes no messages");
+                }
+                Err(_) => {}
             }
-            anyhow::ensure!(Instant::now() < deadline, "the broker takes no messages");
             sleep(Duration::from_millis(100)).await;
         }
     }
