@@ -91,6 +91,10 @@ impl Buffers {
 static VTABLE: v8::RustAllocatorVtable<Buffers> =
     v8::RustAllocatorVtable { allocate, allocate_uninitialized, free, drop: drop_handle };
 
+/// Memory for a buffer, zeroed; null if it is refused.
+///
+/// # Safety
+/// Only V8 calls it, through `VTABLE`, with the handle that `Buffers::allocator` gave it.
 unsafe extern "C" fn allocate(buffers: &Buffers, bytes: usize) -> *mut c_void {
     if !buffers.reserve(bytes) {
         return std::ptr::null_mut();
@@ -103,6 +107,10 @@ unsafe extern "C" fn allocate(buffers: &Buffers, bytes: usize) -> *mut c_void {
     data
 }
 
+/// Memory for a buffer that V8 fills itself; null if it is refused.
+///
+/// # Safety
+/// As `allocate`; nobody may read the bytes before they are written.
 unsafe extern "C" fn allocate_uninitialized(buffers: &Buffers, bytes: usize) -> *mut c_void {
     if !buffers.reserve(bytes) {
         return std::ptr::null_mut();
@@ -115,12 +123,20 @@ unsafe extern "C" fn allocate_uninitialized(buffers: &Buffers, bytes: usize) -> 
     data
 }
 
+/// Takes a buffer's memory back.
+///
+/// # Safety
+/// `data` is what `allocate` or `allocate_uninitialized` returned for `bytes`, and is freed once.
 unsafe extern "C" fn free(buffers: &Buffers, data: *mut c_void, bytes: usize) {
     buffers.release(bytes);
     // SAFETY: V8 hands back what one of the two functions above returned, once.
     unsafe { libc::free(data) };
 }
 
+/// Gives back the reference that V8 holds.
+///
+/// # Safety
+/// `buffers` comes from `Buffers::allocator`; called once, after which V8 uses it no more.
 unsafe extern "C" fn drop_handle(buffers: *const Buffers) {
     // SAFETY: the reference that `Buffers::allocator` gave away, given back once.
     drop(unsafe { Arc::from_raw(buffers) });

@@ -62,6 +62,10 @@ impl Memory {
     }
 }
 
+/// V8's callback before the heap is full: ends the run, and says how large the heap may be meanwhile, in bytes.
+///
+/// # Safety
+/// `data` is the `Memory` given to `Memory::watch`, which outlives the isolate.
 unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial: usize) -> usize {
     // SAFETY: `data` is the `Memory` given to `watch`, which outlives the isolate.
     let memory = unsafe { &*data.cast::<Memory>() };
@@ -78,6 +82,10 @@ unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, _initial
     }
 }
 
+/// V8's callback after a collection: looks at heap and buffers together.
+///
+/// # Safety
+/// `isolate` is the live isolate it was set on, on its thread; `data` is the `Memory` given to `Memory::watch`.
 unsafe extern "C" fn after_collection(
     isolate: v8::UnsafeRawIsolatePtr,
     kind: v8::GCType,

@@ -55,6 +55,9 @@ pub(super) fn exit(code: c_int) -> ! {
 }
 
 /// V8 found no memory for something it can't do without.
+///
+/// # Safety
+/// None of the arguments is used; it never returns.
 pub(super) unsafe extern "C" fn on_out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
     exit(EXIT_OUT_OF_MEMORY);
 }

@@ -195,6 +195,9 @@ pub(super) fn position(
 }
 
 /// V8's callback: remembers promises that nobody waits for.
+///
+/// # Safety
+/// Only V8 calls it, on the isolate's thread, with a message that is alive.
 pub(super) unsafe extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>) {
     if message.get_event() != v8::PromiseRejectEvent::PromiseRejectWithNoHandler {
         return;
