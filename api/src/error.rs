@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
-use shared::builder::{Diagnostic, Severity};
+use shared::{
+    body::BodyError,
+    builder::{Diagnostic, Severity},
+};
 
 pub use shared::fields::{FieldErrors, NON_FIELD};
 use std::borrow::Cow;
@@ -122,6 +125,16 @@ impl ApiError {
         match self {
             Self::Database(sqlx::Error::Database(error)) => error.constraint(),
             _ => None,
+        }
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match StatusCode::from_u16(error.status()) {
+            // What is not JSON at all belongs to no field, as with a body that can't be parsed.
+            Ok(StatusCode::BAD_REQUEST) | Err(_) => Self::field(NON_FIELD, error.to_string()),
+            Ok(status) => Self::refused(status, error.code(), error.to_string()),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod allowed_domains;
 pub mod backoff;
+pub mod body;
 pub mod builder;
 pub mod config;
 pub mod encryption;

@@ -7,6 +7,7 @@ use axum::{
 };
 use serde_json::json;
 use shared::{
+    body::BodyError,
     builder::{Diagnostic, Severity},
     fields::FieldErrors,
     signing::SignatureError,
@@ -52,6 +53,13 @@ impl HttpError {
         tracing::error!(%reason, "internal error");
         let detail = "Something failed on our side; the worker's log says what.";
         Self::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
+    }
+}
+
+impl From<BodyError> for HttpError {
+    fn from(error: BodyError) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        Self::refused(status, error.code(), error.to_string())
     }
 }
 

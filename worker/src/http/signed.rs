@@ -5,24 +5,21 @@
 
 use super::{ServerState, error::HttpError};
 use axum::{
-    body::{Body, Bytes},
     extract::{FromRequest, Request},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, header},
 };
-use futures_util::StreamExt;
 use shared::{
+    body,
     fields::{self, ReadFields},
     signing::{
         NONCE_HEADER, SIGNATURE_HEADER, SignatureError, SignedHeaders, TIMESTAMP_HEADER, USER_HEADER,
         WORKSPACE_HEADER,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Largest request body: code of 256 KiB may take six bytes per byte when escaped; functions and input come on top.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
-/// A client that takes longer to send a body is not waited for.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A signed request's JSON body, and the workspace it was signed for.
 #[derive(Debug)]
@@ -35,9 +32,10 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, state: &Arc<ServerState>) -> Result<Self, HttpError> {
-        let (parts, body) = request.into_parts();
+        let (parts, content) = request.into_parts();
         let headers = read_headers(&parts.headers)?;
-        let body = read_body(&parts.headers, body).await?;
+        let length = text(&parts.headers, &header::CONTENT_LENGTH);
+        let body = body::receive(content.into_data_stream(), length, MAX_BODY_BYTES).await?;
         let path_and_query = parts.uri.path_and_query().map_or("/", |text| text.as_str());
         let signed = headers.covering(parts.method.as_str(), path_and_query, &body);
         state.keys.verify(&signed, headers.signature, chrono::Utc::now().timestamp())?;
@@ -48,7 +46,7 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         if !fresh {
             return Err(SignatureError::Replayed.into());
         }
-        require_json(&parts.headers)?;
+        body::require_json(text(&parts.headers, &header::CONTENT_TYPE))?;
         Ok(Self { workspace_slug: headers.workspace_slug.to_owned(), body: fields::parse(&body)? })
     }
 }
@@ -63,44 +61,6 @@ fn read_headers(headers: &HeaderMap) -> Result<SignedHeaders<'_>, SignatureError
     SignedHeaders::read(|name| headers.get(name)?.to_str().ok())
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, HttpError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
-        return Err(too_large());
-    }
-    let receive = async {
-        let mut stream = body.into_data_stream();
-        let mut received = Vec::with_capacity(announced.unwrap_or(0));
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| {
-                let detail = "The body ended before it was whole.";
-                HttpError::refused(StatusCode::BAD_REQUEST, "incomplete_body", detail)
-            })?;
-            if received.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(too_large());
-            }
-            received.extend_from_slice(&chunk);
-        }
-        Ok(Bytes::from(received))
-    };
-    tokio::time::timeout(BODY_TIMEOUT, receive).await.unwrap_or_else(|_| {
-        let detail = format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs());
-        Err(HttpError::refused(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
-    })
-}
-
-fn too_large() -> HttpError {
-    let detail = format!("The body is larger than {MAX_BODY_BYTES} bytes.");
-    HttpError::refused(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
-}
-
-fn require_json(headers: &HeaderMap) -> Result<(), HttpError> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    let detail = "The body must be sent as application/json.";
-    Err(HttpError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

@@ -1,0 +1,144 @@
+//! How the body of an HTTP request is taken in, whichever program it is sent to.
+//!
+//! Invariant: no more than the limit of a body is ever kept, and nobody is waited for longer than [`TIMEOUT`].
+
+use futures_util::{Stream, StreamExt as _};
+use std::{pin::pin, time::Duration};
+
+/// A client that takes longer to send a body is not kept waiting for.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
+/// How much of a body that is too large is read and thrown away: a connection closed while the client still sends is
+/// reset, and the client never sees the 413 (RFC 9112 section 9.6).
+const MAX_DISCARDED_BYTES: usize = 16 << 20;
+
+/// Why a body is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("The body is larger than {limit} bytes.")]
+    TooLarge { limit: usize },
+    #[error("The body did not arrive within {} s.", TIMEOUT.as_secs())]
+    Late,
+    #[error("The body ended before it was whole.")]
+    Incomplete,
+    #[error("The body must be sent as application/json.")]
+    NotJson,
+}
+
+impl BodyError {
+    /// Stable text for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "payload_too_large",
+            Self::Late => "body_timeout",
+            Self::Incomplete => "incomplete_body",
+            Self::NotJson => "unsupported_media_type",
+        }
+    }
+
+    /// Status of the answer.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::TooLarge { .. } => 413,
+            Self::Late => 408,
+            Self::Incomplete => 400,
+            Self::NotJson => 415,
+        }
+    }
+}
+
+/// Holds `Content-Type` against JSON; its parameters do not matter.
+pub fn require_json(content_type: Option<&str>) -> Result<(), BodyError> {
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(BodyError::NotJson) }
+}
+
+/// Receives a body of at most `limit` bytes; `content_length` is the header, if there is one.
+pub async fn receive<B: AsRef<[u8]>, E>(
+    chunks: impl Stream<Item = Result<B, E>>,
+    content_length: Option<&str>,
+    limit: usize,
+) -> Result<Vec<u8>, BodyError> {
+    within(TIMEOUT, collect(chunks, content_length, limit)).await
+}
+
+async fn within<T>(
+    patience: Duration,
+    receive: impl Future<Output = Result<T, BodyError>>,
+) -> Result<T, BodyError> {
+    tokio::time::timeout(patience, receive).await.unwrap_or(Err(BodyError::Late))
+}
+
+async fn collect<B: AsRef<[u8]>, E>(
+    chunks: impl Stream<Item = Result<B, E>>,
+    content_length: Option<&str>,
+    limit: usize,
+) -> Result<Vec<u8>, BodyError> {
+    let too_large = BodyError::TooLarge { limit };
+    let announced = content_length.and_then(|text| text.parse().ok()).unwrap_or(0);
+    if announced > limit + MAX_DISCARDED_BYTES {
+        return Err(too_large);
+    }
+    let mut chunks = pin!(chunks);
+    let mut received = Vec::with_capacity(announced.min(limit));
+    let mut length = 0;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
+        length += chunk.as_ref().len();
+        if length > limit + MAX_DISCARDED_BYTES {
+            return Err(too_large);
+        }
+        if length <= limit {
+            received.extend_from_slice(chunk.as_ref());
+        }
+    }
+    if length > limit { Err(too_large) } else { Ok(received) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    fn chunks<const N: usize>(
+        texts: [&'static str; N],
+    ) -> impl Stream<Item = Result<&'static str, Infallible>> {
+        stream::iter(texts.map(Ok))
+    }
+
+    #[tokio::test]
+    async fn a_body_of_exactly_the_limit_is_whole_and_one_byte_more_is_refused() {
+        assert_eq!(receive(chunks(["ab", "cd"]), None, 4).await, Ok(b"abcd".to_vec()));
+        assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4).await, Err(BodyError::TooLarge { limit: 4 }));
+    }
+
+    #[tokio::test]
+    async fn what_is_announced_far_over_the_limit_is_refused_unread() {
+        let never = stream::pending::<Result<&str, Infallible>>();
+        let announced = (4 + MAX_DISCARDED_BYTES + 1).to_string();
+        assert_eq!(receive(never, Some(&announced), 4).await, Err(BodyError::TooLarge { limit: 4 }));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_not_waited_for() {
+        let begun = chunks(["{"]).chain(stream::pending());
+        let received = within(Duration::from_millis(20), collect(begun, None, 4)).await;
+        assert_eq!(received, Err(BodyError::Late));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_incomplete() {
+        let broken = stream::iter([Ok("{"), Err("reset")]);
+        assert_eq!(receive(broken, Some("2"), 4).await, Err(BodyError::Incomplete));
+    }
+
+    #[test]
+    fn json_is_told_by_the_media_type_alone() {
+        for sent in ["application/json", "Application/JSON ; charset=utf-8"] {
+            assert_eq!(require_json(Some(sent)), Ok(()), "{sent}");
+        }
+        for sent in [None, Some(""), Some("text/plain"), Some("application/jsonp")] {
+            assert_eq!(require_json(sent), Err(BodyError::NotJson), "{sent:?}");
+        }
+    }
+}
