@@ -2,7 +2,25 @@
 //! the comments of the fields they fill. So a variable can be neither missing from the page nor left on it.
 
 use super::{Declared, Default};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
+
+/// Holds the section of a page against what a program reads. With `UPDATE_DOCS=1` it is written anew instead.
+///
+/// # Errors
+/// What the comments leave unexplained, or how to write a section that is out of date.
+#[expect(clippy::disallowed_methods, reason = "a switch of tests, not configuration")]
+pub fn hold(page: &Path, title: &str, declared: &[Declared], sources: &[&str]) -> Result<(), String> {
+    let table = table(declared, sources).map_err(|names| format!("no comment explains {names}"))?;
+    let found = std::fs::read_to_string(page).map_err(|error| format!("{}: {error}", page.display()))?;
+    let expected = with_section(&found, title, &table);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return std::fs::write(page, expected).map_err(|error| format!("{}: {error}", page.display()));
+    }
+    let stale = || {
+        format!("{} is out of date: UPDATE_DOCS=1 cargo test --workspace --lib configuration", page.display())
+    };
+    if found == expected { Ok(()) } else { Err(stale()) }
+}
 
 /// A table of all variables of one program; an error names those that no comment explains.
 ///
