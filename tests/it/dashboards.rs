@@ -199,17 +199,17 @@ async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
     let panels = panels()?;
     let deadline = Instant::now() + Duration::from_mins(1);
     // Rates need a few scrapes of every kind of event.
-    let empty = loop {
-        let mut empty = Vec::new();
+    let (found, empty) = loop {
+        let (mut found, mut empty) = (Vec::new(), Vec::new());
         for panel in &panels {
-            if let Some(expression) = &panel.expression
-                && prometheus.values(expression).await?.is_empty()
-            {
-                empty.push(format!("{}: {expression}", panel.name));
+            let Some(expression) = &panel.expression else { continue };
+            match prometheus.values(expression).await?.len() {
+                0 => empty.push(format!("{}: {expression}", panel.name)),
+                series => found.push(format!("{}: {series} series", panel.name)),
             }
         }
         if empty.is_empty() || Instant::now() > deadline {
-            break empty;
+            break (found, empty);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
@@ -217,12 +217,16 @@ async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
     assert!(empty.is_empty(), "{} panels without data:\n{}", empty.len(), empty.join("\n"));
 
     let pool = stack.database.pool().await;
-    let statements: Vec<_> = panels.into_iter().filter_map(|panel| panel.sql).collect();
-    assert!(!statements.is_empty());
-    for statement in statements {
+    let mut statements = Vec::new();
+    for Panel { name, sql, .. } in panels {
+        let Some(statement) = sql else { continue };
         let rows = pool.fetch_all(sqlx::AssertSqlSafe(statement.clone())).await?;
         assert!(!rows.is_empty(), "{statement}");
+        statements.push(format!("{name}: {} rows", rows.len()));
     }
+    assert!(!statements.is_empty());
+    // With --nocapture: what each panel would draw.
+    println!("{}", [found, statements].concat().join("\n"));
 
     let rules = prometheus.get("/api/v1/rules", &[]).await?;
     for group in rules["data"]["groups"].as_array().context("groups")? {

@@ -10,6 +10,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod network;
+mod operator_pages;
 mod path;
 mod plane;
 mod readme;

@@ -103,6 +103,15 @@ impl Stack {
         program::run("api", &["migrate"], &self.settings).await.map(drop)
     }
 
+    /// Runs `api ARGUMENTS` against this stack, and returns what it prints.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub async fn command(&self, arguments: &str) -> anyhow::Result<String> {
+        let arguments: Vec<_> = arguments.split(' ').collect();
+        program::run("api", &arguments, &self.settings).await
+    }
+
     /// A client of another api of this stack, with the same key.
     pub fn client_of(&self, api: &Program) -> Client {
         self.client.at(api.url())
