@@ -12,6 +12,7 @@ import yaml
 CHART = Path(__file__).parent.parent / "runnerctl"
 PORT = {"minimum": 1, "maximum": 65535}
 COUNT = {"minimum": 1}
+MIB = 1024 * 1024
 RULES = {
     "image.digest": {"pattern": "^$|^sha256:[0-9a-f]{64}$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
@@ -22,10 +23,19 @@ RULES = {
     "config.executionTimeoutMs": {"minimum": 100, "maximum": 900000},
     "config.initTimeoutMs": {"minimum": 100, "maximum": 60000},
     "config.isolateMemoryMb": {"minimum": 16, "maximum": 4096},
+    "config.maxResultBytes": {"minimum": 1, "maximum": 2 * MIB},
+    "config.maxLogBytes": {"minimum": 1, "maximum": 2 * MIB},
+    "config.maxLogLines": {"minimum": 1, "maximum": 100_000},
+    "config.maxFetches": {"minimum": 0, "maximum": 10_000},
+    "config.maxResponseBytes": {"minimum": 1, "maximum": 11 * MIB},
     "config.logFormat": {"enum": ["json", "pretty"]},
     "config.otlpEndpoint": {"pattern": "^$|^https?://"},
     "api.replicas": COUNT,
     "api.databasePoolSize": {"minimum": 2, "maximum": 500},
+    "api.rateLimitPerS": {"minimum": 0, "maximum": 4_294_967_295},
+    "api.queueQuota": {"minimum": 0},
+    "api.workspaceConcurrency": {"minimum": 0, "maximum": 2_147_483_647},
+    "api.retentionDays": {"minimum": 0, "maximum": 36_500},
     "api.autoscaling.minReplicas": COUNT,
     "api.autoscaling.maxReplicas": COUNT,
     "api.autoscaling.targetCpuPercent": {"minimum": 1, "maximum": 100},

@@ -393,6 +393,50 @@ class Scaling(unittest.TestCase):
         self.assertEqual(one(fixed, "Deployment", "-worker")["spec"]["replicas"], 5)
 
 
+class Configuration(unittest.TestCase):
+    # Of what nothing but `extraEnv` is said: one's own names in a shared broker, packages for scripts, browsers.
+    EXTRA = {"AMQP_PREFIX", "CORS_ALLOWED_ORIGINS", "TEST_RUN_WAIT_S", "SCRIPT_NPM", "SCRIPT_NPM_ALLOW", "NPM_REGISTRY_URL", "ESBUILD_PATH"}
+    # Eight connections serve any concurrency that a worker may have.
+    EXTRA_OF_WORKER = {"DATABASE_POOL_SIZE"}
+
+    def variables(self, program: str) -> dict[str, str]:
+        """Name and default of what the program reads, from the page that is written from its code."""
+        section = re.search(rf"^## {program}\n(.+?)(?=^## |\Z)", (ROOT / "docs/configuration.md").read_text(), re.M | re.S)[1]
+        return dict(re.findall(r"^\| `(\w+)` \| `?([^|`]*?)`? \|", section, re.M))
+
+    def container(self, program: str, values: dict) -> dict:
+        return environment(one(render(values), "Deployment", f"-{program}")["spec"]["template"]["spec"]["containers"][0])
+
+    def test_every_variable_is_a_value_or_listed_as_extra(self):
+        everything = merged(profile("production"), {"config": {"sandboxAllowPrivateNetwork": "10.0.0.0/8"}})
+        for program, extra in (("api", self.EXTRA), ("worker", self.EXTRA - {"CORS_ALLOWED_ORIGINS", "TEST_RUN_WAIT_S"} | self.EXTRA_OF_WORKER)):
+            with self.subTest(program):
+                read = self.variables(program).keys()
+                self.assertEqual(read - self.container(program, everything).keys(), extra)
+
+    def test_the_chart_s_defaults_are_the_programs_own(self):
+        # A worker in a cluster has a concurrency of its own, and drains for longer than a run may take.
+        chosen = {"WORKER_CONCURRENCY", "DRAIN_TIMEOUT_S", "API_BASE_URL", "CONTROL_SERVICE_BASE_URL"}
+        for program in ("api", "worker"):
+            read = self.variables(program)
+            for name, variable in self.container(program, profile("default")).items():
+                if "value" in variable and name in read and name not in chosen:
+                    with self.subTest(program=program, name=name):
+                        self.assertEqual(variable["value"], read[name])
+
+    def test_the_schema_refuses_what_the_worker_would(self):
+        source = (ROOT / "worker/src/config.rs").read_text()
+        schema_of_config = json.loads(schema.schema())["properties"]["config"]["properties"]
+        limits = re.findall(r'number_in\("(\w+)", [\w.]+, ([\d_]+)\.\.=([\d_]+)( \* MIB)?\)', source)
+        values = {re.sub(r"_(.)", lambda m: m[1].upper(), name.lower()): bounds for name, *bounds in limits}
+        self.assertLessEqual({"maxResultBytes", "maxLogBytes", "maxLogLines", "maxFetches", "maxResponseBytes", "isolateMemoryMb"}, values.keys())
+        for name, (least, most, unit) in values.items():
+            if name in schema_of_config:
+                with self.subTest(name):
+                    bounds = (schema_of_config[name]["minimum"], schema_of_config[name]["maximum"])
+                    self.assertEqual(bounds, (int(least), int(most) * (schema.MIB if unit else 1)))
+
+
 class Notes(unittest.TestCase):
     def notes(self, name: str) -> str:
         with helm.Chart.load(CHART) as chart:
