@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # Both programs in one image, /usr/local/bin/api and /usr/local/bin/worker, with esbuild beside them for SCRIPT_NPM=1; as
-# an unprivileged user, on a root file system that may be read-only. The build steps are those that CI runs outside
-# Docker (scripts/setup, cargo build).
+# an unprivileged user, on a root file system that may be read-only. The build step is scripts/image-build, which
+# `make test` runs outside Docker as well.
 
 # Where a folder with the V8 library may be given, for networks that reach package registries only:
 # docker build --build-context v8=FOLDER. Without one the crate downloads its own.
@@ -16,19 +16,15 @@ ENV SQLX_OFFLINE=true CARGO_TARGET_DIR=/target
 RUN --mount=type=bind,from=v8,target=/v8 \
     --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/target \
     if [ -n "$(ls /v8)" ]; then RUSTY_V8_FOLDER=/v8 scripts/v8-library; fi && \
-    cargo build --release --locked --package api --package worker --bins && \
-    install -D --target-directory=/out /target/release/api /target/release/worker \
-      "$(ls -t /target/release/runtime-modules-*/node_modules/@esbuild/linux-*/bin/esbuild | head -n 1)" && \
-    cargo tree --prefix none --edges normal --package api --package worker | sort -u > /out/dependencies.txt
+    scripts/image-build /out
 
 FROM gcr.io/distroless/cc-debian13:nonroot
 LABEL org.opencontainers.image.title="RunnerCtl" \
       org.opencontainers.image.description="Runs the scripts behind Plane's automations" \
       org.opencontainers.image.licenses="AGPL-3.0-only"
-COPY --from=build /out/api /out/worker /out/esbuild /usr/local/bin/
-# What is inside, for scanners that do not read Rust binaries.
-COPY --from=build /out/dependencies.txt /usr/share/runnerctl/
-COPY fixtures /usr/share/runnerctl/fixtures
+COPY --from=build /out/bin/ /usr/local/bin/
+# Fixtures, and for scanners that do not read Rust binaries what is inside (sbom.cdx.json, licences.txt).
+COPY --from=build /out/share/ /usr/share/runnerctl/
 USER 65532:65532
 EXPOSE 8000 3000
 CMD ["/usr/local/bin/api", "serve"]

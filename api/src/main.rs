@@ -34,6 +34,10 @@ async fn main() -> anyhow::Result<()> {
         println!("{USAGE}");
         return Ok(());
     }
+    if let ["--version" | "-V"] = words[..] {
+        println!("api {}", env!("CARGO_PKG_VERSION"));
+        return Ok(());
+    }
     let settings = Settings::read_from(&mut environment);
     let log_control = logs::init(&settings)?;
     match words[..] {

@@ -35,6 +35,13 @@ class Image(unittest.TestCase):
                     self.assertTrue((ROOT / source).exists(), source)
                     self.assertNotIn(source, ignored)
 
+    def test_its_build_step_is_the_one_that_make_test_runs(self):
+        steps = [rest for name, rest in instructions() if name == "RUN" and "cargo" in rest]
+        self.assertEqual([step.endswith("scripts/image-build /out") for step in steps], [True])
+        self.assertIn('scripts/image-build "', (ROOT / "scripts/test").read_text())
+        taken = [rest.split()[1:] for name, rest in instructions() if name == "COPY" and "--from=build" in rest]
+        self.assertEqual(taken, [["/out/bin/", "/usr/local/bin/"], ["/out/share/", "/usr/share/runnerctl/"]])
+
     def test_the_last_stage_runs_as_the_charts_user(self):
         last = [i for i, (name, _) in enumerate(instructions()) if name == "FROM"][-1]
         users = [rest for name, rest in instructions()[last:] if name == "USER"]
