@@ -1,6 +1,7 @@
 //! The lexical ways of ECMAScript that tell what a byte belongs to.
 
-use super::scan::{Frame, Scan, TEMPLATE};
+use super::frame::{Frame, TEMPLATE};
+use super::scan::Scan;
 
 /// What stood before a `/`, as far as it decides what the `/` is.
 #[derive(Clone, Copy, PartialEq, Eq)]

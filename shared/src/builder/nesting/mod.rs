@@ -9,6 +9,7 @@
 //! `,`. Where a `/` can't be told apart as division or as the start of a regular expression, nothing is forgotten
 //! any more.
 
+mod frame;
 mod lexical;
 mod scan;
 

@@ -1,43 +1,16 @@
 //! One pass over a text's bytes for the bound of its nesting.
 
+use super::frame::{ANGLE_WEIGHT, Frame, ROOT};
 use super::lexical::{Before, before_slash, goes_on, is_header, is_word, regex_length};
 
 /// Weight of the tokens that may each have opened a level and are all open at once. People stay below 200.
 const MAX_OPEN: u32 = 1_000;
-/// swc tries type arguments at every `<`, in time that grows with the square of those open.
-const ANGLE_WEIGHT: u32 = 4;
 /// Where an arrow function's parameters look like something else, swc reads them both ways, at every level anew: its
 /// time doubles with each `<T>` at an expression's start, `<T>(…)`, `(a = …)`, `[a = …]`, `{a = …}`, `infer` and arrow behind a `?`
 /// that is open.
 const AMBIGUOUS_WEIGHT: u32 = 110;
 /// `a ? (b) : …`, ambiguous only together with the others.
 const CONDITIONAL_WEIGHT: u32 = 50;
-/// An open bracket.
-#[expect(clippy::struct_excessive_bools, reason = "what is known of the bracket, each by itself")]
-pub(super) struct Frame {
-    opener: u8,
-    /// The brackets belong to `if`, `while`, `for` or `with`.
-    header: bool,
-    /// The braces stand where an expression or a type would: they hold properties rather than statements.
-    object: bool,
-    /// Counted at this bracket's own level since its last `,`.
-    soft: u32,
-    /// Counted since the last statement's end, and not ended by a `,`.
-    hard: u32,
-    /// A `:` was seen since the last `,`: the next one is no property's.
-    colon: bool,
-    /// A `?` was seen since the last `,`.
-    question: bool,
-    /// How often [`ANGLE_WEIGHT`] is part of `hard`.
-    angles: u32,
-}
-
-impl Frame {
-    pub(super) const fn new(opener: u8, header: bool, object: bool) -> Self {
-        Self { opener, header, object, soft: 0, hard: 0, colon: false, question: false, angles: 0 }
-    }
-}
-
 #[expect(clippy::struct_excessive_bools, reason = "what is known of the last tokens, each by itself")]
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
@@ -45,10 +18,10 @@ pub(super) struct Scan<'a> {
     pub(super) at: usize,
     pub(super) frames: Vec<Frame>,
     /// Sum of the counts of all frames.
-    open: u32,
+    pub(super) open: u32,
     pub(super) before: Before,
     /// The last token was a `}` that ended no template's expression.
-    after_brace: bool,
+    pub(super) after_brace: bool,
     /// The last token was a `>` and no arrow.
     after_angle: bool,
     /// The last word was `if`, `while`, `for` or `with`, and no property name.
@@ -59,11 +32,8 @@ pub(super) struct Scan<'a> {
     /// A `;` was seen, whose statement ends unless `else` follows.
     pending_reset: bool,
     /// Nothing is forgotten any more.
-    blind: bool,
+    pub(super) blind: bool,
 }
-
-const ROOT: u8 = 0;
-pub(super) const TEMPLATE: u8 = b'$';
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
@@ -262,17 +232,6 @@ impl<'a> Scan<'a> {
         self.operator(!property, 1);
     }
 
-    /// What one `<` opened is closed; the operators that both may be were counted once, with the `>`.
-    fn close_angle(&mut self) {
-        if let Some(frame) = self.frames.last_mut()
-            && frame.angles > 0
-        {
-            frame.angles -= 1;
-            frame.hard -= ANGLE_WEIGHT;
-            self.open -= ANGLE_WEIGHT;
-        }
-    }
-
     fn follows(&self, byte: u8) -> bool {
         self.at > 0 && self.bytes[self.at - 1] == byte
     }
@@ -287,68 +246,6 @@ impl<'a> Scan<'a> {
 
     fn follows_arrow(&self) -> bool {
         self.bytes[..self.at].trim_ascii_end().ends_with(b"=>")
-    }
-
-    pub(super) fn count(&mut self, weight: u32) {
-        self.open += weight;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.soft += weight;
-        }
-    }
-
-    fn count_hard(&mut self, weight: u32) {
-        self.open += weight;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.hard += weight;
-        }
-    }
-
-    fn end_element(&mut self) {
-        if let Some(frame) = self.frames.last_mut() {
-            self.open -= std::mem::take(&mut frame.soft);
-            frame.colon = false;
-            frame.question = false;
-        }
-    }
-
-    fn end_statement(&mut self) {
-        self.end_element();
-        if let Some(frame) = self.frames.last_mut() {
-            self.open -= std::mem::take(&mut frame.hard);
-            frame.angles = 0;
-        }
-    }
-
-    fn close(&mut self, byte: u8) {
-        self.at += 1;
-        let expected = match byte {
-            b')' => b'(',
-            b']' => b'[',
-            _ => b'{',
-        };
-        match self.frames.last() {
-            Some(frame) if frame.opener == expected => {
-                self.before = match byte {
-                    b')' if frame.header => Before::Operator,
-                    b'}' => Before::Unknown,
-                    _ => Before::Value,
-                };
-                self.after_brace = byte == b'}';
-                self.pop();
-            }
-            Some(frame) if frame.opener == TEMPLATE && byte == b'}' => {
-                self.pop();
-                self.template();
-            }
-            // No parser gets past an unmatched bracket; what follows is counted all the same.
-            _ => self.blind = true,
-        }
-    }
-
-    fn pop(&mut self) {
-        if let Some(frame) = self.frames.pop() {
-            self.open -= frame.soft + frame.hard;
-        }
     }
 
     fn slash(&mut self, fresh_line: bool) {
