@@ -4,13 +4,18 @@ use super::entry::Wrapper;
 use super::mappings;
 use super::source::Source;
 use super::source_map::SourceMap;
+use rustc_hash::FxHashSet;
+use swc_atoms::Atom;
 use swc_common::{BytePos, FileName, LineCol, Mark, sync::Lrc};
-use swc_ecma_ast::{Decorator, Program, TsEnumDecl, TsModuleDecl, TsParamProp};
+use swc_ecma_ast::{
+    AutoAccessor, Constructor, Decorator, Id, Ident, ParamOrTsParamProp, Program, TsEnumDecl, TsModuleDecl,
+    TsModuleName, TsNamespaceDecl, TsParamPropParam,
+};
 use swc_ecma_codegen::{Config, Emitter, Node, text_writer::JsWriter};
 use swc_ecma_transforms_base::{fixer::fixer, helpers, hygiene::hygiene};
 use swc_ecma_transforms_proposal::decorator_2023_11::decorator_2023_11;
 use swc_ecma_transforms_typescript::typescript;
-use swc_ecma_visit::{Visit, VisitWith};
+use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 /// The marks the resolver tagged identifiers with.
 #[derive(Clone, Copy)]
@@ -38,8 +43,8 @@ pub(super) fn lower(program: Program, marks: Marks) -> Program {
     } else {
         strip(program)
     };
-    // Only these make names of their own, which may meet the author's.
-    if constructs.decorators || constructs.generated_names { program.apply(hygiene()) } else { program }
+    // Only these make code that says names, which may mean something else there.
+    if constructs.decorators || constructs.clashes { program.apply(hygiene()) } else { program }
 }
 
 /// Writes the program into its wrapper, with the map back to the author's text at the end.
@@ -77,32 +82,81 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
 #[derive(Default)]
 struct Constructs {
     decorators: bool,
-    generated_names: bool,
+    /// Enums and namespaces. The code made of one says its name wherever a member is meant.
+    namespaces: FxHashSet<Id>,
+    /// Something that is made says a name where that name means something else.
+    clashes: bool,
 }
 
 impl Constructs {
     fn of(program: &Program) -> Self {
         let mut constructs = Self::default();
         program.visit_with(&mut constructs);
+        constructs.clashes |= redeclares(program, &constructs.namespaces);
         constructs
     }
 }
 
 impl Visit for Constructs {
-    fn visit_decorator(&mut self, _: &Decorator) {
+    noop_visit_type!();
+
+    fn visit_decorator(&mut self, decorator: &Decorator) {
         self.decorators = true;
+        decorator.visit_children_with(self);
     }
-    fn visit_auto_accessor(&mut self, accessor: &swc_ecma_ast::AutoAccessor) {
+    fn visit_auto_accessor(&mut self, accessor: &AutoAccessor) {
         self.decorators = true;
         accessor.visit_children_with(self);
     }
-    fn visit_ts_enum_decl(&mut self, _: &TsEnumDecl) {
-        self.generated_names = true;
+    fn visit_ts_enum_decl(&mut self, declaration: &TsEnumDecl) {
+        self.namespaces.insert(declaration.id.to_id());
+        declaration.visit_children_with(self);
     }
-    fn visit_ts_module_decl(&mut self, _: &TsModuleDecl) {
-        self.generated_names = true;
+    fn visit_ts_module_decl(&mut self, declaration: &TsModuleDecl) {
+        if let TsModuleName::Ident(name) = &declaration.id {
+            self.namespaces.insert(name.to_id());
+        }
+        declaration.visit_children_with(self);
     }
-    fn visit_ts_param_prop(&mut self, _: &TsParamProp) {
-        self.generated_names = true;
+    fn visit_ts_namespace_decl(&mut self, declaration: &TsNamespaceDecl) {
+        self.namespaces.insert(declaration.id.to_id());
+        declaration.visit_children_with(self);
+    }
+    /// `this.a = a` is made right behind `super()`, wherever in the constructor that stands.
+    fn visit_constructor(&mut self, constructor: &Constructor) {
+        let fields = constructor.params.iter().filter_map(|parameter| match parameter {
+            ParamOrTsParamProp::TsParamProp(property) => match &property.param {
+                TsParamPropParam::Ident(ident) => Some(ident.to_id()),
+                TsParamPropParam::Assign(assign) => assign.left.as_ident().map(|ident| ident.to_id()),
+            },
+            ParamOrTsParamProp::Param(_) => None,
+        });
+        self.clashes |= redeclares(constructor, &fields.collect());
+        constructor.visit_children_with(self);
+    }
+}
+
+/// Whether a name of one of these variables also means another variable somewhere in the node.
+fn redeclares<N: for<'a> VisitWith<Redeclared<'a>>>(node: &N, variables: &FxHashSet<Id>) -> bool {
+    if variables.is_empty() {
+        return false;
+    }
+    let names = variables.iter().map(|(name, _)| name).collect();
+    let mut redeclared = Redeclared { variables, names, found: false };
+    node.visit_with(&mut redeclared);
+    redeclared.found
+}
+
+struct Redeclared<'a> {
+    variables: &'a FxHashSet<Id>,
+    names: FxHashSet<&'a Atom>,
+    found: bool,
+}
+
+impl Visit for Redeclared<'_> {
+    noop_visit_type!();
+
+    fn visit_ident(&mut self, ident: &Ident) {
+        self.found |= self.names.contains(&ident.sym) && !self.variables.contains(&ident.to_id());
     }
 }

@@ -46,9 +46,7 @@ pub(super) fn segments(
             }
             in_word = false;
         } else if let Some(offset) = original {
-            let rest = source.text.get(offset..).unwrap_or_default().trim_start();
-            let at = source.text.len() - rest.len();
-            let agree = rest.starts_with(character);
+            let (at, agree) = next_is(&source.text, offset, character);
             if marked {
                 // A mark may be the end of a node, with space between it and what follows.
                 segments.push((there, source.position(if agree { at } else { offset })));
@@ -64,6 +62,21 @@ pub(super) fn segments(
         advance(&mut there, ends_line || matches!(character, '\u{2028}' | '\u{2029}'), width);
     }
     segments
+}
+
+/// Where the first character from `offset` on stands that is no white space, and whether it is this one.
+fn next_is(text: &str, offset: usize, character: char) -> (usize, bool) {
+    let bytes = text.as_bytes();
+    let spaces = bytes.get(offset..).unwrap_or_default().iter();
+    let at = offset + spaces.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+    match bytes.get(at) {
+        // Nearly every character is one of these, and needs no decoding.
+        Some(&byte) if byte.is_ascii_graphic() => (at, u32::from(character) == u32::from(byte)),
+        _ => {
+            let rest = text.get(at..).unwrap_or_default().trim_start();
+            (text.len() - rest.len(), rest.starts_with(character))
+        }
+    }
 }
 
 fn advance(position: &mut Position, ends_line: bool, width: u32) {

@@ -51,7 +51,7 @@ use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark, SyntaxContext};
 use swc_ecma_transforms_base::resolver;
 
 /// Part of every hash: raise it whenever the same text would give another build.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Nobody reads more; what is cut comes back when the first are mended.
 const MAX_DIAGNOSTICS: usize = 100;

@@ -154,6 +154,20 @@ fn typescript_is_lowered() {
 }
 
 #[test]
+fn names_that_lowering_says_mean_what_they_meant() {
+    let lowered = |code: &str| body(&built(MAIN, &format!("{code}\nfunction main() {{}}"))).to_owned();
+    let namespace = "namespace N { export const x = 1; export function f(N: number) { return x + N; } }";
+    assert!(lowered(namespace).contains("return N.x + N1"), "{}", lowered(namespace));
+    let enumeration = "enum E { A = now(), B = (() => { const E = A; return E; })() }";
+    assert!(lowered(enumeration).contains("const E1 = E.A"), "{}", lowered(enumeration));
+    let field = "class K extends L { constructor(private x: number) { ((x: number) => super(x))(2); } }";
+    assert!(lowered(field).contains("(x1)=>"), "{}", lowered(field));
+    let apart = "enum E { A } class K { constructor(private x: number) {} }\n\
+                 const f = (x: number) => { { let x = E.A; f(x); } return x; };";
+    assert!(lowered(apart).contains("let x = "), "nothing is renamed without need: {}", lowered(apart));
+}
+
+#[test]
 fn the_hash_names_the_unit_and_the_text() {
     let hash = |unit, code| built(unit, code).hash;
     assert_eq!(hash(RAW, "return 1;"), hash(RAW, "return 1;"));

@@ -341,8 +341,11 @@ impl<'a> Flow<'a> {
                 self.follow(&argument.expr);
             }
         }
-        let targets = self.targets(callee);
-        self.pass(arguments, &targets);
+        // Most calls pass it nowhere, and targets are copies.
+        if arguments.iter().any(|argument| self.is_functions(&argument.expr)) {
+            let targets = self.targets(callee);
+            self.pass(arguments, &targets);
+        }
     }
 
     /// Parameters of a function: an environment may come in through each.

@@ -63,12 +63,14 @@ pub(super) struct TopLevel {
 impl TopLevel {
     /// Turns exports into plain declarations and notes what they name.
     pub(super) fn flatten(program: &mut Program, linked: &Linked) -> Self {
-        let anonymous = fresh_name(program, "main");
-        let variable = fresh_name(program, "$packages");
-        let packages = packages::bind(program, linked, &variable).then_some(variable);
+        let packages = (!linked.imports.is_empty())
+            .then(|| fresh_name(program, "$packages"))
+            .filter(|variable| packages::bind(program, linked, variable));
         let is_module = packages.is_some();
         let mut top_level =
             Self { named: vec![], default: vec![], is_module, packages, has_statements: false };
+        // Only a default export may have no name.
+        let anonymous = has_default_export(program).then(|| fresh_name(program, "main")).unwrap_or_default();
         match program {
             Program::Script(script) => {
                 script.body.iter().for_each(|statement| top_level.note(statement));
@@ -248,6 +250,14 @@ impl TopLevel {
             None => wrapper,
         }
     }
+}
+
+fn has_default_export(program: &Program) -> bool {
+    let Program::Module(module) = program else { return false };
+    module.body.iter().any(|item| {
+        use ModuleDecl::{ExportDefaultDecl, ExportDefaultExpr};
+        matches!(item, ModuleItem::ModuleDecl(ExportDefaultDecl(_) | ExportDefaultExpr(_)))
+    })
 }
 
 fn is_directive(statement: &Stmt) -> bool {
