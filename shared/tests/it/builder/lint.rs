@@ -172,6 +172,9 @@ const EARLY: &[(&str, &[&str])] = &[
     ("interface A { x: 1 } interface A { y: 2 } const A = 1; type T = 1; let T;", &[]),
 ];
 
+/// How many cases there are.
+pub(super) const CASES: usize = BODIES.len() + SCRIPTS.len() + BROKEN.len() + EARLY.len();
+
 #[test]
 fn what_v8_would_refuse_is_refused_before() {
     assert_all(EARLY.iter().map(|(text, rules)| check(RAW, text, rules).map(drop)));
