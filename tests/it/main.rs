@@ -11,6 +11,7 @@ mod logs;
 mod metrics;
 mod network;
 mod operator_pages;
+mod packages;
 mod path;
 mod plane;
 mod readme;

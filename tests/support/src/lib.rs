@@ -9,6 +9,7 @@ mod npm;
 mod plane;
 mod queue;
 mod receiver;
+mod registry;
 mod services;
 
 pub use database::TestDatabase;
@@ -17,6 +18,7 @@ pub use npm::node_modules;
 pub use plane::{FakePlane, Received};
 pub use queue::TestQueues;
 pub use receiver::{Posted, Receiver};
+pub use registry::{Registry, archive};
 pub use services::Services;
 
 /// Reads a variable that `scripts/with-services` sets.

@@ -1,15 +1,14 @@
 //! npm packages in scripts: from the import to the run, against a registry of the tests' own.
 
 mod real;
-mod registry;
 
 use crate::endpoints::Endpoints;
 use npm::{Packages, PackagesConfig};
-use registry::{Registry, archive};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::{config::Environment, limits::Limits};
 use tar::EntryType;
+use test_support::{Registry, archive};
 
 /// Nobody listens there.
 const NO_PLANE: &str = "http://127.0.0.1:9";

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tar::{Builder, EntryType, Header};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -25,29 +25,34 @@ struct Shelf {
     asked: Vec<String>,
 }
 
-/// The registry; it ends with the value.
-pub(super) struct Registry {
+/// A registry of npm packages. It ends with the value.
+pub struct Registry {
     origin: String,
     shelf: Arc<Mutex<Shelf>>,
     task: AbortHandle,
 }
 
 impl Registry {
-    pub(super) async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
+    /// An empty one.
+    ///
+    /// # Panics
+    /// If it can't listen.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let origin = format!("http://{}", listener.local_addr().expect("it listens"));
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let app = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
         let task = tokio::spawn(async { axum::serve(listener, app).await }).abort_handle();
         Self { origin, shelf, task }
     }
 
-    pub(super) fn url(&self) -> String {
+    /// For `NPM_REGISTRY_URL`.
+    pub fn url(&self) -> String {
         self.origin.clone()
     }
 
     /// Publishes a version with these files; `more` are further fields of its metadata.
-    pub(super) fn publish(&self, name: &str, version: &str, files: &[(&str, &str)], more: Value) {
+    pub fn publish(&self, name: &str, version: &str, files: &[(&str, &str)], more: Value) {
         let files: Vec<_> = files
             .iter()
             .map(|(path, text)| (format!("package/{path}"), EntryType::Regular, (*text).to_owned()))
@@ -58,7 +63,7 @@ impl Registry {
     }
 
     /// Publishes a version whose archive and integrity may be anything.
-    pub(super) fn publish_archive(
+    pub fn publish_archive(
         &self,
         name: &str,
         version: &str,
@@ -70,7 +75,7 @@ impl Registry {
         more["name"] = name.into();
         more["version"] = version.into();
         more["dist"] = json!({ "tarball": format!("{}/{path}", self.origin), "integrity": integrity });
-        let mut shelf = self.shelf.lock().unwrap();
+        let mut shelf = self.shelf();
         shelf.archives.insert(path, archive);
         let key = name.replace('/', "%2f");
         let metadata =
@@ -80,8 +85,12 @@ impl Registry {
     }
 
     /// What was asked for since the start.
-    pub(super) fn asked(&self) -> Vec<String> {
-        self.shelf.lock().unwrap().asked.clone()
+    pub fn asked(&self) -> Vec<String> {
+        self.shelf().asked.clone()
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,8 +100,11 @@ impl Drop for Registry {
     }
 }
 
-/// `(path, type, content)`, gzipped.
-pub(super) fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
+/// An archive of `(path, type, content)`, gzipped.
+///
+/// # Panics
+/// If a path is longer than a header holds.
+pub fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
     let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, kind, content) in files {
         let mut header = Header::new_old();
@@ -100,14 +112,15 @@ pub(super) fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
         header.set_entry_type(*kind);
         header.set_size(content.len() as u64);
         header.set_cksum();
-        builder.append(&header, content.as_bytes()).unwrap();
+        builder.append(&header, content.as_bytes()).expect("memory takes everything");
     }
-    builder.into_inner().unwrap().finish().unwrap()
+    let encoder = builder.into_inner().expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
 }
 
 async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/').to_owned();
-    let mut shelf = shelf.lock().unwrap();
+    let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
     shelf.asked.push(path.clone());
     if let Some(metadata) = shelf.metadata.get(&path) {
         return Json(metadata.clone()).into_response();
