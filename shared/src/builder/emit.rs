@@ -8,8 +8,8 @@ use rustc_hash::FxHashSet;
 use swc_atoms::Atom;
 use swc_common::{BytePos, FileName, LineCol, Mark, sync::Lrc};
 use swc_ecma_ast::{
-    AutoAccessor, Constructor, Decorator, Id, Ident, ParamOrTsParamProp, Program, TsEnumDecl, TsModuleDecl,
-    TsModuleName, TsNamespaceDecl, TsParamPropParam,
+    AutoAccessor, BindingIdent, Constructor, Decorator, Id, Ident, ParamOrTsParamProp, Program, TsEnumDecl,
+    TsModuleDecl, TsModuleName, TsNamespaceDecl, TsParamPropParam,
 };
 use swc_ecma_codegen::{Config, Emitter, Node, text_writer::JsWriter};
 use swc_ecma_transforms_base::{fixer::fixer, helpers, hygiene::hygiene};
@@ -127,7 +127,7 @@ impl Visit for Constructs {
         let fields = constructor.params.iter().filter_map(|parameter| match parameter {
             ParamOrTsParamProp::TsParamProp(property) => match &property.param {
                 TsParamPropParam::Ident(ident) => Some(ident.to_id()),
-                TsParamPropParam::Assign(assign) => assign.left.as_ident().map(|ident| ident.to_id()),
+                TsParamPropParam::Assign(assign) => assign.left.as_ident().map(BindingIdent::to_id),
             },
             ParamOrTsParamProp::Param(_) => None,
         });

@@ -86,7 +86,7 @@ const MAIN: Unit<'static> = Unit::Script(CodeType::MainFn);
 /// What authors were promised.
 #[test]
 fn the_corpus_has_at_least_120_cases_of_detection_and_lint() {
-    assert!(detection::CASES >= 60, "{} of detection", detection::CASES);
-    assert!(detection::CASES + lint::CASES >= 120, "{} and {}", detection::CASES, lint::CASES);
-    println!("{} cases of detection, {} of lint", detection::CASES, lint::CASES);
+    let (detection, lint) = (detection::cases(), lint::cases());
+    assert!(detection >= 60 && detection + lint >= 120, "{detection} of detection, {lint} of lint");
+    println!("{detection} cases of detection, {lint} of lint");
 }

@@ -70,7 +70,7 @@ impl TopLevel {
         let mut top_level =
             Self { named: vec![], default: vec![], is_module, packages, has_statements: false };
         // Only a default export may have no name.
-        let anonymous = has_default_export(program).then(|| fresh_name(program, "main")).unwrap_or_default();
+        let anonymous = if has_default_export(program) { fresh_name(program, "main") } else { String::new() };
         match program {
             Program::Script(script) => {
                 script.body.iter().for_each(|statement| top_level.note(statement));
