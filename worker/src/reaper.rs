@@ -14,8 +14,8 @@ use shared::{
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Between two looks; every worker looks. With the lease of 15 s and the delay below, a lost run is in the queue
-/// again at most 19 s after its worker's last heartbeat.
+/// Between two looks; every worker looks. With the lease of 10 s and the delay below, a lost run is in the queue
+/// again at most 14 s after its worker's last heartbeat.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Before the second attempt, in seconds; doubled for every further one, and spread by half.
 const DELAY_S: f64 = 1.0;

@@ -10,8 +10,8 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// Longer than a lease (15 s) and the reaper's interval together.
-const FROZEN: Duration = Duration::from_secs(18);
+/// Longer than a lease (10 s) and the reaper's interval together.
+const FROZEN: Duration = Duration::from_secs(13);
 /// HTTP servers tell the time in whole seconds, and look at the clock once per second.
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
 

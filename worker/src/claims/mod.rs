@@ -18,9 +18,9 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long an attempt stays ours without a heartbeat.
-pub const LEASE: Duration = Duration::from_secs(15);
+pub const LEASE: Duration = Duration::from_secs(10);
 /// Two heartbeats may fail before the lease is gone.
-pub const HEARTBEAT: Duration = Duration::from_secs(5);
+pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of the hot path, prepared on every connection ahead of their first use.
 pub const PREPARED: &[&str] = &[claim::CLAIM, finish::FINISH];

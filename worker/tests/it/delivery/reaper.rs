@@ -108,7 +108,7 @@ async fn a_lease_from_before_the_clock_went_back_lasts_no_longer_than_any_other(
         .execute("UPDATE script_executions SET lease_expires_at = lease_expires_at + interval '1 hour'")
         .await;
     assert!(reap(&bench.database).await.unwrap().is_empty(), "a worker that lives has time to renew it");
-    let ends_soon = "SELECT (lease_expires_at <= now() + interval '15 seconds')::text FROM script_executions";
+    let ends_soon = "SELECT (lease_expires_at <= now() + interval '10 seconds')::text FROM script_executions";
     assert_eq!(bench.text(ends_soon).await, "true");
     lose_the_lease(&bench).await;
     assert_eq!(reaped(&bench).await, one(id, "queued", 1));
