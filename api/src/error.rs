@@ -132,7 +132,7 @@ impl ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match StatusCode::from_u16(error.status()) {
-            // What is not JSON at all belongs to no field, as with a body that can't be parsed.
+            // A body that broke off belongs to no field.
             Ok(StatusCode::BAD_REQUEST) | Err(_) => Self::field(NON_FIELD, error.to_string()),
             Ok(status) => Self::refused(status, error.code(), error.to_string()),
         }

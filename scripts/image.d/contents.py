@@ -19,8 +19,8 @@ def cargo(*arguments: str) -> str:
 
 def linked() -> set[tuple[str, str]]:
     """(name, version) of every crate that api or worker link."""
-    lines = cargo("tree", "--quiet", "--locked", "--edges", "normal", "--prefix", "none", "--package", "api", "--package", "worker").splitlines()
-    found = (re.match(r"(\S+) v(\S+)", line) for line in lines if "(proc-macro)" not in line)
+    lines = cargo("tree", "--quiet", "--locked", "--edges", "normal,no-proc-macro", "--prefix", "none", "--package", "api", "--package", "worker").splitlines()
+    found = (re.match(r"(\S+) v(\S+)", line) for line in lines)
     return {(match[1], match[2]) for match in found if match}
 
 

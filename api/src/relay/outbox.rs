@@ -49,7 +49,7 @@ pub(super) async fn depart(pool: &PgPool, most: i64, workspace_limit: i64) -> sq
         ), capacity AS (
             SELECT greatest(0, greatest(8, 2 * coalesce(sum(slots), 0))
                 - (SELECT coalesce(sum(messages), 0) FROM in_broker))::bigint AS room
-            FROM workers WHERE NOT draining AND last_seen_at > now() - interval '15 seconds'
+            FROM workers WHERE NOT draining AND last_seen_at > now() - interval '10 seconds'
         ), running AS (
             -- Counted only where somebody has a limit.
             SELECT workspace_id, count(*) AS runs FROM script_executions

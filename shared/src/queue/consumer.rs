@@ -19,7 +19,7 @@ use lapin::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// A consumer that heard nothing for this long, and owes nothing, subscribes again. When a quorum queue is deleted
+/// A consumer that heard nothing for this long, and owes nothing then, subscribes again. When a quorum queue is deleted
 /// and declared again within some 30 ms, RabbitMQ 3.10 moves its consumers to the new queue without telling them, and
 /// then keeps what it should deliver to them.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -35,6 +35,16 @@ pub struct Consumer {
     backoff: Backoff,
     /// Each delivery holds a clone as long as it is undecided.
     undecided: Arc<()>,
+}
+
+/// Why there is no subscription.
+#[derive(Debug, thiserror::Error)]
+enum SubscribeError {
+    #[error(transparent)]
+    Broker(#[from] lapin::Error),
+    /// The runtime is ending, or the AMQP library panicked.
+    #[error(transparent)]
+    Task(#[from] tokio::task::JoinError),
 }
 
 #[derive(Debug)]
@@ -101,14 +111,18 @@ impl Consumer {
         Delivery { message, _undecided: Arc::clone(&self.undecided) }
     }
 
-    async fn subscribe(&self, channel: Channel) -> lapin::Result<Subscription> {
-        self.topology.declare(&channel).await?;
-        channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
-        let options = BasicConsumeOptions::default();
-        let deliveries = channel
-            .basic_consume(self.queue.as_str().into(), "".into(), options, FieldTable::default())
-            .await?;
-        Ok(Subscription { channel, deliveries })
+    /// In a task of its own, which goes on when nobody waits for it any more: a subscription that comes too late is
+    /// dropped whole, and its channel closes. Given up half-way, it would go on receiving what nobody reads.
+    async fn subscribe(&self, channel: Channel) -> Result<Subscription, SubscribeError> {
+        let (topology, queue, prefetch) = (self.topology.clone(), self.queue.clone(), self.prefetch);
+        let subscribing = tokio::spawn(async move {
+            topology.declare(&channel).await?;
+            channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+            let (queue, options) = (queue.as_str().into(), BasicConsumeOptions::default());
+            let deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+            Ok::<_, lapin::Error>(Subscription { channel, deliveries })
+        });
+        Ok(subscribing.await??)
     }
 
     /// Asks for no more, and gives back what had already been sent here but was not yet taken. Deliveries taken
@@ -117,10 +131,15 @@ impl Consumer {
         let Some(Subscription { channel, mut deliveries }) = self.subscription.take() else {
             return Stopped { _channel: None };
         };
-        let cancelled = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default()).await;
-        if let Err(error) = cancelled {
-            tracing::debug!(%error, queue = self.queue, "the subscription was already gone");
-            return Stopped { _channel: None };
+        let cancelling = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
+        match timeout(SETUP_TIMEOUT, cancelling).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, queue = self.queue, "the subscription was already gone");
+                return Stopped { _channel: None };
+            }
+            // What it still delivers comes again when the channel ends.
+            Err(_) => return Stopped { _channel: Some(channel) },
         }
         while let Some(Ok(message)) = deliveries.next().await {
             self.delivery(message).requeue().await;

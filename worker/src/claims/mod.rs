@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 /// How long an attempt stays ours without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// Two heartbeats may fail before the lease is gone.
+/// Two heartbeats may fail before the lease is gone; one, if it first waits for a connection as long as it may.
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of the hot path, prepared on every connection ahead of their first use.

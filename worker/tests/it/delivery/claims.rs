@@ -135,7 +135,7 @@ async fn a_heartbeat_keeps_the_lease_and_tells_what_was_cancelled_or_taken() {
     ];
     assert_eq!(pulses, expected);
     let extended =
-        "SELECT count(*)::text FROM script_executions WHERE lease_expires_at > now() + interval '10 seconds'";
+        "SELECT count(*)::text FROM script_executions WHERE lease_expires_at > now() + interval '5 seconds'";
     assert_eq!(bench.text(extended).await, "2");
     assert_eq!(bench.text("SELECT id || ' ' || slots FROM workers").await, "one 2");
     worker.sign_off().await.unwrap();
