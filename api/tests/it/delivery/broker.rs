@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use lapin::options::QueueDeleteOptions;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::queue::{Consumer, Publication, PublishError, Publisher, Topology};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use test_support::{Direction, Link, TestQueues};
 
 const AMQP_PORT: u16 = 5672;
@@ -82,6 +82,18 @@ async fn a_consumer_whose_queue_is_deleted_takes_messages_from_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_owes_a_decision_keeps_its_subscription_through_the_silence() {
+    let queues = Queues::create();
+    let mut consumer = queues.executions();
+    publish(&queues.publisher(), queues.message("one")).await.unwrap();
+    let long = next(&mut consumer).await;
+    // Subscribing again after 10 s would close the channel, and the broker would deliver the message once more.
+    let again = tokio::time::timeout(Duration::from_secs(12), consumer.next()).await;
+    assert!(again.is_err(), "the message came twice");
+    long.ack().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_publish_cut_before_its_confirm_is_told_as_unknown() {
     let (direct, queues, link) = behind_link().await;
     let publisher = queues.publisher();
@@ -137,7 +149,7 @@ async fn metrics_tell_the_state_of_each_connection() {
 
 /// Not a test of behaviour: the figures of docs/adr/0008.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement: `scripts/with-services cargo test -p api --release -- --ignored --nocapture publishes_per`"]
+#[ignore = "a measurement: `scripts/with-services cargo test --workspace --release --test it -- --ignored --nocapture publishes_per`"]
 #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
 async fn publishes_per_second_by_size_of_batch() {
     const MESSAGES: usize = 4096;
