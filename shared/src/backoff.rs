@@ -14,8 +14,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// For connections to the broker and the database: 100 ms at first, 5 s at most.
-    pub const CONNECTION: Self = Self::new(Duration::from_millis(100), Duration::from_secs(5));
+    /// For connections to the broker and the database: 100 ms at first, 2 s at most, since all that waited for the
+    /// server waits this long once more.
+    pub const CONNECTION: Self = Self::new(Duration::from_millis(100), Duration::from_secs(2));
 
     #[must_use]
     pub const fn new(first: Duration, most: Duration) -> Self {
@@ -77,6 +78,6 @@ mod tests {
         for _ in 0..100 {
             backoff.delay();
         }
-        assert_eq!(backoff.ceiling(), Duration::from_secs(5));
+        assert_eq!(backoff.ceiling(), Duration::from_secs(2));
     }
 }

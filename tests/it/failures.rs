@@ -4,6 +4,7 @@ use anyhow::ensure;
 use e2e::stack::Stack;
 use reqwest::Method;
 use serde_json::json;
+use shared::queue::{Broker, DeadLetters, Publication, Publisher, Topology};
 use std::time::{Duration, Instant};
 
 const TRIVIAL: &str = "export function main({ event }) { return event.number; }";
@@ -178,5 +179,46 @@ async fn with_a_full_disk_nothing_new_is_accepted_and_a_run_under_way_ends_when_
         (&json!("completed"), &json!("done"), &json!(1)),
         "{done}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_no_worker_can_read_goes_to_the_dead_letters_with_its_reason() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let broker = Broker::connect(stack.queues.url(), "test")?;
+    let topology = Topology::prefixed(stack.queues.prefix());
+    let publisher = Publisher::new(broker.clone(), topology.clone());
+    let message = |body: &str| Publication {
+        exchange: topology.executions.clone(),
+        routing_key: topology.executions.clone(),
+        body: body.as_bytes().to_vec(),
+        headers: Vec::new(),
+    };
+    publisher.ready().await;
+    let later = r#"{"v":2,"execution_id":"01900000-0000-7000-8000-000000000000"}"#;
+    for result in publisher.publish(&["not json", later].map(message)).await {
+        result?;
+    }
+    let letters = DeadLetters::new(broker.clone(), topology.clone());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut found = loop {
+        let found = letters.list(10).await?;
+        if found.len() == 2 {
+            break found;
+        }
+        ensure!(Instant::now() < deadline, "{found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    found.sort_by_key(|letter| letter.body.len());
+    let reasons =
+        ["not an execution message: expected ident at line 1 column 2", "v: 2, this worker reads 1"];
+    for (letter, reason) in found.iter().zip(reasons) {
+        assert_eq!((&*letter.reason, &letter.exchange), (reason, &topology.executions));
+    }
+    // A worker that has ended owes nothing, so whatever it had not acknowledged would be in the queue again.
+    let status = stack.worker.drain().await?;
+    ensure!(status.success(), "{status}");
+    assert_eq!(broker.ready_messages(&topology.executions).await, Some(0));
+    assert_eq!(letters.list(10).await?.len(), 2, "each once");
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Takes over runs whose worker no longer answers.
 //!
-//! Invariant: the database's clock alone decides that a lease is over, and not before workers had the time to renew
-//! theirs after the database itself was away. A clock that goes back prolongs no lease.
+//! Invariant: the database's clock alone decides that a lease is over, and a run is taken only after its worker had
+//! the time to renew the lease while the database could be written. A clock that goes back prolongs no lease.
+
+mod watch;
 
 use crate::{
     claims::LEASE,
@@ -11,27 +13,38 @@ use shared::{
     backoff::Backoff,
     telemetry::metrics::{EXECUTIONS, RECLAIMED},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+use watch::{Stale, Watch};
 
 /// Between two looks; every worker looks. With the lease of 10 s and the delay below, a lost run is in the queue
 /// again at most 14 s after its worker's last heartbeat.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// A lease that was not renewed for this long is watched: little longer than between two heartbeats, so that a dead
+/// worker's runs are watched for [`watch::CHANCE`] before their leases are over.
+const STALE: Duration = Duration::from_millis(3_500);
 /// Before the second attempt, in seconds; doubled for every further one, and spread by half.
 const DELAY_S: f64 = 1.0;
 
-/// Parameters: the delay and the lease, in seconds. The last attempt's loss ends the execution; one that was to be
-/// cancelled is. A lease that no heartbeat can have set is from before the clock went back: it begins anew.
+/// Parameter: the lease in seconds. A lease that no heartbeat can have set is from before the clock went back: it
+/// begins anew. Fails, as a heartbeat does, when the table can't be written, even if there is no such lease.
+const FOLLOW_CLOCK: &str = "
+UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $1::float8)
+WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $1::float8)";
+
+/// Parameter: the seconds that a stale lease has left at most.
+const STALE_LEASES: &str = "
+SELECT id, lease_expires_at::text, lease_expires_at < now() FROM script_executions
+WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $1::float8)
+ORDER BY lease_expires_at
+LIMIT 1000";
+
+/// Parameters: the delay in seconds, the runs. The last attempt's loss ends the execution; one that was to be
+/// cancelled is.
 const REAP: &str = "
-WITH overlong AS (
-    UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $2::float8)
-    WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $2::float8)
-), lost AS (
+WITH lost AS (
     SELECT id FROM script_executions
-    WHERE status = 'running' AND lease_expires_at < now()
-        AND pg_postmaster_start_time() < now() - interval '10 seconds'
-    ORDER BY lease_expires_at
-    LIMIT 100
+    WHERE id = ANY($2::uuid[]) AND status = 'running' AND lease_expires_at < now()
     FOR UPDATE SKIP LOCKED
 ), reaped AS (
     UPDATE script_executions e SET
@@ -61,15 +74,63 @@ WITH overlong AS (
 )
 SELECT id, status, attempt, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM reaped";
 
-/// Reaps for as long as it is polled.
-pub async fn run(database: &Database) {
-    let mut interval = Backoff::new(INTERVAL, INTERVAL);
-    loop {
-        interval.wait().await;
-        match reap(database).await {
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "can't look for lost runs"),
+/// The reaper of one worker process. Each has its own view of how long the database could be written.
+#[derive(Debug)]
+pub struct Reaper {
+    database: Database,
+    watch: Watch,
+}
+
+impl Reaper {
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self { database, watch: Watch::default() }
+    }
+
+    /// Reaps for as long as it is polled.
+    pub async fn run(mut self) {
+        let mut interval = Backoff::new(INTERVAL, INTERVAL);
+        loop {
+            interval.wait().await;
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "can't look for lost runs");
+            }
         }
+    }
+
+    /// Takes over the lost runs there are now, at most 100, and counts them.
+    pub async fn look(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
+        let looked = self.try_look().await;
+        if looked.is_err() {
+            self.watch.interrupt();
+        }
+        looked
+    }
+
+    async fn try_look(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(FOLLOW_CLOCK).await?;
+        connection.execute(&statement, &[&LEASE.as_secs_f64()]).await?;
+        let statement = connection.prepare_cached(STALE_LEASES).await?;
+        let left = LEASE.saturating_sub(STALE).as_secs_f64();
+        let rows = connection.query(&statement, &[&left]).await?;
+        let stale = |row: &tokio_postgres::Row| {
+            Ok(Stale { execution_id: row.try_get(0)?, lease: row.try_get(1)?, is_over: row.try_get(2)? })
+        };
+        let stale = rows.iter().map(stale).collect::<Result<Vec<_>, DatabaseError>>()?;
+        let mut lost = self.watch.look(Instant::now(), stale);
+        if lost.is_empty() {
+            return Ok(Vec::new());
+        }
+        lost.truncate(100);
+        let statement = connection.prepare_cached(REAP).await?;
+        let rows = connection.query(&statement, &[&DELAY_S, &lost]).await?;
+        let reaped = |row: &tokio_postgres::Row| {
+            Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
+        };
+        let reaped = rows.iter().map(reaped).collect::<Result<Vec<_>, DatabaseError>>()?;
+        reaped.iter().for_each(report);
+        Ok(reaped)
     }
 }
 
@@ -96,17 +157,4 @@ fn report(reaped: &Reaped) {
     if is_over {
         EXECUTIONS.with([status.as_str(), outcome].map(str::to_owned)).increment(1);
     }
-}
-
-/// Takes over the lost runs there are now, at most 100, and counts them.
-pub async fn reap(database: &Database) -> Result<Vec<Reaped>, DatabaseError> {
-    let connection = database.connection().await?;
-    let statement = connection.prepare_cached(REAP).await?;
-    let rows = connection.query(&statement, &[&DELAY_S, &LEASE.as_secs_f64()]).await?;
-    let reaped = |row: &tokio_postgres::Row| {
-        Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
-    };
-    let reaped = rows.iter().map(reaped).collect::<Result<Vec<_>, DatabaseError>>()?;
-    reaped.iter().for_each(report);
-    Ok(reaped)
 }

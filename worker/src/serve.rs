@@ -9,7 +9,7 @@ use crate::{
     http::{self, Connections, Nonces, ServerState},
     job::Preparation,
     plane_token::{PlaneTokens, TokenError},
-    reaper,
+    reaper::Reaper,
     supervisor::{
         Pool, PoolConfig, StartError,
         fetch::{self, FetchConfig, Fetcher},
@@ -18,7 +18,7 @@ use crate::{
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use npm::Packages;
-use shared::queue::{Broker, ConnectionState, Consumer, InvalidAddress, Topology};
+use shared::queue::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr},
@@ -67,6 +67,8 @@ impl Worker {
     ) -> Result<Self, ServeError> {
         let listener = listen(config.port).await?;
         let broker = Broker::connect(config.amqp.url.expose(), "worker")?;
+        let publishing = Broker::connect(config.amqp.url.expose(), "worker publisher")?;
+        let dead_letters = Publisher::new(publishing, Topology::prefixed(&config.amqp.prefix));
         let database = Database::new(&config.database.url, config.database.pool_size, claims::PREPARED)?;
         let plane_tokens =
             Arc::new(PlaneTokens::new(config.control_service.clone(), Arc::clone(&config.signing_keys))?);
@@ -87,7 +89,7 @@ impl Worker {
         let worker_id = worker_id();
         tracing::info!(%worker_id, slots, "ready to take on runs");
         let claims = Claims::new(database.clone(), &worker_id);
-        let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, stopping));
+        let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, dead_letters, stopping));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::Database(Box::new(database.clone())),
@@ -115,7 +117,7 @@ impl Worker {
             tokio::join!(
                 self.fleet.keep_leases(),
                 self.fleet.hear_cancels(&self.database),
-                reaper::run(&self.database),
+                Reaper::new(self.database.clone()).run(),
             )
         };
         tokio::select! {

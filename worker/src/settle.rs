@@ -8,24 +8,24 @@ use shared::{
 use std::time::Duration;
 
 /// What becomes of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
     /// The database has all that matters.
     Ack,
     /// Not taken on: somebody else may.
     Requeue,
-    /// Nobody can read it.
-    Reject,
+    /// Nobody can read it: to the dead letters, with this reason.
+    Reject(String),
 }
 
 impl Settlement {
     /// Metric label.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Ack => "ack",
             Self::Requeue => "requeue",
-            Self::Reject => "reject",
+            Self::Reject(_) => "reject",
         }
     }
 }

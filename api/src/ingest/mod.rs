@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use shared::{
     backoff::Backoff,
-    queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology},
+    queue::{Broker, Consumer, Delivery, Publisher, Topology},
     telemetry::metrics::{DEAD_LETTERS, EVENTS_INGESTED, INGEST_LAG},
 };
 use sqlx::PgPool;
@@ -31,7 +31,6 @@ const PREFETCH: u16 = 256;
 #[derive(Debug)]
 pub struct Ingest {
     pool: PgPool,
-    topology: Topology,
     consumer: Consumer,
     /// For dead letters.
     publisher: Publisher,
@@ -50,8 +49,8 @@ impl Ingest {
         relay_wake: Arc<Notify>,
     ) -> Self {
         let consumer = Consumer::new(consuming, topology.clone(), topology.events.clone(), PREFETCH);
-        let publisher = Publisher::new(publishing, topology.clone());
-        Self { pool, topology, consumer, publisher, relay_wake }
+        let publisher = Publisher::new(publishing, topology);
+        Self { pool, consumer, publisher, relay_wake }
     }
 
     /// Runs until told to stop; what was not ingested by then goes back to the queue.
@@ -88,7 +87,7 @@ impl Ingest {
                 Ok(results) => {
                     self.relay_wake.notify_one();
                     record_lag(&batch, arrived);
-                    return self.settle(batch, results).await;
+                    return self.settle(batch, results, shutdown).await;
                 }
                 Err(error) => tracing::warn!(%error, events = batch.len(), "events can't be ingested yet"),
             }
@@ -99,35 +98,36 @@ impl Ingest {
         }
     }
 
-    async fn settle(&self, batch: Vec<Delivery>, results: Vec<Result<Ingested, Refused>>) {
+    async fn settle(
+        &self,
+        batch: Vec<Delivery>,
+        results: Vec<Result<Ingested, Refused>>,
+        shutdown: &CancellationToken,
+    ) {
+        let mut refused = Vec::new();
         for (delivery, result) in batch.into_iter().zip(results) {
             match result {
                 Ok(ingested) => {
                     EVENTS_INGESTED.with([ingested.as_str()]).increment(1);
                     delivery.ack().await;
                 }
-                Err(refused) => self.bury(delivery, &refused).await,
+                Err(reason) => refused.push((delivery, reason)),
             }
+        }
+        // Last, since it takes as long as the broker takes for a confirm.
+        for (delivery, reason) in refused {
+            self.bury(delivery, &reason, shutdown).await;
         }
     }
 
-    async fn bury(&self, delivery: Delivery, refused: &Refused) {
-        let reason = refused.to_string();
+    async fn bury(&self, delivery: Delivery, refused: &Refused, shutdown: &CancellationToken) {
         // The reason may quote the event; it goes with the letter, not into the log.
         tracing::warn!(reason = refused.kind(), "an event that can't be ingested");
         EVENTS_INGESTED.with(["refused"]).increment(1);
         DEAD_LETTERS.with([refused.kind()]).increment(1);
-        let letter = Publication::dead_letter(&self.topology, &self.topology.events, &delivery, &reason);
-        let mut backoff = Backoff::CONNECTION;
-        while self.publisher.ready().await.is_some() {
-            match self.publisher.publish(std::slice::from_ref(&letter)).await.pop() {
-                Some(Ok(())) => return delivery.ack().await,
-                Some(Err(error)) => tracing::warn!(%error, "a dead letter was not published"),
-                None => {}
-            }
-            backoff.wait().await;
-        }
-        delivery.requeue().await;
+        self.publisher
+            .bury(delivery, &self.publisher.topology().events, &refused.to_string(), shutdown)
+            .await;
     }
 }
 

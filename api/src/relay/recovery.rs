@@ -15,9 +15,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Time between looks, spread so that several api processes do not look together.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// Far longer than a message takes from the mark to the claim when slots are free.
-const MIN_AGE: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Far longer than a message takes from the mark to the claim when slots are free, and short enough that a run lost
+/// twice, with its worker and then with a queue, starts again within 30 s.
+const MIN_AGE: Duration = Duration::from_secs(6);
 
 pub(super) async fn run(pool: &PgPool, broker: &Broker, topology: &Topology, wake: &Notify) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);

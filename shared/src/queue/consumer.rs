@@ -3,17 +3,14 @@
 //! Invariant: a consumer that the broker cancelled, forgot or left without an answer, or whose channel or connection
 //! was lost, subscribes again by itself; what was unacknowledged then is delivered again, to whoever is there.
 
-use super::{Broker, SETUP_TIMEOUT, Topology};
+use super::{Broker, SETUP_TIMEOUT, Topology, topology::DeclareError};
 use crate::backoff::Backoff;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use lapin::{
     Channel,
     message::Delivery as AmqpDelivery,
-    options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-        BasicRejectOptions,
-    },
+    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
 use std::{sync::Arc, time::Duration};
@@ -40,6 +37,8 @@ pub struct Consumer {
 /// Why there is no subscription.
 #[derive(Debug, thiserror::Error)]
 enum SubscribeError {
+    #[error(transparent)]
+    Declare(#[from] DeclareError),
     #[error(transparent)]
     Broker(#[from] lapin::Error),
     /// The runtime is ending, or the AMQP library panicked.
@@ -114,15 +113,16 @@ impl Consumer {
     /// In a task of its own, which goes on when nobody waits for it any more: a subscription that comes too late is
     /// dropped whole, and its channel closes. Given up half-way, it would go on receiving what nobody reads.
     async fn subscribe(&self, channel: Channel) -> Result<Subscription, SubscribeError> {
-        let (topology, queue, prefetch) = (self.topology.clone(), self.queue.clone(), self.prefetch);
+        let (broker, topology) = (self.broker.clone(), self.topology.clone());
+        let (queue, prefetch) = (self.queue.clone(), self.prefetch);
         let subscribing = tokio::spawn(async move {
-            topology.declare(&channel).await?;
+            let channel = topology.declare(&broker, channel).await?;
             channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
             let (queue, options) = (queue.as_str().into(), BasicConsumeOptions::default());
             let deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-            Ok::<_, lapin::Error>(Subscription { channel, deliveries })
+            Ok::<_, SubscribeError>(Subscription { channel, deliveries })
         });
-        Ok(subscribing.await??)
+        subscribing.await?
     }
 
     /// Asks for no more, and gives back what had already been sent here but was not yet taken. Deliveries taken
@@ -155,7 +155,7 @@ pub struct Stopped {
     _channel: Option<Channel>,
 }
 
-/// A message that is ours until it is acknowledged, given back or refused. Dropping it decides nothing: the broker
+/// A message that is ours until it is acknowledged or given back. Dropping it decides nothing: the broker
 /// delivers it again when the channel ends.
 #[derive(Debug)]
 pub struct Delivery {
@@ -208,12 +208,6 @@ impl Delivery {
     pub async fn requeue(self) {
         let answer = self.message.nack(BasicNackOptions { requeue: true, multiple: false }).await;
         report(answer, "requeue");
-    }
-
-    /// Can't be handled by anyone: to the dead letters.
-    pub async fn reject(self) {
-        let answer = self.message.reject(BasicRejectOptions { requeue: false }).await;
-        report(answer, "reject");
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: looking changes nothing. Letters are held unacknowledged while they are looked through, and all but
 //! those acted on return to the queue with the channel.
 
-use super::{Broker, Publication, PublishError, Publisher, Topology};
+use super::{Broker, Publication, PublishError, Publisher, Topology, topology::DeclareError};
 use lapin::{
     Channel,
     message::BasicGetMessage,
@@ -43,6 +43,8 @@ pub enum DeadLetterError {
     Disconnected,
     #[error("the broker: {0}")]
     Broker(#[from] lapin::Error),
+    #[error(transparent)]
+    Declare(#[from] DeclareError),
     #[error("not requeued: {0}")]
     Publish(#[from] PublishError),
 }
@@ -126,8 +128,7 @@ impl DeadLetters {
 
     async fn channel(&self) -> Result<Channel, DeadLetterError> {
         let channel = self.broker.channel_now().await.ok_or(DeadLetterError::Disconnected)?;
-        self.topology.declare(&channel).await?;
-        Ok(channel)
+        Ok(self.topology.declare(&self.broker, channel).await?)
     }
 
     async fn get(&self, channel: &Channel) -> lapin::Result<Option<BasicGetMessage>> {

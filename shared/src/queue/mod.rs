@@ -15,7 +15,7 @@ pub use connection::{Broker, ConnectionState, InvalidAddress};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, LOOKED_THROUGH};
 pub use publisher::{Publication, PublishError, Publisher};
-pub use topology::Topology;
+pub use topology::{DeclareError, Topology};
 
 /// A broker that answers nothing while a fresh channel is made ready is asked again, on another channel, after this
 /// time.

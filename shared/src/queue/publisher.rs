@@ -3,8 +3,11 @@
 //! Invariant: `Ok` means that the broker has stored the message in a queue. Everything else, a returned
 //! (unroutable) message included, is an error of that one message, and the caller still owns it.
 
-use super::{Broker, Delivery, SETUP_TIMEOUT, Topology, dead_letters};
-use crate::telemetry::metrics::{PUBLISH_CONFIRM, PUBLISHES};
+use super::{Broker, Delivery, SETUP_TIMEOUT, Topology, dead_letters, topology::DeclareError};
+use crate::{
+    backoff::Backoff,
+    telemetry::metrics::{PUBLISH_CONFIRM, PUBLISHES},
+};
 use futures_util::future;
 use lapin::{
     BasicProperties, Channel, Confirmation,
@@ -13,6 +16,7 @@ use lapin::{
 };
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// A broker that stores nothing (blocked by an alarm, no quorum) holds the caller up no longer than this.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,8 +60,7 @@ pub struct Publisher {
 
 impl Publication {
     /// A message for the dead letters: what was wrong with it, and where it came from, go with it in headers.
-    #[must_use]
-    pub fn dead_letter(topology: &Topology, exchange: &str, delivery: &Delivery, reason: &str) -> Self {
+    fn dead_letter(topology: &Topology, exchange: &str, delivery: &Delivery, reason: &str) -> Self {
         let headers = vec![
             (dead_letters::REASON_HEADER, reason.to_owned()),
             (dead_letters::EXCHANGE_HEADER, exchange.to_owned()),
@@ -89,8 +92,8 @@ impl Publisher {
         let mut slot = self.channel.lock().await;
         while !slot.as_ref().is_some_and(|channel| channel.status().connected()) {
             let channel = self.broker.channel().await?;
-            match tokio::time::timeout(SETUP_TIMEOUT, self.prepare(&channel)).await {
-                Ok(Ok(())) => *slot = Some(channel),
+            match tokio::time::timeout(SETUP_TIMEOUT, self.prepare(channel)).await {
+                Ok(Ok(channel)) => *slot = Some(channel),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, connection = self.broker.name(), "can't prepare to publish");
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -103,9 +106,10 @@ impl Publisher {
         Some(())
     }
 
-    async fn prepare(&self, channel: &Channel) -> lapin::Result<()> {
-        self.topology.declare(channel).await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await
+    async fn prepare(&self, channel: Channel) -> Result<Channel, DeclareError> {
+        let channel = self.topology.declare(&self.broker, channel).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(channel)
     }
 
     /// Publishes all messages without waiting in between, then waits for all confirms. One answer per message,
@@ -124,6 +128,36 @@ impl Publisher {
             self.channel.lock().await.take_if(|current| current.id() == channel.id());
         }
         results
+    }
+
+    /// Moves a message that nobody can handle to the dead letters: it is acknowledged only when the broker has it
+    /// there, however long that takes. Given back when the broker was closed or `giving_up` is cancelled before.
+    pub async fn bury(
+        &self,
+        delivery: Delivery,
+        exchange: &str,
+        reason: &str,
+        giving_up: &CancellationToken,
+    ) {
+        let letter = Publication::dead_letter(&self.topology, exchange, &delivery, reason);
+        let buried = giving_up.run_until_cancelled(self.publish_until_confirmed(letter)).await.flatten();
+        match buried {
+            Some(()) => delivery.ack().await,
+            None => delivery.requeue().await,
+        }
+    }
+
+    /// None once the broker was closed.
+    async fn publish_until_confirmed(&self, message: Publication) -> Option<()> {
+        let mut backoff = Backoff::CONNECTION;
+        loop {
+            self.ready().await?;
+            match self.publish(std::slice::from_ref(&message)).await.pop()? {
+                Ok(()) => return Some(()),
+                Err(error) => tracing::warn!(%error, "a dead letter was not published"),
+            }
+            backoff.wait().await;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 use futures_util::FutureExt;
 use shared::{
-    queue::{Consumer, Delivery},
+    queue::{Consumer, Delivery, Publisher},
     telemetry::{
         metrics::{DELIVERIES, REDELIVERIES},
         traces::TRACEPARENT,
@@ -41,6 +41,8 @@ pub struct Fleet {
     pub claims: Claims,
     pub pool: Arc<Pool>,
     pub preparation: Preparation,
+    /// On a connection of its own: a broker that blocks publishers still takes acknowledgements.
+    pub dead_letters: Publisher,
     pub held: Held,
     /// Nothing new is taken on.
     pub draining: AtomicBool,
@@ -58,12 +60,14 @@ impl Fleet {
         claims: Claims,
         pool: Arc<Pool>,
         preparation: Preparation,
+        dead_letters: Publisher,
         stopping: CancellationToken,
     ) -> Self {
         Self {
             claims,
             pool,
             preparation,
+            dead_letters,
             held: Held::default(),
             draining: AtomicBool::new(false),
             database_up: AtomicBool::new(false),
@@ -109,7 +113,10 @@ impl Fleet {
         match settlement {
             Settlement::Ack => delivery.ack().await,
             Settlement::Requeue => delivery.requeue().await,
-            Settlement::Reject => delivery.reject().await,
+            Settlement::Reject(reason) => {
+                let exchange = &self.dead_letters.topology().executions;
+                self.dead_letters.bury(delivery, exchange, &reason, &self.stopping).await;
+            }
         }
     }
 }

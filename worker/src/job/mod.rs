@@ -45,9 +45,10 @@ struct Ended {
 pub async fn process(fleet: &Fleet, body: &[u8], traceparent: Option<String>) -> Settlement {
     let execution_id = match decode(body) {
         Ok(execution_id) => execution_id,
-        Err(reason) => {
-            DEAD_LETTERS.with([reason]).increment(1);
-            return Settlement::Reject;
+        Err(unreadable) => {
+            tracing::error!(reason = unreadable.kind, "a message that can't be read");
+            DEAD_LETTERS.with([unreadable.kind]).increment(1);
+            return Settlement::Reject(unreadable.reason);
         }
     };
     let span = tracing::info_span!("execution", execution.id = %execution_id);
@@ -79,17 +80,23 @@ async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Optio
     Settlement::Ack
 }
 
-/// Reads a message; an error is the reason as the metric of dead letters has it.
-fn decode(body: &[u8]) -> Result<Uuid, &'static str> {
+/// A message that no worker of this version can read.
+struct Unreadable {
+    /// Metric label.
+    kind: &'static str,
+    /// For people; it may quote the message, so it goes with the letter and not into the log.
+    reason: String,
+}
+
+fn decode(body: &[u8]) -> Result<Uuid, Unreadable> {
     match serde_json::from_slice(body) {
         Ok(ExecutionMessage { v: message::VERSION, execution_id }) => Ok(execution_id),
-        Ok(ExecutionMessage { v, .. }) => {
-            tracing::error!(version = v, "a message of a version this worker does not read");
-            Err("version")
-        }
+        Ok(ExecutionMessage { v, .. }) => Err(Unreadable {
+            kind: "version",
+            reason: format!("v: {v}, this worker reads {}", message::VERSION),
+        }),
         Err(error) => {
-            tracing::error!(%error, "a message that is not an execution");
-            Err("malformed")
+            Err(Unreadable { kind: "malformed", reason: format!("not an execution message: {error}") })
         }
     }
 }

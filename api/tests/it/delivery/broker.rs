@@ -2,7 +2,6 @@
 
 use super::{Queues, connect, next, until};
 use futures_util::{StreamExt as _, stream};
-use lapin::options::QueueDeleteOptions;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::queue::{Consumer, Publication, PublishError, Publisher, Topology};
 use std::time::{Duration, Instant};
@@ -11,33 +10,12 @@ use test_support::{Direction, Link, TestQueues};
 const AMQP_PORT: u16 = 5672;
 
 /// Queues, once directly and once behind a link.
-async fn behind_link() -> (Queues, Queues, Link) {
+pub(super) async fn behind_link() -> (Queues, Queues, Link) {
     let queues = TestQueues::create();
     let link = Link::to(queues.url(), AMQP_PORT).await;
     let topology = Topology::prefixed(queues.prefix());
     let direct = Queues { broker: connect(queues.url()), topology: topology.clone() };
     (direct, Queues { broker: connect(link.url()), topology }, link)
-}
-
-impl Queues {
-    fn publisher(&self) -> Publisher {
-        Publisher::new(self.broker.clone(), self.topology.clone())
-    }
-
-    fn message(&self, body: &str) -> Publication {
-        Publication {
-            exchange: self.topology.executions.clone(),
-            routing_key: self.topology.executions.clone(),
-            body: body.as_bytes().to_vec(),
-            headers: Vec::new(),
-        }
-    }
-
-    async fn delete_executions(&self) {
-        let channel = self.broker.channel().await.unwrap();
-        let queue = self.topology.executions.as_str().into();
-        channel.queue_delete(queue, QueueDeleteOptions::default()).await.unwrap();
-    }
 }
 
 async fn publish(publisher: &Publisher, message: Publication) -> Result<(), PublishError> {
@@ -60,7 +38,7 @@ async fn a_queue_that_was_deleted_is_there_again_with_the_next_batch() {
     let queues = Queues::create();
     let publisher = queues.publisher();
     publish(&publisher, queues.message("one")).await.unwrap();
-    queues.delete_executions().await;
+    queues.delete(&queues.topology.executions).await;
     let returned = publish(&publisher, queues.message("two")).await;
     assert!(matches!(returned, Err(PublishError::Unroutable)), "{returned:?}");
     publish(&publisher, queues.message("two")).await.unwrap();
@@ -74,7 +52,7 @@ async fn a_consumer_whose_queue_is_deleted_takes_messages_from_the_next_one() {
     publish(&publisher, queues.message("one")).await.unwrap();
     next(&mut consumer).await.ack().await;
     // Which cancels its consumers; when it is declared again too soon, RabbitMQ 3.10 moves them, and they hear nothing.
-    queues.delete_executions().await;
+    queues.delete(&queues.topology.executions).await;
     let consumed = tokio::spawn(async move { next(&mut consumer).await.body().to_vec() });
     let (queues, publisher) = (&queues, &publisher);
     until("a queue takes it", async || publish(publisher, queues.message("two")).await.is_ok()).await;

@@ -4,11 +4,14 @@
 //! half-way through its log-in would hold that up for a minute.
 
 mod broker;
+mod burial;
 mod ingest;
 mod relay;
 mod retention;
 mod schedules;
+mod topology;
 
+use lapin::options::QueueDeleteOptions;
 use shared::queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology};
 use std::time::Duration;
 use test_support::TestQueues;
@@ -34,7 +37,7 @@ impl Queues {
     }
 
     async fn publish_event(&self, body: &str) {
-        let publisher = Publisher::new(self.broker.clone(), self.topology.clone());
+        let publisher = self.publisher();
         publisher.ready().await.unwrap();
         let publication = Publication {
             exchange: self.topology.events.clone(),
@@ -43,6 +46,31 @@ impl Queues {
             headers: Vec::new(),
         };
         publisher.publish(&[publication]).await.pop().unwrap().unwrap();
+    }
+
+    fn publisher(&self) -> Publisher {
+        Publisher::new(self.broker.clone(), self.topology.clone())
+    }
+
+    /// Puts a message into the queue of executions, as the relay does.
+    async fn publish_message(&self, body: &str) {
+        let publisher = self.publisher();
+        publisher.ready().await.unwrap();
+        publisher.publish(&[self.message(body)]).await.pop().unwrap().unwrap();
+    }
+
+    fn message(&self, body: &str) -> Publication {
+        Publication {
+            exchange: self.topology.executions.clone(),
+            routing_key: self.topology.executions.clone(),
+            body: body.as_bytes().to_vec(),
+            headers: Vec::new(),
+        }
+    }
+
+    async fn delete(&self, queue: &str) {
+        let channel = self.broker.channel().await.unwrap();
+        channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
     async fn ready(&self, queue: &str) -> u32 {

@@ -6,19 +6,23 @@ use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
 use worker::{
-    claims::Fenced,
-    reaper::{Reaped, reap},
+    claims::{Fenced, Pulse, WorkerRow},
+    reaper::{Reaped, Reaper},
 };
 
 async fn lose_the_lease(bench: &Bench) {
     bench.execute("UPDATE script_executions SET lease_expires_at = now() - interval '1 second'").await;
 }
 
-/// Nothing is reaped in the first seconds of a server: workers that are alive get time to renew their leases.
+/// What a reaper takes over that begins now: workers that are alive get time to renew their leases.
 async fn reaped(bench: &Bench) -> Vec<Reaped> {
+    reaped_by(&mut reaper(bench)).await
+}
+
+async fn reaped_by(reaper: &mut Reaper) -> Vec<Reaped> {
     let reaping = async {
         loop {
-            let reaped = reap(&bench.database).await.unwrap();
+            let reaped = reaper.look().await.unwrap();
             if !reaped.is_empty() {
                 return reaped;
             }
@@ -26,6 +30,10 @@ async fn reaped(bench: &Bench) -> Vec<Reaped> {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), reaping).await.unwrap()
+}
+
+fn reaper(bench: &Bench) -> Reaper {
+    Reaper::new(bench.database.clone())
 }
 
 fn one(execution_id: Uuid, status: &str, attempt: i32) -> [Reaped; 1] {
@@ -38,7 +46,6 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     let id = bench.enqueue().await;
     let (lost, heir) = (bench.worker("lost"), bench.worker("heir"));
     let attempt = claim(&lost, id).await.unwrap();
-    assert!(reap(&bench.database).await.unwrap().is_empty(), "its lease holds");
     lose_the_lease(&bench).await;
     let (reaped, metrics) = counted(reaped(&bench)).await;
     assert_eq!(reaped, one(id, "queued", 1));
@@ -107,9 +114,56 @@ async fn a_lease_from_before_the_clock_went_back_lasts_no_longer_than_any_other(
     bench
         .execute("UPDATE script_executions SET lease_expires_at = lease_expires_at + interval '1 hour'")
         .await;
-    assert!(reap(&bench.database).await.unwrap().is_empty(), "a worker that lives has time to renew it");
+    let mut reaper = reaper(&bench);
+    assert!(reaper.look().await.unwrap().is_empty(), "a worker that lives has time to renew it");
     let ends_soon = "SELECT (lease_expires_at <= now() + interval '10 seconds')::text FROM script_executions";
     assert_eq!(bench.text(ends_soon).await, "true");
     lose_the_lease(&bench).await;
+    assert_eq!(reaped_by(&mut reaper).await, one(id, "queued", 1));
+}
+
+#[tokio::test]
+async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
+    let bench = Bench::create().await;
+    let (kept, lost) = (bench.enqueue().await, bench.enqueue().await);
+    let (alive, dead) = (bench.worker("alive"), bench.worker("dead"));
+    let attempt = claim(&alive, kept).await.unwrap();
+    claim(&dead, lost).await.unwrap();
+    // As after an outage of the database that was longer than a lease.
+    lose_the_lease(&bench).await;
+    let mut reaper = reaper(&bench);
+    assert!(reaper.look().await.unwrap().is_empty(), "whoever is alive has time to renew");
+    let row = WorkerRow { slots: 1, busy: 1, layers: Vec::new(), draining: false };
+    let renewed = alive.beat(&row, &[attempt]).await.unwrap();
+    assert_eq!(renewed, [Pulse { attempt, cancel_requested: false }]);
+    assert_eq!(reaped_by(&mut reaper).await, one(lost, "queued", 1));
+    assert_eq!(bench.status(kept).await, "running 1");
+}
+
+#[tokio::test]
+async fn a_run_whose_worker_lives_but_does_not_know_of_it_is_taken_over() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("alive");
+    // Its answer was lost on the way.
+    claim(&worker, id).await.unwrap();
+    let row = WorkerRow { slots: 1, busy: 0, layers: Vec::new(), draining: false };
+    worker.beat(&row, &[]).await.unwrap();
+    lose_the_lease(&bench).await;
     assert_eq!(reaped(&bench).await, one(id, "queued", 1));
+}
+
+#[tokio::test]
+async fn a_lease_that_holds_is_left_alone() {
+    let bench = Bench::create().await;
+    let (held, lost) = (bench.enqueue().await, bench.enqueue().await);
+    let worker = bench.worker("alive");
+    claim(&worker, held).await.unwrap();
+    claim(&worker, lost).await.unwrap();
+    let lose = format!(
+        "UPDATE script_executions SET lease_expires_at = now() - interval '1 second' WHERE id = '{lost}'"
+    );
+    bench.execute(&lose).await;
+    assert_eq!(reaped(&bench).await, one(lost, "queued", 1));
+    assert_eq!(bench.status(held).await, "running 1");
 }
