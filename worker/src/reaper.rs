@@ -26,16 +26,16 @@ const STALE: Duration = Duration::from_millis(3_500);
 /// Before the second attempt, in seconds; doubled for every further one, and spread by half.
 const DELAY_S: f64 = 1.0;
 
-/// Parameter: the lease in seconds. A lease that no heartbeat can have set is from before the clock went back: it
-/// begins anew. Fails, as a heartbeat does, when the table can't be written, even if there is no such lease.
-const FOLLOW_CLOCK: &str = "
-UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $1::float8)
-WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $1::float8)";
-
-/// Parameter: the seconds that a stale lease has left at most.
+/// Parameters: the lease, and what a stale one has left at most, in seconds. A lease that no heartbeat can have set is
+/// from before the clock went back: it begins anew. That is a write, even if there is none: the look fails, as a
+/// heartbeat does, while the table can't be written.
 const STALE_LEASES: &str = "
+WITH overlong AS (
+    UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $1::float8)
+    WHERE status = 'running' AND lease_expires_at > now() + make_interval(secs => 2 * $1::float8)
+)
 SELECT id, lease_expires_at::text, lease_expires_at < now() FROM script_executions
-WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $1::float8)
+WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $2::float8)
 ORDER BY lease_expires_at
 LIMIT 1000";
 
@@ -109,11 +109,9 @@ impl Reaper {
 
     async fn try_look(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
         let connection = self.database.connection().await?;
-        let statement = connection.prepare_cached(FOLLOW_CLOCK).await?;
-        connection.execute(&statement, &[&LEASE.as_secs_f64()]).await?;
         let statement = connection.prepare_cached(STALE_LEASES).await?;
         let left = LEASE.saturating_sub(STALE).as_secs_f64();
-        let rows = connection.query(&statement, &[&left]).await?;
+        let rows = connection.query(&statement, &[&LEASE.as_secs_f64(), &left]).await?;
         let stale = |row: &tokio_postgres::Row| {
             Ok(Stale { execution_id: row.try_get(0)?, lease: row.try_get(1)?, is_over: row.try_get(2)? })
         };

@@ -137,8 +137,8 @@ impl Pair<'_> {
                 if !FORMER_TOLD.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         queue = self.name,
-                        "stands as the version before declared it; renew it with `api queues renew` once no program \
-                         of that version runs"
+                        "stands as the version before declared it; to be renewed (operator guide, upgrade) once no \
+                         program of that version runs"
                     );
                 }
                 Ok(())
