@@ -81,7 +81,9 @@ pub async fn serve(
         () = deadline => tracing::warn!("requests were still under way when the time to stop was over"),
     }
     stopping.cancel();
-    tasks.join_all().await;
+    if tokio::time::timeout(DRAIN, tasks.join_all()).await.is_err() {
+        tracing::warn!("what runs beside the requests was cut off when the time to stop was over");
+    }
     tokio::join!(state.publishing.close(), state.consuming.close());
     Ok(())
 }

@@ -21,6 +21,9 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// A broker that accepts the connection and then says nothing is given up after this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// RabbitMQ says goodbye only when every channel has ended, and one that waits for a queue without a leader takes more
+/// than a minute. What is unacknowledged goes back without its goodbye, too.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Seconds. A connection cut without a word is noticed within two of these (RabbitMQ's own default is 60).
 const HEARTBEAT_S: u16 = 10;
 
@@ -147,7 +150,7 @@ impl Broker {
         }
     }
 
-    /// Closes the connection politely; what is unacknowledged goes back to its queue.
+    /// Closes the connection politely, but waits for the broker's answer only some seconds; what is unacknowledged goes back to its queue.
     pub async fn close(&self) {
         self.shared.closing.cancel();
         let mut states = self.shared.state.clone();
@@ -174,10 +177,14 @@ impl Supervision {
         let closing = self.closing.clone();
         closing.run_until_cancelled(self.keep_connected()).await;
         let last = self.connection.send_replace(None);
-        if let Some(connection) = last
-            && let Err(error) = connection.close(200, "bye".into()).await
-        {
-            tracing::debug!(%error, connection = self.name, "closed without a goodbye");
+        if let Some(connection) = last {
+            match tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, connection = self.name, "closed without a goodbye");
+                }
+                Err(_) => tracing::warn!(connection = self.name, "the broker does not say goodbye"),
+            }
         }
         self.enter(ConnectionState::Closed);
     }

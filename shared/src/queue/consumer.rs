@@ -141,8 +141,13 @@ impl Consumer {
             // What it still delivers comes again when the channel ends.
             Err(_) => return Stopped { _channel: Some(channel) },
         }
-        while let Some(Ok(message)) = deliveries.next().await {
-            self.delivery(message).requeue().await;
+        let giving_back = async {
+            while let Some(Ok(message)) = deliveries.next().await {
+                self.delivery(message).requeue().await;
+            }
+        };
+        if timeout(SETUP_TIMEOUT, giving_back).await.is_err() {
+            tracing::warn!(queue = self.queue, "what was sent ahead goes back with the channel");
         }
         Stopped { _channel: Some(channel) }
     }

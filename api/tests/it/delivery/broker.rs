@@ -107,6 +107,16 @@ async fn a_message_whose_acknowledgement_is_lost_comes_again() {
     second.ack().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_does_not_say_goodbye_is_left() {
+    let (_direct, queues, link) = behind_link().await;
+    queues.broker.channel().await.unwrap();
+    link.lose(Direction::ToProgram);
+    // Less than the heartbeats take to notice.
+    tokio::time::timeout(Duration::from_secs(8), queues.broker.close()).await.expect("an end");
+    link.cut();
+}
+
 #[tokio::test]
 async fn metrics_tell_the_state_of_each_connection() {
     let recorder = PrometheusBuilder::new().build_recorder();

@@ -1,7 +1,8 @@
 //! Messages that nobody can handle, on their way to the dead letters.
 
 use super::{Queues, broker::behind_link, next, until};
-use shared::queue::{DeadLetter, DeadLetters, Publisher};
+use shared::queue::{Consumer, DeadLetter, DeadLetters, Publisher};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 impl Queues {
@@ -13,26 +14,26 @@ impl Queues {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_acknowledged_only_when_the_dead_letters_have_it() {
     let (direct, behind, link) = behind_link().await;
-    let (direct, publisher) = (&direct, behind.publisher());
+    let (executions, publisher) = (direct.topology.executions.clone(), behind.publisher());
     direct.publish_message("not json").await;
-    let mut consumer = direct.executions();
+    direct.publish_message("the next").await;
+    // Which gets the next message when it has acknowledged the one before.
+    let mut consumer = Consumer::new(direct.broker.clone(), direct.topology.clone(), executions.clone(), 1);
     let delivery = next(&mut consumer).await;
     link.cut();
-    let exchange = direct.topology.executions.clone();
+    let exchange = executions.clone();
     let burying = tokio::spawn(async move {
         publisher.bury(delivery, &exchange, "not an execution", &CancellationToken::new()).await;
     });
-    // Its consumer gone, the broker would have it again if it had not been acknowledged.
+    let early = tokio::time::timeout(Duration::from_secs(1), consumer.next()).await;
+    assert!(early.is_err(), "{early:?}");
     assert!(direct.letters().await.is_empty());
-    assert!(!burying.is_finished());
     link.mend();
+    assert_eq!(next(&mut consumer).await.body(), b"the next");
     burying.await.unwrap();
-    drop(consumer);
     let letters = direct.letters().await;
-    let expected = (&*letters[0].reason, &letters[0].exchange, &letters[0].routing_key, &letters[0].body[..]);
-    let executions = &direct.topology.executions;
-    assert_eq!(expected, ("not an execution", executions, executions, &b"not json"[..]));
-    assert_eq!(direct.ready(executions).await, 0);
+    let found = (&*letters[0].reason, &letters[0].exchange, &letters[0].routing_key, &letters[0].body[..]);
+    assert_eq!(found, ("not an execution", &executions, &executions, &b"not json"[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
