@@ -3,15 +3,15 @@
 use super::entry::Wrapper;
 use super::mappings;
 use super::source::Source;
-use super::source_map::SourceMap;
+use super::writer::Writer;
 use rustc_hash::FxHashSet;
 use swc_atoms::Atom;
-use swc_common::{BytePos, FileName, LineCol, Mark, sync::Lrc};
+use swc_common::{FileName, Mark, sync::Lrc};
 use swc_ecma_ast::{
     AutoAccessor, BindingIdent, Constructor, Decorator, Id, Ident, ParamOrTsParamProp, Program, TsEnumDecl,
     TsModuleDecl, TsModuleName, TsNamespaceDecl, TsParamPropParam,
 };
-use swc_ecma_codegen::{Config, Emitter, Node, text_writer::JsWriter};
+use swc_ecma_codegen::{Config, Emitter, Node};
 use swc_ecma_transforms_base::{fixer::fixer, helpers, hygiene::hygiene};
 use swc_ecma_transforms_proposal::decorator_2023_11::decorator_2023_11;
 use swc_ecma_transforms_typescript::typescript;
@@ -55,17 +55,11 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     let source_map: Lrc<swc_common::SourceMap> = Lrc::default();
     // The printer looks only for trailing commas in it.
     source_map.new_source_file(Lrc::new(FileName::Anon), String::new());
-    let mut code = Vec::with_capacity(source.text.len() * 3);
-    let mut marks: Vec<(BytePos, LineCol)> = Vec::new();
-    code.extend_from_slice(wrapper.header.as_bytes());
-    code.push(b'\n');
-    {
-        let writer = JsWriter::new(source_map.clone(), "\n", &mut code, Some(&mut marks));
-        let cfg = Config::default().with_reduce_escaped_newline(false);
-        let mut emitter = Emitter { cfg, cm: source_map, comments: None, wr: writer };
-        program.emit_with(&mut emitter).expect("writing to memory does not fail");
-    }
-    let mut code = String::from_utf8(code).expect("the code generator writes whole characters");
+    let cfg = Config::default().with_reduce_escaped_newline(false);
+    let writer = Writer::new(&wrapper.header, base, source.text.len());
+    let mut emitter = Emitter { cfg, cm: source_map, comments: None, wr: writer };
+    program.emit_with(&mut emitter).expect("writing to memory does not fail");
+    let Writer { mut code, marks, .. } = emitter.wr;
     if !code.ends_with('\n') {
         code.push('\n');
     }
@@ -73,8 +67,9 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     let authored = code.len() + wrapper.footer.find('\n').unwrap_or(wrapper.footer.len());
     code.push_str(&wrapper.footer);
     code.push('\n');
-    let segments = mappings::segments(marks, &code[..authored], 1, base, source);
-    code.push_str(&SourceMap::from_segments(segments).to_comment());
+    let map = mappings::encode(&marks, &code[..authored], source).into_comment();
+    code.reserve_exact(map.len());
+    code.push_str(&map);
     code
 }
 

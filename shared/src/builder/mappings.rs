@@ -4,64 +4,64 @@
 //! between two marks the generated and the author's text are compared, and each operator found in both gets a segment.
 
 use super::source::{Position, Source};
-use swc_common::{BytePos, LineCol};
+use super::source_map::Encoder;
+use super::writer::Mark;
 
-/// Segments `(generated, original)`, ascending by generated position. `marks` count lines from `code`'s line
-/// `first_line`; `base` is the position of the author's first byte.
-pub(super) fn segments(
-    marks: Vec<(BytePos, LineCol)>,
-    code: &str,
-    first_line: u32,
-    base: u32,
-    source: &Source<'_>,
-) -> Vec<(Position, Position)> {
-    let mut marks: Vec<(Position, usize)> = marks
-        .into_iter()
-        .filter_map(|(original, generated)| {
-            let offset = original.0.checked_sub(base)? as usize;
-            let generated = Position { line: generated.line + first_line, column: generated.col };
-            (offset <= source.text.len()).then_some((generated, offset))
-        })
-        .collect();
-    // Of several marks at one place the last is the innermost syntax: the sort is stable, so keep that.
-    marks.sort_by_key(|mark| mark.0);
-    let mut segments = Vec::with_capacity(marks.len() * 3 / 2);
-    let mut marks = marks.into_iter().peekable();
-    // Where the printer counts to be, and where V8 does, which knows more line ends.
+/// The source map of `code`, whose `marks` ascend by generated place.
+pub(super) fn encode(marks: &[Mark], code: &str, source: &Source<'_>) -> Encoder {
+    let mut encoder = Encoder::with_capacity(marks.len() * 3 / 2);
+    let mut marks = marks.iter().peekable();
+    // Lines as V8 counts them.
     let mut here = Position { line: 0, column: 0 };
-    let mut there = here;
     // Where in the author's text the walk is, as long as the two texts agree.
     let mut original: Option<usize> = None;
     let mut in_word = false;
-    let mut characters = code.chars().peekable();
-    while let Some(character) = characters.next() {
+    let bytes = code.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        // Nearly every character is one byte, and needs no decoding.
+        let (character, length) = if byte.is_ascii() {
+            (char::from(byte), 1)
+        } else {
+            let Some(character) = code.get(at..).and_then(|rest| rest.chars().next()) else { break };
+            (character, character.len_utf8())
+        };
         let mut marked = false;
-        while let Some((_, offset)) = marks.next_if(|mark| mark.0 <= here) {
-            original = Some(offset);
+        // Of several marks at one place the last is the innermost syntax.
+        while let Some(mark) = marks.next_if(|mark| mark.generated <= at) {
+            original = Some(mark.original);
             marked = true;
         }
         if character.is_whitespace() {
             if let (true, Some(offset)) = (marked, original) {
-                segments.push((there, source.position(offset)));
+                encoder.push(here, source.position(offset));
             }
             in_word = false;
         } else if let Some(offset) = original {
-            let (at, agree) = next_is(&source.text, offset, character);
+            let (place, agree) = next_is(&source.text, offset, character);
             if marked {
                 // A mark may be the end of a node, with space between it and what follows.
-                segments.push((there, source.position(if agree { at } else { offset })));
+                encoder.push(here, source.position(if agree { place } else { offset }));
             } else if agree && (is_operator(character) || (character == 'i' && !in_word)) {
-                segments.push((there, source.position(at)));
+                encoder.push(here, source.position(place));
             }
-            original = agree.then(|| at + character.len_utf8());
+            original = agree.then(|| place + length);
             in_word = character.is_alphanumeric();
         }
-        let width = if u32::from(character) > 0xffff { 2 } else { 1 };
-        let ends_line = character == '\n' || (character == '\r' && characters.peek() != Some(&'\n'));
-        advance(&mut here, ends_line, width);
-        advance(&mut there, ends_line || matches!(character, '\u{2028}' | '\u{2029}'), width);
+        at += length;
+        let ends_line = match character {
+            '\n' | '\u{2028}' | '\u{2029}' => true,
+            '\r' => bytes.get(at) != Some(&b'\n'),
+            _ => false,
+        };
+        if ends_line {
+            here = Position { line: here.line + 1, column: 0 };
+        } else {
+            here.column += if length == 4 { 2 } else { 1 };
+        }
     }
-    segments
+    encoder
 }
 
 /// Where the first character from `offset` on stands that is no white space, and whether it is this one.
@@ -76,14 +76,6 @@ fn next_is(text: &str, offset: usize, character: char) -> (usize, bool) {
             let rest = text.get(at..).unwrap_or_default().trim_start();
             (text.len() - rest.len(), rest.starts_with(character))
         }
-    }
-}
-
-fn advance(position: &mut Position, ends_line: bool, width: u32) {
-    if ends_line {
-        *position = Position { line: position.line + 1, column: 0 };
-    } else {
-        position.column += width;
     }
 }
 

@@ -30,6 +30,7 @@ mod signature;
 mod source;
 mod source_map;
 mod top_level_await;
+mod writer;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use lint::{NODE_MODULES, is_node_module};

@@ -1,7 +1,7 @@
 //! Whether an identifier means the global of its name. The resolver has tagged the tree.
 
 use swc_common::SyntaxContext;
-use swc_ecma_ast::{Expr, Ident, MemberProp, PropName};
+use swc_ecma_ast::{Expr, Ident, MemberExpr, MemberProp, PropName};
 
 /// What a text can see around itself.
 #[derive(Clone, Copy)]
@@ -22,13 +22,25 @@ impl Scope<'_> {
     pub(super) fn global_name<'e>(&self, expression: &'e Expr) -> Option<&'e str> {
         match unwrapped(expression) {
             Expr::Ident(ident) if self.is_global(ident) => Some(&ident.sym),
-            Expr::Member(member) if self.global_name(&member.obj) == Some("globalThis") => match &member.prop
-            {
-                MemberProp::Ident(name) => Some(&name.sym),
-                MemberProp::Computed(key) => literal_text(&key.expr),
-                MemberProp::PrivateName(_) => None,
-            },
+            Expr::Member(member) => self.global_property(member),
             _ => None,
+        }
+    }
+
+    /// The global that a member expression names as a property of `globalThis`.
+    pub(super) fn global_property<'e>(&self, member: &'e MemberExpr) -> Option<&'e str> {
+        let is_of_global_this = match unwrapped(&member.obj) {
+            Expr::Ident(ident) => &*ident.sym == "globalThis" && self.is_global(ident),
+            Expr::Member(object) => self.global_property(object) == Some("globalThis"),
+            _ => false,
+        };
+        if !is_of_global_this {
+            return None;
+        }
+        match &member.prop {
+            MemberProp::Ident(name) => Some(&name.sym),
+            MemberProp::Computed(key) => literal_text(&key.expr),
+            MemberProp::PrivateName(_) => None,
         }
     }
 }

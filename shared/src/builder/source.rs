@@ -15,12 +15,19 @@ pub struct Position {
 /// The text that is parsed, and the index that turns its offsets into positions.
 pub(super) struct Source<'a> {
     pub(super) text: Cow<'a, str>,
-    /// Byte offsets at which lines start, ascending; never empty.
-    line_starts: Vec<u32>,
+    /// Ascending; never empty.
+    lines: Vec<Line>,
     /// For every character that takes more bytes than UTF-16 units: the offset after it, and the surplus so far.
     surplus: Vec<(u32, u32)>,
     /// The line of the last answer: questions mostly come in the order of the text.
     last_line: Cell<usize>,
+}
+
+struct Line {
+    /// Byte offset of its first character.
+    start: u32,
+    /// How many bytes more than UTF-16 units stand before it.
+    surplus: u32,
 }
 
 impl<'a> Source<'a> {
@@ -30,38 +37,37 @@ impl<'a> Source<'a> {
             Some(rest) => Cow::Owned(format!("//{rest}")),
             None => Cow::Borrowed(code),
         };
-        let (line_starts, surplus) = index(&text);
-        Self { text, line_starts, surplus, last_line: Cell::new(0) }
+        let (lines, surplus) = index(&text);
+        Self { text, lines, surplus, last_line: Cell::new(0) }
     }
 
     /// The position of a byte offset; an offset behind the end is the end.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = to_u32(offset.min(self.text.len()));
-        let line = self.line_of(offset);
-        let start = self.line_starts[line];
-        let column = (offset - start) - (self.surplus_before(offset) - self.surplus_before(start));
-        Position { line: to_u32(line), column }
+        let index = self.line_of(offset);
+        let line = &self.lines[index];
+        let total = self.surplus.last().map_or(0, |&(_, total)| total);
+        let is_wide = self.lines.get(index + 1).map_or(total, |next| next.surplus) > line.surplus;
+        let surplus = if is_wide { self.surplus_before(offset) - line.surplus } else { 0 };
+        Position { line: to_u32(index), column: offset - line.start - surplus }
     }
 
     fn line_of(&self, offset: u32) -> usize {
         let holds = |line: usize| {
-            self.line_starts.get(line).is_some_and(|&start| start <= offset)
-                && self.line_starts.get(line + 1).is_none_or(|&next| offset < next)
+            self.lines.get(line).is_some_and(|line| line.start <= offset)
+                && self.lines.get(line + 1).is_none_or(|next| offset < next.start)
         };
         let last = self.last_line.get();
         let line = match (holds(last), holds(last + 1)) {
             (true, _) => last,
             (false, true) => last + 1,
-            _ => self.line_starts.partition_point(|&start| start <= offset) - 1,
+            _ => self.lines.partition_point(|line| line.start <= offset) - 1,
         };
         self.last_line.set(line);
         line
     }
 
     fn surplus_before(&self, offset: u32) -> u32 {
-        if self.surplus.is_empty() {
-            return 0;
-        }
         match self.surplus.partition_point(|&(after, _)| after <= offset) {
             0 => 0,
             index => self.surplus[index - 1].1,
@@ -70,9 +76,9 @@ impl<'a> Source<'a> {
 }
 
 /// Lines end where ECMAScript says: LF, CR, CRLF, U+2028 and U+2029. V8 counts the same way.
-fn index(text: &str) -> (Vec<u32>, Vec<(u32, u32)>) {
+fn index(text: &str) -> (Vec<Line>, Vec<(u32, u32)>) {
     let bytes = text.as_bytes();
-    let mut line_starts = vec![0];
+    let mut lines = vec![Line { start: 0, surplus: 0 }];
     let mut surplus = Vec::new();
     let mut total = 0;
     let mut at = 0;
@@ -95,15 +101,15 @@ fn index(text: &str) -> (Vec<u32>, Vec<(u32, u32)>) {
                 let separator = matches!(text.get(at..at + width as usize), Some("\u{2028}" | "\u{2029}"));
                 at += width as usize;
                 if separator {
-                    line_starts.push(to_u32(at));
+                    lines.push(Line { start: to_u32(at), surplus: total });
                 }
                 continue;
             }
         };
         at += width;
-        line_starts.push(to_u32(at));
+        lines.push(Line { start: to_u32(at), surplus: total });
     }
-    (line_starts, surplus)
+    (lines, surplus)
 }
 
 /// The code limit (256 KiB) keeps offsets far below `u32::MAX`.

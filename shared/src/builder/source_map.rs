@@ -23,11 +23,6 @@ struct Json<'a> {
 }
 
 impl SourceMap {
-    /// `segments` ascend by generated position.
-    pub(super) const fn from_segments(segments: Vec<(Position, Position)>) -> Self {
-        Self { segments }
-    }
-
     /// Reads the inline map at the end of a build; `None` if there is none or it can't be read.
     pub fn of_build(code: &str) -> Option<Self> {
         let encoded = &code[code.rfind(COMMENT)? + COMMENT.len()..];
@@ -45,56 +40,64 @@ impl SourceMap {
         // A line without any segment is the wrapper's.
         (at.line == generated.line).then_some(original)
     }
-
-    /// The comment that carries the map: one line, without a line end.
-    pub(super) fn to_comment(&self) -> String {
-        let mappings = encode_mappings(&self.segments);
-        let json = format!(r#"{{"version":3,"sources":["script"],"names":[],"mappings":"{mappings}"}}"#);
-        let mut comment = String::with_capacity(COMMENT.len() + json.len() * 4 / 3 + 4);
-        comment.push_str(COMMENT);
-        STANDARD.encode_string(json, &mut comment);
-        comment
-    }
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const START: &str = r#"{"version":3,"sources":["script"],"names":[],"mappings":""#;
+const END: &str = r#""}"#;
 
-fn encode_mappings(segments: &[(Position, Position)]) -> String {
-    let mut text = String::with_capacity(segments.len() * 6);
-    let mut line = 0;
-    let mut column = 0;
-    let mut last = Position { line: 0, column: 0 };
-    let mut first_on_line = true;
-    for &(generated, original) in segments {
-        while line < generated.line {
-            text.push(';');
-            line += 1;
-            column = 0;
-            first_on_line = true;
-        }
-        if !first_on_line {
-            text.push(',');
-        }
-        first_on_line = false;
-        push_vlq(&mut text, i64::from(generated.column) - i64::from(column));
-        push_vlq(&mut text, 0);
-        push_vlq(&mut text, i64::from(original.line) - i64::from(last.line));
-        push_vlq(&mut text, i64::from(original.column) - i64::from(last.column));
-        column = generated.column;
-        last = original;
-    }
-    text
+/// Writes a map, segment by segment.
+pub(super) struct Encoder {
+    json: Vec<u8>,
+    /// The last segment.
+    generated: Position,
+    original: Position,
+    first_on_line: bool,
 }
 
-fn push_vlq(text: &mut String, value: i64) {
-    let mut rest = value.unsigned_abs() << 1 | u64::from(value < 0);
-    loop {
-        let digit = (rest & 31) as usize;
-        rest >>= 5;
-        text.push(char::from(DIGITS[digit | if rest > 0 { 32 } else { 0 }]));
-        if rest == 0 {
-            return;
+impl Encoder {
+    pub(super) fn with_capacity(segments: usize) -> Self {
+        let mut json = Vec::with_capacity(START.len() + segments * 6 + END.len());
+        json.extend_from_slice(START.as_bytes());
+        Self { json, generated: Position::default(), original: Position::default(), first_on_line: true }
+    }
+
+    /// `generated` ascends from call to call.
+    pub(super) fn push(&mut self, generated: Position, original: Position) {
+        while self.generated.line < generated.line {
+            self.json.push(b';');
+            self.generated = Position { line: self.generated.line + 1, column: 0 };
+            self.first_on_line = true;
         }
+        if !self.first_on_line {
+            self.json.push(b',');
+        }
+        self.first_on_line = false;
+        self.push_difference(self.generated.column, generated.column);
+        // The source's index is always 0.
+        self.push_difference(0, 0);
+        self.push_difference(self.original.line, original.line);
+        self.push_difference(self.original.column, original.column);
+        self.generated = generated;
+        self.original = original;
+    }
+
+    fn push_difference(&mut self, from: u32, to: u32) {
+        let mut rest = u64::from(from.abs_diff(to)) << 1 | u64::from(to < from);
+        loop {
+            let digit = (rest & 31) as usize;
+            rest >>= 5;
+            self.json.push(DIGITS[digit | if rest > 0 { 32 } else { 0 }]);
+            if rest == 0 {
+                return;
+            }
+        }
+    }
+
+    /// The comment that carries the map: one line, without a line end.
+    pub(super) fn into_comment(mut self) -> String {
+        self.json.extend_from_slice(END.as_bytes());
+        [COMMENT, &STANDARD.encode(self.json)].concat()
     }
 }
 
@@ -149,19 +152,23 @@ mod tests {
 
     #[test]
     fn a_map_survives_its_comment() {
-        let map = SourceMap::from_segments(vec![
+        let segments = vec![
             (at(1, 0), at(0, 0)),
             (at(1, 30), at(0, 1000)),
             (at(4, 2), at(0, 7)),
             (at(4, 9), at(70_000, 3)),
-        ]);
-        let build = format!("code;\n{}", map.to_comment());
-        assert_eq!(SourceMap::of_build(&build), Some(map));
+        ];
+        let mut encoder = Encoder::with_capacity(segments.len());
+        for &(generated, original) in &segments {
+            encoder.push(generated, original);
+        }
+        let build = format!("code;\n{}", encoder.into_comment());
+        assert_eq!(SourceMap::of_build(&build), Some(SourceMap { segments }));
     }
 
     #[test]
     fn a_place_between_segments_belongs_to_the_one_before_on_its_line() {
-        let map = SourceMap::from_segments(vec![(at(1, 4), at(0, 2)), (at(1, 8), at(0, 6))]);
+        let map = SourceMap { segments: vec![(at(1, 4), at(0, 2)), (at(1, 8), at(0, 6))] };
         assert_eq!(map.original(at(1, 7)), Some(at(0, 2)));
         assert_eq!(map.original(at(1, 8)), Some(at(0, 6)));
         assert_eq!(map.original(at(1, 3)), None);

@@ -2,12 +2,13 @@
 //! variables that hold something else for sure.
 
 use super::super::scope::{property_name, unwrapped};
+use super::FUNCTIONS;
 use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_ecma_ast::{
-    BinaryOp, CallExpr, Callee, Class, ClassDecl, ClassMember, Expr, FnDecl, FnExpr, ForHead, ForOfStmt, Id,
-    Ident, KeyValueProp, Lit, MethodProp, NewExpr, Param, ParamOrTsParamProp, Pat, Program, Stmt,
-    TsParamPropParam, VarDeclKind, VarDeclarator,
+    BinaryOp, BindingIdent, CallExpr, Callee, Class, ClassDecl, ClassMember, Expr, FnDecl, FnExpr, ForHead,
+    ForOfStmt, Id, Ident, KeyValueProp, Lit, MethodProp, NewExpr, Param, ParamOrTsParamProp, Pat, Program,
+    Stmt, TsParamPropParam, VarDeclKind, VarDeclarator,
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
@@ -20,8 +21,10 @@ pub(super) struct Facts {
     pub(super) functions: FxHashMap<Id, Vec<Pat>>,
     /// Parameters of methods, by the method's name; several classes may share it.
     pub(super) methods: FxHashMap<Atom, Vec<Vec<Pat>>>,
-    /// Functions that are used other than by being called: their callers are unknown.
+    /// Functions that are used other than by being called, so that their callers are unknown. Gathered only for texts
+    /// with a function that has a parameter of the object's name; nobody asks about others.
     pub(super) passed_on: FxHashSet<Id>,
+    has_namesake: bool,
     /// Texts that a `const` may hold.
     texts: FxHashMap<Id, Vec<String>>,
     /// Variables that hold a value written out in the text, or the event: not the environment.
@@ -32,6 +35,9 @@ impl Facts {
     pub(super) fn of(program: &Program) -> Self {
         let mut facts = Self::default();
         program.visit_with(&mut facts);
+        if facts.has_namesake {
+            program.visit_with(&mut PassedOn(&mut facts.passed_on));
+        }
         if let Some(entry) = entry(program)
             && let Some(input) = facts.functions.get(&entry).and_then(|parameters| parameters.first())
             && !input.is_rest()
@@ -121,14 +127,31 @@ pub(super) fn bound(pattern: &Pat) -> Vec<Id> {
 }
 
 pub(super) fn patterns(parameters: &[Param]) -> Vec<Pat> {
-    parameters.iter().map(|parameter| parameter.pat.clone()).collect()
+    parameters.iter().map(|parameter| untyped(&parameter.pat)).collect()
+}
+
+/// A copy. A plain name's type, which may be large, is left out.
+fn untyped(pattern: &Pat) -> Pat {
+    match pattern {
+        Pat::Ident(ident) => Pat::Ident(BindingIdent { id: ident.id.clone(), type_ann: None }),
+        other => other.clone(),
+    }
+}
+
+/// The variable of a parameter that is a name, with or without a default.
+pub(super) fn named(parameter: &Pat) -> Option<&Ident> {
+    match parameter {
+        Pat::Ident(ident) => Some(ident),
+        Pat::Assign(assign) => assign.left.as_ident().map(|ident| &ident.id),
+        _ => None,
+    }
 }
 
 /// The parameters, if the expression is a function or a class with a constructor.
 pub(super) fn parameters(expression: &Expr) -> Option<Vec<Pat>> {
     match unwrapped(expression) {
         Expr::Fn(FnExpr { function, .. }) => Some(patterns(&function.params)),
-        Expr::Arrow(arrow) => Some(arrow.params.clone()),
+        Expr::Arrow(arrow) => Some(arrow.params.iter().map(untyped).collect()),
         Expr::Class(class) => constructor(&class.class),
         _ => None,
     }
@@ -157,7 +180,11 @@ impl Visit for Facts {
     noop_visit_type!();
 
     fn visit_fn_decl(&mut self, declaration: &FnDecl) {
-        self.add_function(&declaration.ident, patterns(&declaration.function.params));
+        let parameters = &declaration.function.params;
+        self.has_namesake |= parameters
+            .iter()
+            .any(|parameter| named(&parameter.pat).is_some_and(|ident| &*ident.sym == FUNCTIONS));
+        self.add_function(&declaration.ident, patterns(parameters));
         declaration.function.visit_with(self);
     }
 
@@ -239,6 +266,13 @@ impl Visit for Facts {
         }
         member.visit_children_with(self);
     }
+}
+
+/// Any identifier that is read, and not called.
+struct PassedOn<'a>(&'a mut FxHashSet<Id>);
+
+impl Visit for PassedOn<'_> {
+    noop_visit_type!();
 
     fn visit_call_expr(&mut self, call: &CallExpr) {
         match &call.callee {
@@ -255,10 +289,9 @@ impl Visit for Facts {
         new.args.visit_with(self);
     }
 
-    /// Any identifier that is read, and not called.
     fn visit_expr(&mut self, expression: &Expr) {
         if let Expr::Ident(ident) = expression {
-            self.passed_on.insert(ident.to_id());
+            self.0.insert(ident.to_id());
         }
         expression.visit_children_with(self);
     }

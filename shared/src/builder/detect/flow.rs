@@ -1,15 +1,15 @@
-//! Follows `Functions` through a program, one turn per visit, until no new alias is found; then reports.
+//! Follows `Functions` through a program, one turn per visit, until no new alias is found. That turn's report counts.
 
 use super::super::diagnostic::Finding;
 use super::super::scope::{Scope, property_name, unwrapped};
-use super::facts::{Facts, parameters};
+use super::facts::{Facts, named, parameters};
 use super::{Detected, FUNCTIONS};
 use rustc_hash::FxHashSet;
 use swc_atoms::Atom;
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
     BinaryOp, Expr, ExprOrSpread, Id, Ident, MemberExpr, MemberProp, ObjectPat, ObjectPatProp, OptChainBase,
-    Pat, Program, PropName,
+    Pat, PrivateName, Program, PropName,
 };
 use swc_ecma_visit::VisitWith;
 
@@ -28,6 +28,15 @@ pub(super) enum Value {
     Elsewhere,
 }
 
+/// What came of one visit.
+pub(super) struct Turn {
+    pub(super) detected: Detected,
+    /// More or fewer aliases are known than before.
+    pub(super) grown: bool,
+    /// Nothing that is known changed.
+    pub(super) settled: bool,
+}
+
 pub(super) struct Flow<'a> {
     pub(super) scope: Scope<'a>,
     pub(super) facts: Facts,
@@ -37,8 +46,12 @@ pub(super) struct Flow<'a> {
     pub(super) followed: FxHashSet<Span>,
     /// How often `Functions` was put into an object.
     pub(super) stored: usize,
-    /// Only the last visit reports.
-    pub(super) report: Option<Detected>,
+    /// Something known to be no alias may be one after all, since this turn.
+    unsettled: bool,
+    /// What this turn found.
+    report: Detected,
+    /// Uses that are findings, unless they are followed by the end of the turn.
+    escapes: Vec<Span>,
 }
 
 impl<'a> Flow<'a> {
@@ -50,19 +63,44 @@ impl<'a> Flow<'a> {
             fields: FxHashSet::from_iter([FUNCTIONS.into()]),
             followed: FxHashSet::default(),
             stored: 0,
-            report: None,
+            unsettled: false,
+            report: Detected::default(),
+            escapes: vec![],
         }
     }
 
+    /// Visits the program once. The report is good if `settled`: then another turn would find the same.
+    pub(super) fn turn(&mut self, program: &Program) -> Turn {
+        let before = self.aliases();
+        self.unsettled = false;
+        self.report = Detected::default();
+        self.escapes.clear();
+        program.visit_with(self);
+        for span in std::mem::take(&mut self.escapes) {
+            if !self.followed.contains(&span) {
+                self.escape(span);
+            }
+        }
+        let grown = self.aliases() != before;
+        Turn { detected: std::mem::take(&mut self.report), grown, settled: !grown && !self.unsettled }
+    }
+
     /// How many aliases are known, and how many values are known to be none; more turns change them or are needless.
-    pub(super) fn aliases(&self) -> (usize, usize, usize) {
+    fn aliases(&self) -> (usize, usize, usize) {
         (self.variables.len(), self.fields.len(), self.facts.elsewhere.len())
     }
 
-    pub(super) fn report(mut self, program: &Program) -> Detected {
-        self.report = Some(Detected::default());
-        program.visit_with(&mut self);
-        self.report.unwrap_or_default()
+    pub(super) fn is_no_alias(&mut self, ident: &Ident) {
+        self.facts.elsewhere.insert(ident.to_id());
+    }
+
+    pub(super) fn may_be_alias(&mut self, ident: &Ident) {
+        self.unsettled |= self.facts.elsewhere.remove(&ident.to_id());
+    }
+
+    /// `Functions` in a place where nothing shows yet what becomes of it.
+    pub(super) fn note_escape(&mut self, span: Span) {
+        self.escapes.push(span);
     }
 
     /// Whether the expression is, or may be, the `Functions` object.
@@ -88,19 +126,20 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn is_alias(&self, ident: &Ident) -> bool {
-        (&*ident.sym == FUNCTIONS && self.scope.is_global(ident)) || self.variables.contains(&ident.to_id())
+        (&*ident.sym == FUNCTIONS && self.scope.is_global(ident))
+            || (!self.variables.is_empty() && self.variables.contains(&ident.to_id()))
     }
 
     fn is_field(&self, member: &MemberExpr) -> bool {
-        let name = match &member.prop {
-            MemberProp::Ident(name) => Some(name.sym.clone()),
-            MemberProp::PrivateName(name) => Some(format!("#{}", name.name).into()),
+        let known = match &member.prop {
+            MemberProp::Ident(name) => self.fields.contains(&name.sym),
+            MemberProp::PrivateName(name) => self.fields.contains(&private_field(name)),
             MemberProp::Computed(key) => match self.facts.texts(&key.expr).as_deref() {
-                Some([name]) => Some(name.as_str().into()),
-                _ => None,
+                Some([name]) => self.fields.contains(&Atom::from(name.as_str())),
+                _ => false,
             },
         };
-        name.is_some_and(|name| self.fields.contains(&name)) && !self.is_elsewhere(&member.obj)
+        known && !self.is_elsewhere(&member.obj)
     }
 
     /// Whether the expression is a part of something that is not the environment.
@@ -211,7 +250,7 @@ impl<'a> Flow<'a> {
                     self.fields.insert(name.sym.clone());
                 }
                 MemberProp::PrivateName(name) => {
-                    self.fields.insert(format!("#{}", name.name).into());
+                    self.fields.insert(private_field(name));
                 }
                 MemberProp::Computed(key) => match self.facts.texts(&key.expr) {
                     Some(names) => self.fields.extend(names.into_iter().map(Atom::from)),
@@ -225,9 +264,7 @@ impl<'a> Flow<'a> {
     /// Whatever this variable held from the start, now it holds `Functions` somewhere.
     fn hold(&mut self, holder: &Expr) {
         match unwrapped(holder) {
-            Expr::Ident(ident) => {
-                self.facts.elsewhere.remove(&ident.to_id());
-            }
+            Expr::Ident(ident) => self.may_be_alias(ident),
             Expr::Member(member) => self.hold(&member.obj),
             _ => {}
         }
@@ -267,8 +304,8 @@ impl<'a> Flow<'a> {
     }
 
     pub(super) fn use_name(&mut self, name: &str, span: Span) {
-        if let Some(detected) = &mut self.report {
-            detected.names.entry(name.to_owned()).or_insert(span);
+        if !self.report.names.contains_key(name) {
+            self.report.names.insert(name.to_owned(), span);
         }
     }
 
@@ -278,19 +315,17 @@ impl<'a> Flow<'a> {
             for name in names {
                 self.use_name(&name, span);
             }
-        } else if let Some(detected) = &mut self.report {
+        } else {
             let message = "Which function this calls can't be known before the run. List the names it may have in a \
                            comment: `/* uses: first, second */`.";
-            detected.findings.push(Finding::error(COMPUTED, span, message));
+            self.report.findings.push(Finding::error(COMPUTED, span, message));
         }
     }
 
-    pub(super) fn escape(&mut self, span: Span) {
-        if let Some(detected) = &mut self.report {
-            let message = "Where `Functions` goes from here can't be followed; only functions whose names are seen \
-                           are loaded. List the others in a comment: `/* uses: first, second */`.";
-            detected.findings.push(Finding::warning(ESCAPE, span, message));
-        }
+    fn escape(&mut self, span: Span) {
+        let message = "Where `Functions` goes from here can't be followed; only functions whose names are seen are \
+                       loaded. List the others in a comment: `/* uses: first, second */`.";
+        self.report.findings.push(Finding::warning(ESCAPE, span, message));
     }
 
     fn pass(&mut self, arguments: &[ExprOrSpread], targets: &[Vec<Pat>]) {
@@ -355,16 +390,15 @@ impl<'a> Flow<'a> {
         callers_known: bool,
     ) {
         for pattern in patterns {
-            let ident = match pattern {
-                Pat::Ident(ident) => Some(ident),
-                Pat::Assign(assign) => assign.left.as_ident(),
-                _ => None,
-            };
             // Whoever calls it means what the name says, unless all callers are seen to pass something else.
-            let named = ident.is_some_and(|ident| &*ident.sym == FUNCTIONS) && !callers_known;
+            let named = named(pattern).is_some_and(|ident| &*ident.sym == FUNCTIONS) && !callers_known;
             self.bind(pattern, if named { Value::Functions } else { Value::Unknown });
         }
     }
+}
+
+fn private_field(name: &PrivateName) -> Atom {
+    format!("#{}", name.name).into()
 }
 
 const fn inner(value: Value) -> Value {

@@ -18,7 +18,6 @@ use super::scope::Scope;
 use std::collections::BTreeMap;
 use swc_common::Span;
 use swc_ecma_ast::Program;
-use swc_ecma_visit::VisitWith;
 
 /// The name of the object.
 const FUNCTIONS: &str = "Functions";
@@ -36,14 +35,17 @@ pub(super) struct Detected {
 pub(super) fn function_uses(program: &Program, scope: Scope<'_>, text: &str, base: u32) -> Detected {
     let listed = listed::names(text, base);
     let mut flow = flow::Flow::new(scope, facts::Facts::of(program));
-    for _ in 0..TURNS {
-        let before = flow.aliases();
-        program.visit_with(&mut flow);
-        if flow.aliases() == before {
+    let mut turn = flow.turn(program);
+    for _ in 1..TURNS {
+        if !turn.grown {
             break;
         }
+        turn = flow.turn(program);
     }
-    let mut detected = flow.report(program);
+    if !turn.settled {
+        turn = flow.turn(program);
+    }
+    let mut detected = turn.detected;
     if !listed.is_empty() {
         detected.findings.clear();
         for (name, span) in listed {

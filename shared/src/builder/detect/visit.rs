@@ -18,12 +18,8 @@ impl Visit for Flow<'_> {
 
     fn visit_expr(&mut self, expression: &Expr) {
         let place = matches!(expression, Expr::Ident(_) | Expr::Member(_) | Expr::OptChain(_));
-        if place
-            && self.report.is_some()
-            && self.is_functions(expression)
-            && !self.followed.contains(&expression.span())
-        {
-            self.escape(expression.span());
+        if place && self.is_functions(expression) {
+            self.note_escape(expression.span());
         }
         expression.visit_children_with(self);
     }
@@ -46,7 +42,7 @@ impl Visit for Flow<'_> {
             if self.stored > stored
                 && let Pat::Ident(ident) = &declarator.name
             {
-                self.facts.elsewhere.remove(&ident.to_id());
+                self.may_be_alias(ident);
             }
             self.follow(init);
             let value = self.value_of(init);
@@ -56,7 +52,7 @@ impl Visit for Flow<'_> {
                 && let Pat::Ident(ident) = &declarator.name
                 && !self.fields.iter().any(|field| **field != *FUNCTIONS)
             {
-                self.facts.elsewhere.insert(ident.to_id());
+                self.is_no_alias(ident);
             }
         }
         declarator.name.visit_with(self);

@@ -1,60 +1,63 @@
 //! Code made of text.
 
 use super::super::scope::unwrapped;
-use super::{Check, Context, Problem, Rule, member_name};
-use swc_ecma_ast::{Callee, Expr, MemberExpr};
+use super::{Check, Context, Global, Problem, Rule, member_name};
+use swc_ecma_ast::{CallExpr, Callee, Expr, MemberExpr};
 
-/// `code-from-string`: `eval`, the `Function` constructors, and the ways to reach them through `.constructor`.
+const NAME: &str = "code-from-string";
+
+/// `code-from-string`: `eval` and the `Function` constructor.
 ///
 /// Reason: the isolate makes no code from strings, so this always throws.
 ///
 /// ```js
 /// new Function("return 1")();                       // warning
-/// [].filter.constructor("return process")();        // warning
 /// value instanceof Function;                        // fine
 /// ```
-pub(super) const RULE: Rule = Rule { name: "code-from-string", check: Check::Expression(check) };
+pub(super) const GLOBALS: Rule = Rule { name: NAME, check: Check::Global(global) };
 
-fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    match expression {
-        Expr::Ident(ident) if context.scope.is_global(ident) => named(&ident.sym, expression),
-        Expr::Member(member) => match context.global_name(expression) {
-            Some(name) => named(name, expression),
-            None => reached(member, context),
-        },
-        Expr::Call(call) => match &call.callee {
-            // A constructor that is called without `new`, with text, makes code.
-            Callee::Expr(callee) => match unwrapped(callee) {
-                Expr::Member(member)
-                    if member_name(&member.prop) == Some("constructor") && call.args.iter().any(is_text) =>
-                {
-                    Some(problem(member))
-                }
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    }
-}
+/// `code-from-string`: the constructors of functions, reached through `.constructor`.
+///
+/// ```js
+/// (() => {}).constructor;                           // warning
+/// ```
+pub(super) const MEMBERS: Rule = Rule { name: NAME, check: Check::Member(member) };
 
-fn named(name: &str, expression: &Expr) -> Option<Problem> {
-    use swc_common::Spanned;
-    match name {
+/// `code-from-string`: a constructor that is called without `new`, with text.
+///
+/// ```js
+/// [].filter.constructor("return process")();        // warning
+/// ```
+pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Call(call) };
+
+fn global(global: &Global<'_>, _: &Context<'_>) -> Option<Problem> {
+    match global.name {
         "eval" => Some(Problem::warning(
-            expression.span(),
+            global.span,
             "`eval` is not available: code can't be made from text. For data, use `JSON.parse`.",
         )),
         "Function" => Some(Problem::warning(
-            expression.span(),
+            global.span,
             "`Function` is not available: code can't be made from text. Write the function itself.",
         )),
         _ => None,
     }
 }
 
-fn reached(member: &MemberExpr, context: &Context<'_>) -> Option<Problem> {
-    reaches(member, context).then(|| problem(member))
+fn member(member: &MemberExpr, context: &Context<'_>) -> Option<Problem> {
+    (reaches(member, context) && context.scope.global_property(member).is_none()).then(|| problem(member))
+}
+
+fn call(call: &CallExpr, _: &Context<'_>) -> Option<Problem> {
+    let Callee::Expr(callee) = &call.callee else { return None };
+    match unwrapped(callee) {
+        Expr::Member(member)
+            if member_name(&member.prop) == Some("constructor") && call.args.iter().any(is_text) =>
+        {
+            Some(problem(member))
+        }
+        _ => None,
+    }
 }
 
 /// Whether this is the `.constructor` of something that is a function for sure: a constructor of functions.
@@ -63,7 +66,7 @@ pub(super) fn reaches(member: &MemberExpr, context: &Context<'_>) -> bool {
         && match unwrapped(&member.obj) {
             Expr::Fn(_) | Expr::Arrow(_) => true,
             Expr::Member(inner) => member_name(&inner.prop) == Some("constructor"),
-            Expr::Ident(ident) => context.callables.contains(&ident.to_id()),
+            Expr::Ident(ident) => context.facts().callables.contains(&ident.to_id()),
             _ => false,
         }
 }

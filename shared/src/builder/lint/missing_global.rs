@@ -1,8 +1,6 @@
 //! Globals of other platforms.
 
-use super::{Check, Context, Problem, Rule};
-use swc_common::Spanned;
-use swc_ecma_ast::Expr;
+use super::{Check, Context, Global, Problem, Rule};
 
 /// `missing-global`: a global of Node or of browsers that scripts don't have.
 ///
@@ -12,7 +10,7 @@ use swc_ecma_ast::Expr;
 /// ```js
 /// Buffer.from(text).toString("base64");             // warning: use btoa
 /// ```
-pub(super) const RULE: Rule = Rule { name: "missing-global", check: Check::Expression(check) };
+pub(super) const RULE: Rule = Rule { name: "missing-global", check: Check::Global(check) };
 
 /// Global, and what to use instead.
 const MISSING: &[(&str, &str)] = &[
@@ -33,11 +31,10 @@ const MISSING: &[(&str, &str)] = &[
     ("Atomics", "Scripts run in one thread."),
 ];
 
-fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    let name = context.global_name(expression)?;
+fn check(&Global { name, span, .. }: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
     let &(_, advice) = MISSING.iter().find(|(missing, _)| *missing == name)?;
     if context.asks_for(name) {
         return None;
     }
-    Some(Problem::warning(expression.span(), format!("`{name}` is not available. {advice}")))
+    Some(Problem::warning(span, format!("`{name}` is not available. {advice}")))
 }

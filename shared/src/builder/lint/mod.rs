@@ -20,10 +20,11 @@ pub use node_module::{BUILTINS as NODE_MODULES, is_builtin as is_node_module};
 use super::diagnostic::{Finding, Severity};
 use super::scope::{Scope, property_name};
 use rustc_hash::FxHashSet;
+use std::cell::OnceCell;
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
-    BinExpr, BinaryOp, Decl, Expr, Id, Ident, MemberProp, ModuleDecl, ObjectPatProp, Pat, Program, Prop,
-    SimpleAssignTarget, Stmt, TsModuleRef, UnaryExpr, UnaryOp,
+    BinExpr, BinaryOp, CallExpr, Decl, Expr, Id, Ident, MemberExpr, MemberProp, MetaPropExpr, ModuleDecl,
+    ObjectPatProp, Pat, Program, Prop, SimpleAssignTarget, Stmt, TsModuleRef, UnaryExpr, UnaryOp,
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
@@ -36,11 +37,22 @@ pub(super) struct Rule {
 
 /// Which nodes a rule looks at.
 enum Check {
-    Expression(fn(&Expr, &Context<'_>) -> Option<Problem>),
+    /// A global that is named, alone or as a property of `globalThis`.
+    Global(fn(&Global<'_>, &Context<'_>) -> Option<Problem>),
+    Member(fn(&MemberExpr, &Context<'_>) -> Option<Problem>),
+    Call(fn(&CallExpr, &Context<'_>) -> Option<Problem>),
+    MetaProperty(fn(&MetaPropExpr) -> Option<Problem>),
     Statement(fn(&Stmt, &Context<'_>) -> Option<Problem>),
     /// A property that is taken out of a value by destructuring.
     Destructured(fn(&str, Span) -> Option<Problem>),
     Declaration(fn(&ModuleDecl, &Context<'_>) -> Option<Problem>),
+}
+
+struct Global<'a> {
+    name: &'a str,
+    span: Span,
+    /// As a property of `globalThis`, which is `undefined` where the global is not there.
+    is_property: bool,
 }
 
 /// What a rule found.
@@ -61,11 +73,15 @@ impl Problem {
 }
 
 const RULES: &[Rule] = &[
-    code_from_string::RULE,
+    code_from_string::GLOBALS,
+    code_from_string::MEMBERS,
+    code_from_string::CALLS,
     endless_loop::RULE,
     missing_global::RULE,
     module_system::DECLARATIONS,
-    module_system::EXPRESSIONS,
+    module_system::GLOBALS,
+    module_system::CALLS,
+    module_system::META_PROPERTIES,
     node_module::DECLARATIONS,
     node_module::CALLS,
     process_access::RULE,
@@ -79,10 +95,9 @@ const RULES: &[Rule] = &[
 struct Context<'a> {
     scope: Scope<'a>,
     text: &'a str,
-    /// Functions and classes that the text declares.
-    callables: FxHashSet<Id>,
-    /// Variables that are read: an import of anything else is about types and vanishes.
-    read: FxHashSet<Id>,
+    program: &'a Program,
+    /// Few texts hold anything that a rule needs them for.
+    facts: OnceCell<Facts>,
 }
 
 impl Context<'_> {
@@ -96,13 +111,19 @@ impl Context<'_> {
     fn global_name<'e>(&self, expression: &'e Expr) -> Option<&'e str> {
         self.scope.global_name(expression)
     }
+
+    fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| {
+            let mut facts = Facts::default();
+            self.program.visit_with(&mut facts);
+            facts
+        })
+    }
 }
 
 /// Runs every rule over a resolved program.
 pub(super) fn check(program: &Program, scope: Scope<'_>, text: &str) -> Vec<Finding> {
-    let mut facts = Facts::default();
-    program.visit_with(&mut facts);
-    let context = Context { scope, text, callables: facts.callables, read: facts.read };
+    let context = Context { scope, text, program, facts: OnceCell::new() };
     let mut lint = Lint { context, findings: vec![] };
     program.visit_with(&mut lint);
     lint.findings
@@ -110,7 +131,9 @@ pub(super) fn check(program: &Program, scope: Scope<'_>, text: &str) -> Vec<Find
 
 #[derive(Default)]
 struct Facts {
+    /// Functions and classes that the text declares.
     callables: FxHashSet<Id>,
+    /// Variables that are read: an import of anything else is about types and vanishes.
     read: FxHashSet<Id>,
 }
 
@@ -168,16 +191,27 @@ impl Lint<'_> {
         }
     }
 
-    fn expression(&mut self, expression: &Expr) {
+    fn global(&mut self, global: &Global<'_>) {
         self.run(|check, context| match check {
-            Check::Expression(check) => check(expression, context),
+            Check::Global(check) => check(global, context),
             _ => None,
         });
     }
 
-    /// An identifier that is used where the tree has no expression.
     fn identifier(&mut self, ident: &Ident) {
-        self.expression(&Expr::Ident(ident.clone()));
+        if self.context.scope.is_global(ident) {
+            self.global(&Global { name: &ident.sym, span: ident.span, is_property: false });
+        }
+    }
+
+    fn member(&mut self, member: &MemberExpr) {
+        if let Some(name) = self.context.scope.global_property(member) {
+            self.global(&Global { name, span: member.span, is_property: true });
+        }
+        self.run(|check, context| match check {
+            Check::Member(check) => check(member, context),
+            _ => None,
+        });
     }
 }
 
@@ -185,7 +219,20 @@ impl Visit for Lint<'_> {
     noop_visit_type!();
 
     fn visit_expr(&mut self, expression: &Expr) {
-        self.expression(expression);
+        match expression {
+            Expr::Ident(ident) => self.identifier(ident),
+            Expr::Member(member) => self.member(member),
+            Expr::Call(call) => self.run(|check, context| match check {
+                Check::Call(check) => check(call, context),
+                _ => None,
+            }),
+            Expr::MetaProp(property) => self.run(|check, _| match check {
+                Check::MetaProperty(check) => check(property),
+                _ => None,
+            }),
+            // What a rule may look at inside of these is a node of its own.
+            _ => {}
+        }
         expression.visit_children_with(self);
     }
 
@@ -230,7 +277,7 @@ impl Visit for Lint<'_> {
     fn visit_simple_assign_target(&mut self, target: &SimpleAssignTarget) {
         match target {
             SimpleAssignTarget::Ident(ident) => self.identifier(ident),
-            SimpleAssignTarget::Member(member) => self.expression(&Expr::Member(member.clone())),
+            SimpleAssignTarget::Member(member) => self.member(member),
             _ => {}
         }
         target.visit_children_with(self);
@@ -266,14 +313,16 @@ fn imported_module<'d>(declaration: &'d ModuleDecl, context: &Context<'_>) -> Op
     use swc_ecma_ast::{ExportSpecifier, ImportSpecifier};
     let source = match declaration {
         ModuleDecl::Import(import) => {
-            let needed = import.specifiers.is_empty()
-                || import.specifiers.iter().any(|specifier| match specifier {
-                    ImportSpecifier::Named(named) => {
-                        !named.is_type_only && context.read.contains(&named.local.to_id())
-                    }
-                    other => context.read.contains(&other.local().to_id()),
-                });
-            (needed && !import.type_only).then_some(&import.src)?
+            let needed = || {
+                import.specifiers.is_empty()
+                    || import.specifiers.iter().any(|specifier| match specifier {
+                        ImportSpecifier::Named(named) => {
+                            !named.is_type_only && context.facts().read.contains(&named.local.to_id())
+                        }
+                        other => context.facts().read.contains(&other.local().to_id()),
+                    })
+            };
+            (!import.type_only && needed()).then_some(&import.src)?
         }
         ModuleDecl::ExportNamed(export) => {
             let needed = export.specifiers.iter().any(|specifier| match specifier {

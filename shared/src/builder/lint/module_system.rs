@@ -1,8 +1,7 @@
 //! Modules.
 
-use super::{Check, Context, Problem, Rule, imported_module, node_module};
-use swc_common::Spanned;
-use swc_ecma_ast::{Callee, Expr, MetaPropKind, ModuleDecl};
+use super::{Check, Context, Global, Problem, Rule, imported_module, node_module};
+use swc_ecma_ast::{CallExpr, Callee, MetaPropExpr, MetaPropKind, ModuleDecl};
 
 const NAME: &str = "module-system";
 const MESSAGE: &str =
@@ -18,13 +17,19 @@ const MESSAGE: &str =
 /// ```
 pub(super) const DECLARATIONS: Rule = Rule { name: NAME, check: Check::Declaration(declaration) };
 
-/// `module-system`: `require`, `module`, `exports`, `import()` and `import.meta`.
+/// `module-system`: `require`, `module`, `exports` and their like.
 ///
 /// ```js
 /// const lodash = require("lodash");                 // error
 /// module.exports = { main };                        // error: `main` needs no export
 /// ```
-pub(super) const EXPRESSIONS: Rule = Rule { name: NAME, check: Check::Expression(expression) };
+pub(super) const GLOBALS: Rule = Rule { name: NAME, check: Check::Global(global) };
+
+/// `module-system`: `import()`.
+pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Call(call) };
+
+/// `module-system`: `import.meta`.
+pub(super) const META_PROPERTIES: Rule = Rule { name: NAME, check: Check::MetaProperty(meta_property) };
 
 fn declaration(declaration: &ModuleDecl, context: &Context<'_>) -> Option<Problem> {
     if let ModuleDecl::TsExportAssignment(export) = declaration {
@@ -34,33 +39,26 @@ fn declaration(declaration: &ModuleDecl, context: &Context<'_>) -> Option<Proble
     (!node_module::is_builtin(module)).then(|| Problem::error(span, MESSAGE))
 }
 
-fn expression(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    match expression {
-        Expr::Call(call) if matches!(call.callee, Callee::Import(_)) => {
-            (node_module::requested(expression, context).is_none())
-                .then(|| Problem::error(call.span, MESSAGE))
-        }
-        Expr::MetaProp(meta) if meta.kind == MetaPropKind::ImportMeta => {
-            Some(Problem::error(meta.span, "`import.meta` is not available: a script is no module file."))
-        }
-        Expr::Ident(_) | Expr::Member(_) => {
-            let name @ ("require" | "module" | "exports" | "__dirname" | "__filename") =
-                context.global_name(expression)?
-            else {
-                return None;
-            };
-            if context.asks_for(name) {
-                return None;
-            }
-            let message = match name {
-                "require" => MESSAGE.to_owned(),
-                "module" | "exports" => {
-                    format!("`{name}` is not available. `main` is found without an export.")
-                }
-                _ => format!("`{name}` is not available: a script is no file."),
-            };
-            Some(Problem::error(expression.span(), message))
-        }
-        _ => None,
+fn global(&Global { name, span, .. }: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
+    if !matches!(name, "require" | "module" | "exports" | "__dirname" | "__filename")
+        || context.asks_for(name)
+    {
+        return None;
     }
+    let message = match name {
+        "require" => MESSAGE.to_owned(),
+        "module" | "exports" => format!("`{name}` is not available. `main` is found without an export."),
+        _ => format!("`{name}` is not available: a script is no file."),
+    };
+    Some(Problem::error(span, message))
+}
+
+fn call(call: &CallExpr, context: &Context<'_>) -> Option<Problem> {
+    let loads = matches!(call.callee, Callee::Import(_));
+    (loads && node_module::requested(call, context).is_none()).then(|| Problem::error(call.span, MESSAGE))
+}
+
+fn meta_property(property: &MetaPropExpr) -> Option<Problem> {
+    (property.kind == MetaPropKind::ImportMeta)
+        .then(|| Problem::error(property.span, "`import.meta` is not available: a script is no module file."))
 }

@@ -3,7 +3,7 @@
 use super::{Check, Context, Problem, Rule, imported_module};
 use crate::builder::scope::literal_text;
 use swc_common::{Span, Spanned};
-use swc_ecma_ast::{Callee, Expr, ModuleDecl};
+use swc_ecma_ast::{CallExpr, Callee, ModuleDecl};
 
 const NAME: &str = "node-module";
 
@@ -17,7 +17,7 @@ const NAME: &str = "node-module";
 pub(super) const DECLARATIONS: Rule = Rule { name: NAME, check: Check::Declaration(declaration) };
 
 /// `node-module`: `require("fs")` and `import("fs")`.
-pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Expression(call) };
+pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Call(call) };
 
 /// Names of the modules of Node, without `node:`.
 pub const BUILTINS: &[&str] = &[
@@ -72,8 +72,7 @@ pub fn is_builtin(module: &str) -> bool {
 }
 
 /// The module of Node that a `require` or `import()` asks for.
-pub(super) fn requested<'e>(expression: &'e Expr, context: &Context<'_>) -> Option<(&'e str, Span)> {
-    let Expr::Call(call) = expression else { return None };
+pub(super) fn requested<'e>(call: &'e CallExpr, context: &Context<'_>) -> Option<(&'e str, Span)> {
     let loads = match &call.callee {
         Callee::Import(_) => true,
         Callee::Expr(callee) => context.global_name(callee) == Some("require"),
@@ -89,8 +88,8 @@ fn declaration(declaration: &ModuleDecl, context: &Context<'_>) -> Option<Proble
     is_builtin(module).then(|| problem(module, span))
 }
 
-fn call(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    requested(expression, context).map(|(module, span)| problem(module, span))
+fn call(call: &CallExpr, context: &Context<'_>) -> Option<Problem> {
+    requested(call, context).map(|(module, span)| problem(module, span))
 }
 
 fn problem(module: &str, span: Span) -> Problem {

@@ -1,8 +1,6 @@
 //! `process`.
 
-use super::{Check, Context, Problem, Rule};
-use swc_common::Spanned;
-use swc_ecma_ast::Expr;
+use super::{Check, Context, Global, Problem, Rule};
 
 /// `process-access`: Node's `process`.
 ///
@@ -11,16 +9,15 @@ use swc_ecma_ast::Expr;
 /// ```js
 /// const token = process.env.TOKEN;                  // error: use ENV.TOKEN
 /// ```
-pub(super) const RULE: Rule = Rule { name: "process-access", check: Check::Expression(check) };
+pub(super) const RULE: Rule = Rule { name: "process-access", check: Check::Global(check) };
 
-fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    if context.global_name(expression) != Some("process") {
+fn check(global: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
+    if global.name != "process" {
         return None;
     }
     let message =
         "`process` is not available. Read environment variables from `ENV`; to end the run, return or throw.";
-    // Of a property of `globalThis` that isn't there nothing but `undefined` comes.
-    let severe = expression.is_ident() && !context.asks_for("process");
+    let severe = !global.is_property && !context.asks_for("process");
     let problem = if severe { Problem::error } else { Problem::warning };
-    Some(problem(expression.span(), message.to_owned()))
+    Some(problem(global.span, message.to_owned()))
 }

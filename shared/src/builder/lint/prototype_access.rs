@@ -18,13 +18,12 @@ const NAME: &str = "prototype-access";
 /// value.constructor.name;                           // warning
 /// class A { constructor() {} }                      // fine
 /// ```
-pub(super) const MEMBERS: Rule = Rule { name: NAME, check: Check::Expression(check) };
+pub(super) const MEMBERS: Rule = Rule { name: NAME, check: Check::Member(check) };
 
 /// `prototype-access`: the same, by destructuring: `const { constructor } = value`.
 pub(super) const DESTRUCTURED: Rule = Rule { name: NAME, check: Check::Destructured(destructured) };
 
-fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    let Expr::Member(member) = expression else { return None };
+fn check(member: &MemberExpr, context: &Context<'_>) -> Option<Problem> {
     match member_name(&member.prop)? {
         "__proto__" => Some(proto(span(member))),
         "prototype" if !has_prototype(&member.obj, context) => Some(Problem::warning(
@@ -70,7 +69,9 @@ fn span(member: &MemberExpr) -> Span {
 /// Globals, and what the text declares as a function or class.
 fn has_prototype(object: &Expr, context: &Context<'_>) -> bool {
     match unwrapped(object) {
-        Expr::Ident(ident) => context.scope.is_global(ident) || context.callables.contains(&ident.to_id()),
+        Expr::Ident(ident) => {
+            context.scope.is_global(ident) || context.facts().callables.contains(&ident.to_id())
+        }
         object => context.global_name(object).is_some(),
     }
 }

@@ -3,7 +3,7 @@
 use super::super::scope::unwrapped;
 use super::{Check, Context, Problem, Rule};
 use swc_common::Spanned;
-use swc_ecma_ast::{BinaryOp, Callee, Expr, Lit};
+use swc_ecma_ast::{BinaryOp, CallExpr, Callee, Expr, Lit};
 
 /// `string-timer`: `setTimeout` or `setInterval` with text instead of a function.
 ///
@@ -13,10 +13,9 @@ use swc_ecma_ast::{BinaryOp, Callee, Expr, Lit};
 /// setTimeout("tick()", 100);                        // warning
 /// setTimeout(() => tick(), 100);                    // fine
 /// ```
-pub(super) const RULE: Rule = Rule { name: "string-timer", check: Check::Expression(check) };
+pub(super) const RULE: Rule = Rule { name: "string-timer", check: Check::Call(check) };
 
-fn check(expression: &Expr, context: &Context<'_>) -> Option<Problem> {
-    let Expr::Call(call) = expression else { return None };
+fn check(call: &CallExpr, context: &Context<'_>) -> Option<Problem> {
     let Callee::Expr(callee) = &call.callee else { return None };
     let timer @ ("setTimeout" | "setInterval") = context.global_name(callee)? else { return None };
     let callback = call.args.first().filter(|argument| argument.spread.is_none())?;

@@ -98,7 +98,13 @@ impl<'a> Scan<'a> {
                 self.line_has_token = false;
                 self.at += 1;
             }
-            b' ' | b'\t' | 0x0b | 0x0c => self.at += 1,
+            b' ' | b'\t' | 0x0b | 0x0c => {
+                self.at += 1;
+                // Indentation: the most frequent run of bytes.
+                while self.peek(0) == b' ' {
+                    self.at += 1;
+                }
+            }
             b'/' if matches!(self.peek(1), b'/' | b'*') => self.comment(),
             0x80.. => match self.wide_space() {
                 Some(space) => {
