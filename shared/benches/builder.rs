@@ -1,6 +1,6 @@
 //! The builder on a 10 KB TypeScript script, and in the same run acorn and esbuild in Node on the same file.
 //!
-//! `cargo bench -p shared --bench builder`. The peer needs Node and `npm ci` in `benches/peer`; without it only the
+//! `cargo bench --workspace --bench builder`. The peer needs Node and `npm ci` in `benches/peer`; without it only the
 //! builder is measured.
 
 use criterion::{Criterion, criterion_group, criterion_main};

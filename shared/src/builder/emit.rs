@@ -67,9 +67,8 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     let authored = code.len() + wrapper.footer.find('\n').unwrap_or(wrapper.footer.len());
     code.push_str(&wrapper.footer);
     code.push('\n');
-    let map = mappings::encode(&marks, &code[..authored], source).into_comment();
-    code.reserve_exact(map.len());
-    code.push_str(&map);
+    let map = mappings::encode(&marks, &code[..authored], source);
+    map.append_to(&mut code);
     code
 }
 

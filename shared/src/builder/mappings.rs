@@ -19,6 +19,18 @@ pub(super) fn encode(marks: &[Mark], code: &str, source: &Source<'_>) -> Encoder
     let bytes = code.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
+        // Most characters are the rest of a word, the same in both texts and unmarked.
+        if let (true, Some(offset)) = (in_word, original) {
+            let end = marks.peek().map_or(bytes.len(), |mark| mark.generated.clamp(at, bytes.len()));
+            let same = bytes[at..end].iter().zip(source.text.as_bytes().get(offset..).unwrap_or_default());
+            let length = same.take_while(|(a, b)| a == b && a.is_ascii_alphanumeric()).count();
+            original = Some(offset + length);
+            at += length;
+            here.column += u32::try_from(length).unwrap_or(u32::MAX);
+            if at == bytes.len() {
+                break;
+            }
+        }
         let byte = bytes[at];
         // Nearly every character is one byte, and needs no decoding.
         let (character, length) = if byte.is_ascii() {

@@ -83,6 +83,15 @@ fn index(text: &str) -> (Vec<Line>, Vec<(u32, u32)>) {
     let mut total = 0;
     let mut at = 0;
     while at < bytes.len() {
+        // Most blocks hold no line end and only ASCII; this is one test for a whole block.
+        while let Some(block) = bytes[at..].first_chunk::<16>()
+            && block.iter().filter(|byte| !(0x0e..0x80).contains(*byte)).count() == 0
+        {
+            at += block.len();
+        }
+        if at == bytes.len() {
+            break;
+        }
         let width = match bytes[at] {
             b'\r' if bytes.get(at + 1) == Some(&b'\n') => 2,
             b'\n' | b'\r' => 1,

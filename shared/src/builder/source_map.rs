@@ -94,10 +94,13 @@ impl Encoder {
         }
     }
 
-    /// The comment that carries the map: one line, without a line end.
-    pub(super) fn into_comment(mut self) -> String {
+    /// Appends the comment that carries the map: one line, without a line end.
+    pub(super) fn append_to(mut self, code: &mut String) {
         self.json.extend_from_slice(END.as_bytes());
-        [COMMENT, &STANDARD.encode(self.json)].concat()
+        let encoded = STANDARD.encode(self.json);
+        code.reserve_exact(COMMENT.len() + encoded.len());
+        code.push_str(COMMENT);
+        code.push_str(&encoded);
     }
 }
 
@@ -162,7 +165,8 @@ mod tests {
         for &(generated, original) in &segments {
             encoder.push(generated, original);
         }
-        let build = format!("code;\n{}", encoder.into_comment());
+        let mut build = "code;\n".to_owned();
+        encoder.append_to(&mut build);
         assert_eq!(SourceMap::of_build(&build), Some(SourceMap { segments }));
     }
 

@@ -238,3 +238,12 @@ fn positions_hold_in_bodies_and_functions() {
     assert_eq!(origin(&built(unit, "\n  return fail(a);"), "fail"), Some((2, 10)));
     assert_eq!(origin(&built(unit, "async function (x) { fail(); }"), "fail"), Some((1, 22)));
 }
+
+#[test]
+fn a_global_in_parentheses_or_under_a_type_is_told_once() {
+    assert_eq!(findings(RAW, "return (process as any).env;"), ["process-access@1:9"]);
+    assert_eq!(
+        findings(RAW, "return (<any>window).x || (Buffer);"),
+        ["missing-global@1:14", "missing-global@1:28"]
+    );
+}

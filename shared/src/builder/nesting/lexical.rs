@@ -127,9 +127,23 @@ pub(super) const fn before_slash(word: &[u8]) -> Before {
 }
 
 /// Letters, digits and whatever is not ASCII; `#` and `@` start words that nest nothing by themselves.
-pub(super) const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'\\' | b'#' | 0x80..)
+pub(super) fn is_word(byte: u8) -> bool {
+    WORD[byte as usize]
 }
+
+/// [`is_word`] is asked for nearly every byte.
+static WORD: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let character = byte as u8;
+        word[byte] =
+            character.is_ascii_alphanumeric() || matches!(character, b'_' | b'$' | b'\\' | b'#' | 0x80..);
+        byte += 1;
+    }
+    word
+};
 
 pub(super) fn line_length(bytes: &[u8]) -> usize {
     let mut at = 0;

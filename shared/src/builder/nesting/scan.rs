@@ -271,7 +271,12 @@ impl<'a> Scan<'a> {
 
     fn word(&mut self, fresh_line: bool) {
         let start = self.at;
-        while is_word(self.peek(0)) && self.wide_space().is_none() {
+        loop {
+            self.at +=
+                self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii() && is_word(**byte)).count();
+            if self.peek(0).is_ascii() || self.wide_space().is_some() {
+                break;
+            }
             self.at += 1;
         }
         let word = &self.bytes[start..self.at];
