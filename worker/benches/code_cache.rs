@@ -50,7 +50,7 @@ fn large() -> String {
     for index in 0..1_600 {
         let _ = writeln!(
             code,
-            "function step{index}(a, b) {{ const list = [a, b, {index}]; return list.map((x) => x * 2).filter((x) => x > {index}); }}"
+            "function step{index}(a, b) {{ const list = [a, b, {index}]; return list.map((x) => x * 2).filter((x) => x > {index}); }};"
         );
     }
     code.push_str("function main() { return step1(1, 2); }");
