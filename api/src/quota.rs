@@ -2,7 +2,7 @@
 
 use crate::error::ApiError;
 use shared::telemetry::metrics;
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
@@ -36,13 +36,13 @@ impl QueueQuota {
     }
 
     /// Makes room for one execution, or refuses it with 429.
-    pub async fn admit(&self, pool: &PgPool, workspace_id: Uuid) -> Result<(), ApiError> {
+    pub async fn admit<'e>(&self, executor: impl PgExecutor<'e>, workspace_id: Uuid) -> Result<(), ApiError> {
         if self.most == 0 {
             return Ok(());
         }
         let queued = match self.take(workspace_id) {
             Some(queued) => queued,
-            None => self.count(pool, workspace_id).await?,
+            None => self.count(executor, workspace_id).await?,
         };
         if queued <= self.most {
             return Ok(());
@@ -59,14 +59,14 @@ impl QueueQuota {
         Some(count.queued)
     }
 
-    async fn count(&self, pool: &PgPool, workspace_id: Uuid) -> Result<i64, ApiError> {
+    async fn count<'e>(&self, executor: impl PgExecutor<'e>, workspace_id: Uuid) -> Result<i64, ApiError> {
         let queued = sqlx::query_scalar!(
             r#"SELECT count(*) AS "count!" FROM
                (SELECT FROM script_executions WHERE workspace_id = $1 AND status = 'queued' LIMIT $2) AS queued"#,
             workspace_id,
             self.most,
         )
-        .fetch_one(pool)
+        .fetch_one(executor)
         .await?;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= SWEEP_AT {

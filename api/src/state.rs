@@ -7,6 +7,8 @@ use crate::{
     error::ApiError,
     live::Live,
     quota::QueueQuota,
+    relay::Outgoing,
+    submit::Dispatch,
 };
 use npm::{Packages, Prepared};
 use shared::{
@@ -16,7 +18,6 @@ use shared::{
 };
 use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// A handle on [`Shared`]; cheap to clone.
@@ -32,8 +33,8 @@ pub struct Shared {
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,
-    /// Wakes the relay right after the commit of an outbox row.
-    pub relay_wake: Arc<Notify>,
+    /// Told of each outbox row right after its commit.
+    pub outgoing: Arc<Outgoing>,
     pub keys: Arc<KeyCache>,
     pub workspaces: WorkspaceCache,
     pub rate: RateLimit,
@@ -52,6 +53,12 @@ pub struct Shared {
 impl AppState {
     pub fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
+    }
+
+    /// How a row that somebody waits for finds its way.
+    #[must_use]
+    pub fn dispatch(&self) -> Dispatch {
+        if self.outgoing.is_express() { Dispatch::Express } else { Dispatch::InTurn }
     }
 
     /// Has the packages that a script imports. Asks the registry: not to be called with anything locked.

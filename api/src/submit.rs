@@ -1,14 +1,19 @@
 //! Brings an execution into being: its row and the outbox row that asks for its delivery.
 //!
 //! Invariant: the two are one statement. There is no execution that nobody delivers, and no delivery of nothing.
+//!
+//! While nobody waits, that statement also marks the outbox row as published, and who wrote it publishes it right after
+//! the commit: the relay's look at the outbox is saved (`docs/adr/0013`).
 
 use crate::{
     error::FieldErrors,
+    relay::Departure,
     resources::{
         execution::{Input, JsonObject},
         script::{FunctionPin, VariableDefinition},
     },
 };
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use shared::execution::TriggerType;
 use sqlx::{PgConnection, types::Json};
@@ -50,19 +55,52 @@ pub struct Submission {
     pub replay_of: Option<Uuid>,
 }
 
-/// Writes the execution and its outbox row in one statement. Wake the relay after the commit.
-pub async fn submit(connection: &mut PgConnection, submission: &Submission) -> Result<(), sqlx::Error> {
+/// How an outbox row finds its way to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// By its writer, if no other row waits and the broker holds fewer than [`EXPRESS_WINDOW`] messages.
+    Express,
+    /// By the relay, in the order the relay finds fair.
+    InTurn,
+}
+
+/// What the relay lets out even while no worker is known: a row that leaves at once takes nobody's place.
+const EXPRESS_WINDOW: i64 = 8;
+
+/// An execution that is written.
+#[derive(Debug)]
+pub struct Submitted {
+    pub queued_at: DateTime<Utc>,
+    /// What its writer publishes after the commit; `None` if it is the relay's turn. Both by `Outgoing::leave`.
+    pub departure: Option<Departure>,
+}
+
+/// Writes the execution and its outbox row in one statement.
+pub async fn submit(
+    connection: &mut PgConnection,
+    submission: &Submission,
+    dispatch: Dispatch,
+) -> Result<Submitted, sqlx::Error> {
     let runnable = &submission.runnable;
     let names: Vec<String> = runnable.functions.iter().map(|pin| pin.name.clone()).collect();
-    sqlx::query!(
-        "WITH execution AS (
+    let row = sqlx::query!(
+        r#"WITH execution AS (
              INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
                  build_hash, functions, code_type, function_names, allowed_domains, event, context, variables, env_sealed,
                  priority, traceparent, replay_of)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-             RETURNING id, workspace_id, priority, traceparent)
-         INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
-         SELECT id, workspace_id, priority, traceparent FROM execution",
+             RETURNING id, workspace_id, priority, traceparent, queued_at),
+         enqueued AS (
+             INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
+             SELECT id, workspace_id, priority, traceparent, CASE
+                 WHEN $19 AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND available_at <= now())
+                     AND (SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NOT NULL LIMIT $20) few) < $20
+                     AND EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL)
+                 THEN clock_timestamp() END
+             FROM execution
+             RETURNING id, available_at, published_at)
+         SELECT queued_at, enqueued.id AS outbox_id, available_at, published_at IS NOT NULL AS "has_left!"
+         FROM execution, enqueued"#,
         submission.id,
         submission.workspace_id,
         runnable.script.map(|(id, _)| id),
@@ -81,10 +119,15 @@ pub async fn submit(connection: &mut PgConnection, submission: &Submission) -> R
         submission.priority,
         submission.traceparent,
         submission.replay_of,
+        dispatch == Dispatch::Express,
+        EXPRESS_WINDOW,
     )
-    .execute(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(())
+    let departure = row.has_left.then(|| {
+        Departure::new(row.outbox_id, submission.id, submission.traceparent.clone(), row.available_at)
+    });
+    Ok(Submitted { queued_at: row.queued_at, departure })
 }
 
 /// The given variables with defaults filled in; every required one without a value is named.

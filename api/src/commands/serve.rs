@@ -9,7 +9,7 @@ use crate::{
     ingest::Ingest,
     live::{Announcements, Live},
     quota::QueueQuota,
-    relay::Relay,
+    relay::{Outgoing, Relay},
     retention, routes, schedules,
     state::{AppState, Shared},
 };
@@ -21,7 +21,6 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -81,7 +80,11 @@ pub async fn serve(
         () = deadline => tracing::warn!("requests were still under way when the time to stop was over"),
     }
     stopping.cancel();
-    if tokio::time::timeout(DRAIN, tasks.join_all()).await.is_err() {
+    let last = async {
+        tasks.join_all().await;
+        state.outgoing.flush().await;
+    };
+    if tokio::time::timeout(DRAIN, last).await.is_err() {
         tracing::warn!("what runs beside the requests was cut off when the time to stop was over");
     }
     tokio::join!(state.publishing.close(), state.consuming.close());
@@ -90,12 +93,10 @@ pub async fn serve(
 
 /// Starts what brings executions into being and to the broker.
 fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
-    let (pool, wake, stopping) = (&state.pool, &state.relay_wake, &state.stopping);
+    let (pool, wake, stopping) = (&state.pool, state.outgoing.wake(), &state.stopping);
     let (publishing, consuming) = (&state.publishing, &state.consuming);
     let topology = Topology::prefixed(&config.amqp_prefix);
-    let relay = Relay::new(pool, publishing.clone(), topology.clone(), wake.clone())
-        .with_workspace_limit(config.workspace_concurrency);
-    tasks.spawn(relay.run(stopping.clone()));
+    tasks.spawn(Relay::new(state.outgoing.clone()).run(stopping.clone()));
     let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
     tasks.spawn(ingest.run(stopping.clone()));
     tasks.spawn(schedules::run(pool.clone(), wake.clone(), stopping.clone()));
@@ -117,19 +118,21 @@ pub fn state(
     stopping: CancellationToken,
 ) -> anyhow::Result<AppState> {
     let outage = Arc::new(Outage::default());
+    let pool = database::pool(&config.database, &outage)?;
+    let topology = Topology::prefixed(&config.amqp_prefix);
     Ok(AppState::new(Shared {
-        pool: database::pool(&config.database, &outage)?,
+        outgoing: Outgoing::new(&pool, publishing.clone(), topology.clone(), config.workspace_concurrency),
+        pool,
         outage,
         signing_keys: config.signing_keys.clone(),
         keyring: config.keyring.clone(),
         http: config.http.clone(),
         live: Arc::new(Live::default()),
-        relay_wake: Arc::new(Notify::new()),
         keys: Arc::new(KeyCache::default()),
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
-        dead_letters: DeadLetters::new(publishing.clone(), Topology::prefixed(&config.amqp_prefix)),
+        dead_letters: DeadLetters::new(publishing.clone(), topology),
         publishing,
         consuming,
         packages: config.packages.clone().map(Packages::new).transpose()?,

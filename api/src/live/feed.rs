@@ -1,6 +1,7 @@
 //! Asks for all executions that moved, in one query, and hands the answers to their watches.
 
 use super::{Live, Progress, SWEEP};
+use crate::database::own_connections;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 const PAUSE: Duration = Duration::from_millis(4);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
+    let pool = own_connections(pool, 1, &[]);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut not_before = Instant::now();
@@ -23,7 +25,7 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
             () = live.wake.notified() => {
                 tokio::time::sleep_until(not_before).await;
                 let moved = live.take_moved();
-                if let Err(error) = refresh(live, pool, &moved).await {
+                if let Err(error) = refresh(live, &pool, &moved).await {
                     tracing::warn!(%error, "can't read what moved; the next sweep will");
                 }
                 not_before = Instant::now() + PAUSE;

@@ -1,18 +1,8 @@
 //! The relay's statements.
 
-use chrono::{DateTime, Utc};
+use super::Departure;
 use sqlx::PgPool;
 use std::time::Duration;
-use uuid::Uuid;
-
-/// An outbox row that was marked and must now be published.
-#[derive(Debug)]
-pub(super) struct Departure {
-    pub(super) id: i64,
-    pub(super) execution_id: Uuid,
-    pub(super) traceparent: Option<String>,
-    pub(super) available_at: DateTime<Utc>,
-}
 
 /// Why there was nothing to publish.
 #[derive(Debug, PartialEq, Eq)]

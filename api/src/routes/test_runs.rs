@@ -77,10 +77,10 @@ pub(crate) async fn run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    submit::submit(&mut transaction, &submission).await?;
+    let submitted = submit::submit(&mut transaction, &submission, state.dispatch()).await?;
     transaction.commit().await?;
     drop(accept);
-    state.relay_wake.notify_one();
+    state.outgoing.leave(submitted.departure);
 
     wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;
     let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?;

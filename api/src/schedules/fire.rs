@@ -4,7 +4,7 @@ use super::cron::{Due, Recurrence};
 use crate::{
     resources::execution::{Input, empty_object},
     store,
-    submit::{BACKGROUND, Submission, complete_variables, submit},
+    submit::{BACKGROUND, Dispatch, Submission, complete_variables, submit},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{json, value::RawValue, value::to_raw_value};
@@ -111,7 +111,8 @@ async fn submit_run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    submit(connection, &submission).await?;
+    // In turn: its time may be changed yet, and nobody looks on.
+    submit(connection, &submission, Dispatch::InTurn).await?;
     delay(connection, submission.id, schedule.jitter_s).await?;
     Ok(Some(submission.id))
 }

@@ -27,7 +27,7 @@ use tokio::{
     io::AsyncWriteExt as _,
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::{Instant, interval, sleep_until, timeout},
+    time::{Instant, interval_at, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -164,7 +164,7 @@ impl<'a> Run<'a> {
         let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
         let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
         let _ = outgoing.try_send(Outgoing { bytes: execute, ..Outgoing::default() });
-        let mut watch = interval(WATCH_INTERVAL);
+        let mut watch = interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL);
         let mut writing = Outgoing::default();
         loop {
             let (deadline, code) = self.deadline();

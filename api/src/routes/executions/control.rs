@@ -1,6 +1,6 @@
 //! `POST /executions/{id}/cancel/` and `/replay/`.
 
-use super::create::{accepted, traceparent};
+use super::{accepted, create::traceparent};
 use crate::{
     auth::{Execute, May},
     error::ApiError,
@@ -112,9 +112,9 @@ pub(crate) async fn replay(
         traceparent: accept.traceparent(),
         replay_of: Some(id),
     };
-    submit::submit(&mut *state.pool.acquire().await?, &submission).await?;
-    state.relay_wake.notify_one();
-    accepted(&state, &caller, replay_id).await
+    let submitted = submit::submit(&mut *state.pool.acquire().await?, &submission, state.dispatch()).await?;
+    state.outgoing.leave(submitted.departure);
+    Ok(accepted::now(&caller, submission, submitted.queued_at))
 }
 
 /// A sealed environment is bound to its execution: the new one needs its own.

@@ -1,7 +1,8 @@
 //! `POST /executions/`.
 
+use super::accepted;
 use crate::{
-    auth::{Caller, Execute, May},
+    auth::{Execute, May},
     error::ApiError,
     payload::Payload,
     query::{NoQuery, Query},
@@ -12,12 +13,13 @@ use crate::{
     submit::{self, BACKGROUND, Submission, complete_variables},
 };
 use axum::{
-    Json,
     extract::State,
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    http::HeaderMap,
+    response::Response,
 };
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use sqlx::{Connection, PgConnection};
 use shared::telemetry::traces::{self, TRACEPARENT};
 use uuid::Uuid;
 
@@ -46,14 +48,16 @@ pub(crate) async fn create(
             store::executions::find_key(&state.pool, caller.workspace_id, key, &hash).await?
     {
         // Before anything else: a repeat is answered also when the queue is full, or the script gone.
-        return accepted(&state, &caller, first_of(&earlier)?).await;
+        return accepted::before(&state, &caller, first_of(&earlier)?).await;
     }
+    // One for all that follows: each that is given back is pinged first.
+    let mut connection = state.pool.acquire().await?;
     let (runnable, definitions) =
-        store::executions::runnable(&state.pool, caller.workspace_id, request.script_id)
+        store::executions::runnable(&mut *connection, caller.workspace_id, request.script_id)
             .await?
             .ok_or_else(|| ApiError::not_found("script"))?;
     let variables = complete_variables(&request.variables, &definitions).map_err(ApiError::Invalid)?;
-    state.quota.admit(&state.pool, caller.workspace_id).await?;
+    state.quota.admit(&mut *connection, caller.workspace_id).await?;
     let submission = Submission {
         id: Uuid::now_v7(),
         workspace_id: caller.workspace_id,
@@ -66,25 +70,44 @@ pub(crate) async fn create(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    let id = submit_once(&state, &submission, key, &hash).await?;
-    accept.of_execution(id);
-    drop(accept);
-    accepted(&state, &caller, id).await
+    let once = submit_once(&state, &mut connection, &submission, key, &hash).await?;
+    accept.of_execution(once.id(&submission));
+    drop((accept, connection));
+    match once {
+        Once::Now { queued_at } => Ok(accepted::now(&caller, submission, queued_at)),
+        Once::Before(earlier) => accepted::before(&state, &caller, earlier).await,
+    }
+}
+
+/// Whether a request brought its execution into being, or one with the same key did before.
+enum Once {
+    Now { queued_at: DateTime<Utc> },
+    Before(Uuid),
+}
+
+impl Once {
+    const fn id(&self, submission: &Submission) -> Uuid {
+        match self {
+            Self::Now { .. } => submission.id,
+            Self::Before(earlier) => *earlier,
+        }
+    }
 }
 
 /// Submits, unless the key led to an execution before.
 async fn submit_once(
     state: &AppState,
+    connection: &mut PgConnection,
     submission: &Submission,
     key: Option<&str>,
     request_hash: &[u8],
-) -> Result<Uuid, ApiError> {
+) -> Result<Once, ApiError> {
     let Some(key) = key else {
-        submit::submit(&mut *state.pool.acquire().await?, submission).await?;
-        state.relay_wake.notify_one();
-        return Ok(submission.id);
+        let submitted = submit::submit(connection, submission, state.dispatch()).await?;
+        state.outgoing.leave(submitted.departure);
+        return Ok(Once::Now { queued_at: submitted.queued_at });
     };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = connection.begin().await?;
     let key_use = store::executions::claim_key(
         &mut transaction,
         submission.workspace_id,
@@ -93,12 +116,12 @@ async fn submit_once(
         submission.id,
     );
     let Some(earlier) = key_use.await? else {
-        submit::submit(&mut transaction, submission).await?;
+        let submitted = submit::submit(&mut transaction, submission, state.dispatch()).await?;
         transaction.commit().await?;
-        state.relay_wake.notify_one();
-        return Ok(submission.id);
+        state.outgoing.leave(submitted.departure);
+        return Ok(Once::Now { queued_at: submitted.queued_at });
     };
-    first_of(&earlier)
+    first_of(&earlier).map(Once::Before)
 }
 
 /// The execution that a key led to when it was first used.
@@ -110,14 +133,6 @@ fn first_of(earlier: &KeyUse) -> Result<Uuid, ApiError> {
             Err(ApiError::conflict("idempotency_key_reused", detail))
         }
     }
-}
-
-/// 202 with the execution as it is now.
-pub(super) async fn accepted(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
-    let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
-        ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
-    })?;
-    Ok((StatusCode::ACCEPTED, [caller.location("executions", id)], Json(execution)).into_response())
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {

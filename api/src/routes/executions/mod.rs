@@ -1,5 +1,6 @@
 //! Executions: asked for, listed, read and waited for.
 
+mod accepted;
 mod control;
 mod create;
 mod events;

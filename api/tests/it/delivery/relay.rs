@@ -1,7 +1,7 @@
 //! The relay.
 
 use super::{Queues, connect, next, until};
-use api::relay::Relay;
+use api::relay::{Outgoing, Relay};
 use shared::{message::ExecutionMessage, queue::Topology};
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ fn run(pool: &PgPool, queues: &Queues) -> Running {
 }
 
 fn run_with_limit(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Running {
-    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let relay = Relay::new(pool, queues.broker.clone(), queues.topology.clone(), Arc::clone(&wake))
-        .with_workspace_limit(workspace_limit);
-    tokio::spawn(relay.run(stop.clone()));
+    let stop = CancellationToken::new();
+    let outgoing = Outgoing::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
+    let wake = Arc::clone(outgoing.wake());
+    tokio::spawn(Relay::new(outgoing).run(stop.clone()));
     Running { wake, _stop: stop.drop_guard() }
 }
 
