@@ -76,7 +76,8 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
 /// value names one partition, but planning takes ten times as long as the look-up.
 pub fn own_connections(pool: &PgPool, most: u32, settings: &[(&str, &str)]) -> PgPool {
     let options = pool.connect_options().as_ref().clone();
-    let options = options.options(settings.iter().copied()).options([("plan_cache_mode", "force_generic_plan")]);
+    let options =
+        options.options(settings.iter().copied()).options([("plan_cache_mode", "force_generic_plan")]);
     PgPoolOptions::new()
         .max_connections(most)
         .idle_timeout(None)

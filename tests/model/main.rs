@@ -2,7 +2,8 @@
 //! any moment (a process dies, a message comes twice, a queue is deleted, a lease runs out under a live worker).
 //!
 //! Each step is one statement or one message of the programs: `depart`, `take_back` and `recovery` of the relay; claim,
-//! finish and hand-back of the worker; the reaper. What the model shows:
+//! finish and hand-back of the worker; the reaper. (A row that leaves at once is one whose `depart` came with its writing.)
+//! What the model shows:
 //! - the execution is ended once, and by whoever holds the attempt;
 //! - from every reachable state, without further faults, it is ended, and outbox and queue are empty.
 

@@ -1,20 +1,19 @@
 //! Asks for all executions that moved, in one query, and hands the answers to their watches.
 
 use super::{Live, Progress, SWEEP};
-use crate::database::own_connections;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// At least this long between two queries, 250 per second at most: a chatty run is asked for once per pause, and the first
-/// change after a quiet time at once. Short runs end within a few milliseconds of their start, and whoever waits for the
-/// end of one waits for this, too.
+/// This long between two queries on average, 250 per second at most: a chatty run is asked for once per pause.
 const PAUSE: Duration = Duration::from_millis(4);
+/// So much of the pauses may be saved up for the first changes after a quiet time: a short run ends a few milliseconds after
+/// it started, and whoever waits for its end would wait for the pause after its start.
+const SAVED: Duration = Duration::from_millis(12);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
-    let pool = own_connections(pool, 1, &[]);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut not_before = Instant::now();
@@ -25,10 +24,11 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
             () = live.wake.notified() => {
                 tokio::time::sleep_until(not_before).await;
                 let moved = live.take_moved();
-                if let Err(error) = refresh(live, &pool, &moved).await {
+                if let Err(error) = refresh(live, pool, &moved).await {
                     tracing::warn!(%error, "can't read what moved; the next sweep will");
                 }
-                not_before = Instant::now() + PAUSE;
+                let now = Instant::now();
+                not_before = not_before.max(now.checked_sub(SAVED).unwrap_or(now)) + PAUSE;
             }
         }
     }

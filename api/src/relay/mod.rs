@@ -5,7 +5,8 @@
 //! in between, a queue deleted) is taken back by [`recovery`]. A message too many is harmless: the claim decides.
 //!
 //! Order is decided in the database, per message and as late as possible: the broker never holds more than a
-//! shallow window, so a workspace with a long backlog can't stand before another's only run.
+//! shallow window, so a workspace with a long backlog can't stand before another's only run. A row that is written while
+//! nobody waits takes no turn: its writer marks it and sends it through [`Outgoing`], as the relay does.
 
 mod outbox;
 mod outgoing;
@@ -65,7 +66,7 @@ impl Relay {
 
     async fn dispatch(&self, batches: &mut JoinSet<()>) {
         let mut backoff = Backoff::CONNECTION;
-        while self.outgoing.publisher.ready().await.is_some() {
+        while self.outgoing.ready().await.is_some() {
             match outbox::depart(&self.outgoing.pool, BATCH, self.outgoing.workspace_limit).await {
                 Ok(departures) if departures.is_empty() => self.rest().await,
                 Ok(departures) => {

@@ -86,6 +86,11 @@ impl Outgoing {
         self.workspace_limit == 0 && self.publisher.is_open()
     }
 
+    /// Waits until there is a channel to publish on. None once the broker was closed.
+    pub async fn ready(&self) -> Option<()> {
+        self.publisher.ready().await
+    }
+
     /// Publishes a row that its writer marked; for one that takes its turn, wakes the relay. Call it after the commit.
     pub fn leave(self: &Arc<Self>, departure: Option<Departure>) {
         let Some(departure) = departure else { return self.wake.notify_one() };

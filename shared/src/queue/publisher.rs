@@ -88,7 +88,9 @@ impl Publisher {
     /// Whether there is a channel to publish on; no while one is being opened.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.channel.try_lock().is_ok_and(|slot| slot.as_ref().is_some_and(|channel| channel.status().connected()))
+        self.channel
+            .try_lock()
+            .is_ok_and(|slot| slot.as_ref().is_some_and(|channel| channel.status().connected()))
     }
 
     /// Opens the channel if need be, waiting for the broker as long as it takes. None once it was closed.

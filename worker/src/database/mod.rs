@@ -19,7 +19,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(10);
 /// Longest time of one statement, enforced by the server; all of ours take milliseconds. Planned once: each goes by a
 /// key, whatever its value, and planning a claim anew takes longer than the claim.
-const SETTINGS: &str = "-c statement_timeout=10s -c lock_timeout=5s -c jit=off -c plan_cache_mode=force_generic_plan";
+const SETTINGS: &str =
+    "-c statement_timeout=10s -c lock_timeout=5s -c jit=off -c plan_cache_mode=force_generic_plan";
 
 /// Why there is no database to talk to.
 #[derive(Debug, thiserror::Error)]

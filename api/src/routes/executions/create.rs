@@ -12,15 +12,11 @@ use crate::{
     store::{self, executions::KeyUse},
     submit::{self, BACKGROUND, Submission, complete_variables},
 };
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use sqlx::{Connection, PgConnection};
 use shared::telemetry::traces::{self, TRACEPARENT};
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";

@@ -5,6 +5,7 @@
 
 mod broker;
 mod burial;
+mod express;
 mod ingest;
 mod relay;
 mod retention;
