@@ -3,7 +3,7 @@
 //! Invariant: the two are one statement. There is no execution that nobody delivers, and no delivery of nothing.
 //!
 //! While nobody waits, that statement also marks the outbox row as published, and who wrote it publishes it right after
-//! the commit: the relay's look at the outbox is saved (ADR 13).
+//! the commit: the relay's look at the outbox is saved (ADR 14).
 
 use crate::{
     error::FieldErrors,
