@@ -14,6 +14,8 @@ use uuid::Uuid;
 
 /// The broker looks every half second; the claims that wait give up and come again once in between.
 const TIMED_OUT_WITHIN: Duration = Duration::from_secs(2);
+/// Every slot may be taken by a run that waits for the database. What is not judged then is for the checker to say.
+const JUDGED_WITHIN: Duration = Duration::from_secs(30);
 /// More than there are slots.
 const HELD_UP: usize = 12;
 
@@ -61,13 +63,21 @@ pub(super) async fn publish_duplicates(site: &Site, load: &Load, random: &mut Ra
     Ok(())
 }
 
+/// Comes back when it lies with the dead letters: of poison in a queue that is deleted nobody can tell.
 pub(super) async fn publish_poison(site: &Site) -> anyhow::Result<usize> {
+    let dead = async || site.broker.ready_messages(&site.topology.dead).await.unwrap_or(0);
+    let before = dead().await;
     let messages =
         ["", "not json", r#"{"v":1}"#, r#"{"v":2,"execution_id":"01900000-0000-7000-8000-000000000000"}"#];
     let events = ["[]", r#"{"v":1,"idempotency_key":""}"#, r#"{"v":9}"#];
     publish(site, &site.topology.executions, messages.into_iter().map(str::to_owned)).await?;
     publish(site, &site.topology.events, events.into_iter().map(str::to_owned)).await?;
-    Ok(messages.len() + events.len())
+    let poison = messages.len() + events.len();
+    let deadline = Instant::now() + JUDGED_WITHIN;
+    while (dead().await.saturating_sub(before) as usize) < poison && Instant::now() < deadline {
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(poison)
 }
 
 /// Until the broker has them all.
