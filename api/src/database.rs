@@ -70,21 +70,6 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
         .connect_lazy_with(options))
 }
 
-/// Connections for one task, which keeps them: to where `pool` connects, with settings of their own.
-///
-/// Their statements are planned once. PostgreSQL would plan a look-up by id anew each time, since a plan that knows the
-/// value names one partition, but planning takes ten times as long as the look-up.
-pub fn own_connections(pool: &PgPool, most: u32, settings: &[(&str, &str)]) -> PgPool {
-    let options = pool.connect_options().as_ref().clone();
-    let options =
-        options.options(settings.iter().copied()).options([("plan_cache_mode", "force_generic_plan")]);
-    PgPoolOptions::new()
-        .max_connections(most)
-        .idle_timeout(None)
-        .test_before_acquire(false)
-        .connect_lazy_with(options)
-}
-
 /// Brings the schema to what this build expects; safe to run from several processes at once. Migrations of a newer
 /// version may stand: they only expand, and going back to this version must be possible.
 pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {

@@ -8,7 +8,6 @@ use crate::{
     live::Live,
     quota::QueueQuota,
     relay::Outgoing,
-    submit::Dispatch,
 };
 use npm::{Packages, Prepared};
 use shared::{
@@ -53,12 +52,6 @@ pub struct Shared {
 impl AppState {
     pub fn new(shared: Shared) -> Self {
         Self(Arc::new(shared))
-    }
-
-    /// How a row that somebody waits for finds its way.
-    #[must_use]
-    pub fn dispatch(&self) -> Dispatch {
-        if self.outgoing.is_express() { Dispatch::Express } else { Dispatch::InTurn }
     }
 
     /// Has the packages that a script imports. Asks the registry: not to be called with anything locked.

@@ -7,7 +7,7 @@
 
 use crate::{
     error::FieldErrors,
-    relay::Departure,
+    relay::{Departure, Ticket},
     resources::{
         execution::{Input, JsonObject},
         script::{FunctionPin, VariableDefinition},
@@ -55,16 +55,8 @@ pub struct Submission {
     pub replay_of: Option<Uuid>,
 }
 
-/// How an outbox row finds its way to the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dispatch {
-    /// By its writer, if no other row waits and the broker holds fewer than [`EXPRESS_WINDOW`] messages.
-    Express,
-    /// By the relay, in the order the relay finds fair.
-    InTurn,
-}
-
-/// What the relay lets out even while no worker is known: a row that leaves at once takes nobody's place.
+/// As many messages as the relay's `depart` lets the broker hold even while no worker is known: a row that leaves at once
+/// takes nobody's place.
 const EXPRESS_WINDOW: i64 = 8;
 
 /// An execution that is written.
@@ -75,11 +67,12 @@ pub struct Submitted {
     pub departure: Option<Departure>,
 }
 
-/// Writes the execution and its outbox row in one statement.
+/// Writes the execution and its outbox row in one statement. With a ticket the row leaves by its writer, if no other waits
+/// and the broker holds fewer than [`EXPRESS_WINDOW`] messages; else by the relay, in the order the relay finds fair.
 pub async fn submit(
     connection: &mut PgConnection,
     submission: &Submission,
-    dispatch: Dispatch,
+    ticket: Option<&Ticket>,
 ) -> Result<Submitted, sqlx::Error> {
     let runnable = &submission.runnable;
     let names: Vec<String> = runnable.functions.iter().map(|pin| pin.name.clone()).collect();
@@ -93,8 +86,15 @@ pub async fn submit(
          enqueued AS (
              INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
              SELECT id, workspace_id, priority, traceparent, CASE
-                 WHEN $19 AND NOT EXISTS (SELECT FROM outbox WHERE published_at IS NULL AND available_at <= now())
-                     AND (SELECT count(*) FROM (SELECT FROM outbox WHERE published_at IS NOT NULL LIMIT $20) few) < $20
+                 WHEN $19
+                     -- Of the last minute only, in the order of an index: however many dead rows lie behind. Of older
+                     -- ones the relay knows.
+                     AND (SELECT id FROM outbox
+                          WHERE published_at IS NULL AND available_at BETWEEN now() - interval '1 minute' AND now()
+                          ORDER BY available_at LIMIT 1) IS NULL
+                     AND (SELECT count(*) FROM (
+                              SELECT FROM outbox WHERE published_at > now() - interval '1 minute'
+                              ORDER BY published_at DESC LIMIT $20) few) < $20
                      AND EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL)
                  THEN clock_timestamp() END
              FROM execution
@@ -119,7 +119,7 @@ pub async fn submit(
         submission.priority,
         submission.traceparent,
         submission.replay_of,
-        dispatch == Dispatch::Express,
+        ticket.is_some(),
         EXPRESS_WINDOW,
     )
     .fetch_one(connection)

@@ -12,16 +12,13 @@ mod outbox;
 mod outgoing;
 mod recovery;
 
-pub use outgoing::{Departure, Outgoing};
+pub use outgoing::{Departure, Outgoing, Ticket};
 
 use crate::relay::outbox::Waiting;
 use shared::backoff::Backoff;
 use sqlx::postgres::PgListener;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::task::JoinSet;
@@ -35,7 +32,7 @@ const CHANGED_CHANNEL: &str = "execution_changed";
 const BATCH: i64 = 64;
 /// Batches that wait for confirms at the same time, so that a new row never waits for another's confirm.
 const BATCHES_IN_FLIGHT: usize = 4;
-/// Rows of which nobody told us (their writer died after its commit) are found this late at most.
+/// Unmarked rows of which nobody told us (their writer died after its commit) are found this late at most.
 const IDLE_SWEEP: Duration = Duration::from_secs(1);
 /// While rows wait for room in the window and no claim is announced.
 const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
@@ -44,14 +41,12 @@ const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Relay {
     outgoing: Arc<Outgoing>,
-    /// Rows wait for room in the window, which claims make.
-    window_full: AtomicBool,
 }
 
 impl Relay {
     #[must_use]
     pub const fn new(outgoing: Arc<Outgoing>) -> Self {
-        Self { outgoing, window_full: AtomicBool::new(false) }
+        Self { outgoing }
     }
 
     /// Runs until told to stop; then waits for the confirms under way.
@@ -71,6 +66,8 @@ impl Relay {
                 Ok(departures) if departures.is_empty() => self.rest().await,
                 Ok(departures) => {
                     backoff.reset();
+                    let is_full = i64::try_from(departures.len()).is_ok_and(|rows| rows == BATCH);
+                    self.outgoing.is_queueing.store(is_full, Ordering::Relaxed);
                     while batches.len() >= BATCHES_IN_FLIGHT {
                         batches.join_next().await;
                     }
@@ -106,7 +103,7 @@ impl Relay {
             let notification = listener.try_recv().await?;
             let is_change =
                 notification.is_some_and(|notification| notification.channel() == CHANGED_CHANNEL);
-            if !is_change || self.window_full.load(Ordering::Relaxed) {
+            if !is_change || self.outgoing.is_queueing.load(Ordering::Relaxed) {
                 self.outgoing.wake().notify_one();
             }
         }
@@ -115,7 +112,7 @@ impl Relay {
     /// Waits until there may be something to publish.
     async fn rest(&self) {
         let waiting = outbox::waiting(&self.outgoing.pool).await.unwrap_or(Waiting::Nothing);
-        self.window_full.store(waiting == Waiting::ForRoom, Ordering::Relaxed);
+        self.outgoing.is_queueing.store(waiting == Waiting::ForRoom, Ordering::Relaxed);
         let pause = match waiting {
             Waiting::Nothing => IDLE_SWEEP,
             Waiting::ForRoom => FULL_WINDOW_SWEEP,

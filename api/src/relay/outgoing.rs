@@ -1,10 +1,9 @@
 //! The way from a marked outbox row to the broker, for the relay and for rows that need no turn.
 //!
-//! Invariant: a row comes here marked as published. The mark goes when the broker does not have the message; when this
-//! process dies first, [`super::recovery`] takes it back.
+//! Invariant: a row comes here marked as published. The mark goes when the broker does not have the message; should this
+//! process not get to it, [`super::recovery`] takes it back.
 
 use super::outbox;
-use crate::database;
 use chrono::{DateTime, Utc};
 use shared::{
     message::ExecutionMessage,
@@ -14,14 +13,22 @@ use shared::{
         traces::{self, Step, TRACEPARENT},
     },
 };
-use sqlx::PgPool;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::Notify;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// One listens, one marks, two take marks back.
+/// One listens, one marks, two look what waits or was lost and take marks back.
 const CONNECTIONS: u32 = 4;
+/// Statements of one process that may mark their rows at the same moment: none sees what another is about to mark.
+const TICKETS: usize = 2;
 /// Before rows that the broker did not take are tried again: it may refuse for longer than a moment.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
@@ -34,6 +41,10 @@ pub struct Departure {
     pub(super) available_at: DateTime<Utc>,
 }
 
+/// The right to let one row leave at once: see [`Outgoing::ticket`].
+#[derive(Debug)]
+pub struct Ticket(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
 /// Publishes marked rows of one api process.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -42,6 +53,9 @@ pub struct Outgoing {
     pub(super) publisher: Publisher,
     /// Executions of a workspace at a time, unless it has a number of its own; 0 is no limit.
     pub(super) workspace_limit: i64,
+    /// Rows wait for room or for their turn, as far as the relay saw last.
+    pub(super) is_queueing: AtomicBool,
+    tickets: Arc<Semaphore>,
     wake: Arc<Notify>,
     /// Rows on their way that no batch of the relay waits for.
     under_way: TaskTracker,
@@ -69,6 +83,8 @@ impl Outgoing {
             publisher: Publisher::new(broker.clone(), topology),
             broker,
             workspace_limit: workspace_limit.into(),
+            is_queueing: AtomicBool::new(false),
+            tickets: Arc::new(Semaphore::new(TICKETS)),
             wake: Arc::default(),
             under_way: TaskTracker::new(),
         })
@@ -80,10 +96,27 @@ impl Outgoing {
         &self.wake
     }
 
-    /// Whether a row may leave at once if nobody waits. Where a number of runs is to be kept, the relay counts them.
+    /// A row that is written while the ticket is held may leave at once if nobody waits. To be held until the commit.
+    /// None where a number of runs is to be kept, which the relay counts, or while the broker is away.
     #[must_use]
-    pub fn is_express(&self) -> bool {
-        self.workspace_limit == 0 && self.publisher.is_open()
+    pub fn ticket(&self) -> Option<Ticket> {
+        let is_open = self.workspace_limit == 0
+            && !self.is_queueing.load(Ordering::Relaxed)
+            && !self.under_way.is_closed()
+            && self.publisher.is_open();
+        is_open.then(|| Arc::clone(&self.tickets).try_acquire_owned().ok()).flatten().map(Ticket)
+    }
+
+    /// Sees work through that must not end half-way when nobody waits for it any more: a client that hangs up between
+    /// the commit and the departure would leave a marked row behind.
+    ///
+    /// # Panics
+    /// If `work` does.
+    pub async fn see_through<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        match self.under_way.spawn(work).await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// Waits until there is a channel to publish on. None once the broker was closed.
@@ -140,7 +173,12 @@ impl Outgoing {
 /// Connections of the relay's own, since it can do without waiting for the disk: a mark lost in a crash of the
 /// database costs one message too many.
 fn relay_pool(pool: &PgPool) -> PgPool {
-    database::own_connections(pool, CONNECTIONS, &[("synchronous_commit", "off")])
+    let options = pool.connect_options().as_ref().clone().options([("synchronous_commit", "off")]);
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
 }
 
 /// By this host's clock, so at least 0.

@@ -77,10 +77,16 @@ pub(crate) async fn run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    let submitted = submit::submit(&mut transaction, &submission, state.dispatch()).await?;
-    transaction.commit().await?;
+    let outgoing = state.outgoing.clone();
+    let submitting = async move {
+        let ticket = outgoing.ticket();
+        let submitted = submit::submit(&mut transaction, &submission, ticket.as_ref()).await?;
+        transaction.commit().await?;
+        outgoing.leave(submitted.departure);
+        Ok::<_, sqlx::Error>(())
+    };
+    state.outgoing.see_through(submitting).await?;
     drop(accept);
-    state.outgoing.leave(submitted.departure);
 
     wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;
     let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?;

@@ -4,7 +4,7 @@ use super::cron::{Due, Recurrence};
 use crate::{
     resources::execution::{Input, empty_object},
     store,
-    submit::{BACKGROUND, Dispatch, Submission, complete_variables, submit},
+    submit::{BACKGROUND, Submission, complete_variables, submit},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{json, value::RawValue, value::to_raw_value};
@@ -112,7 +112,7 @@ async fn submit_run(
         replay_of: None,
     };
     // In turn: its time may be changed yet, and nobody looks on.
-    submit(connection, &submission, Dispatch::InTurn).await?;
+    submit(connection, &submission, None).await?;
     delay(connection, submission.id, schedule.jitter_s).await?;
     Ok(Some(submission.id))
 }

@@ -112,9 +112,15 @@ pub(crate) async fn replay(
         traceparent: accept.traceparent(),
         replay_of: Some(id),
     };
-    let submitted = submit::submit(&mut *state.pool.acquire().await?, &submission, state.dispatch()).await?;
-    state.outgoing.leave(submitted.departure);
-    Ok(accepted::now(&caller, submission, submitted.queued_at))
+    let (outgoing, mut connection) = (state.outgoing.clone(), state.pool.acquire().await?);
+    let submitting = async move {
+        let ticket = outgoing.ticket();
+        let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await?;
+        outgoing.leave(submitted.departure);
+        Ok::<_, sqlx::Error>((submission, submitted.queued_at))
+    };
+    let (submission, queued_at) = state.outgoing.see_through(submitting).await?;
+    Ok(accepted::now(&caller, submission, queued_at))
 }
 
 /// A sealed environment is bound to its execution: the new one needs its own.

@@ -6,6 +6,7 @@ use crate::{
     error::ApiError,
     payload::Payload,
     query::{NoQuery, Query},
+    relay::Outgoing,
     resources::execution::{Execution, ExecutionRequest, Input},
     routes::answers::{Conflict, NotFound, Refusals},
     state::AppState,
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use shared::telemetry::traces::{self, TRACEPARENT};
 use sqlx::{Connection, PgConnection};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -66,9 +68,14 @@ pub(crate) async fn create(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    let once = submit_once(&state, &mut connection, &submission, key, &hash).await?;
+    let (outgoing, key) = (state.outgoing.clone(), key.map(str::to_owned));
+    let submitting = async move {
+        let once = submit_once(&outgoing, &mut connection, &submission, key.as_deref(), &hash).await?;
+        Ok::<_, ApiError>((once, submission))
+    };
+    let (once, submission) = state.outgoing.see_through(submitting).await?;
     accept.of_execution(once.id(&submission));
-    drop((accept, connection));
+    drop(accept);
     match once {
         Once::Now { queued_at } => Ok(accepted::now(&caller, submission, queued_at)),
         Once::Before(earlier) => accepted::before(&state, &caller, earlier).await,
@@ -92,15 +99,16 @@ impl Once {
 
 /// Submits, unless the key led to an execution before.
 async fn submit_once(
-    state: &AppState,
+    outgoing: &Arc<Outgoing>,
     connection: &mut PgConnection,
     submission: &Submission,
     key: Option<&str>,
     request_hash: &[u8],
 ) -> Result<Once, ApiError> {
+    let ticket = outgoing.ticket();
     let Some(key) = key else {
-        let submitted = submit::submit(connection, submission, state.dispatch()).await?;
-        state.outgoing.leave(submitted.departure);
+        let submitted = submit::submit(connection, submission, ticket.as_ref()).await?;
+        outgoing.leave(submitted.departure);
         return Ok(Once::Now { queued_at: submitted.queued_at });
     };
     let mut transaction = connection.begin().await?;
@@ -112,9 +120,9 @@ async fn submit_once(
         submission.id,
     );
     let Some(earlier) = key_use.await? else {
-        let submitted = submit::submit(&mut transaction, submission, state.dispatch()).await?;
+        let submitted = submit::submit(&mut transaction, submission, ticket.as_ref()).await?;
         transaction.commit().await?;
-        state.outgoing.leave(submitted.departure);
+        outgoing.leave(submitted.departure);
         return Ok(Once::Now { queued_at: submitted.queued_at });
     };
     first_of(&earlier).map(Once::Before)

@@ -4,14 +4,14 @@ use super::{LIMIT, Queues, next, until};
 use api::{
     relay::Outgoing,
     resources::execution::{Input, empty_object},
-    submit::{self, BACKGROUND, Dispatch, Runnable, Submission, Submitted},
+    submit::{self, BACKGROUND, Runnable, Submission, Submitted},
 };
 use shared::{
     execution::{CodeType, TriggerType},
     queue::Topology,
 };
 use sqlx::PgPool;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use test_support::{Link, TestDatabase, TestQueues};
 use uuid::Uuid;
 
@@ -32,7 +32,7 @@ async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
     id
 }
 
-async fn submit(pool: &PgPool, workspace_id: Uuid) -> (Uuid, Submitted) {
+async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> (Uuid, Submitted) {
     let submission = Submission {
         id: Uuid::now_v7(),
         workspace_id,
@@ -53,7 +53,8 @@ async fn submit(pool: &PgPool, workspace_id: Uuid) -> (Uuid, Submitted) {
         replay_of: None,
     };
     let mut connection = pool.acquire().await.unwrap();
-    let submitted = submit::submit(&mut connection, &submission, Dispatch::Express).await.unwrap();
+    let ticket = outgoing.ticket();
+    let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await.unwrap();
     (submission.id, submitted)
 }
 
@@ -78,8 +79,7 @@ async fn the_only_execution_is_published_by_its_writer() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let outgoing = outgoing(&pool, &queues, 0).await;
-    assert!(outgoing.is_express());
-    let (id, submitted) = submit(&pool, workspace(&pool, None).await).await;
+    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     assert!(is_marked(&pool, id).await);
     outgoing.leave(submitted.departure);
 
@@ -90,14 +90,15 @@ async fn the_only_execution_is_published_by_its_writer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_after_one_that_waits_takes_its_turn() {
-    let database = TestDatabase::create().await;
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
+    let outgoing = outgoing(&pool, &queues, 0).await;
     let waiting = Uuid::now_v7();
     sqlx::query!("INSERT INTO outbox (execution_id, workspace_id) VALUES ($1, $1)", waiting)
         .execute(&pool)
         .await
         .unwrap();
-    let (id, submitted) = submit(&pool, workspace(&pool, None).await).await;
+    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     assert!(submitted.departure.is_none());
     assert!(!is_marked(&pool, id).await);
 
@@ -109,28 +110,56 @@ async fn who_comes_after_one_that_waits_takes_its_turn() {
     .await
     .unwrap();
     sqlx::query!("DELETE FROM outbox WHERE execution_id = $1", id).execute(&pool).await.unwrap();
-    let (_, submitted) = submit(&pool, workspace(&pool, None).await).await;
+    let (_, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     assert!(submitted.departure.is_some(), "one whose time has not come is no reason to wait");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_is_given_a_shallow_window_only() {
-    let database = TestDatabase::create().await;
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
+    let outgoing = outgoing(&pool, &queues, 0).await;
     let workspace = workspace(&pool, None).await;
     for _ in 0..WINDOW {
-        assert!(submit(&pool, workspace).await.1.departure.is_some());
+        assert!(submit(&pool, &outgoing, workspace).await.1.departure.is_some());
     }
-    assert!(submit(&pool, workspace).await.1.departure.is_none());
+    assert!(submit(&pool, &outgoing, workspace).await.1.departure.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_same_moment_only_a_few_may_leave() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let outgoing = outgoing(&database.pool().await, &queues, 0).await;
+    let held = [outgoing.ticket(), outgoing.ticket()];
+    assert!(held.iter().all(Option::is_some));
+    assert!(outgoing.ticket().is_none());
+    drop(held);
+    assert!(outgoing.ticket().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_seen_through_ends_though_nobody_waits() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let outgoing = outgoing(&database.pool().await, &queues, 0).await;
+    let (gate, opened) = tokio::sync::oneshot::channel();
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let work = outgoing.see_through(async move {
+        opened.await.unwrap();
+        done.send(()).unwrap();
+    });
+    assert!(tokio::time::timeout(Duration::ZERO, work).await.is_err(), "the client hung up");
+    gate.send(()).unwrap();
+    ended.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_runs_are_counted_the_relay_decides() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    assert!(!outgoing(&pool, &queues, 1).await.is_express(), "the installation has a limit");
+    assert!(outgoing(&pool, &queues, 1).await.ticket().is_none(), "the installation has a limit");
+    let outgoing = outgoing(&pool, &queues, 0).await;
     let limited = workspace(&pool, Some(5)).await;
-    assert!(submit(&pool, limited).await.1.departure.is_none(), "the workspace has a limit");
+    assert!(submit(&pool, &outgoing, limited).await.1.departure.is_none(), "the workspace has a limit");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +169,7 @@ async fn what_the_broker_did_not_take_is_the_relays() {
     let link = Link::to(queues.url(), 5672).await;
     let queues = Queues { broker: super::connect(link.url()), topology: Topology::prefixed(queues.prefix()) };
     let outgoing = outgoing(&pool, &queues, 0).await;
-    let (id, submitted) = submit(&pool, workspace(&pool, None).await).await;
+    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     link.cut();
     outgoing.leave(submitted.departure);
 
