@@ -115,7 +115,11 @@ impl Outgoing {
     pub async fn see_through<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
         match self.under_way.spawn(work).await {
             Ok(done) => done,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and who waits here with it.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 

@@ -70,6 +70,23 @@ async fn an_execution_is_accepted_with_its_outbox_row() {
 }
 
 #[tokio::test]
+async fn the_answer_to_a_new_execution_is_what_reading_it_gives() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", ECHO).await;
+    let body =
+        json!({"script_id": script["id"], "event": {"b": 1, "a": [1.50, "é"]}, "context": {"c": null}});
+    let created = client.post("/executions/", body).await.json(202);
+    let read = |id: &Value| format!("/executions/{}/", id.as_str().unwrap());
+    assert_eq!(client.get(&read(&created["id"])).await.json(200), created);
+
+    let replay = format!("{}replay/", read(&created["id"]));
+    let replayed = client.post(&replay, json!({})).await.json(202);
+    assert_eq!(replayed["replay_of"], created["id"]);
+    assert_eq!(client.get(&read(&replayed["id"])).await.json(200), replayed);
+}
+
+#[tokio::test]
 async fn an_unknown_script_is_not_found() {
     let server = Server::start().await;
     let client = server.client("demo").await;
