@@ -18,6 +18,7 @@ mod diagnostic;
 mod early_errors;
 mod emit;
 mod entry;
+mod jsx;
 mod lint;
 mod mappings;
 mod near;

@@ -4,11 +4,10 @@
 //! parsed inside the function it will run in and must fill exactly that function, so that no text can close it.
 
 use super::diagnostic::Finding;
-use super::{nesting, rule};
+use super::{jsx, nesting, rule};
 use swc_common::{BytePos, Span, Spanned};
-use swc_ecma_ast::{Decl, EsVersion, Expr, FnDecl, JSXElement, JSXFragment, ModuleItem, Program, Stmt};
+use swc_ecma_ast::{Decl, EsVersion, Expr, FnDecl, ModuleItem, Program, Stmt};
 use swc_ecma_parser::{EsSyntax, Lexer, Parser, StringInput, Syntax, TsSyntax, error::Error};
-use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 /// Position 0 is swc's "no position", so texts start at 1.
 pub(super) const START: u32 = 1;
@@ -120,12 +119,10 @@ fn parse_any(text: &str) -> Result<Program, Vec<Finding>> {
         Err(others) if errors.is_empty() => others,
         Err(_) => errors,
     };
-    let with_jsx = [
-        Syntax::Typescript(TsSyntax { tsx: true, ..typescript }),
-        Syntax::Es(EsSyntax { jsx: true, ..javascript }),
-    ];
-    if let Some(span) = with_jsx.iter().find_map(|&syntax| first_jsx(&attempt(text, syntax).ok()?)) {
+    let reached = errors.iter().map(|error| error.span().lo.0.saturating_sub(START)).min();
+    if let Some(element) = jsx::first_element(text, reached.map_or(text.len(), |offset| offset as usize)) {
         let message = "JSX is not supported: scripts have no user interface. Build a string instead.";
+        let span = Span::new(BytePos(START + element.start), BytePos(START + element.end));
         return Err(vec![Finding::error(rule::JSX, span, message)]);
     }
     if errors.is_empty() {
@@ -159,20 +156,4 @@ fn syntax_finding(error: &Error) -> Finding {
     let message = error.kind().msg().into_owned();
     let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
     Finding::error(rule::SYNTAX, error.span(), format!("{message}{stop}"))
-}
-
-fn first_jsx(program: &Program) -> Option<Span> {
-    struct First(Option<Span>);
-    impl Visit for First {
-        noop_visit_type!();
-        fn visit_jsx_element(&mut self, element: &JSXElement) {
-            self.0.get_or_insert(element.span);
-        }
-        fn visit_jsx_fragment(&mut self, fragment: &JSXFragment) {
-            self.0.get_or_insert(fragment.span);
-        }
-    }
-    let mut first = First(None);
-    program.visit_with(&mut first);
-    first.0
 }

@@ -95,6 +95,8 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
     ("dotted namespaces", "namespace a", "", ".a"),
     ("JSX", "<a>", "", "</a>"),
     ("JSX attributes", "<a b=<", "a/>", "/>"),
+    ("JSX attributes on lines", "<a\nb=", "<a/>", ""),
+    ("JSX text on lines", "<a>x\ny", "", ""),
     ("await", "await ", "a", ""),
     ("yield", "yield ", "a", ""),
     ("comments between", "!/*;*/", "a", ""),
@@ -107,6 +109,38 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
     ("exports", "export default (", "a", ")"),
     ("imports", "import(", "a", ")"),
 ];
+
+/// Shapes whose lines start with words that could start a statement, but go on with what is open.
+const LINE_SHAPES: &[(&str, &str, &str, &str)] = &[
+    ("assigned functions", "x =\nfunction(){", "", "}"),
+    ("returned functions", "return\nfunction f(){", "", "}"),
+    ("function arguments", "f(\nfunction(){", "", "})"),
+    ("async function arguments", "f(\nasync function(){", "", "})"),
+    ("chained assignments of functions", "a =\nfunction(){}.a =\n", "b", ""),
+    ("function declarations inside", "function f()\n{\n", "", "}\n"),
+    ("functions after values inside", "a\nfunction f(){\n", "", "}\n"),
+    ("function operands", "function(){}\n+\n", "a", ""),
+    ("class heritage", "class A extends\n", "B{}", "\n{}"),
+    ("decorated class heritage", "class A extends @b\n", "class{}", "{}"),
+    ("doubly decorated class heritage", "class A extends @b\n@c.d\n", "class{}", "{}"),
+    ("class heritage decorated with calls", "class A extends @b(1)\n", "class{}", "{}"),
+    ("class heritage decorated with types", "class A extends @b<keyof\nc>(1)\n", "class{}", "{}"),
+    ("class heritage decorated with escapes", "class A extends @\\u{61}\n", "class{}", "{}"),
+    ("decorated statements of if", "if(a)@b\nclass C{}else ", "d", ""),
+    ("decorated labels", "@a\nlabel:", "b", ""),
+    ("decorated statements", "for(a of b)@c\n", "d", ""),
+    ("decorated operands", "+@a\n", "b", ""),
+    ("decorated assignments", "x=@a\n", "b", ""),
+    ("decorated members of classes", "class A{\n@b\nc=\n", "1", "}"),
+    ("statements of if", "if(a)\n", "b", ""),
+    ("do while", "do\n", "b", "\nwhile(a)"),
+    ("do while in if else", "if(a)do b;while(c);else ", "d", ""),
+    ("do while of while in if else", "if(a)do while(b)c;while(d);else ", "e", ""),
+    ("do while on lines in if else", "if(a)do b\nwhile(c)\nelse ", "d", ""),
+];
+
+/// What stands before would hide the brackets from a scan that knows no JSX, but not from a parser that does.
+const HIDDEN_BY_JSX: &[&str] = &["x=<a>`</a>;", "x=<a>/*</a>;", "x=<a>//</a>;", "x=<a>'</a>;"];
 
 fn build_in_time(name: &str, unit: Unit<'_>, code: &str) -> Report {
     let started = Instant::now();
@@ -130,6 +164,71 @@ fn no_shape_of_any_depth_overflows_the_stack() {
             }
             depth = if depth < 4096 { depth * 4 } else { depth * 3 / 2 };
         }
+    }
+}
+
+#[test]
+fn what_jsx_hides_overflows_no_stack() {
+    for hidden in HIDDEN_BY_JSX {
+        for open in ["(", "!", "<a>", "<a\nb=", "x=>", "[", "a?"] {
+            let code = format!("{hidden}{}", open.repeat(250_000 / open.len()));
+            for unit in [SCRIPT, Unit::Script(CodeType::Raw), Unit::Function { name: "f", parameters: &[] }] {
+                let report = build_in_time(hidden, unit, &code);
+                assert!(report.build.is_none(), "{hidden}{open}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_that_starts_like_a_statement_hides_no_nesting() {
+    for &(name, open, middle, close) in LINE_SHAPES {
+        let code = format!("{}{middle}{}", open.repeat(1_500), close.repeat(1_500));
+        let report = build_in_time(name, SCRIPT, &code);
+        let rules: Vec<_> = report.diagnostics.iter().map(|diagnostic| &*diagnostic.rule).collect();
+        assert_eq!(rules, ["nesting"], "{name}");
+    }
+}
+
+#[test]
+fn declarations_one_per_line_are_never_too_deep() {
+    for line in [
+        "function f#() { return 1; }\n",
+        "function f#() { return 1 }\n\n",
+        "async function f#() { return await 1; }\n",
+        "function* f#() { yield 1; }\n",
+        "class C# { a() { return 1; } }\n",
+        "abstract class C# { a(): number { return 1; } }\n",
+        "@decorate(#) class C# { a() { return 1; } }\n",
+        "@decorate(#)\n@decorate\nclass C# {\n  @log\n  a() { return 1; }\n}\n",
+        "const c# = (a: number) => a + #\n",
+        "const c# = function () { return # }\n",
+        "declare function f#(a: number): string\n",
+        "if (input) { log(#) }\n",
+        "for (const a of input) { log(a, #) }\n",
+        "while (input.next()) { log(#) }\n",
+        "do { log(#) } while (input.next());\n",
+    ] {
+        let lines = (0..2_000).map(|i| line.replace('#', &i.to_string())).collect::<String>();
+        let code =
+            format!("declare const log: any, decorate: any\n{lines}async function main(input: any) {{}}\n");
+        let report = build_in_time(line, SCRIPT, &code);
+        assert!(report.build.is_some(), "{line}{:?}", report.diagnostics.first());
+    }
+}
+
+#[test]
+fn exported_declarations_one_per_line_are_never_too_deep() {
+    for line in
+        ["export function f#() { return 1; }\n", "export class C# {}\n", "export async function f#() {}\n"]
+    {
+        let lines = (0..2_000).map(|i| line.replace('#', &i.to_string())).collect::<String>();
+        let report = build_in_time(line, SCRIPT, &format!("{lines}export async function main() {{}}\n"));
+        assert!(
+            report.diagnostics.iter().all(|d| d.rule != "nesting"),
+            "{line}{:?}",
+            report.diagnostics.first()
+        );
     }
 }
 

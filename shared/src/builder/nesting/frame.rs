@@ -26,11 +26,26 @@ pub(super) struct Frame {
     pub(super) question: bool,
     /// How often [`ANGLE_WEIGHT`] is part of `hard`.
     pub(super) angles: u32,
+    /// An `@` was seen, and since then no line that could start what is decorated.
+    pub(super) decorated: bool,
+    /// A `do` was seen since the last statement's end: a `while` may belong to it.
+    pub(super) looping: bool,
 }
 
 impl Frame {
     pub(super) const fn new(opener: u8, header: bool, object: bool) -> Self {
-        Self { opener, header, object, soft: 0, hard: 0, colon: false, question: false, angles: 0 }
+        Self {
+            opener,
+            header,
+            object,
+            soft: 0,
+            hard: 0,
+            colon: false,
+            question: false,
+            angles: 0,
+            decorated: false,
+            looping: false,
+        }
     }
 }
 
@@ -73,6 +88,8 @@ impl Scan<'_> {
         if let Some(frame) = self.frames.last_mut() {
             self.open -= std::mem::take(&mut frame.hard);
             frame.angles = 0;
+            frame.decorated = false;
+            frame.looping = false;
         }
     }
 

@@ -83,7 +83,7 @@ pub(super) const fn is_header(word: &[u8]) -> bool {
     matches!(word, b"if" | b"while" | b"for" | b"with")
 }
 
-/// Words that continue what the line before began.
+/// Words that continue what the line before began. So do a `while` after its `do`, and any word after a decorator.
 pub(super) const fn goes_on(word: &[u8]) -> bool {
     matches!(
         word,
@@ -94,19 +94,12 @@ pub(super) const fn goes_on(word: &[u8]) -> bool {
             | b"satisfies"
             | b"is"
             | b"else"
-            | b"while"
             | b"catch"
             | b"finally"
             | b"extends"
             | b"implements"
             | b"from"
             | b"with"
-            | b"class"
-            | b"abstract"
-            | b"export"
-            | b"declare"
-            | b"function"
-            | b"async"
     )
 }
 
@@ -146,25 +139,21 @@ static WORD: [bool; 256] = {
 };
 
 pub(super) fn line_length(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\n' | b'\r' => break,
-            0xe2 if matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => break,
-            _ => at += 1,
-        }
-    }
-    at
+    (0..bytes.len()).find(|&at| ends_line(&bytes[at..])).unwrap_or(bytes.len())
+}
+
+fn ends_line(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'\n' | b'\r', ..] | [0xe2, 0x80, 0xa8 | 0xa9, ..])
 }
 
 /// Length of the regular expression at the start of `bytes`, without flags; `None` if none ends on this line.
 pub(super) fn regex_length(bytes: &[u8]) -> Option<usize> {
-    let line = &bytes[..line_length(bytes)];
     let mut in_class = false;
     let mut at = 1;
-    while at < line.len() {
-        match line[at] {
-            b'\\' => at += 1,
+    while at < bytes.len() && !ends_line(&bytes[at..]) {
+        match bytes[at] {
+            // A line's end can't be escaped.
+            b'\\' if !ends_line(&bytes[at + 1..]) => at += 1,
             b'[' => in_class = true,
             b']' => in_class = false,
             b'/' if !in_class => return Some(at + 1),

@@ -35,6 +35,12 @@ pub(super) fn check_text(text: &str) -> Result<(), Finding> {
     }
 }
 
+/// Offsets of the `<` that stand where an operand may start, as the scan understands the text.
+pub(super) fn prefix_angles(text: &str) -> impl Iterator<Item = usize> {
+    let mut scan = scan::Scan::new(text);
+    std::iter::from_fn(move || scan.next_prefix_angle())
+}
+
 /// Refuses a tree that is too deep to be worked on.
 pub(super) fn check_tree(program: &Program) -> Result<(), Finding> {
     let mut depth = Depth { now: 0, too_deep: None };

@@ -66,6 +66,20 @@ impl<'a> Scan<'a> {
         (self.open > MAX_OPEN).then_some(self.bytes.len())
     }
 
+    /// The next `<` where an operand may start, as JSX does.
+    pub(super) fn next_prefix_angle(&mut self) -> Option<usize> {
+        while self.at < self.bytes.len() {
+            let at = self.at;
+            let found =
+                self.peek(0) == b'<' && self.before != Before::Value && !self.follows(b'<') && !self.blind;
+            self.step();
+            if found {
+                return Some(at);
+            }
+        }
+        None
+    }
+
     pub(super) fn peek(&self, ahead: usize) -> u8 {
         self.bytes.get(self.at + ahead).copied().unwrap_or(0)
     }
@@ -123,7 +137,7 @@ impl<'a> Scan<'a> {
     }
 
     fn punctuator(&mut self, byte: u8, fresh_line: bool) {
-        if std::mem::take(&mut self.pending_reset) {
+        if std::mem::take(&mut self.pending_reset) || (byte == b'@' && fresh_line && self.ends_line()) {
             self.end_statement();
         }
         let header = std::mem::take(&mut self.header_word);
@@ -202,6 +216,12 @@ impl<'a> Scan<'a> {
                     frame.question = true;
                 }
             }
+            b'@' => {
+                if let Some(frame) = self.frames.last_mut() {
+                    frame.decorated = true;
+                }
+                self.operator(false, 1);
+            }
             _ => self.operator(false, 1),
         }
     }
@@ -255,17 +275,17 @@ impl<'a> Scan<'a> {
     }
 
     fn slash(&mut self, fresh_line: bool) {
-        let regex = regex_length(&self.bytes[self.at..]);
         // A type such as `string` ends at the line end where a value would go on.
         let before = if fresh_line && self.before == Before::Value { Before::Unknown } else { self.before };
+        let regex = if before == Before::Value { None } else { regex_length(&self.bytes[self.at..]) };
         match (before, regex) {
             (Before::Operator, Some(length)) => {
                 self.at += length;
                 self.before = Before::Value;
             }
             // It could be either, and the readings differ.
-            (Before::Unknown, Some(_)) => self.blind = true,
-            (Before::Value, _) | (_, None) => self.operator(false, 1),
+            (_, Some(_)) => self.blind = true,
+            (_, None) => self.operator(false, 1),
         }
     }
 
@@ -274,18 +294,23 @@ impl<'a> Scan<'a> {
         loop {
             self.at +=
                 self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii() && is_word(**byte)).count();
-            if self.peek(0).is_ascii() || self.wide_space().is_some() {
+            if self.peek(0) == b'{' && self.bytes[start..self.at].ends_with(b"\\u") {
+                let digits = self.bytes[self.at + 1..].iter().take_while(|byte| byte.is_ascii_hexdigit());
+                self.at += 1 + digits.count();
+                self.at += usize::from(self.peek(0) == b'}');
+            } else if self.peek(0).is_ascii() || self.wide_space().is_some() {
                 break;
+            } else {
+                self.at += 1;
             }
-            self.at += 1;
         }
         let word = &self.bytes[start..self.at];
+        let property = std::mem::take(&mut self.after_dot);
         let ended = std::mem::take(&mut self.pending_reset) && word != b"else";
-        if ended || (fresh_line && self.ends_line() && !goes_on(word)) {
+        if (ended || (fresh_line && !goes_on(word) && self.ends_line())) && !self.closes_loop(word) {
             self.end_statement();
         }
         self.after_brace = false;
-        let property = std::mem::take(&mut self.after_dot);
         let header_goes_on = self.header_word && word == b"await";
         self.header_word = !property && (header_goes_on || is_header(word));
         if property {
@@ -293,6 +318,11 @@ impl<'a> Scan<'a> {
             return;
         }
         self.before = before_slash(word);
+        if word == b"do"
+            && let Some(frame) = self.frames.last_mut()
+        {
+            frame.looping = true;
+        }
         // A header's word is followed by a value's bracket, not by a value.
         if self.header_word || matches!(word, b"else" | b"do") {
             self.count_hard(1);
@@ -304,10 +334,22 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Whether the line before may have been a whole statement: its last token ended a value or a block, and no
-    /// bracket holds the lines together.
-    fn ends_line(&self) -> bool {
-        let between_statements = self.frames.last().is_some_and(|frame| matches!(frame.opener, ROOT | b'{'));
-        between_statements && (self.before == Before::Value || self.after_brace)
+    /// Whether the line before may have been a whole statement, now that a word or `@` starts the next: its last token ended a
+    /// block, or a value that is no decorator, and no bracket holds the lines together.
+    fn ends_line(&mut self) -> bool {
+        if !self.between_statements() {
+            return false;
+        }
+        let decorated = self.before == Before::Value
+            && self.frames.last_mut().is_some_and(|frame| std::mem::take(&mut frame.decorated));
+        self.after_brace || (self.before == Before::Value && !decorated)
+    }
+
+    fn between_statements(&self) -> bool {
+        self.frames.last().is_some_and(|frame| matches!(frame.opener, ROOT | b'{'))
+    }
+
+    fn closes_loop(&self, word: &[u8]) -> bool {
+        word == b"while" && self.frames.last().is_some_and(|frame| frame.looping)
     }
 }
