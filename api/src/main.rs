@@ -6,6 +6,7 @@ use api::{
     config::Config,
 };
 use shared::{
+    builder,
     config::Environment,
     telemetry::{self, Settings, logs, traces},
 };
@@ -25,8 +26,15 @@ const USAGE: &str = "usage: api <command>
                            messages nobody could handle
   reseal                   seal every secret with the first key of ENCRYPTION_KEY, to drop an older one";
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(builder::THREAD_STACK_BYTES)
+        .build()?
+        .block_on(run())
+}
+
+async fn run() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut environment = Environment::of_process();

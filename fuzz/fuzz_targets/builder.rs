@@ -8,10 +8,25 @@ use shared::{
     builder::{Severity, SourceMap, Unit, build},
     execution::CodeType,
 };
+use std::sync::{Mutex, PoisonError};
 
-// The builder catches panics of the parser; libfuzzer's own hook would abort on these, too. What passes the builder still
-// aborts.
-fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |data: &[u8]| {
+/// The last panic: the builder catches those of the parser, where libfuzzer's own hook would abort.
+static PANIC: Mutex<String> = Mutex::new(String::new());
+
+fn keep_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+    }));
+}
+
+fuzz_target!(init: keep_panic(), |data: &[u8]| {
+    if std::panic::catch_unwind(|| check(data)).is_err() {
+        eprintln!("{}", PANIC.lock().unwrap_or_else(PoisonError::into_inner));
+        std::process::abort();
+    }
+});
+
+fn check(data: &[u8]) {
     let Some((&unit, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let parameters = ["input".to_owned(), "a".to_owned()];
@@ -37,4 +52,4 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |data: &[u8]| {
         assert!(again.build.is_some() || code.len() > 200_000, "{code}\n{:?}", again.diagnostics);
         assert_eq!(build(unit, text).build.as_ref(), Some(first));
     }
-});
+}

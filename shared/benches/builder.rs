@@ -3,9 +3,9 @@
 //! `cargo bench --workspace --bench builder`. The peer needs Node and `npm ci` in `benches/peer`; without it only the
 //! builder is measured.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use shared::{
-    builder::{Unit, build},
+    builder::{THREAD_STACK_BYTES, Unit, build},
     execution::CodeType,
 };
 use std::{hint::black_box, path::Path, process::Command, time::Instant};
@@ -55,4 +55,13 @@ fn compare() {
 }
 
 criterion_group!(benches, builder);
-criterion_main!(benches);
+
+/// On a thread as the programs have them for builds.
+fn main() {
+    let measure = || {
+        benches();
+        Criterion::default().configure_from_args().final_summary();
+    };
+    let thread = std::thread::Builder::new().stack_size(THREAD_STACK_BYTES).spawn(measure);
+    thread.expect("a thread can be started").join().expect("nothing panics");
+}

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use shared::{
+    builder,
     config::Environment,
     telemetry::{self, Settings, logs, traces},
 };
@@ -47,8 +48,15 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn serve() -> anyhow::Result<()> {
+fn serve() -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(builder::THREAD_STACK_BYTES)
+        .build()?
+        .block_on(run())
+}
+
+async fn run() -> anyhow::Result<()> {
     let mut environment = Environment::of_process();
     let settings = Settings::read_from(&mut environment);
     let config = Config::read(environment)?;

@@ -3,19 +3,28 @@
 //! Invariant: nothing here recurses, and no parser of JSX is asked. The text between tags has no tokens, so the bound
 //! of [`super::nesting`] would not hold for it: `<a>//</a>;((((…` hides brackets that a JSX parser sees.
 
-use super::nesting;
+use super::diagnostic::Finding;
+use super::{nesting, rule};
 use std::ops::Range;
+use swc_common::{BytePos, Span};
 
 /// People's JSX is seen at its first tags; the rest is cut off for hostile texts' sake.
 const TAGS: usize = 32;
 
-/// The first element or fragment that starts before `end`, where parsers of JavaScript and TypeScript gave up.
-pub(super) fn first_element(text: &str, end: usize) -> Option<Range<u32>> {
-    let element = nesting::prefix_angles(text)
+/// A finding for the first element or fragment that starts before `end`, where the text was given up. `base` is the
+/// position of the text's first byte.
+pub(super) fn check(text: &str, end: usize, base: u32) -> Option<Finding> {
+    let element = first_element(text, end)?;
+    let position = |offset: usize| Some(BytePos(base + u32::try_from(offset).ok()?));
+    let message = "JSX is not supported: scripts have no user interface. Build a string instead.";
+    Some(Finding::error(rule::JSX, Span::new(position(element.start)?, position(element.end)?), message))
+}
+
+fn first_element(text: &str, end: usize) -> Option<Range<usize>> {
+    nesting::prefix_angles(text)
         .take_while(|&start| start < end)
         .take(TAGS)
-        .find_map(|start| Some(start..start + length(&text[start..])?))?;
-    Some(u32::try_from(element.start).ok()?..u32::try_from(element.end).ok()?)
+        .find_map(|start| Some(start..start + length(&text[start..])?))
 }
 
 /// Length of the element at the start of `text`, up to its first closing tag. A type assertion or type parameters look
@@ -49,7 +58,7 @@ mod tests {
     use super::*;
 
     fn element(text: &str) -> Option<&str> {
-        first_element(text, text.len()).map(|found| &text[found.start as usize..found.end as usize])
+        first_element(text, text.len()).map(|found| &text[found])
     }
 
     #[test]

@@ -45,6 +45,7 @@ use crate::execution::CodeType;
 use crate::limits::CODE_BYTES;
 use diagnostic::Finding;
 use entry::Wrapper;
+use nesting::Bound;
 use parse::{Rejection, Tree};
 use scope::Scope;
 use sha2::{Digest, Sha256};
@@ -60,6 +61,9 @@ const MAX_DIAGNOSTICS: usize = 100;
 
 /// Address space for the stack of one build. Only what is used becomes memory; see `nesting` for how much that may be.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Stack of a thread that builds without a stack made for each build, which takes longer than many a part of it.
+pub const THREAD_STACK_BYTES: usize = STACK_BYTES + 1024 * 1024;
 
 /// What a text is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,20 +123,23 @@ pub fn build_linked(unit: Unit<'_>, code: &str, linked: &Linked) -> Report {
         let message = format!("The code is {} bytes long; the limit is {CODE_BYTES}.", code.len());
         return Report::refused(vec![Finding::error(rule::CODE_SIZE, DUMMY_SP, message)], 0, &source);
     }
-    stacker::grow(STACK_BYTES, || {
-        GLOBALS.set(&Globals::new(), || match compile(unit, &source, linked) {
-            Ok(compiled) => Report {
-                build: compiled.code.map(|compiled_code| Build {
-                    code: compiled_code,
-                    hash: hash(unit, code, linked),
-                    function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
-                    function_uses: compiled.function_uses,
-                }),
-                diagnostics: diagnostics(compiled.findings, compiled.base, &source),
-            },
-            Err(rejection) => Report::refused(rejection.findings, rejection.base, &source),
-        })
+    with_stack(|| match compile(unit, &source, linked) {
+        Ok(compiled) => Report {
+            build: compiled.code.map(|compiled_code| Build {
+                code: compiled_code,
+                hash: hash(unit, code, linked),
+                function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
+                function_uses: compiled.function_uses,
+            }),
+            diagnostics: diagnostics(compiled.findings, compiled.base, &source),
+        },
+        Err(rejection) => Report::refused(rejection.findings, rejection.base, &source),
     })
+}
+
+/// Runs work on trees where swc's globals are set and the stack suffices.
+fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || GLOBALS.set(&Globals::new(), work))
 }
 
 impl Report {
@@ -162,9 +169,13 @@ struct Compiled {
 }
 
 fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compiled, Rejection> {
-    nesting::check_text(&source.text).map_err(|finding| Rejection { findings: vec![finding], base: 0 })?;
+    let bound = nesting::check_text(&source.text).map_err(|finding| {
+        // A tag is nothing that is nested like this in JavaScript.
+        let jsx = jsx::check(&source.text, finding.span.lo.0 as usize, 0);
+        Rejection { findings: vec![jsx.unwrap_or(finding)], base: 0 }
+    })?;
     let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
-        shape(unit, &source.text, linked)?;
+        shape(unit, &source.text, bound, linked)?;
     findings.extend(early_errors::check(&program));
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
@@ -195,10 +206,10 @@ struct Shaped {
     findings: Vec<Finding>,
 }
 
-fn shape(unit: Unit<'_>, text: &str, linked: &Linked) -> Result<Shaped, Rejection> {
+fn shape(unit: Unit<'_>, text: &str, bound: Bound, linked: &Linked) -> Result<Shaped, Rejection> {
     match unit {
         Unit::Script(CodeType::MainFn) => {
-            let mut tree = parse::program(text)?;
+            let mut tree = parse::program(text, bound)?;
             let mut findings = top_level_await::check(&tree.program);
             let wrapper = entry::main_function(&mut tree.program, linked)
                 .map_err(|finding| findings.push(finding))
@@ -206,12 +217,12 @@ fn shape(unit: Unit<'_>, text: &str, linked: &Linked) -> Result<Shaped, Rejectio
             Ok(Shaped { tree, wrapper, outer_names: vec![], findings })
         }
         Unit::Script(CodeType::Raw) => {
-            let mut tree = parse::body(text)?;
+            let mut tree = parse::body(text, bound)?;
             entry::unwrap_body(&mut tree.program);
             let outer_names = ["input", "env", "event", "context"].map(str::to_owned).to_vec();
             Ok(Shaped { tree, wrapper: Some(Wrapper::raw_body()), outer_names, findings: vec![] })
         }
-        Unit::Function { name, parameters } => shape_function(name, parameters, text, linked),
+        Unit::Function { name, parameters } => shape_function(name, parameters, text, bound, linked),
     }
 }
 
@@ -220,9 +231,10 @@ fn shape_function(
     name: &str,
     parameters: &[String],
     text: &str,
+    bound: Bound,
     linked: &Linked,
 ) -> Result<Shaped, Rejection> {
-    let as_program = parse::program(text);
+    let as_program = parse::program(text, bound);
     let as_program = match as_program {
         Ok(mut tree) => {
             let findings = top_level_await::check(&tree.program);
@@ -236,12 +248,12 @@ fn shape_function(
         }
         Err(rejection) => Some(rejection),
     };
-    if let Some(mut tree) = parse::expression(text)
+    if let Some(mut tree) = parse::expression(text, bound)
         && let Some(wrapper) = entry::function_expression(&mut tree.program)
     {
         return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings: vec![] });
     }
-    let mut tree = match (parse::body(text), as_program) {
+    let mut tree = match (parse::body(text, bound), as_program) {
         (Ok(tree), _) => tree,
         // The reading that got further is the one the author meant.
         (Err(body), Some(program)) if program.progress() > body.progress() => return Err(program),

@@ -4,12 +4,12 @@
 //! names out of the bundle's value, so that the author's lines stay where they are.
 
 use super::lint::is_node_module;
-use super::{STACK_BYTES, Unit, nesting, parse, source::Position, source::Source};
+use super::{Unit, nesting, parse, source::Position, source::Source, with_stack};
 use crate::execution::CodeType;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
 use swc_atoms::Atom;
-use swc_common::{DUMMY_SP, GLOBALS, Globals, SyntaxContext};
+use swc_common::{DUMMY_SP, SyntaxContext};
 use swc_ecma_ast::{
     BindingIdent, Decl, ExportSpecifier, Expr, Ident, IdentName, ImportDecl, ImportSpecifier,
     KeyValuePatProp, ModuleDecl, ModuleExportName, ModuleItem, NamedExport, ObjectPat, ObjectPatProp, Pat,
@@ -62,36 +62,32 @@ pub fn imports(unit: Unit<'_>, code: &str) -> Vec<Import> {
         return Vec::new();
     }
     let source = Source::new(code);
-    stacker::grow(STACK_BYTES, || {
-        GLOBALS.set(&Globals::new(), || {
-            if nesting::check_text(&source.text).is_err() {
-                return Vec::new();
+    with_stack(|| {
+        let Ok(bound) = nesting::check_text(&source.text) else { return Vec::new() };
+        let Ok(tree) = parse::program(&source.text, bound) else { return Vec::new() };
+        let Program::Module(module) = &tree.program else { return Vec::new() };
+        let read = names_read(&tree.program);
+        let mut imports: Vec<Import> = Vec::new();
+        for item in &module.body {
+            let ModuleItem::ModuleDecl(ModuleDecl::Import(declaration)) = item else { continue };
+            let Some(name) = declaration.src.value.as_str().filter(|name| is_package(name)) else {
+                continue;
+            };
+            let Some(needed) = needed(declaration, &read) else { continue };
+            let names = needed.iter().map(|(name, _)| name.clone());
+            if let Some(known) = imports.iter_mut().find(|import| import.module == name) {
+                known.names.extend(names);
+                continue;
             }
-            let Ok(tree) = parse::program(&source.text) else { return Vec::new() };
-            let Program::Module(module) = &tree.program else { return Vec::new() };
-            let read = names_read(&tree.program);
-            let mut imports: Vec<Import> = Vec::new();
-            for item in &module.body {
-                let ModuleItem::ModuleDecl(ModuleDecl::Import(declaration)) = item else { continue };
-                let Some(name) = declaration.src.value.as_str().filter(|name| is_package(name)) else {
-                    continue;
-                };
-                let Some(needed) = needed(declaration, &read) else { continue };
-                let names = needed.iter().map(|(name, _)| name.clone());
-                if let Some(known) = imports.iter_mut().find(|import| import.module == name) {
-                    known.names.extend(names);
-                    continue;
-                }
-                let offset = |at: swc_common::BytePos| at.0.saturating_sub(tree.base) as usize;
-                imports.push(Import {
-                    module: name.to_owned(),
-                    names: names.collect(),
-                    start: source.position(offset(declaration.src.span.lo)),
-                    end: source.position(offset(declaration.src.span.hi)),
-                });
-            }
-            imports
-        })
+            let offset = |at: swc_common::BytePos| at.0.saturating_sub(tree.base) as usize;
+            imports.push(Import {
+                module: name.to_owned(),
+                names: names.collect(),
+                start: source.position(offset(declaration.src.span.lo)),
+                end: source.position(offset(declaration.src.span.hi)),
+            });
+        }
+        imports
     })
 }
 

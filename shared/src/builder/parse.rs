@@ -1,10 +1,12 @@
 //! From text to a syntax tree.
 //!
 //! TypeScript is tried first, because a TypeScript text can be JavaScript of another meaning (`f<T>(x)`). A body is
-//! parsed inside the function it will run in and must fill exactly that function, so that no text can close it.
+//! parsed inside the function it will run in and must fill exactly that function, so that no text can close it. The
+//! `bound` that every function takes is that of the text, by [`nesting::check_text`].
 
 use super::diagnostic::Finding;
-use super::{jsx, nesting, rule};
+use super::nesting::{self, Bound};
+use super::{jsx, rule};
 use swc_common::{BytePos, Span, Spanned};
 use swc_ecma_ast::{Decl, EsVersion, Expr, FnDecl, ModuleItem, Program, Stmt};
 use swc_ecma_parser::{EsSyntax, Lexer, Parser, StringInput, Syntax, TsSyntax, error::Error};
@@ -38,16 +40,16 @@ impl Rejection {
 }
 
 /// Parses a whole script or module.
-pub(super) fn program(text: &str) -> Result<Tree, Rejection> {
+pub(super) fn program(text: &str, bound: Bound) -> Result<Tree, Rejection> {
     let base = START;
-    parse(text).map(|program| Tree { program, base }).map_err(|findings| Rejection { findings, base })
+    parse(text, bound).map(|program| Tree { program, base }).map_err(|findings| Rejection { findings, base })
 }
 
 /// Parses the body of an async function. The tree is one function declaration.
-pub(super) fn body(text: &str) -> Result<Tree, Rejection> {
+pub(super) fn body(text: &str, bound: Bound) -> Result<Tree, Rejection> {
     let base = START + length(BODY_PREFIX);
     let whole = [BODY_PREFIX, text, BODY_SUFFIX].concat();
-    let program = parse(&whole).map_err(|findings| Rejection { findings, base })?;
+    let program = parse(&whole, bound).map_err(|findings| Rejection { findings, base })?;
     let end = START + length(&whole);
     match only_statement(&program) {
         Some(Stmt::Decl(Decl::Fn(FnDecl { function, .. }))) if function.span.hi.0 == end => {
@@ -63,10 +65,10 @@ pub(super) fn body(text: &str) -> Result<Tree, Rejection> {
 }
 
 /// Parses one expression, such as an anonymous function. The tree is one parenthesised expression statement.
-pub(super) fn expression(text: &str) -> Option<Tree> {
+pub(super) fn expression(text: &str, bound: Bound) -> Option<Tree> {
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
     let whole = [EXPRESSION_PREFIX, text, EXPRESSION_SUFFIX].concat();
-    let program = parse(&whole).ok()?;
+    let program = parse(&whole, bound).ok()?;
     let end = START + length(&whole);
     let Some(Stmt::Expr(statement)) = only_statement(&program) else { return None };
     match &*statement.expr {
@@ -95,9 +97,9 @@ fn only_statement(program: &Program) -> Option<&Stmt> {
     }
 }
 
-fn parse(text: &str) -> Result<Program, Vec<Finding>> {
+fn parse(text: &str, bound: Bound) -> Result<Program, Vec<Finding>> {
     let program = parse_any(text)?;
-    nesting::check_tree(&program).map_err(|finding| vec![finding])?;
+    nesting::check_tree(&program, bound).map_err(|finding| vec![finding])?;
     Ok(program)
 }
 
@@ -120,10 +122,8 @@ fn parse_any(text: &str) -> Result<Program, Vec<Finding>> {
         Err(_) => errors,
     };
     let reached = errors.iter().map(|error| error.span().lo.0.saturating_sub(START)).min();
-    if let Some(element) = jsx::first_element(text, reached.map_or(text.len(), |offset| offset as usize)) {
-        let message = "JSX is not supported: scripts have no user interface. Build a string instead.";
-        let span = Span::new(BytePos(START + element.start), BytePos(START + element.end));
-        return Err(vec![Finding::error(rule::JSX, span, message)]);
+    if let Some(finding) = jsx::check(text, reached.map_or(text.len(), |offset| offset as usize), START) {
+        return Err(vec![finding]);
     }
     if errors.is_empty() {
         let end = BytePos(START + length(text));

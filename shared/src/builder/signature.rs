@@ -1,24 +1,20 @@
 //! What can be told about a function from outside, for who declares it to others.
 
 use super::entry::Wrapper;
-use super::{Linked, STACK_BYTES, Shaped, nesting, parse, shape_function, source::Source};
-use swc_common::{GLOBALS, Globals, Spanned};
+use super::{Linked, Shaped, nesting, parse, shape_function, source::Source, with_stack};
+use swc_common::Spanned;
 use swc_ecma_ast::{Decl, Expr, FnDecl, Ident, ModuleItem, Pat, Program, Stmt};
 
 /// Whether a call of this function gives a promise, as far as its syntax tells: a bare body does, and so does what is
 /// only known when it runs, because awaiting is right either way.
 pub fn returns_promise(name: &str, parameters: &[String], code: &str) -> bool {
     let source = Source::new(code);
-    stacker::grow(STACK_BYTES, || {
-        GLOBALS.set(&Globals::new(), || {
-            if nesting::check_text(&source.text).is_err() {
-                return true;
-            }
-            match shape_function(name, parameters, &source.text, &Linked::default()) {
-                Ok(Shaped { tree, wrapper: Some(wrapper), .. }) => is_async(&tree.program, &wrapper),
-                _ => true,
-            }
-        })
+    with_stack(|| {
+        let Ok(bound) = nesting::check_text(&source.text) else { return true };
+        match shape_function(name, parameters, &source.text, bound, &Linked::default()) {
+            Ok(Shaped { tree, wrapper: Some(wrapper), .. }) => is_async(&tree.program, &wrapper),
+            _ => true,
+        }
     })
 }
 
@@ -27,18 +23,14 @@ pub fn is_type(text: &str) -> bool {
     const PREFIX: &str = "type T = ";
     let text = text.trim();
     let whole = [PREFIX, text].concat();
-    stacker::grow(STACK_BYTES, || {
-        GLOBALS.set(&Globals::new(), || {
-            if nesting::check_text(&whole).is_err() {
-                return false;
-            }
-            let Ok(tree) = parse::program(&whole) else { return false };
-            let end = parse::START as usize + whole.len();
-            match statements(&tree.program).as_slice() {
-                [Stmt::Decl(Decl::TsTypeAlias(alias))] => alias.type_ann.span().hi.0 as usize == end,
-                _ => false,
-            }
-        })
+    with_stack(|| {
+        let Ok(bound) = nesting::check_text(&whole) else { return false };
+        let Ok(tree) = parse::program(&whole, bound) else { return false };
+        let end = parse::START as usize + whole.len();
+        match statements(&tree.program).as_slice() {
+            [Stmt::Decl(Decl::TsTypeAlias(alias))] => alias.type_ann.span().hi.0 as usize == end,
+            _ => false,
+        }
     })
 }
 

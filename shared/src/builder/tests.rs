@@ -136,6 +136,8 @@ fn a_parameter_of_a_bare_body_must_be_a_name() {
 #[test]
 fn jsx_is_named_as_such() {
     assert_eq!(findings(MAIN, "function main() {\n  return <b>hi</b>;\n}"), ["jsx@2:10"]);
+    let tags = format!("function main() {{ return {}hi{}; }}", "<b>".repeat(20), "</b>".repeat(20));
+    assert_eq!(findings(MAIN, &tags), ["jsx@1:26"]);
 }
 
 #[test]

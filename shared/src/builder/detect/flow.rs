@@ -1,16 +1,13 @@
 //! Follows `Functions` through a program, one turn per visit, until no new alias is found. That turn's report counts.
 
 use super::super::diagnostic::Finding;
-use super::super::scope::{Scope, property_name, unwrapped};
-use super::facts::{Facts, named, parameters};
+use super::super::scope::{Scope, unwrapped};
+use super::facts::Facts;
 use super::{Detected, FUNCTIONS};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_common::{Span, Spanned};
-use swc_ecma_ast::{
-    BinaryOp, Expr, ExprOrSpread, Id, Ident, MemberExpr, MemberProp, ObjectPat, ObjectPatProp, OptChainBase,
-    Pat, PrivateName, Program, PropName,
-};
+use swc_ecma_ast::{BinaryOp, Expr, Id, Ident, MemberExpr, MemberProp, OptChainBase, PrivateName, Program};
 use swc_ecma_visit::VisitWith;
 
 /// Name of the rule for a name that is computed.
@@ -42,6 +39,9 @@ pub(super) struct Flow<'a> {
     pub(super) facts: Facts,
     pub(super) variables: FxHashSet<Id>,
     pub(super) fields: FxHashSet<Atom>,
+    /// Arguments of methods that were bound in this turn, by the method's name and the argument's index, and whether all
+    /// uses of the argument are followed.
+    pub(super) passed: FxHashMap<(Atom, usize), bool>,
     /// Expressions that are `Functions` and whose use is accounted for.
     pub(super) followed: FxHashSet<Span>,
     /// How often `Functions` was put into an object.
@@ -61,6 +61,7 @@ impl<'a> Flow<'a> {
             facts,
             variables: FxHashSet::default(),
             fields: FxHashSet::from_iter([FUNCTIONS.into()]),
+            passed: FxHashMap::default(),
             followed: FxHashSet::default(),
             stored: 0,
             unsettled: false,
@@ -75,6 +76,7 @@ impl<'a> Flow<'a> {
         self.unsettled = false;
         self.report = Detected::default();
         self.escapes.clear();
+        self.passed.clear();
         program.visit_with(self);
         for span in std::mem::take(&mut self.escapes) {
             if !self.followed.contains(&span) {
@@ -132,7 +134,7 @@ impl<'a> Flow<'a> {
 
     fn is_field(&self, member: &MemberExpr) -> bool {
         let known = match &member.prop {
-            MemberProp::Ident(name) => self.fields.contains(&name.sym),
+            MemberProp::Ident(name) => self.is_field_name(&name.sym),
             MemberProp::PrivateName(name) => self.fields.contains(&private_field(name)),
             MemberProp::Computed(key) => match self.facts.texts(&key.expr).as_deref() {
                 Some([name]) => self.fields.contains(&Atom::from(name.as_str())),
@@ -140,6 +142,11 @@ impl<'a> Flow<'a> {
             },
         };
         known && !self.is_elsewhere(&member.obj)
+    }
+
+    /// Nearly every text stores it under its own name only, so nearly no name needs a look into the set.
+    fn is_field_name(&self, name: &Atom) -> bool {
+        **name == *FUNCTIONS || (self.fields.len() > 1 && self.fields.contains(name))
     }
 
     /// Whether the expression is a part of something that is not the environment.
@@ -167,106 +174,6 @@ impl<'a> Flow<'a> {
             Value::Elsewhere
         } else {
             Value::Unknown
-        }
-    }
-
-    pub(super) fn bind(&mut self, pattern: &Pat, value: Value) {
-        match pattern {
-            Pat::Ident(ident) => {
-                if value == Value::Functions {
-                    self.variables.insert(ident.to_id());
-                }
-            }
-            Pat::Assign(assign) => {
-                let value = if self.follow(&assign.right) { Value::Functions } else { value };
-                self.bind(&assign.left, value);
-            }
-            Pat::Object(object) => self.bind_object(object, value),
-            Pat::Array(array) => {
-                for element in array.elems.iter().flatten() {
-                    self.bind(element, inner(value));
-                }
-            }
-            Pat::Rest(rest) => self.bind(&rest.arg, value),
-            Pat::Expr(target) => {
-                if value == Value::Functions {
-                    self.store(target);
-                }
-            }
-            Pat::Invalid(_) => {}
-        }
-    }
-
-    fn bind_object(&mut self, object: &ObjectPat, value: Value) {
-        for property in &object.props {
-            match property {
-                ObjectPatProp::KeyValue(property) => {
-                    let value = self.property_value(&property.key, value);
-                    self.bind(&property.value, value);
-                }
-                ObjectPatProp::Assign(property) => {
-                    let name = property.key.sym.clone();
-                    if value == Value::Functions {
-                        self.use_name(&name, property.key.span);
-                    }
-                    let default = property.value.as_ref().is_some_and(|default| self.follow(default));
-                    if default || (value == Value::Unknown && self.fields.contains(&name)) {
-                        self.variables.insert(property.key.to_id());
-                    }
-                }
-                ObjectPatProp::Rest(rest) => self.bind(&rest.arg, value),
-            }
-        }
-    }
-
-    /// What a destructured property is, given what holds it.
-    fn property_value(&mut self, key: &PropName, holder: Value) -> Value {
-        match holder {
-            Value::Functions => {
-                match key {
-                    PropName::Computed(computed) => self.use_computed(&computed.expr),
-                    _ => {
-                        if let Some(name) = property_name(key) {
-                            self.use_name(name, key.span());
-                        }
-                    }
-                }
-                Value::Elsewhere
-            }
-            Value::Unknown
-                if property_name(key).is_some_and(|name| self.fields.contains(&Atom::from(name))) =>
-            {
-                Value::Functions
-            }
-            other => other,
-        }
-    }
-
-    /// `Functions` is assigned to something that is no variable.
-    pub(super) fn store(&mut self, target: &Expr) {
-        if let Expr::Member(member) = unwrapped(target) {
-            match &member.prop {
-                MemberProp::Ident(name) => {
-                    self.fields.insert(name.sym.clone());
-                }
-                MemberProp::PrivateName(name) => {
-                    self.fields.insert(private_field(name));
-                }
-                MemberProp::Computed(key) => match self.facts.texts(&key.expr) {
-                    Some(names) => self.fields.extend(names.into_iter().map(Atom::from)),
-                    None => self.escape(member.span),
-                },
-            }
-            self.hold(&member.obj);
-        }
-    }
-
-    /// Whatever this variable held from the start, now it holds `Functions` somewhere.
-    fn hold(&mut self, holder: &Expr) {
-        match unwrapped(holder) {
-            Expr::Ident(ident) => self.may_be_alias(ident),
-            Expr::Member(member) => self.hold(&member.obj),
-            _ => {}
         }
     }
 
@@ -322,90 +229,15 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn escape(&mut self, span: Span) {
+    pub(super) fn escape(&mut self, span: Span) {
         let message = "Where `Functions` goes from here can't be followed; only functions whose names are seen are \
                        loaded. List the others in a comment: `/* uses: first, second */`.";
         self.report.findings.push(Finding::warning(ESCAPE, span, message));
     }
-
-    fn pass(&mut self, arguments: &[ExprOrSpread], targets: &[Vec<Pat>]) {
-        for (index, argument) in arguments.iter().enumerate() {
-            if argument.spread.is_some() {
-                return;
-            }
-            if !self.is_functions(&argument.expr) {
-                continue;
-            }
-            for patterns in targets {
-                match patterns.get(index) {
-                    Some(Pat::Rest(_)) => {}
-                    Some(pattern) => {
-                        self.mark(&argument.expr);
-                        self.bind(pattern, Value::Functions);
-                    }
-                    // A surplus argument is dropped.
-                    None if !matches!(patterns.last(), Some(Pat::Rest(_))) => self.mark(&argument.expr),
-                    None => {}
-                }
-            }
-        }
-    }
-
-    /// The parameters of what is called, as far as the text itself declares it.
-    fn targets(&self, callee: &Expr) -> Vec<Vec<Pat>> {
-        match unwrapped(callee) {
-            Expr::Ident(ident) => self.facts.functions.get(&ident.to_id()).cloned().into_iter().collect(),
-            Expr::Member(MemberExpr { prop: MemberProp::Ident(name), .. }) => {
-                self.facts.methods.get(&name.sym).cloned().unwrap_or_default()
-            }
-            Expr::OptChain(chain) => match &*chain.base {
-                OptChainBase::Member(MemberExpr { prop: MemberProp::Ident(name), .. }) => {
-                    self.facts.methods.get(&name.sym).cloned().unwrap_or_default()
-                }
-                _ => vec![],
-            },
-            other => parameters(other).into_iter().collect(),
-        }
-    }
-
-    pub(super) fn call(&mut self, callee: &Expr, arguments: &[ExprOrSpread]) {
-        if let Expr::Member(member) = unwrapped(callee)
-            && self.scope.global_name(&member.obj) == Some("console")
-        {
-            for argument in arguments {
-                self.follow(&argument.expr);
-            }
-        }
-        // Most calls pass it nowhere, and targets are copies.
-        if arguments.iter().any(|argument| self.is_functions(&argument.expr)) {
-            let targets = self.targets(callee);
-            self.pass(arguments, &targets);
-        }
-    }
-
-    /// Parameters of a function: an environment may come in through each.
-    pub(super) fn bind_parameters<'p>(
-        &mut self,
-        patterns: impl Iterator<Item = &'p Pat>,
-        callers_known: bool,
-    ) {
-        for pattern in patterns {
-            // Whoever calls it means what the name says, unless all callers are seen to pass something else.
-            let named = named(pattern).is_some_and(|ident| &*ident.sym == FUNCTIONS) && !callers_known;
-            self.bind(pattern, if named { Value::Functions } else { Value::Unknown });
-        }
-    }
 }
 
-fn private_field(name: &PrivateName) -> Atom {
+pub(super) fn private_field(name: &PrivateName) -> Atom {
     format!("#{}", name.name).into()
-}
-
-const fn inner(value: Value) -> Value {
-    match value {
-        Value::Functions | Value::Unknown => Value::Unknown,
-        Value::Elsewhere => Value::Elsewhere,
-    }
 }
 
 pub(super) const fn is_choice(op: BinaryOp) -> bool {

@@ -3,14 +3,18 @@
 use super::super::parse::START;
 use swc_common::{BytePos, Span};
 
+const MARK: &str = "uses:";
+
 /// Names from every such comment, with the place of each name.
 ///
 /// A comment's look-alike inside a string only adds names, so the text needs no tokens.
 pub(super) fn names(text: &str, base: u32) -> Vec<(String, Span)> {
     debug_assert!(base >= START);
     let mut names = Vec::new();
-    for (at, _) in text.match_indices("uses:") {
-        let start = at + "uses:".len();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(MARK).map(|at| from + at) {
+        let start = at + MARK.len();
+        from = start;
         let before = text[..at].trim_end_matches([' ', '\t', '*', '@']);
         if !before.ends_with('/') {
             continue;
@@ -21,7 +25,9 @@ pub(super) fn names(text: &str, base: u32) -> Vec<(String, Span)> {
         } else {
             rest.find("*/")
         };
-        let list = &rest[..end.unwrap_or(rest.len())];
+        // A list within a list names nothing else.
+        from = start + end.unwrap_or(rest.len());
+        let list = &text[start..from];
         for name in list
             .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
             .filter(|name| !name.is_empty())
@@ -49,5 +55,11 @@ mod tests {
         assert_eq!(listed("/* uses: a, b */ // uses: c d\n e"), ["a", "b", "c", "d"]);
         assert_eq!(listed("/** @uses: a,\n b */"), ["a", "b"]);
         assert!(listed("// it uses: nothing\nx.uses: 3").is_empty());
+    }
+
+    #[test]
+    fn lists_within_a_list_are_read_once() {
+        let text = format!("/*{}*/", "/* uses: a ".repeat(20_000));
+        assert_eq!(listed(&text).len(), 39_999);
     }
 }

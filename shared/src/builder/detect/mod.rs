@@ -8,6 +8,8 @@
 //! once it is stored under a property's name, every property of that name is taken for it. `Functions` is such a
 //! name from the start, which covers `env.Functions` and `{ Functions }` wherever they are.
 
+mod bind;
+mod call;
 mod facts;
 mod flow;
 mod listed;

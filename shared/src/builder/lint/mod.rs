@@ -19,8 +19,8 @@ pub use node_module::{BUILTINS as NODE_MODULES, is_builtin as is_node_module};
 
 use super::diagnostic::{Finding, Severity};
 use super::scope::{Scope, property_name};
-use rustc_hash::FxHashSet;
-use std::cell::OnceCell;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cell::{OnceCell, RefCell};
 use swc_common::{Span, Spanned};
 use swc_ecma_ast::{
     BinExpr, BinaryOp, CallExpr, Decl, Expr, Id, Ident, MemberExpr, MemberProp, MetaPropExpr, ModuleDecl,
@@ -98,14 +98,23 @@ struct Context<'a> {
     program: &'a Program,
     /// Few texts hold anything that a rule needs them for.
     facts: OnceCell<Facts>,
+    /// Answers of [`Context::asks_for`], by global. The rules know few globals, a text may name one at every turn.
+    asked: RefCell<FxHashMap<String, bool>>,
 }
 
 impl Context<'_> {
     /// The text asks whether the global is there before it uses it.
     fn asks_for(&self, global: &str) -> bool {
-        self.text
+        let mut asked = self.asked.borrow_mut();
+        if let Some(answer) = asked.get(global) {
+            return *answer;
+        }
+        let answer = self
+            .text
             .match_indices("typeof ")
-            .any(|(at, found)| self.text[at + found.len()..].trim_start().starts_with(global))
+            .any(|(at, found)| self.text[at + found.len()..].trim_start().starts_with(global));
+        asked.insert(global.to_owned(), answer);
+        answer
     }
 
     fn global_name<'e>(&self, expression: &'e Expr) -> Option<&'e str> {
@@ -123,7 +132,7 @@ impl Context<'_> {
 
 /// Runs every rule over a resolved program.
 pub(super) fn check(program: &Program, scope: Scope<'_>, text: &str) -> Vec<Finding> {
-    let context = Context { scope, text, program, facts: OnceCell::new() };
+    let context = Context { scope, text, program, facts: OnceCell::new(), asked: RefCell::default() };
     let mut lint = Lint { context, findings: vec![] };
     program.visit_with(&mut lint);
     lint.findings

@@ -121,18 +121,26 @@ pub(super) const fn before_slash(word: &[u8]) -> Before {
 
 /// Letters, digits and whatever is not ASCII; `#` and `@` start words that nest nothing by themselves.
 pub(super) fn is_word(byte: u8) -> bool {
-    WORD[byte as usize]
+    WORD[byte as usize] != 0
 }
 
-/// [`is_word`] is asked for nearly every byte.
-static WORD: [bool; 256] = {
-    let mut word = [false; 256];
+/// Part of a word and a character by itself.
+pub(super) fn is_plain(byte: u8) -> bool {
+    WORD[byte as usize] == 1
+}
+
+/// Nearly every byte is looked up.
+static WORD: [u8; 256] = {
+    let mut word = [0; 256];
     let mut byte = 0;
     while byte < 256 {
         #[expect(clippy::cast_possible_truncation, reason = "below 256")]
         let character = byte as u8;
-        word[byte] =
-            character.is_ascii_alphanumeric() || matches!(character, b'_' | b'$' | b'\\' | b'#' | 0x80..);
+        word[byte] = match character {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'$' | b'#' => 1,
+            b'\\' | 0x80.. => 2,
+            _ => 0,
+        };
         byte += 1;
     }
     word

@@ -1,7 +1,7 @@
 //! One pass over a text's bytes for the bound of its nesting.
 
 use super::frame::{ANGLE_WEIGHT, Frame, ROOT};
-use super::lexical::{Before, before_slash, goes_on, is_header, is_word, regex_length};
+use super::lexical::{Before, before_slash, goes_on, is_header, is_plain, is_word, regex_length};
 
 /// Weight of the tokens that may each have opened a level and are all open at once. People stay below 200.
 const MAX_OPEN: u32 = 1_000;
@@ -55,15 +55,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Where the bound is passed, if it is.
-    pub(super) fn run(mut self) -> Option<usize> {
+    /// The most that was open at once, or where that passed the limit.
+    pub(super) fn run(mut self) -> Result<u32, usize> {
+        let mut most = 0;
         while self.at < self.bytes.len() {
-            if self.open > MAX_OPEN {
-                return Some(self.at);
-            }
             self.step();
+            most = most.max(self.open);
+            if most > MAX_OPEN {
+                return Err(self.at);
+            }
         }
-        (self.open > MAX_OPEN).then_some(self.bytes.len())
+        Ok(most)
     }
 
     /// The next `<` where an operand may start, as JSX does.
@@ -291,17 +293,21 @@ impl<'a> Scan<'a> {
 
     fn word(&mut self, fresh_line: bool) {
         let start = self.at;
+        let mut escaped = false;
         loop {
-            self.at +=
-                self.bytes[self.at..].iter().take_while(|byte| byte.is_ascii() && is_word(**byte)).count();
-            if self.peek(0) == b'{' && self.bytes[start..self.at].ends_with(b"\\u") {
-                let digits = self.bytes[self.at + 1..].iter().take_while(|byte| byte.is_ascii_hexdigit());
-                self.at += 1 + digits.count();
-                self.at += usize::from(self.peek(0) == b'}');
-            } else if self.peek(0).is_ascii() || self.wide_space().is_some() {
-                break;
-            } else {
-                self.at += 1;
+            self.at += self.bytes[self.at..].iter().take_while(|byte| is_plain(**byte)).count();
+            match self.peek(0) {
+                b'\\' => {
+                    escaped = true;
+                    self.at += 1;
+                }
+                b'{' if escaped && self.bytes[start..self.at].ends_with(b"\\u") => {
+                    let digits = self.bytes[self.at + 1..].iter().take_while(|byte| byte.is_ascii_hexdigit());
+                    self.at += 1 + digits.count();
+                    self.at += usize::from(self.peek(0) == b'}');
+                }
+                0x80.. if self.wide_space().is_none() => self.at += 1,
+                _ => break,
             }
         }
         let word = &self.bytes[start..self.at];
@@ -328,7 +334,7 @@ impl<'a> Scan<'a> {
             self.count_hard(1);
         } else if word == b"infer" {
             self.count(AMBIGUOUS_WEIGHT);
-        } else if self.before != Before::Value || word.contains(&b'\\') {
+        } else if self.before != Before::Value || escaped {
             // Any other word is an operand or a name.
             self.count(1);
         }
