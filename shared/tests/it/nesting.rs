@@ -48,6 +48,9 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
     ("async functions", "async function f(){", "", "}"),
     ("classes", "class A{a(){", "", "}}"),
     ("class heritage", "class A extends class ", "{}", "{}"),
+    ("heritage of class expressions", "x=class A extends ", "{}", "{}"),
+    ("heritage in parentheses", "class A<T extends B> extends (", "{}", "){}"),
+    ("heritage in functions", "class A extends f(()=>{return ", "{}", "}){}"),
     ("static blocks", "class A{static{", "", "}}"),
     ("if", "if(a)", "b", ""),
     ("if else", "if(a)b;else ", "c", ""),
@@ -153,7 +156,7 @@ fn build_in_time(name: &str, unit: Unit<'_>, code: &str) -> Report {
 #[test]
 fn no_shape_of_any_depth_overflows_the_stack() {
     for &(name, open, middle, close) in SHAPES {
-        let mut depth = 16;
+        let mut depth = 8;
         loop {
             let code = format!("{}{middle}{}", open.repeat(depth), close.repeat(depth));
             if code.len() > 256 * 1024 {
@@ -162,7 +165,13 @@ fn no_shape_of_any_depth_overflows_the_stack() {
             for unit in [SCRIPT, Unit::Script(CodeType::Raw), Unit::Function { name: "f", parameters: &[] }] {
                 build_in_time(name, unit, &code);
             }
-            depth = if depth < 4096 { depth * 4 } else { depth * 3 / 2 };
+            depth = if depth < 64 {
+                depth + 8
+            } else if depth < 4096 {
+                depth * 4
+            } else {
+                depth * 3 / 2
+            };
         }
     }
 }
@@ -177,6 +186,25 @@ fn what_jsx_hides_overflows_no_stack() {
                 assert!(report.build.is_none(), "{hidden}{open}");
             }
         }
+    }
+}
+
+#[test]
+fn no_repetition_takes_the_square_of_its_length() {
+    for line in [
+        "??,/a/",
+        "window;typeof a;",
+        "const m#={a(b){}};m#.a(Functions);",
+        "//uses:a ",
+        "@a\nlabel:",
+        "f(Functions);function f(a){};",
+    ] {
+        let count = 250_000 / (line.len() + 4 * line.matches('#').count());
+        let lines = (0..count).map(|i| line.replace('#', &i.to_string())).collect::<String>();
+        let started = Instant::now();
+        build(SCRIPT, &format!("function main() {{}}\n{lines}"));
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(2), "{line} took {took:?}");
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Frame {
     pub(super) decorated: bool,
     /// A `do` was seen since the last statement's end: a `while` may belong to it.
     pub(super) looping: bool,
+    /// The next `extends` is that of a class, or of its type parameters.
+    pub(super) class_head: bool,
 }
 
 impl Frame {
@@ -45,6 +47,7 @@ impl Frame {
             angles: 0,
             decorated: false,
             looping: false,
+            class_head: false,
         }
     }
 }

@@ -11,6 +11,8 @@ const MAX_OPEN: u32 = 1_000;
 const AMBIGUOUS_WEIGHT: u32 = 110;
 /// `a ? (b) : …`, ambiguous only together with the others.
 const CONDITIONAL_WEIGHT: u32 = 50;
+/// What a class extends is resolved twice, at every level anew.
+const HERITAGE_WEIGHT: u32 = 50;
 #[expect(clippy::struct_excessive_bools, reason = "what is known of the last tokens, each by itself")]
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
@@ -324,14 +326,17 @@ impl<'a> Scan<'a> {
             return;
         }
         self.before = before_slash(word);
-        if word == b"do"
-            && let Some(frame) = self.frames.last_mut()
-        {
-            frame.looping = true;
+        let mut heritage = false;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.looping |= word == b"do";
+            heritage = word == b"extends" && std::mem::take(&mut frame.class_head);
+            frame.class_head |= word == b"class";
         }
         // A header's word is followed by a value's bracket, not by a value.
         if self.header_word || matches!(word, b"else" | b"do") {
             self.count_hard(1);
+        } else if heritage {
+            self.count(HERITAGE_WEIGHT);
         } else if word == b"infer" {
             self.count(AMBIGUOUS_WEIGHT);
         } else if self.before != Before::Value || escaped {
