@@ -3,6 +3,7 @@
 //! Without them a text would be saved and every run of it would fail while V8 compiles it. Not checked: what stands
 //! inside regular expressions.
 
+mod escaped_names;
 mod property_names;
 
 use super::diagnostic::Finding;
@@ -19,10 +20,13 @@ use swc_ecma_ast::{
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 /// All early errors of a program, in no order.
-pub(super) fn check(program: &Program) -> Vec<Finding> {
+pub(super) fn check(program: &Program, text: &str) -> Vec<Finding> {
     let mut checker = Checker { scopes: vec![Scope::of_function()], ..Checker::default() };
     program.visit_children_with(&mut checker);
     checker.findings.extend(property_names::check(program));
+    if text.contains("\\u") {
+        checker.findings.extend(escaped_names::check(program));
+    }
     checker.findings
 }
 

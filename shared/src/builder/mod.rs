@@ -176,7 +176,7 @@ fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compi
     })?;
     let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
         shape(unit, &source.text, bound, linked)?;
-    findings.extend(early_errors::check(&program));
+    findings.extend(early_errors::check(&program, &source.text));
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
     let unresolved = SyntaxContext::empty().apply_mark(marks.unresolved);

@@ -134,6 +134,12 @@ fn a_parameter_of_a_bare_body_must_be_a_name() {
 }
 
 #[test]
+fn escapes_make_no_name_of_other_characters() {
+    assert_eq!(findings(MAIN, "function main() { return a / \\u0039s; }"), ["syntax@1:30"]);
+    assert!(findings(MAIN, "function main(\\u{61}b) { return a\\u0062.\\u0063; }").is_empty());
+}
+
+#[test]
 fn jsx_is_named_as_such() {
     assert_eq!(findings(MAIN, "function main() {\n  return <b>hi</b>;\n}"), ["jsx@2:10"]);
     let tags = format!("function main() {{ return {}hi{}; }}", "<b>".repeat(20), "</b>".repeat(20));
