@@ -22,6 +22,7 @@ pub mod resolve;
 pub mod resources;
 pub mod retention;
 pub mod routes;
+pub mod runnables;
 pub mod saving;
 pub mod schedules;
 pub mod state;

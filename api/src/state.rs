@@ -8,6 +8,7 @@ use crate::{
     live::Live,
     quota::QueueQuota,
     relay::Outgoing,
+    runnables::Runnables,
 };
 use npm::{Packages, Prepared};
 use shared::{
@@ -38,6 +39,7 @@ pub struct Shared {
     pub workspaces: WorkspaceCache,
     pub rate: RateLimit,
     pub quota: QueueQuota,
+    pub runnables: Runnables,
     pub dead_letters: DeadLetters,
     /// Carries executions out; a broker that blocks publishers still takes acknowledgements on the other.
     pub publishing: Broker,

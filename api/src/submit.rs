@@ -12,6 +12,7 @@ use crate::{
         execution::{Input, JsonObject},
         script::{FunctionPin, VariableDefinition},
     },
+    store::runnables::RowState,
 };
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -26,7 +27,7 @@ pub const INTERACTIVE: i16 = 10;
 /// whose worker was lost, or which was handed back.
 pub const BACKGROUND: i16 = 0;
 
-/// A version of a script, ready to run. Made by `store::executions::runnable`.
+/// A version of a script, ready to run. Read by `store::runnables`.
 #[derive(Clone, Debug)]
 pub struct Runnable {
     /// None for unsaved code.
@@ -74,6 +75,17 @@ pub async fn submit(
     submission: &Submission,
     ticket: Option<&Ticket>,
 ) -> Result<Submitted, sqlx::Error> {
+    submit_version(connection, submission, ticket, None).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+/// As [`submit`]. With the state of the script's row that the submission was made from, only while that is its state;
+/// else nothing is written: `None`.
+pub async fn submit_version(
+    connection: &mut PgConnection,
+    submission: &Submission,
+    ticket: Option<&Ticket>,
+    script: Option<RowState>,
+) -> Result<Option<Submitted>, sqlx::Error> {
     let runnable = &submission.runnable;
     let names: Vec<String> = runnable.functions.iter().map(|pin| pin.name.clone()).collect();
     let row = sqlx::query!(
@@ -81,7 +93,9 @@ pub async fn submit(
              INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
                  build_hash, functions, code_type, function_names, allowed_domains, event, context, variables, env_sealed,
                  priority, traceparent, replay_of)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             SELECT $1::uuid, $2::uuid, $3::uuid, $4::integer, $5::text, $6::integer, $7::text, $8::jsonb, $9::text,
+                 $10::text[], $11::text[], $12::json, $13::json, $14::json, $15::bytea, $16::smallint, $17::text, $18::uuid
+             WHERE $21::bigint IS NULL OR EXISTS (SELECT FROM scripts WHERE id = $3 AND xmin::text::bigint = $21)
              RETURNING id, workspace_id, priority, traceparent, queued_at),
          enqueued AS (
              INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
@@ -121,13 +135,15 @@ pub async fn submit(
         submission.replay_of,
         ticket.is_some(),
         EXPRESS_WINDOW,
+        script.map(|RowState(state)| state),
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
+    let Some(row) = row else { return Ok(None) };
     let departure = row.has_left.then(|| {
         Departure::new(row.outbox_id, submission.id, submission.traceparent.clone(), row.available_at)
     });
-    Ok(Submitted { queued_at: row.queued_at, departure })
+    Ok(Some(Submitted { queued_at: row.queued_at, departure }))
 }
 
 /// The given variables with defaults filled in; every required one without a value is named.

@@ -10,6 +10,7 @@ use crate::{
     live::{Announcements, Live},
     quota::QueueQuota,
     relay::{Outgoing, Relay},
+    runnables::Runnables,
     retention, routes, schedules,
     state::{AppState, Shared},
 };
@@ -132,6 +133,7 @@ pub fn state(
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
+        runnables: Runnables::default(),
         dead_letters: DeadLetters::new(publishing.clone(), topology),
         publishing,
         consuming,

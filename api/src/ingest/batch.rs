@@ -3,7 +3,7 @@
 use super::event::{self, Refused};
 use crate::{
     resources::execution::empty_object,
-    store,
+    store::{self, runnables::Newest},
     submit::{Runnable, complete_variables},
 };
 use sha2::{Digest, Sha256};
@@ -119,10 +119,8 @@ async fn together(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Re
 #[derive(Default)]
 struct Known {
     workspaces: HashMap<String, Uuid>,
-    scripts: HashMap<(Uuid, Uuid), Option<Script>>,
+    scripts: HashMap<(Uuid, Uuid), Option<Newest>>,
 }
-
-type Script = (Runnable, Vec<crate::resources::script::VariableDefinition>);
 
 async fn prepare(
     pool: &PgPool,
@@ -135,7 +133,7 @@ async fn prepare(
         Err(refused) => return Ok(Err(refused)),
     };
     let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
-    let Some((runnable, definitions)) = known.script(pool, workspace_id, message.script_id).await? else {
+    let Some(Newest { runnable, definitions, .. }) = known.script(pool, workspace_id, message.script_id).await? else {
         return Ok(Err(Refused::UnknownScript));
     };
     let empty = empty_object();
@@ -169,10 +167,10 @@ impl Known {
         Ok(id)
     }
 
-    async fn script(&mut self, pool: &PgPool, workspace_id: Uuid, id: Uuid) -> sqlx::Result<Option<&Script>> {
+    async fn script(&mut self, pool: &PgPool, workspace_id: Uuid, id: Uuid) -> sqlx::Result<Option<&Newest>> {
         let script = match self.scripts.entry((workspace_id, id)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(store::executions::runnable(pool, workspace_id, id).await?),
+            Entry::Vacant(place) => place.insert(store::runnables::newest(pool, workspace_id, id).await?),
         };
         Ok(script.as_ref())
     }

@@ -93,9 +93,9 @@ async fn check_script(
     workspace_id: Uuid,
     draft: &ScheduleDraft,
 ) -> Result<(), ApiError> {
-    let script = store::executions::runnable(connection, workspace_id, draft.script_id).await?;
-    let (_, definitions) = script.ok_or_else(|| ApiError::field("script_id", "No script with this id."))?;
-    complete_variables(&draft.variables, &definitions)?;
+    let script = store::runnables::newest(connection, workspace_id, draft.script_id).await?;
+    let script = script.ok_or_else(|| ApiError::field("script_id", "No script with this id."))?;
+    complete_variables(&draft.variables, &script.definitions)?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::cron::{Due, Recurrence};
 use crate::{
     resources::execution::{Input, empty_object},
-    store,
+    store::{self, runnables::Newest},
     submit::{BACKGROUND, Submission, complete_variables, submit},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -80,8 +80,8 @@ async fn submit_run(
     schedule: &Schedule,
     occurrence: DateTime<Utc>,
 ) -> sqlx::Result<Option<Uuid>> {
-    let found = store::executions::runnable(pool, schedule.workspace_id, schedule.script_id).await?;
-    let Some((runnable, definitions)) = found else {
+    let found = store::runnables::newest(pool, schedule.workspace_id, schedule.script_id).await?;
+    let Some(Newest { runnable, definitions, .. }) = found else {
         tracing::warn!(schedule_id = %schedule.id, "a schedule without its script");
         return Ok(None);
     };

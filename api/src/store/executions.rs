@@ -3,11 +3,7 @@
 use crate::{
     live::Progress,
     query::PageRequest,
-    resources::{
-        execution::{Execution, ExecutionSummary, Failure, Log, Phases},
-        script::{FunctionPin, VariableDefinition},
-    },
-    submit::Runnable,
+    resources::execution::{Execution, ExecutionSummary, Failure, Log, Phases},
 };
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -220,38 +216,6 @@ pub async fn logs_after<'e>(
     )
     .fetch_all(executor)
     .await
-}
-
-/// The newest version of a script the workspace can see, and the variables it asks for.
-pub async fn runnable<'e>(
-    executor: impl sqlx::PgExecutor<'e>,
-    workspace_id: Uuid,
-    script_id: Uuid,
-) -> Result<Option<(Runnable, Vec<VariableDefinition>)>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT script.id, script.version, version.build_hash, version.code_type,
-                  version.functions AS "functions: Json<Vec<FunctionPin>>", script.allowed_domains, script.max_retries,
-                  script.variables AS "variables: Json<Vec<VariableDefinition>>"
-           FROM scripts AS script
-           JOIN script_versions AS version ON version.script_id = script.id AND version.version = script.version
-           WHERE script.id = $2 AND (script.workspace_id = $1 OR script.workspace_id IS NULL)
-             AND script.deleted_at IS NULL"#,
-        workspace_id,
-        script_id
-    )
-    .fetch_optional(executor)
-    .await?;
-    Ok(row.map(|row| {
-        let runnable = Runnable {
-            script: Some((row.id, row.version)),
-            build_hash: row.build_hash,
-            code_type: row.code_type,
-            functions: row.functions.0,
-            allowed_domains: row.allowed_domains,
-            max_retries: row.max_retries,
-        };
-        (runnable, row.variables.0)
-    }))
 }
 
 /// What was asked when an idempotency key was first used.

@@ -11,6 +11,7 @@ pub mod executions;
 pub mod functions;
 pub mod health;
 pub mod replays;
+pub mod runnables;
 pub mod schedules;
 pub mod scripts;
 pub mod sealed;

@@ -1,25 +1,22 @@
 //! `POST /executions/`.
 
-use super::accepted;
+use super::{
+    accepted,
+    intake::{Intake, Once, first_of},
+};
 use crate::{
     auth::{Execute, May},
     error::ApiError,
     payload::Payload,
     query::{NoQuery, Query},
-    relay::Outgoing,
-    resources::execution::{Execution, ExecutionRequest, Input},
+    resources::execution::{Execution, ExecutionRequest},
     routes::answers::{Conflict, NotFound, Refusals},
     state::AppState,
-    store::{self, executions::KeyUse},
-    submit::{self, BACKGROUND, Submission, complete_variables},
+    store,
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use shared::telemetry::traces::{self, TRACEPARENT};
-use sqlx::{Connection, PgConnection};
-use std::sync::Arc;
-use uuid::Uuid;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY: usize = 255;
@@ -48,94 +45,20 @@ pub(crate) async fn create(
         // Before anything else: a repeat is answered also when the queue is full, or the script gone.
         return accepted::before(&state, &caller, first_of(&earlier)?).await;
     }
-    // One for all that follows: each that is given back is pinged first.
-    let mut connection = state.pool.acquire().await?;
-    let (runnable, definitions) =
-        store::executions::runnable(&mut *connection, caller.workspace_id, request.script_id)
-            .await?
-            .ok_or_else(|| ApiError::not_found("script"))?;
-    let variables = complete_variables(&request.variables, &definitions).map_err(ApiError::Invalid)?;
-    state.quota.admit(&mut *connection, caller.workspace_id).await?;
-    let submission = Submission {
-        id: Uuid::now_v7(),
+    let intake = Intake {
+        state: state.clone(),
         workspace_id: caller.workspace_id,
-        trigger_type: request.trigger_type,
-        runnable,
-        input: Input { event: request.event, context: request.context },
-        variables,
-        env_sealed: None,
-        priority: BACKGROUND,
+        request,
+        key: key.map(str::to_owned),
+        hash,
         traceparent: accept.traceparent(),
-        replay_of: None,
     };
-    let (outgoing, key) = (state.outgoing.clone(), key.map(str::to_owned));
-    let submitting = async move {
-        let once = submit_once(&outgoing, &mut connection, &submission, key.as_deref(), &hash).await?;
-        Ok::<_, ApiError>((once, submission))
-    };
-    let (once, submission) = state.outgoing.see_through(submitting).await?;
+    let (once, submission) = state.outgoing.see_through(intake.submit()).await?;
     accept.of_execution(once.id(&submission));
     drop(accept);
     match once {
         Once::Now { queued_at } => Ok(accepted::now(&caller, submission, queued_at)),
         Once::Before(earlier) => accepted::before(&state, &caller, earlier).await,
-    }
-}
-
-/// Whether a request brought its execution into being, or one with the same key did before.
-enum Once {
-    Now { queued_at: DateTime<Utc> },
-    Before(Uuid),
-}
-
-impl Once {
-    const fn id(&self, submission: &Submission) -> Uuid {
-        match self {
-            Self::Now { .. } => submission.id,
-            Self::Before(earlier) => *earlier,
-        }
-    }
-}
-
-/// Submits, unless the key led to an execution before.
-async fn submit_once(
-    outgoing: &Arc<Outgoing>,
-    connection: &mut PgConnection,
-    submission: &Submission,
-    key: Option<&str>,
-    request_hash: &[u8],
-) -> Result<Once, ApiError> {
-    let ticket = outgoing.ticket();
-    let Some(key) = key else {
-        let submitted = submit::submit(connection, submission, ticket.as_ref()).await?;
-        outgoing.leave(submitted.departure);
-        return Ok(Once::Now { queued_at: submitted.queued_at });
-    };
-    let mut transaction = connection.begin().await?;
-    let key_use = store::executions::claim_key(
-        &mut transaction,
-        submission.workspace_id,
-        key,
-        request_hash,
-        submission.id,
-    );
-    let Some(earlier) = key_use.await? else {
-        let submitted = submit::submit(&mut transaction, submission, ticket.as_ref()).await?;
-        transaction.commit().await?;
-        outgoing.leave(submitted.departure);
-        return Ok(Once::Now { queued_at: submitted.queued_at });
-    };
-    first_of(&earlier).map(Once::Before)
-}
-
-/// The execution that a key led to when it was first used.
-fn first_of(earlier: &KeyUse) -> Result<Uuid, ApiError> {
-    match earlier {
-        KeyUse::SameRequest(first) => Ok(*first),
-        KeyUse::AnotherRequest => {
-            let detail = "This Idempotency-Key was used with another body.";
-            Err(ApiError::conflict("idempotency_key_reused", detail))
-        }
     }
 }
 

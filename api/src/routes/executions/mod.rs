@@ -4,6 +4,7 @@ mod accepted;
 mod control;
 mod create;
 mod events;
+mod intake;
 mod read;
 
 use super::Resource;

@@ -1,0 +1,128 @@
+//! From a request for an execution to its rows.
+
+use crate::{
+    error::ApiError,
+    resources::execution::{ExecutionRequest, Input},
+    state::AppState,
+    store::{
+        self,
+        executions::KeyUse,
+        runnables::{Newest, RowState},
+    },
+    submit::{self, BACKGROUND, Submission, Submitted, complete_variables},
+};
+use chrono::{DateTime, Utc};
+use sqlx::{Connection, PgConnection};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A request whose key, if it has one, is new as far as is known.
+pub(super) struct Intake {
+    pub(super) state: AppState,
+    pub(super) workspace_id: Uuid,
+    pub(super) request: ExecutionRequest,
+    pub(super) key: Option<String>,
+    /// What the request says: see `request_hash`.
+    pub(super) hash: [u8; 32],
+    pub(super) traceparent: Option<String>,
+}
+
+/// Whether a request brought its execution into being, or one with the same key did before.
+pub(super) enum Once {
+    Now { queued_at: DateTime<Utc> },
+    Before(Uuid),
+}
+
+impl Once {
+    pub(super) const fn id(&self, submission: &Submission) -> Uuid {
+        match self {
+            Self::Now { .. } => submission.id,
+            Self::Before(earlier) => *earlier,
+        }
+    }
+}
+
+impl Intake {
+    /// Writes the execution and lets it leave. With the script as it is remembered, if that is still what it is: one
+    /// statement then does it all.
+    pub(super) async fn submit(self) -> Result<(Once, Submission), ApiError> {
+        let Self { ref state, workspace_id, ref request, .. } = self;
+        // One for all that follows: each that is given back is pinged first.
+        let mut connection = state.pool.acquire().await?;
+        state.quota.admit(&mut *connection, workspace_id).await?;
+        if let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
+            && let Ok(submission) = self.submission(&known)
+            && let Some(once) = self.write(&mut connection, &submission, Some(known.state)).await?
+        {
+            return Ok((once, submission));
+        }
+        let newest = store::runnables::newest(&mut *connection, workspace_id, request.script_id).await?;
+        let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
+        state.runnables.remember(workspace_id, request.script_id, &newest);
+        let submission = self.submission(&newest)?;
+        let once = self.write(&mut connection, &submission, None).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok((once, submission))
+    }
+
+    fn submission(&self, script: &Newest) -> Result<Submission, ApiError> {
+        let request = &self.request;
+        Ok(Submission {
+            id: Uuid::now_v7(),
+            workspace_id: self.workspace_id,
+            trigger_type: request.trigger_type,
+            runnable: script.runnable.clone(),
+            input: Input { event: request.event.clone(), context: request.context.clone() },
+            variables: complete_variables(&request.variables, &script.definitions)?,
+            env_sealed: None,
+            priority: BACKGROUND,
+            traceparent: self.traceparent.clone(),
+            replay_of: None,
+        })
+    }
+
+    /// Submits, unless the key led to an execution before. `None` if the script is no longer what it was.
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        submission: &Submission,
+        script: Option<RowState>,
+    ) -> Result<Option<Once>, ApiError> {
+        let outgoing = &self.state.outgoing;
+        let ticket = outgoing.ticket();
+        let submitted = if let Some(key) = &self.key {
+            let mut transaction = connection.begin().await?;
+            let key_use = store::executions::claim_key(
+                &mut transaction,
+                submission.workspace_id,
+                key,
+                &self.hash,
+                submission.id,
+            );
+            if let Some(earlier) = key_use.await? {
+                return first_of(&earlier).map(Once::Before).map(Some);
+            }
+            let submitted = submit::submit_version(&mut transaction, submission, ticket.as_ref(), script).await?;
+            if submitted.is_some() {
+                transaction.commit().await?;
+            }
+            submitted
+        } else {
+            submit::submit_version(connection, submission, ticket.as_ref(), script).await?
+        };
+        Ok(submitted.map(|Submitted { queued_at, departure }| {
+            outgoing.leave(departure);
+            Once::Now { queued_at }
+        }))
+    }
+}
+
+/// The execution that a key led to when it was first used.
+pub(super) fn first_of(earlier: &KeyUse) -> Result<Uuid, ApiError> {
+    match earlier {
+        KeyUse::SameRequest(first) => Ok(*first),
+        KeyUse::AnotherRequest => {
+            let detail = "This Idempotency-Key was used with another body.";
+            Err(ApiError::conflict("idempotency_key_reused", detail))
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What a script runs with.
+
+use crate::{
+    resources::script::{FunctionPin, VariableDefinition},
+    submit::Runnable,
+};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// A state of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Whatever is changed, also by a program
+/// that knows nothing of this one, is another state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowState(pub(crate) i64);
+
+/// The newest version of a script, as it was read.
+#[derive(Clone, Debug)]
+pub struct Newest {
+    pub runnable: Runnable,
+    /// The variables it asks for.
+    pub definitions: Vec<VariableDefinition>,
+    pub state: RowState,
+}
+
+/// The newest version of a script the workspace can see.
+pub async fn newest<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    workspace_id: Uuid,
+    script_id: Uuid,
+) -> Result<Option<Newest>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT script.id, script.version, version.build_hash, version.code_type,
+                  version.functions AS "functions: Json<Vec<FunctionPin>>", script.allowed_domains, script.max_retries,
+                  script.variables AS "variables: Json<Vec<VariableDefinition>>", script.xmin::text::bigint AS "state!"
+           FROM scripts AS script
+           JOIN script_versions AS version ON version.script_id = script.id AND version.version = script.version
+           WHERE script.id = $2 AND (script.workspace_id = $1 OR script.workspace_id IS NULL)
+             AND script.deleted_at IS NULL"#,
+        workspace_id,
+        script_id
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.map(|row| Newest {
+        runnable: Runnable {
+            script: Some((row.id, row.version)),
+            build_hash: row.build_hash,
+            code_type: row.code_type,
+            functions: row.functions.0,
+            allowed_domains: row.allowed_domains,
+            max_retries: row.max_retries,
+        },
+        definitions: row.variables.0,
+        state: RowState(row.state),
+    }))
+}
