@@ -10,8 +10,9 @@ use crate::{
     live::{Announcements, Live},
     quota::QueueQuota,
     relay::{Outgoing, Relay},
+    retention, routes,
     runnables::Runnables,
-    retention, routes, schedules,
+    schedules,
     state::{AppState, Shared},
 };
 use anyhow::Context;
@@ -60,7 +61,7 @@ pub async fn serve(
     let state = state(&config, publishing, consuming, stopping.clone())?;
 
     let mut tasks = JoinSet::new();
-    let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
+    let announcements = announcements(&state);
     tasks.spawn(state.live.clone().run(
         state.pool.clone(),
         config.database.url.clone(),
@@ -90,6 +91,11 @@ pub async fn serve(
     }
     tokio::join!(state.publishing.close(), state.consuming.close());
     Ok(())
+}
+
+/// Who wants to know what the database announces.
+pub fn announcements(state: &AppState) -> Announcements {
+    Announcements { keys: state.keys.clone(), outage: state.outage.clone(), outgoing: state.outgoing.clone() }
 }
 
 /// Starts what brings executions into being and to the broker.

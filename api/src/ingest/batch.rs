@@ -133,7 +133,9 @@ async fn prepare(
         Err(refused) => return Ok(Err(refused)),
     };
     let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
-    let Some(Newest { runnable, definitions, .. }) = known.script(pool, workspace_id, message.script_id).await? else {
+    let Some(Newest { runnable, definitions, .. }) =
+        known.script(pool, workspace_id, message.script_id).await?
+    else {
         return Ok(Err(Refused::UnknownScript));
     };
     let empty = empty_object();

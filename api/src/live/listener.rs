@@ -4,6 +4,7 @@ use super::Live;
 use crate::{
     auth::api_key::KeyCache,
     database::{self, Outage},
+    relay::Outgoing,
 };
 use shared::{config::Secret, telemetry::metrics::RECONNECTS};
 use sqlx::{
@@ -16,6 +17,8 @@ use uuid::Uuid;
 
 /// Payload: the id of an execution whose status or logs changed.
 const EXECUTION_CHANGED: &str = "execution_changed";
+/// Others have written outbox rows.
+const OUTBOX: &str = "outbox";
 /// An API key was revoked, in whichever process.
 pub const API_KEY_REVOKED: &str = "api_key_revoked";
 
@@ -26,6 +29,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 pub struct Announcements {
     pub keys: Arc<KeyCache>,
     pub outage: Arc<Outage>,
+    pub outgoing: Arc<Outgoing>,
 }
 
 pub(super) async fn run(
@@ -59,13 +63,14 @@ async fn listen(
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(&own_pool(url)?).await?;
     listener.eager_reconnect(false);
-    listener.listen_all([EXECUTION_CHANGED, API_KEY_REVOKED]).await?;
+    listener.listen_all([EXECUTION_CHANGED, OUTBOX, API_KEY_REVOKED]).await?;
     if std::mem::replace(connected_before, true) {
         RECONNECTS.with(["database", "listener"]).increment(1);
     }
     // Whatever happened while nobody listened.
     live.note_all_moved();
     announcements.keys.clear();
+    announcements.outgoing.wake().notify_one();
     while let Some(notification) = listener.try_recv().await? {
         pass_on(&notification, live, announcements);
     }
@@ -78,7 +83,9 @@ fn pass_on(notification: &PgNotification, live: &Live, announcements: &Announcem
             if let Ok(id) = Uuid::parse_str(notification.payload()) {
                 live.note_moved(id);
             }
+            announcements.outgoing.note_change();
         }
+        OUTBOX => announcements.outgoing.wake().notify_one(),
         API_KEY_REVOKED => announcements.keys.clear(),
         _ => {}
     }

@@ -16,7 +16,6 @@ pub use outgoing::{Departure, Outgoing, Ticket};
 
 use crate::relay::outbox::Waiting;
 use shared::backoff::Backoff;
-use sqlx::postgres::PgListener;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -24,10 +23,6 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Channel on which others tell that they have written outbox rows.
-const OUTBOX_CHANNEL: &str = "outbox";
-/// Channel on which claims are told, among other changes: each makes room in the window.
-const CHANGED_CHANNEL: &str = "execution_changed";
 /// Most rows per batch: large enough to pipeline well, small enough that a batch is confirmed in milliseconds.
 const BATCH: i64 = 64;
 /// Batches that wait for confirms at the same time, so that a new row never waits for another's confirm.
@@ -52,9 +47,8 @@ impl Relay {
     /// Runs until told to stop; then waits for the confirms under way.
     pub async fn run(self, shutdown: CancellationToken) {
         let recovery = recovery::run(&self.outgoing);
-        let listener = self.listen();
         let mut batches = JoinSet::new();
-        let relay = async { tokio::join!(recovery, listener, self.dispatch(&mut batches)) };
+        let relay = async { tokio::join!(recovery, self.dispatch(&mut batches)) };
         shutdown.run_until_cancelled(Box::pin(relay)).await;
         batches.join_all().await;
     }
@@ -80,32 +74,6 @@ impl Relay {
                 }
             }
             while batches.try_join_next().is_some() {}
-        }
-    }
-
-    /// Wakes the relay whenever another process has written outbox rows, or a claim has made room.
-    async fn listen(&self) {
-        let mut backoff = Backoff::CONNECTION;
-        loop {
-            if let Err(error) = self.listen_once(&mut backoff).await {
-                tracing::warn!(%error, "the relay can't listen");
-            }
-            backoff.wait().await;
-        }
-    }
-
-    async fn listen_once(&self, backoff: &mut Backoff) -> sqlx::Result<()> {
-        let mut listener = PgListener::connect_with(&self.outgoing.pool).await?;
-        listener.listen_all([OUTBOX_CHANNEL, CHANGED_CHANNEL]).await?;
-        backoff.reset();
-        loop {
-            // `None` is a connection that was lost: the listener has a new one, but something may have been missed.
-            let notification = listener.try_recv().await?;
-            let is_change =
-                notification.is_some_and(|notification| notification.channel() == CHANGED_CHANNEL);
-            if !is_change || self.outgoing.is_queueing.load(Ordering::Relaxed) {
-                self.outgoing.wake().notify_one();
-            }
         }
     }
 

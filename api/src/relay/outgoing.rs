@@ -25,8 +25,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// One listens, one marks, two look what waits or was lost and take marks back.
-const CONNECTIONS: u32 = 4;
+/// One marks, two look what waits or was lost and take marks back.
+const CONNECTIONS: u32 = 3;
 /// Statements of one process that may mark their rows at the same moment: none sees what another is about to mark.
 const TICKETS: usize = 2;
 /// Before rows that the broker did not take are tried again: it may refuse for longer than a moment.
@@ -90,10 +90,17 @@ impl Outgoing {
         })
     }
 
-    /// To be notified in this process after each commit that wrote outbox rows.
+    /// To be notified after each commit that wrote outbox rows, of this process or another.
     #[must_use]
     pub const fn wake(&self) -> &Arc<Notify> {
         &self.wake
+    }
+
+    /// To be called after each change of an execution: if it was a claim, it made room for what waits.
+    pub(crate) fn note_change(&self) {
+        if self.is_queueing.load(Ordering::Relaxed) {
+            self.wake.notify_one();
+        }
     }
 
     /// A row that is written while the ticket is held may leave at once if nobody waits. To be held until the commit.

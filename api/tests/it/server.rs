@@ -6,7 +6,6 @@ use api::{
     commands::serve,
     config::{Config, DatabaseConfig, HttpConfig},
     connections::{self, HEAD_TIMEOUT},
-    live::Announcements,
     routes,
     state::AppState,
     store,
@@ -65,7 +64,7 @@ impl Server {
         let stopping = CancellationToken::new();
         let broker = Broker::connect(config.amqp_url.expose(), "test").unwrap();
         let state = serve::state(&config, broker.clone(), broker, stopping.clone()).unwrap();
-        let announcements = Announcements { keys: state.keys.clone(), outage: state.outage.clone() };
+        let announcements = serve::announcements(&state);
         let url = config.database.url.clone();
         tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -101,7 +101,8 @@ impl Intake {
             if let Some(earlier) = key_use.await? {
                 return first_of(&earlier).map(Once::Before).map(Some);
             }
-            let submitted = submit::submit_version(&mut transaction, submission, ticket.as_ref(), script).await?;
+            let submitted =
+                submit::submit_version(&mut transaction, submission, ticket.as_ref(), script).await?;
             if submitted.is_some() {
                 transaction.commit().await?;
             }

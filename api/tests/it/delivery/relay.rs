@@ -1,8 +1,11 @@
 //! The relay.
 
 use super::{Queues, connect, next, until};
-use api::relay::{Outgoing, Relay};
-use shared::{message::ExecutionMessage, queue::Topology};
+use api::{
+    live::{Announcements, Live},
+    relay::{Outgoing, Relay},
+};
+use shared::{config::Secret, message::ExecutionMessage, queue::Topology};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -73,11 +76,18 @@ async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
 async fn a_row_of_another_process_is_heard_of() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let _relay = run(&pool, &queues);
-    let mut consumer = queues.executions();
-    let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
+    let outgoing = Outgoing::new(&pool, queues.broker.clone(), queues.topology.clone(), 0);
+    let announcements =
+        Announcements { keys: Arc::default(), outage: Arc::default(), outgoing: Arc::clone(&outgoing) };
+    let url = Secret::from(database.url().to_owned());
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, announcements, stop));
+    // It listens: something may have been missed before.
+    outgoing.wake().notified().await;
+    enqueue(&pool, Uuid::now_v7(), 0).await;
     sqlx::query!("NOTIFY outbox").execute(&pool).await.unwrap();
-    assert_eq!(execution_of(next(&mut consumer).await.body()), execution);
+    outgoing.wake().notified().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
