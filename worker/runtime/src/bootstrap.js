@@ -97,9 +97,9 @@ export function bootstrap(ops) {
   const start = createRunGlobals(createClient);
   const host = {
     __proto__: null,
-    start(run) {
+    start(run, globals = globalThis) {
       canned = undefined;
-      return start(run);
+      return start(run, globals);
     },
     timerFired: timers.timerFired,
     fetchDone,

@@ -4,8 +4,8 @@ import { ObjectDefineProperty, ReflectOwnKeys, accessorDescriptor, dataDescripto
 
 /** @param {(run: object) => object} createClient makes `Plane` */
 export function createRunGlobals(createClient) {
-  /** Installs the run's globals and returns the second argument of `main`. */
-  return function start(run) {
+  /** Installs the run's globals on `globals` and returns the second argument of `main`. */
+  return function start(run, globals) {
     const { ENV, Variables, workspaceSlug, Functions, apiBaseUrl, executionId, timeoutMs } = run;
     const named = { __proto__: null, Functions, ENV, Variables, workspaceSlug };
     const env = {};
@@ -16,7 +16,7 @@ export function createRunGlobals(createClient) {
     }
     const names = ReflectOwnKeys(named);
     for (let i = 0; i < names.length; i += 1) {
-      ObjectDefineProperty(globalThis, names[i], dataDescriptor(named[names[i]]));
+      ObjectDefineProperty(globals, names[i], dataDescriptor(named[names[i]]));
       ObjectDefineProperty(env, names[i], dataDescriptor(named[names[i]]));
     }
     // Many scripts never call Plane: the client is made when it is first asked for.
@@ -31,7 +31,7 @@ export function createRunGlobals(createClient) {
       };
       ObjectDefineProperty(target, 'Plane', accessorDescriptor(get, set));
     };
-    lazily(globalThis);
+    lazily(globals);
     lazily(env);
     return env;
   };

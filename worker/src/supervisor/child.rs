@@ -78,6 +78,8 @@ pub(super) struct Sandbox {
     pub(super) writer: OwnedWriteHalf,
     layers: Vec<String>,
     runs: u32,
+    /// Processor time it had used when it got ready for the next run.
+    cpu_before: Duration,
     /// Whose runs it has had.
     workspace: Option<String>,
 }
@@ -122,7 +124,7 @@ impl Sandbox {
             .spawn()?;
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         let frames = Frames { reader, buffer: Vec::new() };
-        Ok(Self { process, frames, writer, layers: Vec::new(), runs: 0, workspace: None })
+        Ok(Self { process, frames, writer, layers: Vec::new(), runs: 0, cpu_before: Duration::ZERO, workspace: None })
     }
 
     /// Waits until a fresh isolate stands; for a process that just finished a run, too.
@@ -130,6 +132,7 @@ impl Sandbox {
         match timeout(READY_TIMEOUT, self.frames.next()).await.map_err(|_elapsed| SpawnError::Slow)?? {
             FromSandbox::Ready { layers } => {
                 self.layers = layers;
+                self.cpu_before = self.cpu_time().unwrap_or_default();
                 Ok(())
             }
             _ => Err(SpawnError::NotReady),
@@ -181,6 +184,11 @@ impl Sandbox {
     /// Whether the process still runs.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Processor time it had used before its present run.
+    pub(super) const fn cpu_before(&self) -> Duration {
+        self.cpu_before
     }
 
     /// Processor time it has used.

@@ -72,14 +72,24 @@ pub(super) async fn run(
     context: &RunContext,
     fetcher: &Arc<Fetcher>,
 ) -> Ended {
+    let began = Instant::now();
+    // Before all that can be done while the child gets to work.
+    let execute = hand_over(sandbox, job);
     let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
     let masker = Masker::new(secrets);
-    let cpu_before = sandbox.cpu_time().unwrap_or_default();
-    let mut run = Run::new(sandbox, job, context, fetcher, &masker);
-    let end = run.until_end().await;
-    let (verdict, usage, dirty) = run.conclude(end, cpu_before).await;
+    let mut run = Run::new(sandbox, job, context, fetcher, &masker, began);
+    let end = run.until_end(execute).await;
+    let (verdict, usage, dirty) = run.conclude(end).await;
     let untouched = run.untouched;
     Ended { outcome: Outcome { verdict: verdict::masked(verdict, &masker), usage }, dirty, untouched }
+}
+
+/// Sends the job, as much of it as the socket takes at once. None if it is too long for a frame.
+fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
+    let bytes = protocol::encode(&ToSandbox::Execute(Box::new(job.clone()))).ok()?;
+    // What it refuses now, it refuses again when the rest is written.
+    let written = sandbox.writer.try_write(&bytes).unwrap_or(0);
+    Some(Outgoing { bytes, written, ..Outgoing::default() })
 }
 
 /// Why the loop ended.
@@ -118,6 +128,7 @@ impl<'a> Run<'a> {
         context: &'a RunContext,
         fetcher: &Arc<Fetcher>,
         masker: &'a Masker,
+        began: Instant,
     ) -> Self {
         let policy = RunPolicy::new(&context.allowed_domains, context.plane_token.as_deref(), &job.limits);
         let logs = Logs::new(context.first_log_seq, &job.limits, masker);
@@ -126,7 +137,7 @@ impl<'a> Run<'a> {
             job,
             context,
             logs,
-            began: Instant::now(),
+            began,
             initialized: None,
             decision: Decision::None,
             kill_at: None,
@@ -155,17 +166,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn until_end(&mut self) -> End {
-        let Ok(execute) = protocol::encode(&ToSandbox::Execute(Box::new(self.job.clone()))) else {
+    /// `execute` is the job on its way.
+    async fn until_end(&mut self, execute: Option<Outgoing>) -> End {
+        let Some(mut writing) = execute else {
             self.decision = Decision::Nonsense;
             return End::Gone;
         };
-        // Room for the job, one answer for each fetch allowed, and one `Terminate`: sending never waits.
-        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
+        // Room for one answer for each fetch allowed, and one `Terminate`: sending never waits.
+        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(1);
         let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
-        let _ = outgoing.try_send(Outgoing { bytes: execute, ..Outgoing::default() });
         let mut watch = interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL);
-        let mut writing = Outgoing::default();
+        if writing.written == writing.bytes.len() {
+            self.handed_over = true;
+            writing = Outgoing::default();
+        }
         loop {
             let (deadline, code) = self.deadline();
             let stopping = self.kill_at.is_some();
@@ -304,7 +318,7 @@ impl<'a> Run<'a> {
     }
 
     /// Whatever still goes on for the run ends first; its last lines are handed over after that.
-    async fn conclude(&mut self, end: End, cpu_before: Duration) -> (Verdict, Usage, Option<&'static str>) {
+    async fn conclude(&mut self, end: End) -> (Verdict, Usage, Option<&'static str>) {
         let limits = self.limits();
         self.fetches.abort_all();
         match end {
@@ -323,7 +337,7 @@ impl<'a> Run<'a> {
                 (verdict, usage, dirty)
             }
             End::Gone => {
-                let usage = self.observed(cpu_before);
+                let usage = self.observed();
                 if self.decision == Decision::None && self.resident_peak > limits.memory_bytes {
                     self.decision = Decision::Swollen;
                 }
@@ -367,13 +381,13 @@ impl<'a> Run<'a> {
     }
 
     /// What can be told of a run whose child did not live to tell.
-    fn observed(&self, cpu_before: Duration) -> Usage {
+    fn observed(&self) -> Usage {
         let wall = self.began.elapsed();
         let init = self.initialized.map_or(wall, |at| at - self.began);
         Usage {
             init,
             run: wall.saturating_sub(init),
-            cpu: self.sandbox.cpu_time().unwrap_or_default().saturating_sub(cpu_before),
+            cpu: self.sandbox.cpu_time().unwrap_or_default().saturating_sub(self.sandbox.cpu_before()),
             memory_peak_bytes: u64::try_from(self.resident_peak).unwrap_or(u64::MAX),
             fetches: self.fetch_count,
         }
