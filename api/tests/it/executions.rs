@@ -108,6 +108,62 @@ async fn required_variables_are_refused_by_name() {
     assert_eq!(execution["variables"], json!({"n": 7, "url": "https://example.com"}));
 }
 
+/// The script as the api remembers it from the execution before must not be what runs.
+#[tokio::test]
+async fn a_change_of_the_script_counts_from_the_next_execution_on() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", ECHO).await;
+    let path = format!("/scripts/{}/", script["id"].as_str().unwrap());
+    let run = || client.post("/executions/", json!({"script_id": script["id"]}));
+    assert_eq!(run().await.json(202)["script_version"], 1);
+    assert_eq!(run().await.json(202)["script_version"], 1);
+
+    client.patch(&path, json!({"code": "export default () => 2"})).await.json(200);
+    assert_eq!(run().await.json(202)["script_version"], 2);
+
+    // Not by the api at all.
+    let domains = ["example.com".to_owned()];
+    sqlx::query!("UPDATE scripts SET allowed_domains = $1", &domains[..])
+        .execute(&server.pool)
+        .await
+        .unwrap();
+    let execution = run().await.json(202);
+    let stored =
+        sqlx::query_scalar!("SELECT allowed_domains FROM script_executions WHERE id = $1", id_of(&execution))
+            .fetch_one(&server.pool)
+            .await
+            .unwrap();
+    assert_eq!(stored, domains);
+
+    client.patch(&path, json!({"variables": [{"key": "url", "required": true}]})).await.json(200);
+    assert_eq!(run().await.json(400), json!({"variables": ["url: This variable is required."]}));
+    client.patch(&path, json!({"variables": []})).await.json(200);
+    run().await.json(202);
+
+    client.delete(&path).await.json(204);
+    run().await.json(404);
+}
+
+#[tokio::test]
+async fn a_changed_script_runs_once_for_a_new_key() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", ECHO).await;
+    execute(&client, &script).await;
+    let path = format!("/scripts/{}/", script["id"].as_str().unwrap());
+    client.patch(&path, json!({"code": "export default () => 2"})).await.json(200);
+    let post = || {
+        let request = client.request(Method::POST, "/executions/").header("idempotency-key", "order-8");
+        send(json(request, &json!({"script_id": script["id"]})))
+    };
+    let (first, second) = (post().await.json(202), post().await.json(202));
+    assert_eq!(first["script_version"], 2);
+    assert_eq!(first["id"], second["id"]);
+    let page = client.get("/executions/").await.json(200);
+    assert_eq!(page["results"].as_array().unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn one_idempotency_key_is_one_execution() {
     let server = Server::start().await;

@@ -124,7 +124,15 @@ impl Sandbox {
             .spawn()?;
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         let frames = Frames { reader, buffer: Vec::new() };
-        Ok(Self { process, frames, writer, layers: Vec::new(), runs: 0, cpu_before: Duration::ZERO, workspace: None })
+        Ok(Self {
+            process,
+            frames,
+            writer,
+            layers: Vec::new(),
+            runs: 0,
+            cpu_before: Duration::ZERO,
+            workspace: None,
+        })
     }
 
     /// Waits until a fresh isolate stands; for a process that just finished a run, too.
