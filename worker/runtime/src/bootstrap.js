@@ -97,18 +97,9 @@ export function bootstrap(ops) {
   const start = createRunGlobals(createClient);
   const host = {
     __proto__: null,
-    start(run) {
+    start(run, globals = globalThis) {
       canned = undefined;
-      return start(run, globalThis);
-    },
-    /** Starts a run on an object that nobody keeps. */
-    rehearse() {
-      const nobody = { __proto__: null };
-      start({
-        __proto__: null, ENV: { a: 'b' }, Variables: { a: 1 }, workspaceSlug: 'w', Functions: {},
-        apiBaseUrl: 'http://snapshot.invalid', executionId: 'snapshot', timeoutMs: 0,
-      }, nobody);
-      return nobody;
+      return start(run, globals);
     },
     timerFired: timers.timerFired,
     fetchDone,

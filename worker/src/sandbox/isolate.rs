@@ -45,7 +45,6 @@ impl FreshIsolate {
             let host = scope
                 .get_context_data_from_snapshot_once::<v8::Object>(snapshot::HOST)
                 .map_err(|_absent| NoRuntime)?;
-            rehearse(scope, host);
             (v8::Global::new(scope, context), v8::Global::new(scope, host))
         };
         Ok(Self { context, host, isolate, memory, memory_bytes })
@@ -55,22 +54,6 @@ impl FreshIsolate {
     pub(super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
-}
-
-/// Goes the way of a run once, before there is one: what V8 does and maps for the first time in an isolate is then no part
-/// of a run. Leaves garbage behind and nothing else.
-fn rehearse<'s>(scope: &mut v8::PinScope<'s, '_>, host: v8::Local<'s, v8::Object>) -> Option<()> {
-    let key = v8::String::new(scope, "rehearse")?;
-    let rehearse = host.get(scope, key.into())?.try_cast::<v8::Function>().ok()?;
-    rehearse.call(scope, host.into(), &[])?;
-    let input = v8::String::new(scope, "{\"a\":[1]}")?;
-    v8::json::parse(scope, input)?;
-    let source = v8::String::new(
-        scope,
-        "((input, env) => { const main = async ({ a }) => a; return main(input, env); })",
-    )?;
-    v8::Script::compile(scope, source, None)?.run(scope)?;
-    Some(())
 }
 
 /// Built-ins that the script contract leaves out, and that some builds of V8 add to a restored context.
