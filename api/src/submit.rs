@@ -7,7 +7,7 @@
 
 use crate::{
     error::FieldErrors,
-    relay::{Departure, Ticket},
+    relay::{Departure, Outgoing, Ticket},
     resources::{
         execution::{Input, JsonObject},
         script::{FunctionPin, VariableDefinition},
@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use shared::execution::TriggerType;
 use sqlx::{PgConnection, types::Json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use uuid::Uuid;
 
 /// Outbox priority of somebody who waits at an editor: before all background work.
@@ -62,14 +62,38 @@ const EXPRESS_WINDOW: i64 = 8;
 
 /// An execution that is written.
 #[derive(Debug)]
+#[must_use = "it has to depart"]
 pub struct Submitted {
     pub queued_at: DateTime<Utc>,
-    /// What its writer publishes after the commit; `None` if it is the relay's turn. Both by `Outgoing::leave`.
+    /// What its writer publishes after the commit; `None` if it is the relay's turn. Both by [`Self::depart`].
     pub departure: Option<Departure>,
+    /// Whether the commit waits for the disk.
+    is_durable: bool,
+}
+
+impl Submitted {
+    /// To be called after the commit: lets the execution leave, and waits until it is on disk. Only then it is accepted.
+    pub async fn depart(
+        self,
+        outgoing: &Arc<Outgoing>,
+        connection: &mut PgConnection,
+    ) -> Result<DateTime<Utc>, sqlx::Error> {
+        outgoing.leave(self.departure);
+        if !self.is_durable {
+            // A record of the write-ahead log is on disk after all that were committed before it.
+            sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
+                .fetch_one(connection)
+                .await?;
+        }
+        Ok(self.queued_at)
+    }
 }
 
 /// Writes the execution and its outbox row in one statement. With a ticket the row leaves by its writer, if no other waits
 /// and the broker holds fewer than [`EXPRESS_WINDOW`] messages; else by the relay, in the order the relay finds fair.
+///
+/// With a ticket the commit does not wait for the disk, so that the message is on its way meanwhile: should the server
+/// crash, the message finds no execution, and nobody was told that there is one. A claim can't be on disk without it.
 pub async fn submit(
     connection: &mut PgConnection,
     submission: &Submission,
@@ -113,7 +137,8 @@ pub async fn submit_version(
                  THEN clock_timestamp() END
              FROM execution
              RETURNING id, available_at, published_at)
-         SELECT queued_at, enqueued.id AS outbox_id, available_at, published_at IS NOT NULL AS "has_left!"
+         SELECT queued_at, enqueued.id AS outbox_id, available_at, published_at IS NOT NULL AS "has_left!",
+                CASE WHEN $19 THEN set_config('synchronous_commit', 'off', true) END AS until_commit
          FROM execution, enqueued"#,
         submission.id,
         submission.workspace_id,
@@ -143,7 +168,7 @@ pub async fn submit_version(
     let departure = row.has_left.then(|| {
         Departure::new(row.outbox_id, submission.id, submission.traceparent.clone(), row.available_at)
     });
-    Ok(Some(Submitted { queued_at: row.queued_at, departure }))
+    Ok(Some(Submitted { queued_at: row.queued_at, departure, is_durable: ticket.is_none() }))
 }
 
 /// The given variables with defaults filled in; every required one without a value is named.

@@ -112,7 +112,7 @@ async fn submit_run(
         replay_of: None,
     };
     // In turn: its time may be changed yet, and nobody looks on.
-    submit(connection, &submission, None).await?;
+    let _in_turn = submit(connection, &submission, None).await?;
     delay(connection, submission.id, schedule.jitter_s).await?;
     Ok(Some(submission.id))
 }

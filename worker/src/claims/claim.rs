@@ -3,17 +3,22 @@
 use super::{Attempt, Claims, LEASE};
 use crate::database::DatabaseError;
 use chrono::{DateTime, Utc};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::execution::{TriggerType, UnknownText};
-use std::time::Duration;
-use tokio_postgres::Row;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// Parameters: execution, worker, lease in seconds.
 ///
 /// A row that waits for its retry is not taken early by a message that came twice. The outbox row has done its
 /// work with the first message that arrives, whatever the execution's status.
+///
+/// Its commit does not wait for the disk: see [`Claim::durable`]. Scripts and workspaces are joined row by row, since the
+/// plan is kept and the planner knows not that there is one claim: it would read all scripts.
 pub(super) const CLAIM: &str = "
 WITH claimed AS (
     UPDATE script_executions SET
@@ -34,10 +39,22 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
     ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
     (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = c.id) AS last_log_seq,
-    c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text
+    c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text,
+    set_config('synchronous_commit', 'off', true)
 FROM claimed c
-JOIN workspaces w ON w.id = c.workspace_id
-LEFT JOIN scripts s ON s.id = c.script_id";
+CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
+LEFT JOIN LATERAL (SELECT env_sealed, max_retries, retry_backoff_s FROM scripts WHERE id = c.script_id LIMIT 1) s ON true";
+
+/// Writes a record of the write-ahead log and waits until it is on disk, and with it all that was committed before.
+pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
+
+/// An execution that was claimed.
+pub struct Claim {
+    pub row: Result<Claimed, (Attempt, Unreadable)>,
+    /// Ends when the claim is on disk, without having to be asked for; before, a crash of the server takes it back, so the
+    /// run must not begin. An error leaves open whether the claim holds.
+    pub durable: BoxFuture<'static, Result<(), DatabaseError>>,
+}
 
 /// A claimed execution, as the row has it: nothing is opened or parsed beyond what the row's types say.
 #[derive(Debug)]
@@ -104,15 +121,33 @@ impl Claims {
     pub async fn claim(
         &self,
         execution_id: Uuid,
-    ) -> Result<Option<Result<Claimed, (Attempt, Unreadable)>>, DatabaseError> {
+    ) -> Result<Option<Claim>, DatabaseError> {
         let connection = self.database.connection().await?;
-        let statement = connection.prepare_cached(CLAIM).await?;
-        let row = connection
-            .query_opt(&statement, &[&execution_id, &&*self.worker_id, &LEASE.as_secs_f64()])
-            .await?;
-        let Some(row) = row else { return Ok(None) };
+        let claim = connection.prepare_cached(CLAIM).await?;
+        let flush = connection.prepare_cached(FLUSH).await?;
+        let worker_id = Arc::clone(&self.worker_id);
+        let (tell, mut told) = oneshot::channel();
+        // Both statements are sent at once. What the first answers is looked at while the server waits for its disk.
+        let mut both = async move {
+            let first = async {
+                let parameters: [&(dyn ToSql + Sync); 3] = [&execution_id, &&*worker_id, &LEASE.as_secs_f64()];
+                // Nobody listens any more if the claim was given up.
+                drop(tell.send(connection.query_opt(&claim, &parameters).await));
+            };
+            let ((), flushed) = tokio::join!(first, connection.execute(&flush, &[]));
+            flushed.map(drop).map_err(DatabaseError::from)
+        }
+        .boxed();
+        let (row, flushed) = tokio::select! {
+            biased;
+            flushed = &mut both => (told.await, Some(flushed)),
+            row = &mut told => (row, None),
+        };
+        let Some(row) = row.expect("the first answer is told before both are there")? else { return Ok(None) };
         let attempt = Attempt { execution_id, number: row.try_get("attempt")? };
-        Ok(Some(read(&row, attempt).map_err(|unreadable| (attempt, unreadable))))
+        let row = read(&row, attempt).map_err(|unreadable| (attempt, unreadable));
+        let durable = flushed.map_or(both, |flushed| ready(flushed).boxed());
+        Ok(Some(Claim { row, durable }))
     }
 }
 

@@ -9,7 +9,7 @@ mod finish;
 mod heartbeat;
 mod logs;
 
-pub use claim::{Claimed, PinnedFunction, SealedVariable};
+pub use claim::{Claim, Claimed, PinnedFunction, SealedVariable, Unreadable};
 pub use finish::{End, Phases};
 pub use heartbeat::{Pulse, WorkerRow};
 
@@ -23,7 +23,7 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of the hot path, prepared on every connection ahead of their first use.
-pub const PREPARED: &[&str] = &[claim::CLAIM, finish::FINISH];
+pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, finish::FINISH];
 
 /// One attempt of one execution: what every write is fenced by, together with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,8 @@ mod prepare;
 pub use prepare::{Broken, Preparation, Prepared, Unprepared};
 
 use crate::{
-    claims::{Attempt, Claimed, End, Fenced, Phases},
+    claims::{Attempt, Claim, Claimed, End, Fenced, Phases, Unreadable},
+    database::DatabaseError,
     fleet::{Fleet, Guard},
     settle::{self, Decision, Facts, Interruption, Settlement},
     supervisor::{RunContext, Slot},
@@ -28,7 +29,7 @@ use std::{
     borrow::Cow,
     time::{Instant, SystemTime},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -56,20 +57,57 @@ pub async fn process(fleet: &Fleet, body: &[u8], traceparent: Option<String>) ->
 }
 
 async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Option<String>) -> Settlement {
-    let Some(slot) = fleet.stopping.run_until_cancelled(fleet.pool.acquire()).await else {
-        return Settlement::Requeue;
-    };
+    let mut backoff = Backoff::CONNECTION;
+    loop {
+        let Some(slot) = fleet.stopping.run_until_cancelled(fleet.pool.acquire()).await else {
+            return Settlement::Requeue;
+        };
+        match attempt(fleet, slot, execution_id, traceparent.clone()).await {
+            Ok(settlement) => return settlement,
+            Err(error) => {
+                tracing::warn!(%error, "a claim that may not hold");
+                backoff.wait().await;
+            }
+        }
+    }
+}
+
+/// Claims and runs. An error says that it is not known whether the claim holds; nothing was run.
+async fn attempt(
+    fleet: &Fleet,
+    slot: Slot,
+    execution_id: Uuid,
+    traceparent: Option<String>,
+) -> Result<Settlement, DatabaseError> {
     let mut step = traces::process(traceparent);
     step.of_execution(execution_id);
     let claiming = traces::part("claim", &step);
-    let claimed = match claim(fleet, execution_id).await {
-        Ok(claimed) => claimed,
-        Err(settlement) => return settlement,
+    let Claim { row, durable } = match claim(fleet, execution_id).await {
+        Ok(claim) => claim,
+        Err(settlement) => return Ok(settlement),
     };
     drop(claiming);
+    let claimed = match row {
+        Ok(claimed) => claimed,
+        Err((attempt, unreadable)) => {
+            durable.await?;
+            return Ok(give_up(fleet, attempt, &unreadable).await);
+        }
+    };
     step.note("attempt", || claimed.attempt.number.to_string());
     let guard = fleet.held.hold(claimed.attempt);
-    let ended = execute(fleet, slot, &claimed, &guard).await;
+    // The sandbox gets ready while the database waits for its disk.
+    let (begin, may_begin) = watch::channel(false);
+    let confirm = async {
+        let durable = durable.await;
+        match &durable {
+            Ok(()) => drop(begin.send_replace(true)),
+            Err(_) => fleet.held.interrupt(claimed.attempt, Interruption::Fenced),
+        }
+        durable
+    };
+    let (ended, durable) = tokio::join!(execute(fleet, slot, &claimed, &guard, may_begin), confirm);
+    durable?;
     trace_phases(&step, &ended);
     let persisting = traces::part("persist", &step);
     persist(fleet, &claimed, &guard, &ended).await;
@@ -77,26 +115,36 @@ async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Optio
     if let Verdict::Failed(error) = &ended.outcome.verdict {
         step.fail(error.code.as_str());
     }
+    Ok(Settlement::Ack)
+}
+
+/// Ends an attempt whose row can't be read.
+async fn give_up(fleet: &Fleet, attempt: Attempt, unreadable: &Unreadable) -> Settlement {
+    tracing::error!(error = %unreadable, "a row that can't be read");
+    let guard = fleet.held.hold(attempt);
+    let ended = Ended::broken("the stored execution can't be read");
+    let stored = store(fleet, attempt, &guard, Decision::Finish, &ended).await;
+    record(Decision::Finish, stored.as_deref(), attempt, &ended);
     Settlement::Ack
 }
 
 /// A message that no worker of this version can read.
-struct Unreadable {
+struct Undecodable {
     /// Metric label.
     kind: &'static str,
     /// For people; it may quote the message, so it goes with the letter and not into the log.
     reason: String,
 }
 
-fn decode(body: &[u8]) -> Result<Uuid, Unreadable> {
+fn decode(body: &[u8]) -> Result<Uuid, Undecodable> {
     match serde_json::from_slice(body) {
         Ok(ExecutionMessage { v: message::VERSION, execution_id }) => Ok(execution_id),
-        Ok(ExecutionMessage { v, .. }) => Err(Unreadable {
+        Ok(ExecutionMessage { v, .. }) => Err(Undecodable {
             kind: "version",
             reason: format!("v: {v}, this worker reads {}", message::VERSION),
         }),
         Err(error) => {
-            Err(Unreadable { kind: "malformed", reason: format!("not an execution message: {error}") })
+            Err(Undecodable { kind: "malformed", reason: format!("not an execution message: {error}") })
         }
     }
 }
@@ -115,22 +163,14 @@ fn trace_phases(step: &Step, ended: &Ended) {
 }
 
 /// Claims, waiting for the database as long as it takes. `Err` is what becomes of the message without a run.
-async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Claimed, Settlement> {
+async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Claim, Settlement> {
     let mut backoff = Backoff::CONNECTION;
     loop {
         if fleet.stopping.is_cancelled() {
             return Err(Settlement::Requeue);
         }
         match fleet.claims.claim(execution_id).await {
-            Ok(Some(Ok(claimed))) => return Ok(claimed),
-            Ok(Some(Err((attempt, unreadable)))) => {
-                tracing::error!(error = %unreadable, "a row that can't be read");
-                let guard = fleet.held.hold(attempt);
-                let ended = Ended::broken("the stored execution can't be read");
-                let stored = store(fleet, attempt, &guard, Decision::Finish, &ended).await;
-                record(Decision::Finish, stored.as_deref(), attempt, &ended);
-                return Err(Settlement::Ack);
-            }
+            Ok(Some(claim)) => return Ok(claim),
             Ok(None) => {
                 tracing::debug!("not waiting for a worker");
                 return Err(Settlement::Ack);
@@ -143,7 +183,13 @@ async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Claimed, Settlement>
     }
 }
 
-async fn execute(fleet: &Fleet, slot: Slot, claimed: &Claimed, guard: &Guard<'_>) -> Ended {
+async fn execute(
+    fleet: &Fleet,
+    slot: Slot,
+    claimed: &Claimed,
+    guard: &Guard<'_>,
+    may_begin: watch::Receiver<bool>,
+) -> Ended {
     EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
     let prepared = match prepare(fleet, claimed, guard).await {
         Ok(prepared) => prepared,
@@ -158,6 +204,7 @@ async fn execute(fleet: &Fleet, slot: Slot, claimed: &Claimed, guard: &Guard<'_>
         cancel: guard.cancel_token(),
         logs,
         first_log_seq: claimed.last_log_seq + 1,
+        may_begin,
     };
     let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
     let store_lines = logs::forward(&fleet.claims, claimed.attempt, claimed.last_log_seq, lines);

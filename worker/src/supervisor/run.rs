@@ -25,7 +25,7 @@ use std::{
 };
 use tokio::{
     io::AsyncWriteExt as _,
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{AbortHandle, JoinSet},
     time::{Instant, interval_at, sleep_until, timeout},
 };
@@ -53,6 +53,8 @@ pub struct RunContext {
     pub logs: mpsc::Sender<LogLine>,
     /// Number of the first console line: 1, or more after earlier attempts.
     pub first_log_seq: i32,
+    /// Turns true when the run may begin. Until then the sandbox gets ready, and evaluates nothing of the author's.
+    pub may_begin: watch::Receiver<bool>,
 }
 
 /// What became of a run, and of the child that had it.
@@ -72,12 +74,12 @@ pub(super) async fn run(
     context: &RunContext,
     fetcher: &Arc<Fetcher>,
 ) -> Ended {
-    let began = Instant::now();
+    let handed_over = Instant::now();
     // Before all that can be done while the child gets to work.
     let execute = hand_over(sandbox, job);
     let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
     let masker = Masker::new(secrets);
-    let mut run = Run::new(sandbox, job, context, fetcher, &masker, began);
+    let mut run = Run::new(sandbox, job, context, fetcher, &masker, handed_over);
     let end = run.until_end(execute).await;
     let (verdict, usage, dirty) = run.conclude(end).await;
     let untouched = run.untouched;
@@ -92,6 +94,19 @@ fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
     Some(Outgoing { bytes, written, ..Outgoing::default() })
 }
 
+/// Waits for a moment; without one, for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until it is true; false if that will never be.
+async fn opened(gate: &mut watch::Receiver<bool>) -> bool {
+    gate.wait_for(|open| *open).await.is_ok()
+}
+
 /// Why the loop ended.
 enum End {
     Finished(RunEnd, Usage),
@@ -104,7 +119,10 @@ struct Run<'a> {
     job: &'a Job,
     context: &'a RunContext,
     logs: Logs<'a>,
-    began: Instant,
+    /// When the child got the job.
+    given_at: Instant,
+    /// When it was told to begin.
+    began: Option<Instant>,
     initialized: Option<Instant>,
     decision: Decision,
     kill_at: Option<Instant>,
@@ -128,7 +146,7 @@ impl<'a> Run<'a> {
         context: &'a RunContext,
         fetcher: &Arc<Fetcher>,
         masker: &'a Masker,
-        began: Instant,
+        given_at: Instant,
     ) -> Self {
         let policy = RunPolicy::new(&context.allowed_domains, context.plane_token.as_deref(), &job.limits);
         let logs = Logs::new(context.first_log_seq, &job.limits, masker);
@@ -137,7 +155,8 @@ impl<'a> Run<'a> {
             job,
             context,
             logs,
-            began,
+            given_at,
+            began: None,
             initialized: None,
             decision: Decision::None,
             kill_at: None,
@@ -158,11 +177,12 @@ impl<'a> Run<'a> {
         &self.job.limits
     }
 
-    /// When the present phase must be over, and how the run then ended.
-    fn deadline(&self) -> (Instant, ErrorCode) {
-        match self.initialized {
-            None => (self.began + self.limits().init_timeout, ErrorCode::InitTimeout),
-            Some(at) => (at + self.limits().execution_timeout, ErrorCode::Timeout),
+    /// When the present phase must be over, and how the run then ended. None before its beginning, which others bound.
+    fn deadline(&self) -> Option<(Instant, ErrorCode)> {
+        match (self.began, self.initialized) {
+            (None, _) => None,
+            (Some(at), None) => Some((at + self.limits().init_timeout, ErrorCode::InitTimeout)),
+            (_, Some(at)) => Some((at + self.limits().execution_timeout, ErrorCode::Timeout)),
         }
     }
 
@@ -172,23 +192,31 @@ impl<'a> Run<'a> {
             self.decision = Decision::Nonsense;
             return End::Gone;
         };
-        // Room for one answer for each fetch allowed, and one `Terminate`: sending never waits.
-        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(1);
+        // Room for the beginning, one answer for each fetch allowed, and one `Terminate`: sending never waits.
+        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
         let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
+        let mut may_begin = self.context.may_begin.clone();
         let mut watch = interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL);
         if writing.written == writing.bytes.len() {
             self.handed_over = true;
             writing = Outgoing::default();
         }
         loop {
-            let (deadline, code) = self.deadline();
             let stopping = self.kill_at.is_some();
+            let deadline = self.deadline().filter(|_| !stopping);
+            let beginning = self.began.is_none() && !stopping;
             let idle = writing.written == writing.bytes.len();
             tokio::select! {
                 biased;
-                () = sleep_until(self.kill_at.unwrap_or(deadline)), if stopping => return End::Gone,
-                () = sleep_until(deadline), if !stopping => self.stop(code, &outgoing),
+                () = until(self.kill_at), if stopping => return End::Gone,
+                () = until(deadline.map(|(at, _)| at)), if deadline.is_some() => if let Some((_, code)) = deadline {
+                    self.stop(code, &outgoing);
+                },
                 () = self.context.cancel.cancelled(), if !stopping => self.stop(ErrorCode::Cancelled, &outgoing),
+                true = opened(&mut may_begin), if beginning => {
+                    self.began = Some(Instant::now());
+                    send(&outgoing, &ToSandbox::Begin { execution_id: self.job.execution_id }, Hold::default());
+                },
                 _ = watch.tick() => if self.over_memory() {
                     self.decision = Decision::Memory;
                     return End::Gone;
@@ -251,7 +279,7 @@ impl<'a> Run<'a> {
     /// Takes a message; false when no honest child would have sent it.
     fn take(&mut self, message: FromSandbox) -> bool {
         match message {
-            FromSandbox::Initialized if self.initialized.is_none() => {
+            FromSandbox::Initialized if self.began.is_some() && self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
                 true
             }
@@ -324,7 +352,7 @@ impl<'a> Run<'a> {
         match end {
             End::Finished(end, mut usage) => {
                 // A child's word on what it used is good up to what it can have used.
-                let wall = self.began.elapsed();
+                let wall = self.given_at.elapsed();
                 usage.init = usage.init.min(wall);
                 usage.run = usage.run.min(wall.saturating_sub(usage.init));
                 usage.cpu = usage.cpu.min(wall);
@@ -350,7 +378,7 @@ impl<'a> Run<'a> {
                 let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
                 self.untouched = self.decision == Decision::None
                     && self.initialized.is_none()
-                    && (killed || !self.handed_over)
+                    && (killed || !self.handed_over || self.began.is_none())
                     && !self.logs.any();
                 let verdict = verdict::of_dead_child(self.decision, status, limits);
                 if let Verdict::Failed(error) = &verdict {
@@ -382,8 +410,9 @@ impl<'a> Run<'a> {
 
     /// What can be told of a run whose child did not live to tell.
     fn observed(&self) -> Usage {
-        let wall = self.began.elapsed();
-        let init = self.initialized.map_or(wall, |at| at - self.began);
+        let began = self.began.unwrap_or_else(Instant::now);
+        let wall = began.elapsed();
+        let init = self.initialized.map_or(wall, |at| at - began);
         Usage {
             init,
             run: wall.saturating_sub(init),

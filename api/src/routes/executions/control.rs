@@ -116,8 +116,8 @@ pub(crate) async fn replay(
     let submitting = async move {
         let ticket = outgoing.ticket();
         let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await?;
-        outgoing.leave(submitted.departure);
-        Ok::<_, sqlx::Error>((submission, submitted.queued_at))
+        let queued_at = submitted.depart(&outgoing, &mut connection).await?;
+        Ok::<_, sqlx::Error>((submission, queued_at))
     };
     let (submission, queued_at) = state.outgoing.see_through(submitting).await?;
     Ok(accepted::now(&caller, submission, queued_at))

@@ -9,7 +9,7 @@ use crate::{
         executions::KeyUse,
         runnables::{Newest, RowState},
     },
-    submit::{self, BACKGROUND, Submission, Submitted, complete_variables},
+    submit::{self, BACKGROUND, Submission, complete_variables},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
@@ -110,10 +110,8 @@ impl Intake {
         } else {
             submit::submit_version(connection, submission, ticket.as_ref(), script).await?
         };
-        Ok(submitted.map(|Submitted { queued_at, departure }| {
-            outgoing.leave(departure);
-            Once::Now { queued_at }
-        }))
+        let Some(submitted) = submitted else { return Ok(None) };
+        Ok(Some(Once::Now { queued_at: submitted.depart(outgoing, connection).await? }))
     }
 }
 

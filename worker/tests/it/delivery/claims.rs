@@ -75,7 +75,7 @@ async fn an_attempt_that_was_handed_back_is_not_spent_and_not_ours() {
     assert_eq!(draining.end(attempt, &End::HandBack, &[line(1)]).await.unwrap(), Fenced::Written);
     assert_eq!(bench.status(id).await, "queued 0");
     assert_eq!(bench.outbox_rows().await, "1");
-    let claimed = heir.claim(id).await.unwrap().unwrap().unwrap();
+    let claimed = heir.claim(id).await.unwrap().unwrap().row.unwrap();
     assert_eq!((claimed.attempt.number, claimed.last_log_seq), (1, 1));
     // The same number, but another worker's.
     assert_eq!(finish(&draining, attempt, &completed()).await, Fenced::TooLate);
@@ -107,7 +107,7 @@ async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
     assert_eq!(claim(&worker, id).await, None);
     assert_eq!(bench.outbox_rows().await, "1");
     bench.execute("UPDATE outbox SET available_at = now()").await;
-    let claimed = worker.claim(id).await.unwrap().unwrap().unwrap();
+    let claimed = worker.claim(id).await.unwrap().unwrap().row.unwrap();
     assert_eq!((claimed.attempt.number, claimed.max_attempts, claimed.retries_left), (2, 4, 0));
 }
 

@@ -70,7 +70,7 @@ impl Bench {
 }
 
 async fn claim(worker: &Claims, id: Uuid) -> Option<Attempt> {
-    worker.claim(id).await.unwrap().map(|claimed| claimed.unwrap().attempt)
+    worker.claim(id).await.unwrap().map(|claim| claim.row.unwrap().attempt)
 }
 
 fn failed(code: ErrorCode) -> Verdict {

@@ -20,7 +20,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::{
@@ -143,6 +143,7 @@ pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
         cancel: CancellationToken::new(),
         logs,
         first_log_seq: 1,
+        may_begin: watch::channel(true).1,
     }
 }
 
