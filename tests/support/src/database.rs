@@ -39,6 +39,15 @@ impl TestDatabase {
         self.url.as_str()
     }
 
+    /// From the next connection on, commits wait for the disk, as they do everywhere but in tests.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn wait_for_disk(&self) {
+        let statement = format!("ALTER DATABASE {} SET synchronous_commit = on", self.name);
+        execute(&mut connect(&self.server).await, statement).await;
+    }
+
     /// A pool on this database.
     ///
     /// # Panics

@@ -118,10 +118,7 @@ pub enum Unreadable {
 impl Claims {
     /// Raises the attempt and sets the lease. None if the execution is not waiting for a worker: another has it, it is
     /// over, or its retry is not due. In every case the message has done its work.
-    pub async fn claim(
-        &self,
-        execution_id: Uuid,
-    ) -> Result<Option<Claim>, DatabaseError> {
+    pub async fn claim(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {
         let connection = self.database.connection().await?;
         let claim = connection.prepare_cached(CLAIM).await?;
         let flush = connection.prepare_cached(FLUSH).await?;
@@ -130,7 +127,8 @@ impl Claims {
         // Both statements are sent at once. What the first answers is looked at while the server waits for its disk.
         let mut both = async move {
             let first = async {
-                let parameters: [&(dyn ToSql + Sync); 3] = [&execution_id, &&*worker_id, &LEASE.as_secs_f64()];
+                let parameters: [&(dyn ToSql + Sync); 3] =
+                    [&execution_id, &&*worker_id, &LEASE.as_secs_f64()];
                 // Nobody listens any more if the claim was given up.
                 drop(tell.send(connection.query_opt(&claim, &parameters).await));
             };
@@ -143,7 +141,9 @@ impl Claims {
             flushed = &mut both => (told.await, Some(flushed)),
             row = &mut told => (row, None),
         };
-        let Some(row) = row.expect("the first answer is told before both are there")? else { return Ok(None) };
+        let Some(row) = row.expect("the first answer is told before both are there")? else {
+            return Ok(None);
+        };
         let attempt = Attempt { execution_id, number: row.try_get("attempt")? };
         let row = read(&row, attempt).map_err(|unreadable| (attempt, unreadable));
         let durable = flushed.map_or(both, |flushed| ready(flushed).boxed());

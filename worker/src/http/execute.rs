@@ -243,7 +243,14 @@ async fn run(
     // Dropped with the request when the client goes away.
     let _cancel_on_drop = cancel.clone().drop_guard();
     let (sender, mut receiver) = mpsc::channel(LOG_BUFFER);
-    let context = RunContext { allowed_domains, plane_token, cancel, logs: sender, first_log_seq: 1, may_begin: watch::channel(true).1 };
+    let context = RunContext {
+        allowed_domains,
+        plane_token,
+        cancel,
+        logs: sender,
+        first_log_seq: 1,
+        may_begin: watch::channel(true).1,
+    };
     let collect = async {
         let mut lines = Vec::new();
         while let Some(line) = receiver.recv().await {

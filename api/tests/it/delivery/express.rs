@@ -162,6 +162,31 @@ async fn where_runs_are_counted_the_relay_decides() {
     assert!(submit(&pool, &outgoing, limited).await.1.departure.is_none(), "the workspace has a limit");
 }
 
+/// It leaves while the commit is not on disk: the answer must wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_departed_is_on_disk() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    database.wait_for_disk().await;
+    let pool = database.pool().await;
+    let outgoing = outgoing(&pool, &queues, 0).await;
+    let workspace = workspace(&pool, None).await;
+    let mut connection = pool.acquire().await.unwrap();
+    for _ in 0..WINDOW {
+        let (_, submitted) = submit(&pool, &outgoing, workspace).await;
+        assert!(submitted.departure.is_some());
+        let written = sqlx::query_scalar!(r#"SELECT pg_current_wal_insert_lsn()::text AS "end!""#)
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        submitted.depart(&outgoing, &mut connection).await.unwrap();
+        let is_flushed = sqlx::query_scalar!(
+            r#"SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn AS "is_flushed!""#,
+            written
+        );
+        assert!(is_flushed.fetch_one(&mut *connection).await.unwrap());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_did_not_take_is_the_relays() {
     let (database, queues) = (TestDatabase::create().await, TestQueues::create());

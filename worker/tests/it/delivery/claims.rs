@@ -8,7 +8,8 @@ use shared::{
     outcome::{LogLine, Verdict},
 };
 use std::time::Duration;
-use worker::claims::{End, Fenced, Pulse, WorkerRow};
+use uuid::Uuid;
+use worker::claims::{End, Fenced, PREPARED, Pulse, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -52,6 +53,35 @@ async fn the_last_lines_and_the_end_are_stored_together() {
         "line 1,line 2"
     );
     assert_eq!(bench.text("SELECT result::text FROM script_executions").await, r#"{"text":"\u0000"}"#);
+}
+
+/// A run must not begin before its claim is on disk, or a crash of the server would have it run twice.
+#[tokio::test]
+async fn a_durable_claim_is_on_disk() {
+    let bench = Bench::durable().await;
+    let worker = bench.worker("one");
+    for _ in 0..8 {
+        let id = bench.enqueue().await;
+        let claim = worker.claim(id).await.unwrap().unwrap();
+        let end = bench.text("SELECT pg_current_wal_insert_lsn()::text").await;
+        claim.durable.await.unwrap();
+        let flushed = bench.text(&format!("SELECT (pg_current_wal_flush_lsn() >= '{end}')::text")).await;
+        assert_eq!(flushed, "true");
+    }
+}
+
+/// The plan of a claim is kept: it must be good for many scripts, too.
+#[tokio::test]
+async fn a_claim_reads_no_other_script() {
+    let bench = Bench::create().await;
+    let connection = bench.database.connection().await.unwrap();
+    let prepare = format!("PREPARE claim (uuid, text, double precision) AS {}", PREPARED[0]);
+    connection.batch_execute(&prepare).await.unwrap();
+    let explain = format!("EXPLAIN EXECUTE claim ('{}', 'one', 10)", Uuid::nil());
+    let plan: Vec<String> =
+        connection.query(&explain, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let scan = plan.iter().position(|line| line.contains("scripts_pkey")).expect("by its id");
+    assert!(plan[scan + 1].contains("Index Cond: (id = "), "{plan:#?}");
 }
 
 #[tokio::test]

@@ -25,7 +25,17 @@ struct Bench {
 
 impl Bench {
     async fn create() -> Self {
+        Self::on(TestDatabase::create().await).await
+    }
+
+    /// Commits wait for the disk, as they do outside tests.
+    async fn durable() -> Self {
         let server = TestDatabase::create().await;
+        server.wait_for_disk().await;
+        Self::on(server).await
+    }
+
+    async fn on(server: TestDatabase) -> Self {
         let database = Database::new(&Secret::from(server.url().to_owned()), 4, PREPARED).unwrap();
         let bench = Self { database, workspace: Uuid::now_v7(), _server: server };
         bench

@@ -1,5 +1,6 @@
 //! Runs through the real sandbox: the binary of this package as children of a pool.
 
+mod beginning;
 mod detection;
 mod endurance;
 mod escape;
