@@ -17,7 +17,7 @@ use shared::{
     execution::{ErrorCode, LogLevel},
     limits::Limits,
     masking::Masker,
-    outcome::{LogLine, Outcome, Usage, Verdict},
+    outcome::{LogLine, Outcome, Usage},
 };
 use std::{
     collections::{HashMap, VecDeque},

@@ -49,8 +49,9 @@ impl Intake {
         let Self { ref state, workspace_id, ref request, .. } = self;
         // One for all that follows: each that is given back is pinged first.
         let mut connection = state.pool.acquire().await?;
-        state.quota.admit(&mut *connection, workspace_id).await?;
-        if let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
+        let admitted = state.quota.admit(&mut *connection, workspace_id).await;
+        if admitted.is_ok()
+            && let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
             && let Ok(submission) = self.submission(&known)
             && let Some(once) = self.write(&mut connection, &submission, Some(known.state)).await?
         {
@@ -60,6 +61,7 @@ impl Intake {
         let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
         state.runnables.remember(workspace_id, request.script_id, &newest);
         let submission = self.submission(&newest)?;
+        admitted?;
         let once = self.write(&mut connection, &submission, None).await?.ok_or(sqlx::Error::RowNotFound)?;
         Ok((once, submission))
     }
