@@ -80,13 +80,18 @@ impl Submitted {
     ) -> Result<DateTime<Utc>, sqlx::Error> {
         outgoing.leave(self.departure);
         if !self.is_durable {
-            // A record of the write-ahead log is on disk after all that were committed before it.
-            sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
-                .fetch_one(connection)
-                .await?;
+            flush(connection).await?;
         }
         Ok(self.queued_at)
     }
+}
+
+/// Waits until all that was committed before is on disk: the record of the write-ahead log that this writes comes after it.
+pub async fn flush(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
+        .fetch_one(connection)
+        .await
+        .map(drop)
 }
 
 /// Writes the execution and its outbox row in one statement. With a ticket the row leaves by its writer, if no other waits

@@ -55,39 +55,37 @@ pub(crate) async fn run(
     accept.of_execution(id);
     let env = environment::merge(test.env, &Values::new())?;
     let packages = state.prepare(&test.code).await?;
-    let submitting = {
-        let (state, workspace_id, traceparent) = (state.clone(), caller.workspace_id, accept.traceparent());
-        async move {
-            let mut connection = state.pool.acquire().await?;
-            let mut transaction = connection.begin().await?;
-            let known = store::functions::known(&mut transaction, Some(workspace_id)).await?;
-            let built = build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
-            store::builds::insert(&mut transaction, &built.build).await?;
-            let submission = Submission {
-                id,
-                workspace_id,
-                trigger_type: TriggerType::Test,
-                runnable: Runnable {
-                    script: None,
-                    build_hash: built.build.hash,
-                    code_type: test.code_type.as_str().to_owned(),
-                    functions: built.functions,
-                    allowed_domains: test.allowed_domains,
-                    max_retries: 0,
-                },
-                input: test.input,
-                variables,
-                env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
-                priority: INTERACTIVE,
-                traceparent,
-                replay_of: None,
-            };
-            let ticket = state.outgoing.ticket();
-            let submitted = submit::submit(&mut transaction, &submission, ticket.as_ref()).await?;
-            transaction.commit().await?;
-            submitted.depart(&state.outgoing, &mut connection).await?;
-            Ok::<_, ApiError>(())
-        }
+    let mut connection = state.pool.acquire().await?;
+    let known = store::functions::known(&mut connection, Some(caller.workspace_id)).await?;
+    let built = build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
+    let submission = Submission {
+        id,
+        workspace_id: caller.workspace_id,
+        trigger_type: TriggerType::Test,
+        runnable: Runnable {
+            script: None,
+            build_hash: built.build.hash.clone(),
+            code_type: test.code_type.as_str().to_owned(),
+            functions: built.functions,
+            allowed_domains: test.allowed_domains,
+            max_retries: 0,
+        },
+        input: test.input,
+        variables,
+        env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
+        priority: INTERACTIVE,
+        traceparent: accept.traceparent(),
+        replay_of: None,
+    };
+    let outgoing = state.outgoing.clone();
+    let submitting = async move {
+        let ticket = outgoing.ticket();
+        let mut transaction = connection.begin().await?;
+        store::builds::insert(&mut transaction, &built.build).await?;
+        let submitted = submit::submit(&mut transaction, &submission, ticket.as_ref()).await?;
+        transaction.commit().await?;
+        drop(ticket);
+        submitted.depart(&outgoing, &mut connection).await.map(drop)
     };
     state.outgoing.see_through(submitting).await?;
     drop(accept);

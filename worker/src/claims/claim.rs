@@ -7,7 +7,10 @@ use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::execution::{TriggerType, UnknownText};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
@@ -44,6 +47,9 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
 FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
 LEFT JOIN LATERAL (SELECT env_sealed, max_retries, retry_backoff_s FROM scripts WHERE id = c.script_id LIMIT 1) s ON true";
+
+/// A claim that takes longer to reach the disk is given up: its lease may be over by then.
+const TIMELY: Duration = LEASE.checked_div(2).expect("two is not zero");
 
 /// Writes a record of the write-ahead log and waits until it is on disk, and with it all that was committed before.
 pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
@@ -123,6 +129,7 @@ impl Claims {
         let claim = connection.prepare_cached(CLAIM).await?;
         let flush = connection.prepare_cached(FLUSH).await?;
         let worker_id = Arc::clone(&self.worker_id);
+        let asked = Instant::now();
         let (tell, mut told) = oneshot::channel();
         // Both statements are sent at once. What the first answers is looked at while the server waits for its disk.
         let mut both = async move {
@@ -133,7 +140,9 @@ impl Claims {
                 drop(tell.send(connection.query_opt(&claim, &parameters).await));
             };
             let ((), flushed) = tokio::join!(first, connection.execute(&flush, &[]));
-            flushed.map(drop).map_err(DatabaseError::from)
+            flushed?;
+            // A lease that is over while the disk is waited for is none to begin with.
+            if asked.elapsed() < TIMELY { Ok(()) } else { Err(DatabaseError::Late(TIMELY)) }
         }
         .boxed();
         let (row, flushed) = tokio::select! {

@@ -86,6 +86,11 @@ impl Guard<'_> {
         self.hold.cancel.clone()
     }
 
+    /// Ends the run: this one, should the attempt meanwhile be held by another task, too.
+    pub fn interrupt(&self, why: Interruption) {
+        self.hold.interrupt(why);
+    }
+
     /// Why the run was ended from outside, if it was.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {
@@ -95,7 +100,11 @@ impl Guard<'_> {
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
-        self.held.lock().remove(&self.attempt);
+        let mut attempts = self.held.lock();
+        // A claim that a crash of the server took back gives the number again.
+        if attempts.get(&self.attempt).is_some_and(|hold| Arc::ptr_eq(hold, &self.hold)) {
+            attempts.remove(&self.attempt);
+        }
     }
 }
 
@@ -114,6 +123,16 @@ mod tests {
         assert_eq!(held.attempts(), [attempt(1)]);
         drop(guard);
         assert!(held.attempts().is_empty());
+    }
+
+    #[test]
+    fn who_holds_an_attempt_again_is_not_disturbed_by_who_held_it_before() {
+        let held = Held::default();
+        let (before, again) = (held.hold(attempt(1)), held.hold(attempt(1)));
+        before.interrupt(Interruption::Fenced);
+        drop(before);
+        assert_eq!(held.attempts(), [attempt(1)]);
+        assert_eq!(again.interruption(), None);
     }
 
     #[test]

@@ -102,7 +102,7 @@ async fn attempt(
         let durable = durable.await;
         match &durable {
             Ok(()) => drop(begin.send_replace(true)),
-            Err(_) => fleet.held.interrupt(claimed.attempt, Interruption::Fenced),
+            Err(_) => guard.interrupt(Interruption::Fenced),
         }
         durable
     };

@@ -149,8 +149,9 @@ impl<'s> Execution<'_, 's> {
         let env = self.start(scope, job, functions)?;
         let input = parse(scope, job.input.get(), "input")?;
         let ready = Instant::now();
-        self.await_beginning(job.execution_id)?;
+        let beginning = self.await_beginning(job.execution_id);
         *waited = ready.elapsed();
+        beginning?;
         self.run.begin();
         // After the start, so that a function's top level already sees the run's globals.
         for (name, build) in &job.functions {
@@ -168,7 +169,7 @@ impl<'s> Execution<'_, 's> {
             if self.halt.reason().is_some() {
                 return Err(Failure::new(ErrorCode::Cancelled, "the run was stopped before it began"));
             }
-            // One for another execution is left over from a run that was stopped; so are answers.
+            // Answers to fetches of the last run may still come in.
             if let Waited::Delivered(Delivery::Begin { execution_id: named }) = self.inbox.wait(None)
                 && named == execution_id
             {

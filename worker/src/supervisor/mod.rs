@@ -1,7 +1,7 @@
 //! The parent of the sandbox processes: a pool of slots, each with a ready child.
 //!
 //! Invariants: V8 never runs here; what a child says is untrusted; every run ends within its limits plus half
-//! a second, whatever the child does, or the reader of its console lines; a child that ended badly is never used again.
+//! a second of its beginning, whatever the child does, or the reader of its console lines; a child that ended badly is never used again.
 
 mod child;
 pub mod egress;

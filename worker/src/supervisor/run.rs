@@ -278,7 +278,9 @@ impl<'a> Run<'a> {
     /// Takes a message; false when no honest child would have sent it.
     fn take(&mut self, message: FromSandbox) -> bool {
         match message {
-            FromSandbox::Initialized if self.began.is_some() && self.initialized.is_none() => {
+            // Nothing of the author's can have happened.
+            _ if self.began.is_none() => false,
+            FromSandbox::Initialized if self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
                 true
             }

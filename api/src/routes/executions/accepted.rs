@@ -6,7 +6,7 @@ use crate::{
     resources::execution::{Execution, ExecutionSummary, Phases},
     state::AppState,
     store,
-    submit::Submission,
+    submit::{self, Submission},
 };
 use axum::{
     Json,
@@ -24,6 +24,8 @@ pub(super) fn now(caller: &Caller, submission: Submission, queued_at: DateTime<U
 
 /// The execution that an earlier request with the same key wrote, as it is now.
 pub(super) async fn before(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
+    // It can be seen before it is on disk.
+    submit::flush(&mut *state.pool.acquire().await?).await?;
     let execution = store::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
         ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
     })?;

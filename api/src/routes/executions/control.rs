@@ -116,6 +116,7 @@ pub(crate) async fn replay(
     let submitting = async move {
         let ticket = outgoing.ticket();
         let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await?;
+        drop(ticket);
         let queued_at = submitted.depart(&outgoing, &mut connection).await?;
         Ok::<_, sqlx::Error>((submission, queued_at))
     };

@@ -53,7 +53,7 @@ pub(crate) async fn create(
         hash,
         traceparent: accept.traceparent(),
     };
-    let (once, submission) = state.outgoing.see_through(intake.submit()).await?;
+    let (once, submission) = intake.submit().await?;
     accept.of_execution(once.id(&submission));
     drop(accept);
     match once {

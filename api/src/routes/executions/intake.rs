@@ -12,7 +12,7 @@ use crate::{
     submit::{self, BACKGROUND, Submission, complete_variables},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -46,24 +46,34 @@ impl Intake {
     /// Writes the execution and lets it leave. With the script as it is remembered, if that is still what it is: one
     /// statement then does it all.
     pub(super) async fn submit(self) -> Result<(Once, Submission), ApiError> {
-        let Self { ref state, workspace_id, ref request, .. } = self;
+        let intake = Arc::new(self);
+        let Self { ref state, workspace_id, ref request, .. } = *intake;
         // One for all that follows: each that is given back is pinged first.
         let mut connection = state.pool.acquire().await?;
-        let admitted = state.quota.admit(&mut *connection, workspace_id).await;
-        if admitted.is_ok()
-            && let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
-            && let Ok(submission) = self.submission(&known)
-            && let Some(once) = self.write(&mut connection, &submission, Some(known.state)).await?
+        let mut admitted = None;
+        if let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
+            && let Ok(submission) = intake.submission(&known)
         {
-            return Ok((once, submission));
+            let admission = state.quota.admit(&mut *connection, workspace_id).await;
+            if admission.is_ok() {
+                let written = intake.write(connection, submission, Some(known.state)).await?;
+                if let Some(once) = written.once {
+                    return Ok((once, written.submission));
+                }
+                connection = written.connection;
+            }
+            admitted = Some(admission);
         }
         let newest = store::runnables::newest(&mut *connection, workspace_id, request.script_id).await?;
         let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
         state.runnables.remember(workspace_id, request.script_id, &newest);
-        let submission = self.submission(&newest)?;
-        admitted?;
-        let once = self.write(&mut connection, &submission, None).await?.ok_or(sqlx::Error::RowNotFound)?;
-        Ok((once, submission))
+        let submission = intake.submission(&newest)?;
+        match admitted {
+            Some(admission) => admission?,
+            None => state.quota.admit(&mut *connection, workspace_id).await?,
+        }
+        let Written { once, submission, .. } = intake.write(connection, submission, None).await?;
+        Ok((once.ok_or(sqlx::Error::RowNotFound)?, submission))
     }
 
     fn submission(&self, script: &Newest) -> Result<Submission, ApiError> {
@@ -82,8 +92,23 @@ impl Intake {
         })
     }
 
-    /// Submits, unless the key led to an execution before. `None` if the script is no longer what it was.
+    /// Submits, also when nobody waits for it any more.
     async fn write(
+        self: &Arc<Self>,
+        mut connection: PoolConnection<Postgres>,
+        submission: Submission,
+        script: Option<RowState>,
+    ) -> Result<Written, ApiError> {
+        let intake = Arc::clone(self);
+        let writing = async move {
+            let once = intake.write_once(&mut connection, &submission, script).await?;
+            Ok(Written { once, connection, submission })
+        };
+        self.state.outgoing.see_through(writing).await
+    }
+
+    /// Submits, unless the key led to an execution before. `None` if the script is no longer what it was.
+    async fn write_once(
         &self,
         connection: &mut PgConnection,
         submission: &Submission,
@@ -112,9 +137,18 @@ impl Intake {
         } else {
             submit::submit_version(connection, submission, ticket.as_ref(), script).await?
         };
+        drop(ticket);
         let Some(submitted) = submitted else { return Ok(None) };
         Ok(Some(Once::Now { queued_at: submitted.depart(outgoing, connection).await? }))
     }
+}
+
+/// What came of a submission, and what it was made with.
+struct Written {
+    /// `None` if the script was no longer what it was.
+    once: Option<Once>,
+    connection: PoolConnection<Postgres>,
+    submission: Submission,
 }
 
 /// The execution that a key led to when it was first used.

@@ -36,7 +36,7 @@ impl Run<'_> {
                 // A child's word on what it used is good up to what it can have used.
                 let wall = self.given_at.elapsed();
                 usage.init = usage.init.min(wall);
-                usage.run = usage.run.min(wall.saturating_sub(usage.init));
+                usage.run = usage.run.min(self.began.map_or(Duration::ZERO, |began| began.elapsed()));
                 usage.cpu = usage.cpu.min(wall);
                 let most = limits.memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES);
                 usage.memory_peak_bytes =

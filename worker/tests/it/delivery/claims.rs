@@ -59,15 +59,19 @@ async fn the_last_lines_and_the_end_are_stored_together() {
 #[tokio::test]
 async fn a_durable_claim_is_on_disk() {
     let bench = Bench::durable().await;
-    let worker = bench.worker("one");
+    let connection = bench.database.connection().await.unwrap();
+    let [claim, flush, ..] = PREPARED else { panic!("what a claim sends") };
     for _ in 0..8 {
         let id = bench.enqueue().await;
-        let claim = worker.claim(id).await.unwrap().unwrap();
+        connection.query_one(*claim, &[&id, &"one", &10.0]).await.unwrap();
         let end = bench.text("SELECT pg_current_wal_insert_lsn()::text").await;
-        claim.durable.await.unwrap();
+        connection.execute(*flush, &[]).await.unwrap();
         let flushed = bench.text(&format!("SELECT (pg_current_wal_flush_lsn() >= '{end}')::text")).await;
         assert_eq!(flushed, "true");
+        assert!(bench.worker("other").claim(id).await.unwrap().is_none());
     }
+    let id = bench.enqueue().await;
+    bench.worker("one").claim(id).await.unwrap().unwrap().durable.await.unwrap();
 }
 
 /// The plan of a claim is kept: it must be good for many scripts, too.

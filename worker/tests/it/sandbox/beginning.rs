@@ -57,16 +57,15 @@ async fn nothing_is_evaluated_and_no_time_counts_before_a_run_may_begin() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_cancelled_before_it_began_leaves_its_sandbox_to_the_next() {
+async fn a_run_that_is_cancelled_before_it_began_never_begins() {
     let pool = pool(1).await;
     let mut stopped = waiting(&pool, job(SCRIPT)).await;
     stopped.cancel.cancel();
-    let Outcome { verdict, .. } = stopped.run.await.unwrap();
+    let Outcome { verdict, usage } = stopped.run.await.unwrap();
     let Verdict::Failed(error) = verdict else { panic!("{verdict:?}") };
     assert_eq!(error.code, ErrorCode::Cancelled);
+    assert!(usage.run < Duration::from_secs(1), "{usage:?}");
     assert_eq!(stopped.lines.recv().await, None);
-    // Too late.
-    stopped.begin.send_replace(true);
     assert_eq!(run(&pool, job("export default () => 'next'")).await.result(), json!("next"));
 }
 
