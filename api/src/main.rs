@@ -11,6 +11,11 @@ use shared::{
     telemetry::{self, Settings, logs, traces},
 };
 
+/// Checking a script makes thousands of small allocations, all freed together: a tenth of its time with the system's allocator
+/// (the benchmark of the builder has it, too).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: api <command>
 
   serve                    serve HTTP and relay executions to the broker

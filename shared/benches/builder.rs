@@ -10,6 +10,10 @@ use shared::{
 };
 use std::{hint::black_box, path::Path, process::Command, time::Instant};
 
+/// As the `api` program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SCRIPT: &str = include_str!("script.ts");
 const ROUNDS: usize = 2_000;
 
