@@ -16,6 +16,9 @@ settings() {
   # Where scripts find Plane. There is none on this machine; name yours to let `Plane` in scripts reach it.
   export API_BASE_URL=${API_BASE_URL:-http://127.0.0.1:8000}
   export CONTROL_SERVICE_BASE_URL=$API_URL
+  # As in a container with one processor: api, worker, database and broker share this machine, and on a small one it costs
+  # more to wake another processor than a second thread gives.
+  export TOKIO_WORKER_THREADS=${TOKIO_WORKER_THREADS:-1}
   export DRAIN_TIMEOUT_S=${DRAIN_TIMEOUT_S:-8}
 }
 
