@@ -98,7 +98,7 @@ pub async fn flush(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// and the broker holds fewer than [`EXPRESS_WINDOW`] messages; else by the relay, in the order the relay finds fair.
 ///
 /// With a ticket the commit does not wait for the disk, so that the message is on its way meanwhile: should the server
-/// crash, the message finds no execution, and nobody was told that there is one. A claim can't be on disk without it.
+/// crash, the message finds no execution, and none was accepted. A claim can't be on disk without it.
 pub async fn submit(
     connection: &mut PgConnection,
     submission: &Submission,

@@ -200,6 +200,21 @@ async fn a_repeat_is_answered_with_the_queue_full_and_the_script_gone() {
 }
 
 #[tokio::test]
+async fn what_is_refused_takes_no_room_in_the_queue() {
+    let server = Server::start_with(|config| config.http.queue_quota = 1).await;
+    let client = server.client("demo").await;
+    let body = json!({"name": "n", "code": ECHO, "variables": [{"key": "url", "required": true}]});
+    let script = client.post("/scripts/", body).await.json(201);
+    for _ in 0..3 {
+        client.post("/executions/", json!({"script_id": script["id"]})).await.json(400);
+        client.post("/executions/", json!({"script_id": Uuid::now_v7()})).await.json(404);
+    }
+    let body = json!({"script_id": script["id"], "variables": {"url": "https://example.com"}});
+    client.post("/executions/", body.clone()).await.json(202);
+    assert_eq!(client.post("/executions/", body).await.json(429)["code"], "queue_full");
+}
+
+#[tokio::test]
 async fn waiting_ends_when_the_execution_does() {
     let server = Server::start().await;
     let client = server.client("demo").await;

@@ -1,6 +1,6 @@
 //! The relay.
 
-use super::{Queues, connect, next, until};
+use super::{LIMIT, Queues, connect, next, until};
 use api::{
     live::{Announcements, Live},
     relay::{Outgoing, Relay},
@@ -84,10 +84,10 @@ async fn a_row_of_another_process_is_heard_of() {
     let _stop = stop.clone().drop_guard();
     tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, announcements, stop));
     // It listens: something may have been missed before.
-    outgoing.wake().notified().await;
+    tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("it listens");
     enqueue(&pool, Uuid::now_v7(), 0).await;
     sqlx::query!("NOTIFY outbox").execute(&pool).await.unwrap();
-    outgoing.wake().notified().await;
+    tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("it is heard of");
 }
 
 #[tokio::test(flavor = "multi_thread")]
