@@ -3,7 +3,7 @@
 use super::event::{self, Refused};
 use crate::{
     resources::execution::empty_object,
-    store::{self, runnables::Newest},
+    store::{self, runnables::Version},
     submit::{Runnable, complete_variables},
 };
 use sha2::{Digest, Sha256};
@@ -119,7 +119,7 @@ async fn together(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Re
 #[derive(Default)]
 struct Known {
     workspaces: HashMap<String, Uuid>,
-    scripts: HashMap<(Uuid, Uuid), Option<Newest>>,
+    scripts: HashMap<(Uuid, Uuid), Option<Version>>,
 }
 
 async fn prepare(
@@ -133,7 +133,7 @@ async fn prepare(
         Err(refused) => return Ok(Err(refused)),
     };
     let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
-    let Some(Newest { runnable, definitions, .. }) =
+    let Some(Version { runnable, definitions, .. }) =
         known.script(pool, workspace_id, message.script_id).await?
     else {
         return Ok(Err(Refused::UnknownScript));
@@ -169,7 +169,12 @@ impl Known {
         Ok(id)
     }
 
-    async fn script(&mut self, pool: &PgPool, workspace_id: Uuid, id: Uuid) -> sqlx::Result<Option<&Newest>> {
+    async fn script(
+        &mut self,
+        pool: &PgPool,
+        workspace_id: Uuid,
+        id: Uuid,
+    ) -> sqlx::Result<Option<&Version>> {
         let script = match self.scripts.entry((workspace_id, id)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(store::runnables::newest(pool, workspace_id, id).await?),

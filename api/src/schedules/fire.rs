@@ -3,7 +3,7 @@
 use super::cron::{Due, Recurrence};
 use crate::{
     resources::execution::{Input, empty_object},
-    store::{self, runnables::Newest},
+    store::{self, runnables::Version},
     submit::{BACKGROUND, Submission, complete_variables, submit},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -81,7 +81,7 @@ async fn submit_run(
     occurrence: DateTime<Utc>,
 ) -> sqlx::Result<Option<Uuid>> {
     let found = store::runnables::newest(pool, schedule.workspace_id, schedule.script_id).await?;
-    let Some(Newest { runnable, definitions, .. }) = found else {
+    let Some(Version { runnable, definitions, .. }) = found else {
         tracing::warn!(schedule_id = %schedule.id, "a schedule without its script");
         return Ok(None);
     };

@@ -1,6 +1,6 @@
 //! What a replay needs of the execution it repeats.
 
-use super::executions::Given;
+use super::{executions::Given, runnables};
 use crate::{
     resources::{
         execution::ReplayVersion,
@@ -77,34 +77,11 @@ async fn of_version(
     version: ReplayVersion,
     same: Option<i32>,
 ) -> Result<Option<(Runnable, Vec<VariableDefinition>)>, sqlx::Error> {
-    // NULL is the newest.
     let wanted = match version {
         ReplayVersion::Same => same,
         ReplayVersion::Newest => None,
         ReplayVersion::Number(number) => Some(number),
     };
-    let row = sqlx::query!(
-        r#"SELECT script.id, version.version, version.build_hash, version.code_type,
-                  version.functions AS "functions: Json<Vec<FunctionPin>>", script.allowed_domains, script.max_retries,
-                  script.variables AS "variables: Json<Vec<VariableDefinition>>"
-           FROM scripts AS script JOIN script_versions AS version ON version.script_id = script.id
-           WHERE script.id = $2 AND (script.workspace_id = $1 OR script.workspace_id IS NULL)
-             AND script.deleted_at IS NULL AND version.version = coalesce($3, script.version)"#,
-        workspace_id,
-        script_id,
-        wanted
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(row.map(|row| {
-        let runnable = Runnable {
-            script: Some((row.id, row.version)),
-            build_hash: row.build_hash,
-            code_type: row.code_type,
-            functions: row.functions.0,
-            allowed_domains: row.allowed_domains,
-            max_retries: row.max_retries,
-        };
-        (runnable, row.variables.0)
-    }))
+    let found = runnables::version(pool, workspace_id, script_id, wanted).await?;
+    Ok(found.map(|found| (found.runnable, found.definitions)))
 }

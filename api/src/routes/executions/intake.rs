@@ -7,7 +7,7 @@ use crate::{
     store::{
         self,
         executions::KeyUse,
-        runnables::{Newest, RowState},
+        runnables::{RowState, Version},
     },
     submit::{self, BACKGROUND, Submission, complete_variables},
 };
@@ -76,7 +76,7 @@ impl Intake {
         Ok((once.ok_or(sqlx::Error::RowNotFound)?, submission))
     }
 
-    fn submission(&self, script: &Newest) -> Result<Submission, ApiError> {
+    fn submission(&self, script: &Version) -> Result<Submission, ApiError> {
         let request = &self.request;
         Ok(Submission {
             id: Uuid::now_v7(),
