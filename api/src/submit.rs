@@ -1,9 +1,9 @@
 //! Brings an execution into being: its row and the outbox row that asks for its delivery.
 //!
-//! Invariant: the two are one statement. There is no execution that nobody delivers, and no delivery of nothing.
+//! Invariant: the two are one statement. There is no execution that nobody delivers; a delivery of nothing does nothing.
 //!
-//! While nobody waits, that statement also marks the outbox row as published, and who wrote it publishes it right after
-//! the commit: the relay's look at the outbox is saved (ADR 14).
+//! While nobody waits, that statement also marks the outbox row as published, and who writes it publishes it: right after
+//! the commit (ADR 14), or ahead of the statement (ADR 16).
 
 use crate::{
     error::FieldErrors,
@@ -67,8 +67,8 @@ pub struct Submitted {
     pub queued_at: DateTime<Utc>,
     /// What its writer publishes after the commit; `None` if it is the relay's turn. Both by [`Self::depart`].
     pub departure: Option<Departure>,
-    /// Whether the commit waits for the disk.
-    is_durable: bool,
+    /// With one, the commit does not wait for the disk.
+    ticket: Option<Ticket>,
 }
 
 impl Submitted {
@@ -78,8 +78,9 @@ impl Submitted {
         outgoing: &Arc<Outgoing>,
         connection: &mut PgConnection,
     ) -> Result<DateTime<Utc>, sqlx::Error> {
-        outgoing.leave(self.departure);
-        if !self.is_durable {
+        let is_durable = self.ticket.is_none();
+        outgoing.leave(self.departure, self.ticket);
+        if !is_durable {
             flush(connection).await?;
         }
         Ok(self.queued_at)
@@ -98,11 +99,12 @@ pub async fn flush(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// and the broker holds fewer than [`EXPRESS_WINDOW`] messages; else by the relay, in the order the relay finds fair.
 ///
 /// With a ticket the commit does not wait for the disk, so that the message is on its way meanwhile: should the server
-/// crash, the message finds no execution, and none was accepted. A claim can't be on disk without it.
+/// crash, the message finds no execution, and none was accepted. A claim can't be on disk without it. While there is room
+/// to spare the message even goes ahead of the statement. The ticket is held until [`Submitted::depart`].
 pub async fn submit(
     connection: &mut PgConnection,
     submission: &Submission,
-    ticket: Option<&Ticket>,
+    ticket: Option<Ticket>,
 ) -> Result<Submitted, sqlx::Error> {
     submit_version(connection, submission, ticket, None).await?.ok_or(sqlx::Error::RowNotFound)
 }
@@ -112,10 +114,16 @@ pub async fn submit(
 pub async fn submit_version(
     connection: &mut PgConnection,
     submission: &Submission,
-    ticket: Option<&Ticket>,
+    mut ticket: Option<Ticket>,
     script: Option<RowState>,
 ) -> Result<Option<Submitted>, sqlx::Error> {
-    let runnable = &submission.runnable;
+    let Submission { id, workspace_id, runnable, traceparent, .. } = submission;
+    let is_ahead =
+        ticket.as_mut().is_some_and(|ticket| ticket.send_ahead(*workspace_id, *id, traceparent.as_deref()));
+    if is_ahead {
+        // The message has the longer way.
+        tokio::task::yield_now().await;
+    }
     let names: Vec<String> = runnable.functions.iter().map(|pin| pin.name.clone()).collect();
     let row = sqlx::query!(
         r#"WITH execution AS (
@@ -126,27 +134,28 @@ pub async fn submit_version(
                  $10::text[], $11::text[], $12::json, $13::json, $14::json, $15::bytea, $16::smallint, $17::text, $18::uuid
              WHERE $21::bigint IS NULL OR EXISTS (SELECT FROM scripts WHERE id = $3 AND xmin::text::bigint = $21)
              RETURNING id, workspace_id, priority, traceparent, queued_at),
-         enqueued AS (
-             INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
-             SELECT id, workspace_id, priority, traceparent, CASE
-                 WHEN $19
-                     -- Of the last minute only, in the order of an index: however many dead rows lie behind. Of older
-                     -- ones the relay knows.
+         room AS (
+             -- Of the last minute only, in the order of an index: however many dead rows lie behind. Of older ones the relay
+             -- knows.
+             SELECT CASE WHEN $19
                      AND (SELECT id FROM outbox
                           WHERE published_at IS NULL AND available_at BETWEEN now() - interval '1 minute' AND now()
                           ORDER BY available_at LIMIT 1) IS NULL
-                     AND (SELECT count(*) FROM (
-                              SELECT FROM outbox WHERE published_at > now() - interval '1 minute'
-                              ORDER BY published_at DESC LIMIT $20) few) < $20
                      AND EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL)
-                 THEN clock_timestamp() END
-             FROM execution
+                 THEN $20 - (SELECT count(*) FROM (
+                                 SELECT FROM outbox WHERE published_at > now() - interval '1 minute'
+                                 ORDER BY published_at DESC LIMIT $20) few)
+                 ELSE 0 END AS places),
+         enqueued AS (
+             INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
+             SELECT id, workspace_id, priority, traceparent, CASE WHEN $22 OR places > 0 THEN clock_timestamp() END
+             FROM execution, room
              RETURNING id, available_at, published_at)
          SELECT queued_at, enqueued.id AS outbox_id, available_at, published_at IS NOT NULL AS "has_left!",
-                CASE WHEN $19 THEN set_config('synchronous_commit', 'off', true) END AS until_commit
-         FROM execution, enqueued"#,
-        submission.id,
-        submission.workspace_id,
+                places AS "places!", CASE WHEN $19 THEN set_config('synchronous_commit', 'off', true) END AS until_commit
+         FROM execution, enqueued, room"#,
+        id,
+        workspace_id,
         runnable.script.map(|(id, _)| id),
         runnable.script.map(|(_, version)| version),
         submission.trigger_type.as_str(),
@@ -161,19 +170,22 @@ pub async fn submit_version(
         Json(&submission.variables) as _,
         submission.env_sealed,
         submission.priority,
-        submission.traceparent,
+        traceparent.as_deref(),
         submission.replay_of,
         ticket.is_some(),
         EXPRESS_WINDOW,
         script.map(|RowState(state)| state),
+        is_ahead,
     )
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let departure = row.has_left.then(|| {
-        Departure::new(row.outbox_id, submission.id, submission.traceparent.clone(), row.available_at)
-    });
-    Ok(Some(Submitted { queued_at: row.queued_at, departure, is_durable: ticket.is_none() }))
+    if let Some(ticket) = &ticket {
+        ticket.note_places(*workspace_id, row.places);
+    }
+    let departure =
+        row.has_left.then(|| Departure::new(row.outbox_id, *id, traceparent.clone(), row.available_at));
+    Ok(Some(Submitted { queued_at: row.queued_at, departure, ticket }))
 }
 
 /// The given variables with defaults filled in; every required one without a value is named.

@@ -3,12 +3,16 @@
 use crate::execution::TriggerType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The version this build writes and reads.
 pub const VERSION: u8 = 1;
 
-/// Body on `runnerctl.executions`: asks a worker to run an execution whose row is already committed.
+/// How long a worker waits for the row of a message that went ahead of it.
+pub const ROW_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Body on `runnerctl.executions`: asks a worker to run an execution whose row is committed, or about to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionMessage {

@@ -37,10 +37,8 @@ pub const EXIT_SETUP: i32 = 85;
 pub enum ToSandbox {
     /// The first frame, once: make isolates of this size, from the snapshot in the next frame.
     Prepare { memory_bytes: usize },
-    /// Get ready to run this, but evaluate nothing of it yet. Sent only to a sandbox that said [`FromSandbox::Ready`].
+    /// Run this. Sent only to a sandbox that said [`FromSandbox::Ready`].
     Execute(Box<Job>),
-    /// Run the job of this execution.
-    Begin { execution_id: Uuid },
     /// The answer to [`FromSandbox::Fetch`] with the same id.
     FetchDone { id: u32, answer: FetchAnswer },
     /// Stop the run now; the sandbox answers with an outcome of this code, or is killed.

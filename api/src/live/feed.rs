@@ -57,12 +57,12 @@ async fn refresh(live: &Live, pool: &PgPool, moved: &[Uuid]) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Most looks are for one execution. Its partition is known when the query is planned, which takes a third of the time.
+/// Most looks are for one execution. One plan is kept for all of them: see [`crate::store::executions`].
 async fn refresh_one(live: &Live, pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT status, attempt,
                   coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = $1), 0) AS "last_seq!"
-           FROM script_executions WHERE id = $1"#,
+           FROM script_executions WHERE id = $1 LIMIT 1"#,
         id
     )
     .fetch_optional(pool)

@@ -11,8 +11,10 @@
 mod outbox;
 mod outgoing;
 mod recovery;
+mod ticket;
 
-pub use outgoing::{Departure, Outgoing, Ticket};
+pub use outgoing::{Departure, Outgoing};
+pub use ticket::Ticket;
 
 use crate::relay::outbox::Waiting;
 use shared::backoff::Backoff;

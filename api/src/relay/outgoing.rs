@@ -3,7 +3,10 @@
 //! Invariant: a row comes here marked as published. The mark goes when the broker does not have the message; should this
 //! process not get to it, [`super::recovery`] takes it back.
 
-use super::outbox;
+use super::{
+    outbox,
+    ticket::{Ahead, Ticket, Unhindered},
+};
 use chrono::{DateTime, Utc};
 use shared::{
     message::ExecutionMessage,
@@ -21,7 +24,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -41,10 +44,6 @@ pub struct Departure {
     pub(super) available_at: DateTime<Utc>,
 }
 
-/// The right to let one row leave at once: see [`Outgoing::ticket`].
-#[derive(Debug)]
-pub struct Ticket(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
-
 /// Publishes marked rows of one api process.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -55,10 +54,11 @@ pub struct Outgoing {
     pub(super) workspace_limit: i64,
     /// Rows wait for room or for their turn, as far as the relay saw last.
     pub(super) is_queueing: AtomicBool,
+    pub(super) unhindered: Unhindered,
     tickets: Arc<Semaphore>,
     wake: Arc<Notify>,
-    /// Rows on their way that no batch of the relay waits for.
-    under_way: TaskTracker,
+    /// Rows and messages on their way that no batch of the relay waits for.
+    pub(super) under_way: TaskTracker,
 }
 
 impl Departure {
@@ -84,6 +84,7 @@ impl Outgoing {
             broker,
             workspace_limit: workspace_limit.into(),
             is_queueing: AtomicBool::new(false),
+            unhindered: Unhindered::default(),
             tickets: Arc::new(Semaphore::new(TICKETS)),
             wake: Arc::default(),
             under_way: TaskTracker::new(),
@@ -106,12 +107,13 @@ impl Outgoing {
     /// A row that is written while the ticket is held may leave at once if nobody waits. To be held until the commit.
     /// None where a number of runs is to be kept, which the relay counts, or while the broker is away.
     #[must_use]
-    pub fn ticket(&self) -> Option<Ticket> {
+    pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
         let is_open = self.workspace_limit == 0
             && !self.is_queueing.load(Ordering::Relaxed)
             && !self.under_way.is_closed()
             && self.publisher.is_open();
-        is_open.then(|| Arc::clone(&self.tickets).try_acquire_owned().ok()).flatten().map(Ticket)
+        let permit = is_open.then(|| Arc::clone(&self.tickets).try_acquire_owned().ok()).flatten()?;
+        Some(Ticket::new(Arc::clone(self), permit))
     }
 
     /// Sees work through that must not end half-way when nobody waits for it any more: a client that hangs up between
@@ -135,11 +137,20 @@ impl Outgoing {
         self.publisher.ready().await
     }
 
-    /// Publishes a row that its writer marked; for one that takes its turn, wakes the relay. Call it after the commit.
-    pub fn leave(self: &Arc<Self>, departure: Option<Departure>) {
+    /// Publishes a row that its writer marked, unless its message went ahead in time; for one that takes its turn, wakes
+    /// the relay. Call it after the commit.
+    pub(crate) fn leave(self: &Arc<Self>, departure: Option<Departure>, ticket: Option<Ticket>) {
         let Some(departure) = departure else { return self.wake.notify_one() };
+        let ahead = ticket.and_then(Ticket::into_ahead).filter(Ahead::is_in_time);
         let outgoing = Arc::clone(self);
-        self.under_way.spawn(async move { outgoing.publish(vec![departure]).await });
+        self.under_way.spawn(async move {
+            let is_there = if let Some(ahead) = ahead { ahead.confirmed().await } else { false };
+            if is_there {
+                record_lag(&departure);
+            } else {
+                outgoing.publish(vec![departure]).await;
+            }
+        });
     }
 
     /// Waits for the confirms of all that left.
@@ -151,15 +162,16 @@ impl Outgoing {
     /// Publishes one batch and takes the mark from what the broker does not have.
     pub(super) async fn publish(&self, departures: Vec<Departure>) {
         let topology = self.publisher.topology();
-        let steps: Vec<Step> = departures.iter().map(begin).collect();
+        let begin_one = |departure: &Departure| begin(departure.execution_id, departure.traceparent.clone());
+        let steps: Vec<Step> = departures.iter().map(begin_one).collect();
         let messages = departures.iter().zip(&steps);
         let batch: Vec<Publication> =
-            messages.map(|(departure, step)| message(departure, step, topology)).collect();
+            messages.map(|(departure, step)| message(departure.execution_id, step, topology)).collect();
         let results = self.publisher.publish(&batch).await;
         let mut failed = Vec::new();
         for ((departure, mut step), result) in departures.iter().zip(steps).zip(results) {
             match result {
-                Ok(()) => OUTBOX_LAG.with::<&str>([]).record(seconds_since(departure.available_at)),
+                Ok(()) => record_lag(departure),
                 Err(error) => {
                     tracing::warn!(%error, execution.id = %departure.execution_id, "not published");
                     step.fail("not_published");
@@ -193,18 +205,19 @@ fn relay_pool(pool: &PgPool) -> PgPool {
 }
 
 /// By this host's clock, so at least 0.
-fn seconds_since(moment: DateTime<Utc>) -> f64 {
-    (Utc::now() - moment).to_std().unwrap_or_default().as_secs_f64()
+fn record_lag(departure: &Departure) {
+    let lag = (Utc::now() - departure.available_at).to_std().unwrap_or_default();
+    OUTBOX_LAG.with::<&str>([]).record(lag.as_secs_f64());
 }
 
-fn begin(departure: &Departure) -> Step {
-    let mut step = traces::publish(departure.traceparent.clone());
-    step.of_execution(departure.execution_id);
+pub(super) fn begin(execution_id: Uuid, traceparent: Option<String>) -> Step {
+    let mut step = traces::publish(traceparent);
+    step.of_execution(execution_id);
     step
 }
 
-fn message(departure: &Departure, step: &Step, topology: &Topology) -> Publication {
-    let message = ExecutionMessage { v: shared::message::VERSION, execution_id: departure.execution_id };
+pub(super) fn message(execution_id: Uuid, step: &Step, topology: &Topology) -> Publication {
+    let message = ExecutionMessage { v: shared::message::VERSION, execution_id };
     Publication {
         exchange: topology.executions.clone(),
         routing_key: topology.executions.clone(),

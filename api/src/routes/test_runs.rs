@@ -82,9 +82,8 @@ pub(crate) async fn run(
         let ticket = outgoing.ticket();
         let mut transaction = connection.begin().await?;
         store::builds::insert(&mut transaction, &built.build).await?;
-        let submitted = submit::submit(&mut transaction, &submission, ticket.as_ref()).await?;
+        let submitted = submit::submit(&mut transaction, &submission, ticket).await?;
         transaction.commit().await?;
-        drop(ticket);
         submitted.depart(&outgoing, &mut connection).await.map(drop)
     };
     state.outgoing.see_through(submitting).await?;

@@ -41,7 +41,7 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
     coalesce(s.max_retries - c.retries_left, 0) AS retries_spent, coalesce(s.retry_backoff_s, 10) AS retry_backoff_s,
     ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
-    (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = c.id) AS last_log_seq,
+    (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = $1) AS last_log_seq,
     c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text,
     set_config('synchronous_commit', 'off', true)
 FROM claimed c
@@ -58,7 +58,7 @@ pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl'
 pub struct Claim {
     pub row: Result<Claimed, (Attempt, Unreadable)>,
     /// Ends when the claim is on disk, without having to be asked for; before, a crash of the server takes it back, so the
-    /// run must not begin. An error leaves open whether the claim holds.
+    /// run must do nothing that others see. An error leaves open whether the claim holds.
     pub durable: BoxFuture<'static, Result<(), DatabaseError>>,
 }
 
@@ -123,8 +123,17 @@ pub enum Unreadable {
 
 impl Claims {
     /// Raises the attempt and sets the lease. None if the execution is not waiting for a worker: another has it, it is
-    /// over, or its retry is not due. In every case the message has done its work.
+    /// over, its retry is not due, or there is none. In every case the message has done its work.
+    ///
+    /// The message of a new execution may come ahead of its row, which is waited for.
     pub async fn claim(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {
+        match self.claim_row(execution_id).await? {
+            None if self.is_queued(execution_id).await? => self.claim_row(execution_id).await,
+            claim => Ok(claim),
+        }
+    }
+
+    async fn claim_row(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {
         let connection = self.database.connection().await?;
         let claim = connection.prepare_cached(CLAIM).await?;
         let flush = connection.prepare_cached(FLUSH).await?;

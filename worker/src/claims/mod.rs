@@ -8,6 +8,7 @@ mod claim;
 mod finish;
 mod heartbeat;
 mod logs;
+mod row;
 
 pub use claim::{Claim, Claimed, PinnedFunction, SealedVariable, Unreadable};
 pub use finish::{End, Phases};

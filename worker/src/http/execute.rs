@@ -249,7 +249,7 @@ async fn run(
         cancel,
         logs: sender,
         first_log_seq: 1,
-        may_begin: watch::channel(true).1,
+        may_act: watch::channel(true).1,
     };
     let collect = async {
         let mut lines = Vec::new();

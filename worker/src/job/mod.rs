@@ -96,17 +96,17 @@ async fn attempt(
     };
     step.note("attempt", || claimed.attempt.number.to_string());
     let guard = fleet.held.hold(claimed.attempt);
-    // The sandbox gets ready while the database waits for its disk.
-    let (begin, may_begin) = watch::channel(false);
+    // The run begins while the database waits for its disk; what it does reaches nobody before.
+    let (act, may_act) = watch::channel(false);
     let confirm = async {
         let durable = durable.await;
         match &durable {
-            Ok(()) => drop(begin.send_replace(true)),
+            Ok(()) => drop(act.send_replace(true)),
             Err(_) => guard.interrupt(Interruption::Fenced),
         }
         durable
     };
-    let (ended, durable) = tokio::join!(execute(fleet, slot, &claimed, &guard, may_begin), confirm);
+    let (ended, durable) = tokio::join!(execute(fleet, slot, &claimed, &guard, may_act), confirm);
     durable?;
     trace_phases(&step, &ended);
     let persisting = traces::part("persist", &step);
@@ -188,7 +188,7 @@ async fn execute(
     slot: Slot,
     claimed: &Claimed,
     guard: &Guard<'_>,
-    may_begin: watch::Receiver<bool>,
+    may_act: watch::Receiver<bool>,
 ) -> Ended {
     EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
     let prepared = match prepare(fleet, claimed, guard).await {
@@ -204,7 +204,7 @@ async fn execute(
         cancel: guard.cancel_token(),
         logs,
         first_log_seq: claimed.last_log_seq + 1,
-        may_begin,
+        may_act,
     };
     let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
     let store_lines = logs::forward(&fleet.claims, claimed.attempt, claimed.last_log_seq, lines);

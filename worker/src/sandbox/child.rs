@@ -64,7 +64,6 @@ fn read(socket: &UnixStream, halt: &Halt, inbox: &Inbox) -> ! {
         let Ok(payload) = read_frame(&mut &*socket) else { platform::exit(0) };
         match serde_json::from_slice(&payload) {
             Ok(ToSandbox::Execute(job)) => inbox.push(Delivery::Execute(job)),
-            Ok(ToSandbox::Begin { execution_id }) => inbox.push(Delivery::Begin { execution_id }),
             Ok(ToSandbox::FetchDone { id, answer }) => inbox.push(Delivery::FetchDone { id, answer }),
             Ok(ToSandbox::Terminate { code }) => {
                 halt.stop(code);

@@ -6,12 +6,10 @@ use std::{
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use uuid::Uuid;
 
 /// Something the supervisor sent that only the V8 thread can act on.
 pub(super) enum Delivery {
     Execute(Box<Job>),
-    Begin { execution_id: Uuid },
     FetchDone { id: u32, answer: FetchAnswer },
 }
 
@@ -22,7 +20,7 @@ pub(super) enum Waited {
     Woken,
 }
 
-/// Bounded by the protocol: the supervisor sends one job, its beginning, then at most one answer per fetch it accepted.
+/// Bounded by the protocol: the supervisor sends one job, then at most one answer per fetch it accepted.
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,

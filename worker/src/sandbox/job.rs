@@ -6,7 +6,7 @@
 use super::{
     event_loop::EventLoop,
     halt::Halt,
-    inbox::{Delivery, Inbox, Waited},
+    inbox::Inbox,
     isolate::FreshIsolate,
     json,
     run::{FUNCTION_PREFIX, Run, SCRIPT},
@@ -20,7 +20,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use uuid::Uuid;
 
 /// Why a run did not complete. Turned into [`RunEnd`] at one place.
 struct Failure {
@@ -61,7 +60,7 @@ pub(super) fn execute(
     let began = Instant::now();
     let run = Rc::new(Run::new(Rc::clone(job), Arc::clone(socket)));
     fresh.isolate.set_slot(Rc::clone(&run));
-    let (Phases { mut init, waited }, outcome) = {
+    let (mut init, outcome) = {
         v8::scope!(let scope, &mut fresh.isolate);
         let context = v8::Local::new(scope, &fresh.context);
         let scope = &mut v8::ContextScope::new(scope, context);
@@ -70,7 +69,7 @@ pub(super) fn execute(
         execution.whole(scope, job, began)
     };
     let memory_peak = fresh.memory.peak(&mut fresh.isolate);
-    let total = began.elapsed().saturating_sub(waited);
+    let total = began.elapsed();
     init = init.min(total);
     let usage = Usage {
         init,
@@ -98,14 +97,6 @@ pub(super) fn execute(
     (end, usage)
 }
 
-/// How long the parts of a run took that are no part of `main`.
-struct Phases {
-    /// Making globals, evaluating functions and script.
-    init: Duration,
-    /// Until the run might begin.
-    waited: Duration,
-}
-
 struct Execution<'a, 's> {
     host: v8::Local<'s, v8::Object>,
     halt: &'a Halt,
@@ -120,10 +111,9 @@ impl<'s> Execution<'_, 's> {
         scope: &mut v8::PinScope<'s, '_>,
         job: &Job,
         began: Instant,
-    ) -> (Phases, Result<String, Failure>) {
-        let mut waited = Duration::ZERO;
-        let main = self.load(scope, job, &mut waited);
-        let phases = Phases { init: began.elapsed().saturating_sub(waited), waited };
+    ) -> (Duration, Result<String, Failure>) {
+        let main = self.load(scope, job);
+        let init = began.elapsed();
         let result = main.and_then(|(main, input, env)| {
             self.run.send(&FromSandbox::Initialized);
             let settled = self.call_main(scope, main, &[input, env])?;
@@ -131,28 +121,22 @@ impl<'s> Execution<'_, 's> {
         });
         // Whatever was going on when the run was told to stop, that is how it ended.
         match self.halt.reason() {
-            Some(code) => (phases, Err(Failure::new(code, stopped(code, self.run)))),
-            None => (phases, result),
+            Some(code) => (init, Err(Failure::new(code, stopped(code, self.run)))),
+            None => (init, result),
         }
     }
 
-    /// Evaluates functions and script as soon as the run may begin; returns `main` and its two arguments.
+    /// Evaluates functions and script; returns `main` and its two arguments.
     #[expect(clippy::type_complexity, reason = "one function, its arguments, read once")]
     fn load(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
         job: &Job,
-        waited: &mut Duration,
     ) -> Result<(v8::Local<'s, v8::Function>, v8::Local<'s, v8::Value>, v8::Local<'s, v8::Value>), Failure>
     {
         let functions = v8::Object::new(scope);
         let env = self.start(scope, job, functions)?;
         let input = parse(scope, job.input.get(), "input")?;
-        let ready = Instant::now();
-        let beginning = self.await_beginning(job.execution_id);
-        *waited = ready.elapsed();
-        beginning?;
-        self.run.begin();
         // After the start, so that a function's top level already sees the run's globals.
         for (name, build) in &job.functions {
             let function = self.evaluate(scope, &format!("{FUNCTION_PREFIX}{name}"), build)?;
@@ -161,21 +145,6 @@ impl<'s> Execution<'_, 's> {
         }
         let main = self.evaluate(scope, SCRIPT, &job.build)?;
         Ok((main, input, env))
-    }
-
-    /// Waits until the run may begin. Nothing of the author's was evaluated before.
-    fn await_beginning(&self, execution_id: Uuid) -> Result<(), Failure> {
-        loop {
-            if self.halt.reason().is_some() {
-                return Err(Failure::new(ErrorCode::Cancelled, "the run was stopped before it began"));
-            }
-            // Answers to fetches of the last run may still come in.
-            if let Waited::Delivered(Delivery::Begin { execution_id: named }) = self.inbox.wait(None)
-                && named == execution_id
-            {
-                return Ok(());
-            }
-        }
     }
 
     /// Compiles and runs one build; its completion value is the function to call.

@@ -32,7 +32,7 @@ const MOST_CANCELLED: usize = 1_024;
 
 /// The state of the run that the isolate was made for.
 pub(super) struct Run {
-    began: Cell<Instant>,
+    began: Instant,
     job: Rc<Job>,
     socket: Arc<UnixStream>,
     lines_left: Cell<usize>,
@@ -57,7 +57,7 @@ impl Run {
     pub(super) fn new(job: Rc<Job>, socket: Arc<UnixStream>) -> Self {
         let limits = job.limits;
         Self {
-            began: Cell::new(Instant::now()),
+            began: Instant::now(),
             job,
             socket,
             // One more than allowed: the supervisor sees the overflow, says so, and drops it.
@@ -75,13 +75,8 @@ impl Run {
         &self.job.limits
     }
 
-    /// Starts the clock that the script sees.
-    pub(super) fn begin(&self) {
-        self.began.set(Instant::now());
-    }
-
     pub(super) fn elapsed(&self) -> Duration {
-        self.began.get().elapsed()
+        self.began.elapsed()
     }
 
     /// Sends a message; without a supervisor there is nothing left to do.

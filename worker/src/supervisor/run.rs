@@ -52,8 +52,8 @@ pub struct RunContext {
     pub logs: mpsc::Sender<LogLine>,
     /// Number of the first console line: 1, or more after earlier attempts.
     pub first_log_seq: i32,
-    /// Turns true when the run may begin. Until then the sandbox gets ready, and evaluates nothing of the author's.
-    pub may_begin: watch::Receiver<bool>,
+    /// Turns true when what the run does may reach the world. Until then its fetches wait.
+    pub may_act: watch::Receiver<bool>,
 }
 
 /// What became of a run, and of the child that had it.
@@ -93,17 +93,11 @@ fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
     Some(Outgoing { bytes, written, ..Outgoing::default() })
 }
 
-/// Waits for a moment; without one, for ever.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
+/// Waits until it is true; for ever, if that will never be.
+async fn opened(gate: &mut watch::Receiver<bool>) {
+    if gate.wait_for(|open| *open).await.is_err() {
+        std::future::pending::<()>().await;
     }
-}
-
-/// Waits until it is true; false if that will never be.
-async fn opened(gate: &mut watch::Receiver<bool>) -> bool {
-    gate.wait_for(|open| *open).await.is_ok()
 }
 
 /// Why the loop ended.
@@ -120,8 +114,6 @@ struct Run<'a> {
     logs: Logs<'a>,
     /// When the child got the job.
     given_at: Instant,
-    /// When it was told to begin.
-    began: Option<Instant>,
     initialized: Option<Instant>,
     decision: Decision,
     kill_at: Option<Instant>,
@@ -155,7 +147,6 @@ impl<'a> Run<'a> {
             context,
             logs,
             given_at,
-            began: None,
             initialized: None,
             decision: Decision::None,
             kill_at: None,
@@ -176,12 +167,11 @@ impl<'a> Run<'a> {
         &self.job.limits
     }
 
-    /// When the present phase must be over, and how the run then ended. None before its beginning, which others bound.
-    fn deadline(&self) -> Option<(Instant, ErrorCode)> {
-        match (self.began, self.initialized) {
-            (None, _) => None,
-            (Some(at), None) => Some((at + self.limits().init_timeout, ErrorCode::InitTimeout)),
-            (_, Some(at)) => Some((at + self.limits().execution_timeout, ErrorCode::Timeout)),
+    /// When the present phase must be over, and how the run then ended.
+    fn deadline(&self) -> (Instant, ErrorCode) {
+        match self.initialized {
+            None => (self.given_at + self.limits().init_timeout, ErrorCode::InitTimeout),
+            Some(at) => (at + self.limits().execution_timeout, ErrorCode::Timeout),
         }
     }
 
@@ -191,10 +181,9 @@ impl<'a> Run<'a> {
             self.decision = Decision::Nonsense;
             return End::Gone;
         };
-        // Room for the beginning, one answer for each fetch allowed, and one `Terminate`: sending never waits.
-        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(2);
+        // Room for one answer for each fetch allowed, and one `Terminate`: sending never waits.
+        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(1);
         let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
-        let mut may_begin = self.context.may_begin.clone();
         let mut watch = interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL);
         if writing.written == writing.bytes.len() {
             self.handed_over = true;
@@ -202,20 +191,13 @@ impl<'a> Run<'a> {
         }
         loop {
             let stopping = self.kill_at.is_some();
-            let deadline = self.deadline().filter(|_| !stopping);
-            let beginning = self.began.is_none() && !stopping;
+            let (deadline, late) = self.deadline();
             let idle = writing.written == writing.bytes.len();
             tokio::select! {
                 biased;
-                () = until(self.kill_at), if stopping => return End::Gone,
-                () = until(deadline.map(|(at, _)| at)), if deadline.is_some() => if let Some((_, code)) = deadline {
-                    self.stop(code, &outgoing);
-                },
+                () = sleep_until(self.kill_at.unwrap_or(deadline)), if stopping => return End::Gone,
+                () = sleep_until(deadline), if !stopping => self.stop(late, &outgoing),
                 () = self.context.cancel.cancelled(), if !stopping => self.stop(ErrorCode::Cancelled, &outgoing),
-                true = opened(&mut may_begin), if beginning => {
-                    self.began = Some(Instant::now());
-                    send(&outgoing, &ToSandbox::Begin { execution_id: self.job.execution_id }, Hold::default());
-                },
                 _ = watch.tick() => if self.over_memory() {
                     self.decision = Decision::Memory;
                     return End::Gone;
@@ -278,8 +260,6 @@ impl<'a> Run<'a> {
     /// Takes a message; false when no honest child would have sent it.
     fn take(&mut self, message: FromSandbox) -> bool {
         match message {
-            // Nothing of the author's can have happened.
-            _ if self.began.is_none() => false,
             FromSandbox::Initialized if self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
                 true
@@ -307,7 +287,11 @@ impl<'a> Run<'a> {
             return false;
         }
         let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
-        let handle = self.fetches.spawn(async move { (id, fetcher.perform(request, &policy).await) });
+        let mut may_act = self.context.may_act.clone();
+        let handle = self.fetches.spawn(async move {
+            opened(&mut may_act).await;
+            (id, fetcher.perform(request, &policy).await)
+        });
         self.fetching.insert(id, handle);
         true
     }

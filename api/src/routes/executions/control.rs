@@ -114,9 +114,7 @@ pub(crate) async fn replay(
     };
     let (outgoing, mut connection) = (state.outgoing.clone(), state.pool.acquire().await?);
     let submitting = async move {
-        let ticket = outgoing.ticket();
-        let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await?;
-        drop(ticket);
+        let submitted = submit::submit(&mut connection, &submission, outgoing.ticket()).await?;
         let queued_at = submitted.depart(&outgoing, &mut connection).await?;
         Ok::<_, sqlx::Error>((submission, queued_at))
     };

@@ -128,16 +128,14 @@ impl Intake {
             if let Some(earlier) = key_use.await? {
                 return first_of(&earlier).map(Once::Before).map(Some);
             }
-            let submitted =
-                submit::submit_version(&mut transaction, submission, ticket.as_ref(), script).await?;
+            let submitted = submit::submit_version(&mut transaction, submission, ticket, script).await?;
             if submitted.is_some() {
                 transaction.commit().await?;
             }
             submitted
         } else {
-            submit::submit_version(connection, submission, ticket.as_ref(), script).await?
+            submit::submit_version(connection, submission, ticket, script).await?
         };
-        drop(ticket);
         let Some(submitted) = submitted else { return Ok(None) };
         Ok(Some(Once::Now { queued_at: submitted.depart(outgoing, connection).await? }))
     }

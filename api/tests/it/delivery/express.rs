@@ -18,7 +18,7 @@ use uuid::Uuid;
 /// How many messages the broker may hold before even the only row takes its turn.
 const WINDOW: usize = 8;
 
-async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
+pub(super) async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
     let id = Uuid::now_v7();
     sqlx::query!(
         "INSERT INTO workspaces (id, slug, max_running) VALUES ($1, $2, $3)",
@@ -32,8 +32,8 @@ async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
     id
 }
 
-async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> (Uuid, Submitted) {
-    let submission = Submission {
+pub(super) fn submission(workspace_id: Uuid) -> Submission {
+    Submission {
         id: Uuid::now_v7(),
         workspace_id,
         trigger_type: TriggerType::Api,
@@ -51,14 +51,21 @@ async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> 
         priority: BACKGROUND,
         traceparent: None,
         replay_of: None,
-    };
+    }
+}
+
+async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> (Uuid, Submitted) {
+    let submission = submission(workspace_id);
     let mut connection = pool.acquire().await.unwrap();
-    let ticket = outgoing.ticket();
-    let submitted = submit::submit(&mut connection, &submission, ticket.as_ref()).await.unwrap();
+    let submitted = submit::submit(&mut connection, &submission, outgoing.ticket()).await.unwrap();
     (submission.id, submitted)
 }
 
-async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
+async fn depart(pool: &PgPool, outgoing: &Arc<Outgoing>, submitted: Submitted) {
+    submitted.depart(outgoing, &mut pool.acquire().await.unwrap()).await.unwrap();
+}
+
+pub(super) async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
     sqlx::query_scalar!(
         r#"SELECT published_at IS NOT NULL AS "marked!" FROM outbox WHERE execution_id = $1"#,
         execution
@@ -68,7 +75,7 @@ async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
     .unwrap()
 }
 
-async fn outgoing(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Arc<Outgoing> {
+pub(super) async fn outgoing(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Arc<Outgoing> {
     let outgoing = Outgoing::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
     outgoing.ready().await.unwrap();
     outgoing
@@ -81,7 +88,7 @@ async fn the_only_execution_is_published_by_its_writer() {
     let outgoing = outgoing(&pool, &queues, 0).await;
     let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     assert!(is_marked(&pool, id).await);
-    outgoing.leave(submitted.departure);
+    depart(&pool, &outgoing, submitted).await;
 
     let message = next(&mut queues.executions()).await;
     assert!(String::from_utf8_lossy(message.body()).contains(&id.to_string()));
@@ -178,7 +185,7 @@ async fn what_departed_is_on_disk() {
             .fetch_one(&mut *connection)
             .await
             .unwrap();
-        submitted.depart(&outgoing, &mut connection).await.unwrap();
+        depart(&pool, &outgoing, submitted).await;
         let is_flushed = sqlx::query_scalar!(
             r#"SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn AS "is_flushed!""#,
             written
@@ -196,7 +203,7 @@ async fn what_the_broker_did_not_take_is_the_relays() {
     let outgoing = outgoing(&pool, &queues, 0).await;
     let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
     link.cut();
-    outgoing.leave(submitted.departure);
+    depart(&pool, &outgoing, submitted).await;
 
     tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("the relay is woken");
     until("the mark is taken back", async || !is_marked(&pool, id).await).await;

@@ -7,7 +7,7 @@ use crate::{
 };
 use shared::outcome::{Usage, Verdict};
 use std::{os::unix::process::ExitStatusExt as _, time::Duration};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 /// How long the reader of console lines may take for the last ones.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ impl Run<'_> {
                 // A child's word on what it used is good up to what it can have used.
                 let wall = self.given_at.elapsed();
                 usage.init = usage.init.min(wall);
-                usage.run = usage.run.min(self.began.map_or(Duration::ZERO, |began| began.elapsed()));
+                usage.run = usage.run.min(wall.saturating_sub(usage.init));
                 usage.cpu = usage.cpu.min(wall);
                 let most = limits.memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES);
                 usage.memory_peak_bytes =
@@ -60,7 +60,7 @@ impl Run<'_> {
                 let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
                 self.untouched = self.decision == Decision::None
                     && self.initialized.is_none()
-                    && (killed || !self.handed_over || self.began.is_none())
+                    && (killed || !self.handed_over)
                     && !self.logs.any();
                 let verdict = verdict::of_dead_child(self.decision, status, limits);
                 if let Verdict::Failed(error) = &verdict {
@@ -92,9 +92,8 @@ impl Run<'_> {
 
     /// What can be told of a run whose child did not live to tell.
     fn observed(&self) -> Usage {
-        let began = self.began.unwrap_or_else(Instant::now);
-        let wall = began.elapsed();
-        let init = self.initialized.map_or(wall, |at| at - began);
+        let wall = self.given_at.elapsed();
+        let init = self.initialized.map_or(wall, |at| at - self.given_at);
         Usage {
             init,
             run: wall.saturating_sub(init),

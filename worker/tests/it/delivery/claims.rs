@@ -74,6 +74,30 @@ async fn a_durable_claim_is_on_disk() {
     bench.worker("one").claim(id).await.unwrap().unwrap().durable.await.unwrap();
 }
 
+/// A message may be faster than the commit of what it speaks of.
+#[tokio::test]
+async fn a_claim_waits_for_the_row_of_a_new_execution() {
+    let bench = Bench::create().await;
+    let worker = bench.lone_worker("one");
+    let id = Uuid::now_v7();
+    let looked_in_vain = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+        AND query LIKE 'SELECT status = %' AND state = 'idle'";
+    let row = async {
+        while bench.text(looked_in_vain).await == "0" {}
+        bench.enqueue_as(id).await;
+    };
+    let (claim, ()) = tokio::join!(worker.claim(id), row);
+    assert_eq!(claim.unwrap().unwrap().row.unwrap().attempt.execution_id, id);
+}
+
+#[tokio::test]
+async fn a_message_whose_row_never_comes_is_done() {
+    let bench = Bench::create().await;
+    let worker = bench.worker("one");
+    assert!(worker.claim(Uuid::now_v7()).await.unwrap().is_none(), "new, so it was waited for");
+    assert!(worker.claim(Uuid::nil()).await.unwrap().is_none());
+}
+
 /// The plan of a claim is kept: it must be good for many scripts, too.
 #[tokio::test]
 async fn a_claim_reads_no_other_script() {

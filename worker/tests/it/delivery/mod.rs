@@ -20,7 +20,7 @@ use worker::{
 struct Bench {
     database: Database,
     workspace: Uuid,
-    _server: TestDatabase,
+    server: TestDatabase,
 }
 
 impl Bench {
@@ -36,8 +36,8 @@ impl Bench {
     }
 
     async fn on(server: TestDatabase) -> Self {
-        let database = Database::new(&Secret::from(server.url().to_owned()), 4, PREPARED).unwrap();
-        let bench = Self { database, workspace: Uuid::now_v7(), _server: server };
+        let database = connect(&server, 4);
+        let bench = Self { database, workspace: Uuid::now_v7(), server };
         bench
             .execute(&format!("INSERT INTO workspaces (id, slug) VALUES ('{}', 'demo')", bench.workspace))
             .await;
@@ -56,9 +56,19 @@ impl Bench {
         Claims::new(self.database.clone(), name)
     }
 
+    /// A worker with one connection that nobody else uses.
+    fn lone_worker(&self, name: &str) -> Claims {
+        Claims::new(connect(&self.server, 1), name)
+    }
+
     /// A queued execution with its outbox row.
     async fn enqueue(&self) -> Uuid {
         let id = Uuid::now_v7();
+        self.enqueue_as(id).await;
+        id
+    }
+
+    async fn enqueue_as(&self, id: Uuid) {
         let workspace = self.workspace;
         self.execute(&format!(
             "INSERT INTO script_executions (id, workspace_id, trigger_type, build_hash, code_type, retries_left)
@@ -66,7 +76,6 @@ impl Bench {
              INSERT INTO outbox (execution_id, workspace_id, published_at) VALUES ('{id}', '{workspace}', now())"
         ))
         .await;
-        id
     }
 
     /// Status and attempt, as one text.
@@ -77,6 +86,10 @@ impl Bench {
     async fn outbox_rows(&self) -> String {
         self.text("SELECT count(*)::text FROM outbox").await
     }
+}
+
+fn connect(server: &TestDatabase, connections: usize) -> Database {
+    Database::new(&Secret::from(server.url().to_owned()), connections, PREPARED).unwrap()
 }
 
 async fn claim(worker: &Claims, id: Uuid) -> Option<Attempt> {

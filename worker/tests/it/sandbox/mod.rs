@@ -1,6 +1,5 @@
 //! Runs through the real sandbox: the binary of this package as children of a pool.
 
-mod beginning;
 mod detection;
 mod endurance;
 mod escape;
@@ -144,7 +143,7 @@ pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
         cancel: CancellationToken::new(),
         logs,
         first_log_seq: 1,
-        may_begin: watch::channel(true).1,
+        may_act: watch::channel(true).1,
     }
 }
 
