@@ -125,8 +125,21 @@ impl Client {
     /// # Errors
     /// If it is not accepted.
     pub async fn execute(&self, script: &str, event: Value) -> anyhow::Result<String> {
+        Self::accepted(self.execution(script, &event)).await
+    }
+
+    /// The request for an execution with `event`, not sent yet.
+    pub fn execution(&self, script: &str, event: &Value) -> RequestBuilder {
         let execution = json!({ "script_id": script, "trigger_type": "automation", "event": event });
-        let (status, answer) = self.post("/executions/", &execution).await?;
+        self.request(Method::POST, "/executions/").body(execution.to_string())
+    }
+
+    /// Sends the request for an execution; returns its id as soon as it is accepted.
+    ///
+    /// # Errors
+    /// If it is not accepted.
+    pub async fn accepted(execution: RequestBuilder) -> anyhow::Result<String> {
+        let (status, answer) = Self::answer(execution).await?;
         ensure!(status == StatusCode::ACCEPTED, "POST /executions/: {status} {answer}");
         id_of(&answer)
     }

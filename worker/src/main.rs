@@ -65,7 +65,8 @@ async fn run() -> anyhow::Result<()> {
     let tracing = traces::init(&settings, "runnerctl-worker")?;
     let stopping = stop_on_signal()?;
     let worker = Worker::start(config, stopping, metrics).await.context("can't start")?;
-    Box::pin(worker.run()).await;
+    // On the runtime's own thread, where what it waits for arrives: this one would have to be woken for every message.
+    tokio::spawn(worker.run()).await.context("ended by a panic")?;
     tracing.finish().await;
     Ok(())
 }

@@ -16,6 +16,7 @@ use e2e::{
     client::Client,
     polling::{Pollers, Reads},
 };
+use reqwest::RequestBuilder;
 use serde_json::json;
 use std::{
     sync::Arc,
@@ -73,15 +74,16 @@ impl Options {
     }
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
     let client = Client::new(&options.api_url, &options.api_key);
     let script = client.create_script(&format!("load {}", std::process::id()), SCRIPT).await?;
     let nobody = Pollers::start(&client, 0);
     // Not counted: what is made once, such as connections and the build in the workers' caches.
+    let ask = || client.execution(&script, &json!({ "number": 1 }));
     for _ in 0..5 {
-        one(&client, &script, Instant::now(), &nobody).await?;
+        one(&client, ask(), Instant::now(), &nobody).await?;
     }
     let pollers = Arc::new(Pollers::start(&client, options.reads.unwrap_or(0)));
 
@@ -89,9 +91,11 @@ async fn main() -> anyhow::Result<()> {
     let began = Instant::now();
     let mut running = JoinSet::new();
     let mut clock = clock(began, options.rate, total);
+    let mut next = ask();
     while let Some(due) = clock.recv().await {
-        let (client, script, pollers) = (client.clone(), script.clone(), Arc::clone(&pollers));
-        running.spawn(async move { one(&client, &script, due, &pollers).await });
+        let (client, pollers, request) = (client.clone(), Arc::clone(&pollers), next);
+        next = ask();
+        running.spawn(async move { one(&client, request, due, &pollers).await });
     }
     let (mut starts, mut ends, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
@@ -117,13 +121,19 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of its sleep, the clock spends this much awake: a processor that must be woken first would be late.
+const AWAKE: Duration = Duration::from_micros(300);
+
 /// Tells when each request is due, at that moment. On a thread of its own: the timers of the runtime are up to 2 ms late.
 fn clock(began: Instant, rate: u32, total: u32) -> mpsc::Receiver<Instant> {
     let (ticks, clock) = mpsc::channel(64);
     std::thread::spawn(move || {
         for number in 0..total {
             let due = began + Duration::from_secs(1) * number / rate;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            std::thread::sleep(due.saturating_duration_since(Instant::now() + AWAKE));
+            while Instant::now() < due {
+                std::hint::spin_loop();
+            }
             if ticks.blocking_send(due).is_err() {
                 return;
             }
@@ -155,9 +165,14 @@ struct Times {
     to_end: Duration,
 }
 
-async fn one(client: &Client, script: &str, due: Instant, pollers: &Pollers) -> anyhow::Result<Times> {
+async fn one(
+    client: &Client,
+    request: RequestBuilder,
+    due: Instant,
+    pollers: &Pollers,
+) -> anyhow::Result<Times> {
     let due_by_clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.checked_sub(due.elapsed());
-    let execution = client.execute(script, json!({ "number": 1 })).await?;
+    let execution = Client::accepted(request).await?;
     pollers.turn_to(&execution);
     let done = client.terminal(&execution, Duration::from_mins(1)).await?;
     if done["status"] != "completed" {

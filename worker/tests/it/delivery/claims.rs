@@ -65,7 +65,7 @@ async fn a_durable_claim_is_on_disk() {
         let id = bench.enqueue().await;
         connection.query_one(*claim, &[&id, &"one", &10.0]).await.unwrap();
         let end = bench.text("SELECT pg_current_wal_insert_lsn()::text").await;
-        connection.execute(*flush, &[]).await.unwrap();
+        connection.execute(*flush, &[&id]).await.unwrap();
         let flushed = bench.text(&format!("SELECT (pg_current_wal_flush_lsn() >= '{end}')::text")).await;
         assert_eq!(flushed, "true");
         assert!(bench.worker("other").claim(id).await.unwrap().is_none());
