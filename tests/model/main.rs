@@ -1,8 +1,9 @@
 //! A model of delivery, checked in every state it can reach: one execution, two workers, one relay, and faults at
 //! any moment (a process dies, a message comes twice, a queue is deleted, a lease runs out under a live worker).
 //!
-//! Each step is one statement or one message of the programs: `depart`, `take_back` and `recovery` of the relay; claim,
-//! finish and hand-back of the worker; the reaper. (A row that leaves at once is one whose `depart` came with its writing.)
+//! Each step is one statement or one message of the programs: the api's writing, with its message perhaps ahead; `depart`,
+//! `take_back` and `recovery` of the relay; claim, finish and hand-back of the worker; the reaper. (A row that leaves at once
+//! is one whose `depart` came with its writing.)
 //! What the model shows:
 //! - the execution is ended once, and by whoever holds the attempt;
 //! - from every reachable state, without further faults, it is ended, and outbox and queue are empty.

@@ -14,6 +14,8 @@ pub(crate) struct WorkerId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Status {
+    /// The api is about to write it.
+    Unwritten,
     Queued,
     Running,
     Ended,
@@ -56,6 +58,8 @@ pub(crate) struct State {
     holder: Option<WorkerId>,
     lease_over: bool,
     outbox: Vec<Row>,
+    /// Its message was sent before it was written.
+    ahead: bool,
     /// Messages ready in the queue.
     ready: u8,
     workers: [Worker; 2],
@@ -79,11 +83,12 @@ impl State {
     pub(crate) fn initial() -> Self {
         let worker = Worker { generation: 0, activity: Activity::Idle };
         Self {
-            status: Status::Queued,
+            status: Status::Unwritten,
             attempt: 0,
             holder: None,
             lease_over: false,
-            outbox: vec![Row::Waiting],
+            outbox: Vec::new(),
+            ahead: false,
             ready: 0,
             workers: [worker; 2],
             ends: 0,
@@ -104,6 +109,7 @@ impl State {
     /// Every step that can be taken now.
     pub(crate) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
+        self.writer(&mut steps);
         self.relay(&mut steps);
         self.reaper(&mut steps);
         for place in 0..self.workers.len() {
@@ -118,6 +124,28 @@ impl State {
         change(&mut to);
         to.outbox.sort_unstable();
         steps.push(Step { name, to, by_holder: false });
+    }
+
+    fn writer(&self, steps: &mut Vec<Step>) {
+        if self.status != Status::Unwritten {
+            return;
+        }
+        let mut write = |name, row| {
+            self.push(steps, name, |to| {
+                to.status = Status::Queued;
+                to.outbox.push(row);
+            });
+        };
+        if self.ahead {
+            write("write in time", Row::Published);
+            write("write late", Row::Marked);
+        } else {
+            write("write", Row::Waiting);
+            self.push(steps, "send ahead", |to| {
+                to.ahead = true;
+                to.ready += 1;
+            });
+        }
     }
 
     fn relay(&self, steps: &mut Vec<Step>) {
@@ -163,6 +191,10 @@ impl State {
                 to.ready -= 1;
                 to.workers[place].activity = Activity::Delivered;
             }),
+            // It waits for the row, but not for ever.
+            Activity::Delivered if self.status == Status::Unwritten => {
+                self.push(steps, "give up", |to| to.workers[place].activity = Activity::Settled);
+            }
             Activity::Delivered => self.push(steps, "claim", |to| to.claim(me)),
             Activity::Running(attempt) => {
                 let holds = self.holds(me, attempt);

@@ -41,7 +41,8 @@ pub(super) struct Ahead {
     confirm: JoinHandle<bool>,
 }
 
-/// Workspaces whose last execution found room to leave at once. Forgotten as soon as one finds none.
+/// Workspaces whose last execution found room to leave at once, each good for one message ahead: who sends one and then
+/// writes nothing, sends none ahead next time. All are forgotten as soon as one finds no room.
 #[derive(Debug, Default)]
 pub(super) struct Unhindered(Mutex<HashSet<Uuid>>);
 
@@ -58,7 +59,7 @@ impl Ticket {
         execution_id: Uuid,
         traceparent: Option<&str>,
     ) -> bool {
-        if self.outgoing.unhindered.has(workspace_id) {
+        if self.outgoing.unhindered.take(workspace_id) {
             let mut step = begin(execution_id, traceparent.map(str::to_owned));
             let outgoing = Arc::clone(&self.outgoing);
             let sending = async move {
@@ -99,8 +100,8 @@ impl Ahead {
 }
 
 impl Unhindered {
-    fn has(&self, workspace_id: Uuid) -> bool {
-        self.lock().contains(&workspace_id)
+    fn take(&self, workspace_id: Uuid) -> bool {
+        self.lock().remove(&workspace_id)
     }
 
     fn note(&self, workspace_id: Uuid, places: i64) {

@@ -113,3 +113,32 @@ async fn nothing_goes_ahead_of_the_row_while_runs_are_counted() {
     let (_, counted) = write(&mut connection, &outgoing, workspace).await;
     assert!(counted.departure.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sent_a_message_of_nothing_sends_none_ahead_next_time() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let (outgoing, workspace) = unhindered(&pool, &queues).await;
+    let mut executions = queues.executions();
+    let mut connection = pool.acquire().await.unwrap();
+    let twice = submission(workspace);
+    for _ in 0..2 {
+        let written = submit(&mut connection, &twice, outgoing.ticket()).await;
+        let message = next(&mut executions).await;
+        assert!(asks_for(message.body(), twice.id));
+        message.ack().await;
+        if let Ok(submitted) = written {
+            submitted.depart(&outgoing, &mut connection).await.unwrap();
+        }
+    }
+
+    let mut transaction = connection.begin().await.unwrap();
+    let (_, submitted) = write(&mut transaction, &outgoing, workspace).await;
+    // Were one on its way, it would have come before this.
+    queues.publish_message("marker").await;
+    let message = next(&mut executions).await;
+    assert_eq!(message.body(), b"marker");
+    message.ack().await;
+    transaction.rollback().await.unwrap();
+    drop(submitted);
+}
