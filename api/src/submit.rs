@@ -69,6 +69,9 @@ pub struct Submitted {
     pub departure: Option<Departure>,
     /// With one, the commit does not wait for the disk.
     ticket: Option<Ticket>,
+    workspace_id: Uuid,
+    /// Places that the broker had; `None` where runs are counted.
+    places: Option<i64>,
 }
 
 impl Submitted {
@@ -79,6 +82,9 @@ impl Submitted {
         connection: &mut PgConnection,
     ) -> Result<DateTime<Utc>, sqlx::Error> {
         let is_durable = self.ticket.is_none();
+        if let (Some(ticket), Some(places)) = (&self.ticket, self.places) {
+            ticket.note_places(self.workspace_id, places);
+        }
         outgoing.leave(self.departure, self.ticket);
         if !is_durable {
             flush(connection).await?;
@@ -137,22 +143,22 @@ pub async fn submit_version(
          room AS (
              -- Of the last minute only, in the order of an index: however many dead rows lie behind. Of older ones the relay
              -- knows.
-             SELECT CASE WHEN $19
-                     AND (SELECT id FROM outbox
-                          WHERE published_at IS NULL AND available_at BETWEEN now() - interval '1 minute' AND now()
-                          ORDER BY available_at LIMIT 1) IS NULL
-                     AND EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL)
-                 THEN $20 - (SELECT count(*) FROM (
+             SELECT CASE
+                 WHEN NOT $19 OR NOT EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL) THEN NULL
+                 WHEN (SELECT id FROM outbox
+                       WHERE published_at IS NULL AND available_at BETWEEN now() - interval '1 minute' AND now()
+                       ORDER BY available_at LIMIT 1) IS NOT NULL THEN 0
+                 ELSE $20 - (SELECT count(*) FROM (
                                  SELECT FROM outbox WHERE published_at > now() - interval '1 minute'
                                  ORDER BY published_at DESC LIMIT $20) few)
-                 ELSE 0 END AS places),
+                 END AS places),
          enqueued AS (
              INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, published_at)
              SELECT id, workspace_id, priority, traceparent, CASE WHEN $22 OR places > 0 THEN clock_timestamp() END
              FROM execution, room
              RETURNING id, available_at, published_at)
          SELECT queued_at, enqueued.id AS outbox_id, available_at, published_at IS NOT NULL AS "has_left!",
-                places AS "places!", CASE WHEN $19 THEN set_config('synchronous_commit', 'off', true) END AS until_commit
+                places, CASE WHEN $19 THEN set_config('synchronous_commit', 'off', true) END AS until_commit
          FROM execution, enqueued, room"#,
         id,
         workspace_id,
@@ -180,12 +186,10 @@ pub async fn submit_version(
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    if let Some(ticket) = &ticket {
-        ticket.note_places(*workspace_id, row.places);
-    }
     let departure =
         row.has_left.then(|| Departure::new(row.outbox_id, *id, traceparent.clone(), row.available_at));
-    Ok(Some(Submitted { queued_at: row.queued_at, departure, ticket }))
+    let (queued_at, places) = (row.queued_at, row.places);
+    Ok(Some(Submitted { queued_at, departure, ticket, workspace_id: *workspace_id, places }))
 }
 
 /// The given variables with defaults filled in; every required one without a value is named.

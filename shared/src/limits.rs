@@ -17,7 +17,7 @@ pub const INPUT_BYTES: usize = 256 * KIB;
 pub struct Limits {
     /// From the call of `main` until its result is bytes (`EXECUTION_TIMEOUT_MS`).
     pub execution_timeout: Duration,
-    /// Evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
+    /// Making the run's globals and evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
     pub init_timeout: Duration,
     /// Heap and array buffers together, in bytes; the variable is in MiB (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,

@@ -34,7 +34,7 @@ pub struct LogLine {
 /// What a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Evaluating the functions' and the script's top level.
+    /// Making the run's globals and evaluating the functions' and the script's top level.
     pub init: Duration,
     /// From the call of `main` until its result is bytes.
     pub run: Duration,

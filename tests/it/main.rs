@@ -18,5 +18,6 @@ mod readme;
 mod sandbox_layers;
 mod traces;
 mod trigger;
+mod unconfirmed;
 mod upgrade;
 mod walkthrough;

@@ -2,8 +2,15 @@
 
 /// Steps that are not the system's own doing: faults, and a drain, which an operator asks for. Each has a budget, so
 /// that the state space is finite.
-pub(crate) const FAULTS: [&str; 6] =
-    ["worker dies", "relay dies", "duplicate", "queue deleted", "lease runs out early", "hand back"];
+pub(crate) const FAULTS: [&str; 7] = [
+    "worker dies",
+    "relay dies",
+    "duplicate",
+    "queue deleted",
+    "lease runs out early",
+    "hand back",
+    "api dies",
+];
 
 /// A process of a worker: where it runs, and which one there. A new process has a new identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +23,8 @@ pub(crate) struct WorkerId {
 pub(crate) enum Status {
     /// The api is about to write it.
     Unwritten,
+    /// The api died before it did.
+    Never,
     Queued,
     Running,
     Ended,
@@ -66,7 +75,7 @@ pub(crate) struct State {
     /// How often the row went to a terminal status.
     pub(crate) ends: u8,
     /// Left for each of [`FAULTS`].
-    budget: [u8; 6],
+    budget: [u8; 7],
 }
 
 /// A step that can be taken now.
@@ -92,7 +101,7 @@ impl State {
             ready: 0,
             workers: [worker; 2],
             ends: 0,
-            budget: [2, 1, 1, 1, 1, 1],
+            budget: [2, 1, 1, 1, 1, 1, 1],
         }
     }
 
@@ -100,10 +109,13 @@ impl State {
         self.status == Status::Ended
     }
 
-    /// Ended, and nothing is left anywhere.
+    /// Ended or never written, and nothing is left anywhere.
     pub(crate) fn is_done(&self) -> bool {
         let idle = |worker: &Worker| matches!(worker.activity, Activity::Idle | Activity::Draining);
-        self.is_over() && self.outbox.is_empty() && self.ready == 0 && self.workers.iter().all(idle)
+        matches!(self.status, Status::Ended | Status::Never)
+            && self.outbox.is_empty()
+            && self.ready == 0
+            && self.workers.iter().all(idle)
     }
 
     /// Every step that can be taken now.
@@ -192,7 +204,7 @@ impl State {
                 to.workers[place].activity = Activity::Delivered;
             }),
             // It waits for the row, but not for ever.
-            Activity::Delivered if self.status == Status::Unwritten => {
+            Activity::Delivered if matches!(self.status, Status::Unwritten | Status::Never) => {
                 self.push(steps, "give up", |to| to.workers[place].activity = Activity::Settled);
             }
             Activity::Delivered => self.push(steps, "claim", |to| to.claim(me)),
@@ -245,7 +257,13 @@ impl State {
     }
 
     fn faults(&self, steps: &mut Vec<Step>) {
-        let [deaths, relay_deaths, duplicates, deletions, early, _drains] = self.budget;
+        let [deaths, relay_deaths, duplicates, deletions, early, _drains, api_deaths] = self.budget;
+        if api_deaths > 0 && self.status == Status::Unwritten {
+            self.push(steps, FAULTS[6], |to| {
+                to.budget[6] -= 1;
+                to.status = Status::Never;
+            });
+        }
         for place in 0..self.workers.len() {
             if deaths > 0 {
                 self.push(steps, FAULTS[0], |to| to.die(place));

@@ -7,11 +7,11 @@ use super::{
     Outgoing,
     outgoing::{begin, message},
 };
-use shared::message::ROW_PATIENCE;
+use shared::message::{NEW, ROW_PATIENCE, is_new};
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ pub(super) struct Ahead {
 }
 
 /// Workspaces whose last execution found room to leave at once, each good for one message ahead: who sends one and then
-/// writes nothing, sends none ahead next time. All are forgotten as soon as one finds no room.
+/// writes nothing, sends none ahead next time. All are forgotten as soon as one finds the broker full or somebody waiting.
 #[derive(Debug, Default)]
 pub(super) struct Unhindered(Mutex<HashSet<Uuid>>);
 
@@ -59,7 +59,7 @@ impl Ticket {
         execution_id: Uuid,
         traceparent: Option<&str>,
     ) -> bool {
-        if self.outgoing.unhindered.take(workspace_id) {
+        if is_new(execution_id, SystemTime::now(), NEW / 2) && self.outgoing.unhindered.take(workspace_id) {
             let mut step = begin(execution_id, traceparent.map(str::to_owned));
             let outgoing = Arc::clone(&self.outgoing);
             let sending = async move {
@@ -77,7 +77,7 @@ impl Ticket {
         self.ahead.is_some()
     }
 
-    /// Notes how many free places the broker had for the workspace's execution.
+    /// To be called after the commit: notes how many free places the broker had for the workspace's execution.
     pub(crate) fn note_places(&self, workspace_id: Uuid, places: i64) {
         self.outgoing.unhindered.note(workspace_id, places);
     }

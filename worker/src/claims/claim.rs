@@ -42,7 +42,7 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
     ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
     (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = $1) AS last_log_seq,
-    c.started_at, c.queue_ms,
+    c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text,
     set_config('synchronous_commit', 'off', true)
 FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
@@ -51,9 +51,8 @@ LEFT JOIN LATERAL (SELECT env_sealed, max_retries, retry_backoff_s FROM scripts 
 /// A claim that takes longer to reach the disk is given up: its lease may be over by then.
 const TIMELY: Duration = LEASE.checked_div(2).expect("two is not zero");
 
-/// Parameter: the execution. Writes a record of the write-ahead log and waits until it is on disk, and with it all that was
-/// committed before. Only then others are told, and look.
-pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', ''), pg_notify('execution_changed', $1::uuid::text)::text";
+/// Writes a record of the write-ahead log and waits until it is on disk, and with it all that was committed before.
+pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
 
 /// An execution that was claimed.
 pub struct Claim {
@@ -149,8 +148,7 @@ impl Claims {
                 // Nobody listens any more if the claim was given up.
                 drop(tell.send(connection.query_opt(&claim, &parameters).await));
             };
-            let told: [&(dyn ToSql + Sync); 1] = [&execution_id];
-            let ((), flushed) = tokio::join!(first, connection.execute(&flush, &told));
+            let ((), flushed) = tokio::join!(first, connection.execute(&flush, &[]));
             flushed?;
             // A lease that is over while the disk is waited for is none to begin with.
             if asked.elapsed() < TIMELY { Ok(()) } else { Err(DatabaseError::Late(TIMELY)) }

@@ -72,7 +72,7 @@ async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Optio
     }
 }
 
-/// Claims and runs. An error says that it is not known whether the claim holds; nothing was run.
+/// Claims and runs. An error says that it is not known whether the claim holds; what ran of it reached nobody.
 async fn attempt(
     fleet: &Fleet,
     slot: Slot,

@@ -272,7 +272,7 @@ impl Slot {
     pub async fn run(mut self, job: Job, context: RunContext) -> Outcome {
         let mut ended = self.run_once(&job, &context).await;
         if ended.untouched {
-            tracing::warn!(execution.id = %job.execution_id, "a sandbox was lost before its run began; another one takes it");
+            tracing::warn!(execution.id = %job.execution_id, "a sandbox was lost before anything was seen of its run; another one takes it");
             self.sandbox = Some(self.pool.next_ready().await);
             ended = self.run_once(&job, &context).await;
         }

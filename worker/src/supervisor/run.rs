@@ -61,8 +61,8 @@ pub(super) struct Ended {
     pub(super) outcome: Outcome,
     /// `None` when the child may be used again; else why not.
     pub(super) dirty: Option<&'static str>,
-    /// The child was lost, for no reason of ours or the script's, before anything of the run was seen: another child may
-    /// have it.
+    /// The child was lost, for no reason of the script's, before anything of the run was seen, a fetch least of all: another
+    /// child may have it.
     pub(super) untouched: bool,
 }
 

@@ -56,11 +56,12 @@ impl Run<'_> {
                     _ => self.sandbox.kill().await,
                 };
                 self.drain().await;
-                // The kernel kills when the machine has no memory left; a script can't.
+                // The kernel kills when the machine has no memory left, and so do we what hangs; a script can't.
                 let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
                 self.untouched = self.decision == Decision::None
                     && self.initialized.is_none()
                     && (killed || !self.handed_over)
+                    && self.fetch_count == 0
                     && !self.logs.any();
                 let verdict = verdict::of_dead_child(self.decision, status, limits);
                 if let Verdict::Failed(error) = &verdict {

@@ -5,9 +5,10 @@ use chrono::Utc;
 use serde_json::value::RawValue;
 use shared::{
     execution::{ErrorCode, LogLevel},
+    message::ROW_PATIENCE,
     outcome::{LogLine, Verdict},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 use worker::claims::{End, Fenced, PREPARED, Pulse, WorkerRow};
 
@@ -65,7 +66,7 @@ async fn a_durable_claim_is_on_disk() {
         let id = bench.enqueue().await;
         connection.query_one(*claim, &[&id, &"one", &10.0]).await.unwrap();
         let end = bench.text("SELECT pg_current_wal_insert_lsn()::text").await;
-        connection.execute(*flush, &[&id]).await.unwrap();
+        connection.execute(*flush, &[]).await.unwrap();
         let flushed = bench.text(&format!("SELECT (pg_current_wal_flush_lsn() >= '{end}')::text")).await;
         assert_eq!(flushed, "true");
         assert!(bench.worker("other").claim(id).await.unwrap().is_none());
@@ -94,8 +95,11 @@ async fn a_claim_waits_for_the_row_of_a_new_execution() {
 async fn a_message_whose_row_never_comes_is_done() {
     let bench = Bench::create().await;
     let worker = bench.worker("one");
-    assert!(worker.claim(Uuid::now_v7()).await.unwrap().is_none(), "new, so it was waited for");
-    assert!(worker.claim(Uuid::nil()).await.unwrap().is_none());
+    for (id, is_waited_for) in [(Uuid::now_v7(), true), (Uuid::nil(), false)] {
+        let began = Instant::now();
+        assert!(worker.claim(id).await.unwrap().is_none());
+        assert_eq!(began.elapsed() >= ROW_PATIENCE, is_waited_for);
+    }
 }
 
 /// The plan of a claim is kept: it must be good for many scripts, too.

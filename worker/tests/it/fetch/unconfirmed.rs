@@ -15,6 +15,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use worker::supervisor::RunContext;
 
+/// Time enough on loopback.
+const TO_DIAL: Duration = Duration::from_millis(300);
+
 /// Says that it runs, then calls the server.
 const SCRIPT: &str = "export async function main() {
     console.log('runs');
@@ -52,8 +55,7 @@ impl Waiting {
 #[tokio::test]
 async fn a_fetch_leaves_when_the_claim_is_certain() {
     let mut waiting = Waiting::begin().await;
-    // Time enough to dial on loopback.
-    assert!(timeout(Duration::from_millis(300), &mut waiting.run).await.is_err());
+    assert!(timeout(TO_DIAL, &mut waiting.run).await.is_err());
     assert_eq!(waiting.connections(), 0);
     waiting.act.send_replace(true);
     let Verdict::Completed(status) = (&mut waiting.run).await.unwrap().verdict else { panic!("it failed") };
@@ -63,6 +65,7 @@ async fn a_fetch_leaves_when_the_claim_is_certain() {
 #[tokio::test]
 async fn a_run_whose_claim_is_lost_reaches_nobody() {
     let mut waiting = Waiting::begin().await;
+    assert!(timeout(TO_DIAL, &mut waiting.run).await.is_err());
     waiting.cancel.cancel();
     let Verdict::Failed(error) = (&mut waiting.run).await.unwrap().verdict else { panic!("it completed") };
     assert_eq!(error.code, ErrorCode::Cancelled);

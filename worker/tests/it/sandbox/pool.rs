@@ -111,10 +111,10 @@ async fn a_workspace_comes_back_to_its_own_process() {
     assert!(pool.status().restarts.is_empty(), "{:?}", pool.status());
 }
 
-/// A program that is a sandbox of ours, but for its first process: that one dies when its job comes.
-fn killed_once(folder: &Path) -> PathBuf {
+/// A program that is a sandbox of ours, but for its first process: that one is this rogue.
+fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
     let worker = env!("CARGO_BIN_EXE_worker");
-    let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue/killed_by_the_system.sh");
+    let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue").join(rogue);
     let program = folder.join("program.sh");
     let text = format!(
         "#!/bin/sh\nif [ \"$1\" = sandbox ] && mkdir {}/first 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
@@ -130,9 +130,23 @@ fn killed_once(folder: &Path) -> PathBuf {
 async fn a_process_that_the_system_kills_before_its_run_began_costs_that_run_nothing() {
     let folder = std::env::temp_dir().join(format!("killed-once-{}", Uuid::now_v7()));
     fs::create_dir(&folder).expect("the temporary folder is writable");
-    let program = killed_once(&folder);
+    let program = rogue_once(&folder, "killed_by_the_system.sh");
     let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
     assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
     assert_eq!(pool.status().restarts.get("crashed"), Some(&1));
+    fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
+/// Its request may have arrived: a second one would be one too many.
+#[tokio::test]
+async fn a_process_that_is_killed_after_a_fetch_costs_the_run_its_attempt() {
+    let folder = std::env::temp_dir().join(format!("fetches-once-{}", Uuid::now_v7()));
+    fs::create_dir(&folder).expect("the temporary folder is writable");
+    let program = rogue_once(&folder, "killed_while_it_fetches.sh");
+    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
+    assert_eq!(
+        run(&pool, job("function main() { return 1; }")).await.error_code(),
+        ErrorCode::SandboxCrashed
+    );
     fs::remove_dir_all(folder).expect("the folder is ours");
 }
