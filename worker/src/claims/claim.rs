@@ -42,7 +42,7 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
     ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
     (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = $1) AS last_log_seq,
-    c.started_at, c.queue_ms, pg_notify('execution_changed', c.id::text)::text,
+    c.started_at, c.queue_ms,
     set_config('synchronous_commit', 'off', true)
 FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
@@ -53,6 +53,10 @@ const TIMELY: Duration = LEASE.checked_div(2).expect("two is not zero");
 
 /// Writes a record of the write-ahead log and waits until it is on disk, and with it all that was committed before.
 pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
+
+/// Parameter: execution. A statement of its own: transactions that notify commit one after another, so none of them should
+/// wait for the disk; and those who are told look at once, on processors that the run needs to begin.
+pub(super) const ANNOUNCE: &str = "SELECT pg_notify('execution_changed', $1::uuid::text)::text, set_config('synchronous_commit', 'off', true)";
 
 /// An execution that was claimed.
 pub struct Claim {
@@ -131,6 +135,15 @@ impl Claims {
             None if self.is_queued(execution_id).await? => self.claim_row(execution_id).await,
             claim => Ok(claim),
         }
+    }
+
+    /// Tells those who wait for the execution that it was claimed, and the relays that there is room. To be called when the
+    /// claim is on disk.
+    pub async fn announce(&self, execution_id: Uuid) -> Result<(), DatabaseError> {
+        let connection = self.database.connection().await?;
+        let announce = connection.prepare_cached(ANNOUNCE).await?;
+        connection.execute(&announce, &[&execution_id]).await?;
+        Ok(())
     }
 
     async fn claim_row(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {

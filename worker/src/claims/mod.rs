@@ -24,7 +24,7 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of the hot path, prepared on every connection ahead of their first use.
-pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, finish::FINISH, row::STATUS];
+pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, claim::ANNOUNCE, finish::FINISH, row::STATUS];
 
 /// One attempt of one execution: what every write is fenced by, together with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -100,9 +100,14 @@ async fn attempt(
     let (act, may_act) = watch::channel(false);
     let confirm = async {
         let durable = durable.await;
-        match &durable {
-            Ok(()) => drop(act.send_replace(true)),
-            Err(_) => guard.interrupt(Interruption::Fenced),
+        if durable.is_err() {
+            guard.interrupt(Interruption::Fenced);
+            return durable;
+        }
+        act.send_replace(true);
+        // Whoever is not told looks by himself after a while.
+        if let Err(error) = fleet.claims.announce(execution_id).await {
+            tracing::debug!(%error, "nobody was told of the claim");
         }
         durable
     };

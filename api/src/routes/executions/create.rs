@@ -2,7 +2,7 @@
 
 use super::{
     accepted,
-    intake::{Intake, Once, first_of},
+    intake::{Intake, Key, Once, first_of},
 };
 use crate::{
     auth::{Execute, May},
@@ -35,12 +35,12 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Payload(request): Payload<ExecutionRequest>,
 ) -> Result<Response, ApiError> {
-    let key = idempotency_key(&headers)?;
+    let key =
+        idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: request_hash(&request) });
     let mut accept = traces::accept(traceparent(&headers));
-    let hash = request_hash(&request);
-    if let Some(key) = key
+    if let Some(Key { text, hash }) = &key
         && let Some(earlier) =
-            store::executions::find_key(&state.pool, caller.workspace_id, key, &hash).await?
+            store::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
     {
         // Before anything else: a repeat is answered also when the queue is full, or the script gone.
         return accepted::before(&state, &caller, first_of(&earlier)?).await;
@@ -49,8 +49,7 @@ pub(crate) async fn create(
         state: state.clone(),
         workspace_id: caller.workspace_id,
         request,
-        key: key.map(str::to_owned),
-        hash,
+        key,
         traceparent: accept.traceparent(),
     };
     let (once, submission) = intake.submit().await?;

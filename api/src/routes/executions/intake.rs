@@ -21,10 +21,15 @@ pub(super) struct Intake {
     pub(super) state: AppState,
     pub(super) workspace_id: Uuid,
     pub(super) request: ExecutionRequest,
-    pub(super) key: Option<String>,
+    pub(super) key: Option<Key>,
+    pub(super) traceparent: Option<String>,
+}
+
+/// An `Idempotency-Key`.
+pub(super) struct Key {
+    pub(super) text: String,
     /// What the request says: see `request_hash`.
     pub(super) hash: [u8; 32],
-    pub(super) traceparent: Option<String>,
 }
 
 /// Whether a request brought its execution into being, or one with the same key did before.
@@ -116,13 +121,13 @@ impl Intake {
     ) -> Result<Option<Once>, ApiError> {
         let outgoing = &self.state.outgoing;
         let ticket = outgoing.ticket();
-        let submitted = if let Some(key) = &self.key {
+        let submitted = if let Some(Key { text, hash }) = &self.key {
             let mut transaction = connection.begin().await?;
             let key_use = store::executions::claim_key(
                 &mut transaction,
                 submission.workspace_id,
-                key,
-                &self.hash,
+                text,
+                hash,
                 submission.id,
             );
             if let Some(earlier) = key_use.await? {
