@@ -1,6 +1,6 @@
 //! Slots and children: limits on what runs at once, replacement, nothing left over.
 
-use super::{config, job, pool, run};
+use super::{Finished, config, job, pool, run};
 use futures_util::future::join_all;
 use serde_json::json;
 use shared::execution::ErrorCode;
@@ -111,7 +111,17 @@ async fn a_workspace_comes_back_to_its_own_process() {
     assert!(pool.status().restarts.is_empty(), "{:?}", pool.status());
 }
 
-/// A program that is a sandbox of ours, but for its first process: that one is this rogue.
+/// What a trivial job comes to in a pool of ours whose first process is this rogue, and how many processes crashed.
+async fn run_after_rogue(rogue: &str) -> (Finished, u64) {
+    let folder = std::env::temp_dir().join(format!("rogue-once-{}", Uuid::now_v7()));
+    fs::create_dir(&folder).expect("the temporary folder is writable");
+    let program = rogue_once(&folder, rogue);
+    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
+    let finished = run(&pool, job("function main() { return 1; }")).await;
+    fs::remove_dir_all(folder).expect("the folder is ours");
+    (finished, pool.status().restarts.get("crashed").copied().unwrap_or(0))
+}
+
 fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
     let worker = env!("CARGO_BIN_EXE_worker");
     let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue").join(rogue);
@@ -128,25 +138,13 @@ fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_process_that_the_system_kills_before_its_run_began_costs_that_run_nothing() {
-    let folder = std::env::temp_dir().join(format!("killed-once-{}", Uuid::now_v7()));
-    fs::create_dir(&folder).expect("the temporary folder is writable");
-    let program = rogue_once(&folder, "killed_by_the_system.sh");
-    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
-    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
-    assert_eq!(pool.status().restarts.get("crashed"), Some(&1));
-    fs::remove_dir_all(folder).expect("the folder is ours");
+    let (finished, crashed) = run_after_rogue("killed_by_the_system.sh").await;
+    assert_eq!((finished.result(), crashed), (json!(1), 1));
 }
 
 /// Its request may have arrived: a second one would be one too many.
 #[tokio::test]
 async fn a_process_that_is_killed_after_a_fetch_costs_the_run_its_attempt() {
-    let folder = std::env::temp_dir().join(format!("fetches-once-{}", Uuid::now_v7()));
-    fs::create_dir(&folder).expect("the temporary folder is writable");
-    let program = rogue_once(&folder, "killed_while_it_fetches.sh");
-    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
-    assert_eq!(
-        run(&pool, job("function main() { return 1; }")).await.error_code(),
-        ErrorCode::SandboxCrashed
-    );
-    fs::remove_dir_all(folder).expect("the folder is ours");
+    let (finished, crashed) = run_after_rogue("killed_while_it_fetches.sh").await;
+    assert_eq!((finished.error_code(), crashed), (ErrorCode::SandboxCrashed, 1));
 }
