@@ -1,6 +1,6 @@
 //! What the api is told by its environment.
 
-use npm::PackagesConfig;
+use packages::PackagesConfig;
 use shared::{
     config::{Environment, Problems, Secret},
     encryption::Keyring,
@@ -141,7 +141,7 @@ mod tests {
         Config::read_from(&mut environment);
         let sources = [
             include_str!("config.rs"),
-            include_str!("../../npm/src/config.rs"),
+            include_str!("../../crates/packages/src/config.rs"),
             include_str!("../../shared/src/telemetry/mod.rs"),
         ];
         assert_eq!(reference::hold(Path::new(PAGE), "api", environment.declared(), &sources), Ok(()));

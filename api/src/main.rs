@@ -2,11 +2,13 @@
 
 use anyhow::bail;
 use api::{
-    commands::{dead_letters, erasure, keys, loaddata, migrate, reseal, serve, shares},
+    cli::{
+        dead_letters, fixtures, keys, migrate, reencrypt, serve,
+        workspaces::{self, erase},
+    },
     config::Config,
 };
 use shared::{
-    builder,
     config::Environment,
     telemetry::{self, Settings, logs, traces},
 };
@@ -64,11 +66,11 @@ async fn run() -> anyhow::Result<()> {
             served
         }
         ["migrate"] => migrate::run(environment).await,
-        ["reseal"] => reseal::run(environment).await,
-        ["loaddata", ..] => loaddata::run(environment, &arguments[1..]).await,
+        ["reseal"] => reencrypt::run(environment).await,
+        ["loaddata", ..] => fixtures::run(environment, &arguments[1..]).await,
         ["dead-letters", ..] => dead_letters::run(environment, &arguments[1..]).await,
-        ["workspaces", "set", ..] => shares::set(environment, &arguments[2..]).await,
-        ["workspaces", "erase", ..] => erasure::erase(environment, &arguments[2..]).await,
+        ["workspaces", "set", ..] => workspaces::set(environment, &arguments[2..]).await,
+        ["workspaces", "erase", ..] => erase::erase(environment, &arguments[2..]).await,
         ["keys", "create", ..] => keys::create(environment, &arguments[2..]).await,
         _ => bail!("unknown command\n{USAGE}"),
     }

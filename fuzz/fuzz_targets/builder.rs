@@ -4,10 +4,8 @@
 //! if nothing is an error; positions lie inside the text; what was built builds again, and the same way.
 
 use libfuzzer_sys::fuzz_target;
-use shared::{
-    builder::{Severity, SourceMap, Unit, build},
-    execution::CodeType,
-};
+use builder::{Severity, SourceMap, Unit, build};
+use shared::execution::CodeType;
 use std::sync::{Mutex, PoisonError};
 
 /// The last panic: the builder catches those of the parser, where libfuzzer's own hook would abort.

@@ -206,9 +206,9 @@ class Promises(unittest.TestCase):
 
     def test_pods_outlive_their_place_in_the_load_balancer_and_their_drain(self):
         drains = {
-            "api": seconds("api/src/commands/serve.rs", "DRAIN"),
+            "api": seconds("api/src/cli/serve.rs", "DRAIN"),
             # The last writes, then the last answers.
-            "worker": seconds("worker/src/fleet/mod.rs", "LAST_WRITES") + seconds("worker/src/serve.rs", "LAST_ANSWERS"),
+            "worker": seconds("worker/src/consumer/mod.rs", "LAST_WRITES") + seconds("worker/src/serve.rs", "LAST_ANSWERS"),
         }
         last_spans = seconds("shared/src/telemetry/traces.rs", "LAST_EXPORT")
         for name in PROFILES:
@@ -247,7 +247,7 @@ class Promises(unittest.TestCase):
         self.assertEqual(pod["topologySpreadConstraints"], own)
 
     def test_probes_ask_paths_that_are_served_on_the_port_that_is_open(self):
-        served = {"api": (ROOT / "api/src/routes/health.rs").read_text(), "worker": (ROOT / "worker/src/http/mod.rs").read_text()}
+        served = {"api": (ROOT / "api/src/http/health.rs").read_text(), "worker": (ROOT / "worker/src/http/mod.rs").read_text()}
         for component, source in served.items():
             container = one(rendered("default"), "Deployment", f"-{component}")["spec"]["template"]["spec"]["containers"][0]
             opened = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -375,7 +375,7 @@ class Scaling(unittest.TestCase):
         queue = scaled["triggers"][0]["metadata"]
         self.assertEqual(queue["queueName"], "runnerctl.executions")
         # The relay keeps up to two messages per slot in the broker: a target above that is never met.
-        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/relay/outbox.rs").read_text())
+        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/db/outbox.rs").read_text())
         self.assertLess(int(queue["value"]), 2 * profile("production")["worker"]["concurrency"])
         authentication = one(rendered("production"), "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
         self.assertEqual([reference["name"] for reference in authentication], ["runnerctl-broker", "runnerctl-database"])

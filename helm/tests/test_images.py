@@ -52,7 +52,7 @@ class Image(unittest.TestCase):
         self.assertIn(f"rust:{wanted}-slim", (ROOT / "Dockerfile").read_text())
 
     def test_its_debian_has_a_node_that_bundles_the_runtime(self):
-        wanted = re.search(r"^const OLDEST_NODE: u32 = (\d+);", (ROOT / "worker/build.rs").read_text(), re.M)[1]
+        wanted = re.search(r"^const OLDEST_NODE: u32 = (\d+);", (ROOT / "crates/sandbox/build.rs").read_text(), re.M)[1]
         release = re.search(r"^FROM rust:\S+-slim-(\w+)", (ROOT / "Dockerfile").read_text(), re.M)[1]
         # Of packages.debian.org/nodejs.
         self.assertGreaterEqual({"bookworm": 18, "trixie": 20}[release], int(wanted))

@@ -36,7 +36,7 @@ def crates() -> list[dict]:
 
 
 def bundled(modules: Path) -> list[dict]:
-    lock = json.loads((ROOT / "worker/runtime/package-lock.json").read_text())["packages"]
+    lock = json.loads((ROOT / "crates/sandbox/runtime/package-lock.json").read_text())["packages"]
     return [
         {"kind": "npm", "name": path.rpartition("node_modules/")[2], "version": p["version"], "licence": p["license"], "folder": modules.parent / path}
         for path, p in lock.items()

@@ -2,7 +2,7 @@
 # Node and npm bundle the JavaScript inside the isolate when the worker is built; what runs needs neither. Where the
 # system's Node is too old (Debian 12), a newer one comes from the npm registry, for this project only.
 # Sourced by scripts/setup.
-node_wanted=$(sed -n 's/^const OLDEST_NODE: u32 = \([0-9]*\);/\1/p' "$root/worker/build.rs")
+node_wanted=$(sed -n 's/^const OLDEST_NODE: u32 = \([0-9]*\);/\1/p' "$root/crates/sandbox/build.rs")
 node_pinned=22.23.3
 
 node_is_new_enough() { [ "$("$1" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)" -ge "$node_wanted" ]; }

@@ -3,17 +3,15 @@
 //! Nothing here knows HTTP routes, SQL or V8: the api and the worker depend on `shared`, never the other way.
 
 pub mod allowed_domains;
+pub mod amqp;
 pub mod backoff;
-pub mod body;
-pub mod builder;
 pub mod config;
 pub mod encryption;
 pub mod execution;
-pub mod fields;
+pub mod http;
 pub mod limits;
 pub mod masking;
 pub mod message;
 pub mod outcome;
-pub mod queue;
 pub mod signing;
 pub mod telemetry;

@@ -1,10 +1,10 @@
 //! Keeps secret values out of what is stored or shown: logs, results, errors.
 //!
-//! Invariant: no form of a value listed in [`forms`] passes [`Masker::mask`]. What a script computes from a secret
+//! Invariant: no form of a value listed in [`encodings`] passes [`Masker::mask`]. What a script computes from a secret
 //! (a hash, every second letter) is beyond any masker; this catches accidents, such as a logged request.
 
-mod cut;
-mod forms;
+mod encodings;
+mod truncation;
 
 use aho_corasick::AhoCorasick;
 use serde_json::value::RawValue;
@@ -41,7 +41,7 @@ pub fn check(value: &str) -> Result<(), Unmasked> {
     Ok(())
 }
 
-/// Replaces secret values, in every form of [`forms`], by [`MASK`].
+/// Replaces secret values, in every form of [`encodings`], by [`MASK`].
 pub struct Masker {
     forms: BTreeSet<String>,
     /// Bytes of the shortest form: shorter text needs no search.
@@ -55,15 +55,15 @@ impl Masker {
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut forms = BTreeSet::new();
         for value in values.into_iter().filter(|value| check(value).is_ok()) {
-            forms::extend_with_forms(&mut forms, value);
+            encodings::extend_with_forms(&mut forms, value);
             let trimmed = value.trim();
             if trimmed.len() < value.len() {
-                forms::extend_with_forms(&mut forms, trimmed);
+                encodings::extend_with_forms(&mut forms, trimmed);
             }
             // The console prints a long text line by line, and a group indents each.
             let lines = trimmed.lines().map(str::trim).filter(|line| line.len() < trimmed.len());
             for line in lines.filter(|line| line.chars().nth(MIN_LINE_CHARACTERS - 1).is_some()) {
-                forms::extend_with_text(&mut forms, line);
+                encodings::extend_with_text(&mut forms, line);
             }
         }
         let shortest = forms.iter().map(String::len).min().unwrap_or(usize::MAX);
@@ -80,7 +80,7 @@ impl Masker {
         let mut secrets = self.find(text);
         // A cut in the middle of a surrogate pair leaves a replacement character.
         let end = text.strip_suffix('\u{FFFD}').unwrap_or(text);
-        let start = end.len() - cut::longest_beginning_at_the_end(&self.forms, end);
+        let start = end.len() - truncation::longest_beginning_at_the_end(&self.forms, end);
         if end[start..].chars().nth(MIN_CHARACTERS - 1).is_some() {
             add(&mut secrets, start..text.len());
         }

@@ -213,8 +213,8 @@ fn effects(site: &Site) -> HashSet<(Uuid, i32)> {
 }
 
 async fn dead_letters(site: &Site) -> anyhow::Result<usize> {
-    let letters = shared::queue::DeadLetters::new(site.broker.clone(), site.topology.clone());
-    let letters = letters.list(shared::queue::dead_letters::LOOKED_THROUGH).await?;
+    let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
+    let letters = letters.list(shared::amqp::dead_letters::LOOKED_THROUGH).await?;
     ensure!(letters.iter().all(|letter| !letter.reason.is_empty()), "a dead letter without a reason");
     Ok(letters.len())
 }

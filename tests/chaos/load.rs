@@ -4,7 +4,7 @@ use super::site::Site;
 use anyhow::Context as _;
 use e2e::client::Client;
 use serde_json::json;
-use shared::queue::Publication;
+use shared::amqp::Publication;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -57,7 +57,7 @@ pub(crate) async fn start(site: &Site, rate: u32) -> anyhow::Result<Load> {
     site.publisher.ready().await.context("a broker")?;
     let asking = Arc::new(Asking {
         clients: site.clients.subscribe(),
-        publisher: shared::queue::Publisher::new(site.broker.clone(), site.topology.clone()),
+        publisher: shared::amqp::Publisher::new(site.broker.clone(), site.topology.clone()),
         exchange: site.topology.events.clone(),
         service: site.service.hook("effect"),
         script,
@@ -87,7 +87,7 @@ impl Load {
 
 struct Asking {
     clients: watch::Receiver<Vec<Client>>,
-    publisher: shared::queue::Publisher,
+    publisher: shared::amqp::Publisher,
     exchange: String,
     service: String,
     script: Uuid,

@@ -1,7 +1,7 @@
 //! Breaks, one by one, what the checker vouches for.
 
 use super::site::Site;
-use shared::queue::Publication;
+use shared::amqp::Publication;
 use sqlx::Executor as _;
 
 /// One promise that is broken by hand.
@@ -82,8 +82,8 @@ async fn leave_in_queue(site: &Site) -> anyhow::Result<()> {
 
 /// All of them: some may be there twice.
 async fn drop_letters(site: &Site) -> anyhow::Result<()> {
-    let letters = shared::queue::DeadLetters::new(site.broker.clone(), site.topology.clone());
-    let all = letters.list(shared::queue::LOOKED_THROUGH).await?;
+    let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
+    let all = letters.list(shared::amqp::LOOKED_THROUGH).await?;
     letters.drop(&all.into_iter().map(|letter| letter.id).collect()).await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use e2e::{
     client::{Client, http},
     program::{self, Program, Settings},
 };
-use shared::queue::{Broker, Publisher, Topology};
+use shared::amqp::{Broker, Publisher, Topology};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use test_support::{Link, Receiver, Services};

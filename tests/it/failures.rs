@@ -4,7 +4,7 @@ use anyhow::ensure;
 use e2e::stack::Stack;
 use reqwest::Method;
 use serde_json::json;
-use shared::queue::{Broker, DeadLetters, Publication, Publisher, Topology};
+use shared::amqp::{Broker, DeadLetters, Publication, Publisher, Topology};
 use std::time::{Duration, Instant};
 
 const TRIVIAL: &str = "export function main({ event }) { return event.number; }";

@@ -14,7 +14,7 @@ export async function main({ event }: any): Promise<Loudness> {
 
 /// esbuild's native program, as the image has it.
 fn esbuild() -> String {
-    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker/runtime");
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sandbox/runtime");
     let modules = node_modules(&runtime, Path::new(env!("CARGO_TARGET_TMPDIR")));
     let platform = if cfg!(target_arch = "aarch64") { "linux-arm64" } else { "linux-x64" };
     modules.join("@esbuild").join(platform).join("bin/esbuild").display().to_string()

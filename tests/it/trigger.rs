@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use e2e::stack::Stack;
 use serde_json::{Value, json};
 use shared::{
+    amqp::{Broker, Publication, Publisher, Topology},
     message::{self, ExecutionMessage},
-    queue::{Broker, Publication, Publisher, Topology},
     telemetry::traces::TRACEPARENT,
 };
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! What the worker is told by its environment.
 
 use crate::supervisor::egress::Exceptions;
-use npm::PackagesConfig;
+use packages::PackagesConfig;
 use shared::{
     config::{Environment, Problems, Secret},
     encryption::Keyring,
@@ -265,7 +265,7 @@ mod tests {
         Config::read_from(&mut environment);
         let sources = [
             include_str!("config.rs"),
-            include_str!("../../npm/src/config.rs"),
+            include_str!("../../crates/packages/src/config.rs"),
             include_str!("../../shared/src/limits.rs"),
             include_str!("../../shared/src/telemetry/mod.rs"),
         ];

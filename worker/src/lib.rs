@@ -2,18 +2,11 @@
 //!
 //! `supervisor` and `sandbox` meet only in `protocol`; nothing outside `sandbox` names V8.
 
-pub mod builds;
-pub mod claims;
 pub mod config;
-pub mod database;
-pub mod fleet;
+pub mod consumer;
+pub mod db;
+pub mod execution;
 pub mod http;
-mod input;
-pub mod job;
-pub mod plane_token;
-pub mod protocol;
-pub mod reaper;
-pub mod sandbox;
+pub mod lease;
 pub mod serve;
-pub mod settle;
 pub mod supervisor;

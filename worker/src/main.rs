@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use shared::{
-    builder,
     config::Environment,
     telemetry::{self, Settings, logs, traces},
 };
@@ -16,10 +15,10 @@ const USAGE: &str = "usage: worker serve";
 fn main() -> ExitCode {
     // The sandbox must not inherit a runtime, a logger or anything else from what follows.
     match std::env::args().nth(1).as_deref() {
-        Some("sandbox") => worker::sandbox::run_child(),
+        Some("sandbox") => sandbox::run_child(),
         #[cfg(debug_assertions)]
-        Some("sandbox-probe") => worker::sandbox::run_probe(&std::env::args().skip(2).collect::<Vec<_>>()),
-        Some("snapshot") => match worker::sandbox::write_snapshot(&mut std::io::stdout().lock()) {
+        Some("sandbox-probe") => sandbox::run_probe(&std::env::args().skip(2).collect::<Vec<_>>()),
+        Some("snapshot") => match sandbox::write_snapshot(&mut std::io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("worker snapshot: {error}");

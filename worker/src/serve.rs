@@ -1,15 +1,16 @@
 //! `worker serve`: everything of one process, until it is told to stop.
 
 use crate::{
-    builds::Builds,
-    claims::{self, Claims},
     config::Config,
-    database::{Database, DatabaseError},
-    fleet::Fleet,
+    consumer::Fleet,
+    db::{Database, DatabaseError},
+    execution::{
+        Preparation,
+        builds::Builds,
+        plane_token::{PlaneTokens, TokenError},
+    },
     http::{self, Connections, Nonces, ServerState},
-    job::Preparation,
-    plane_token::{PlaneTokens, TokenError},
-    reaper::Reaper,
+    lease::{self, Claims, reaper::Reaper},
     supervisor::{
         Pool, PoolConfig, StartError,
         fetch::{self, FetchConfig, Fetcher},
@@ -17,8 +18,8 @@ use crate::{
 };
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
-use npm::Packages;
-use shared::queue::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology};
+use packages::Packages;
+use shared::amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr},
@@ -41,7 +42,7 @@ pub enum ServeError {
     #[error(transparent)]
     Fetch(#[from] fetch::StartError),
     #[error(transparent)]
-    Packages(#[from] npm::StartError),
+    Packages(#[from] packages::StartError),
     #[error(transparent)]
     Control(#[from] TokenError),
     #[error("port {port} can't be listened on: {error}")]
@@ -69,7 +70,7 @@ impl Worker {
         let broker = Broker::connect(config.amqp.url.expose(), "worker")?;
         let publishing = Broker::connect(config.amqp.url.expose(), "worker publisher")?;
         let dead_letters = Publisher::new(publishing, Topology::prefixed(&config.amqp.prefix));
-        let database = Database::new(&config.database.url, config.database.pool_size, claims::PREPARED)?;
+        let database = Database::new(&config.database.url, config.database.pool_size, lease::PREPARED)?;
         let plane_tokens =
             Arc::new(PlaneTokens::new(config.control_service.clone(), Arc::clone(&config.signing_keys))?);
         let fetcher = Fetcher::new(FetchConfig::new(config.api_base_url.clone(), config.exceptions.clone()))?;

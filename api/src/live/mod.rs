@@ -3,12 +3,13 @@
 //! Invariant: one process holds one LISTEN connection, and asks for all moved executions in one query, however
 //! many requests wait. A lost notification costs at most [`SWEEP`]: everything watched is then asked for again.
 
-mod feed;
-mod listener;
+mod notifications;
+mod poller;
 
-pub use listener::{API_KEY_REVOKED, Announcements};
+pub use notifications::{NotificationSinks, Sink};
 
-use shared::{config::Secret, execution::Status};
+use crate::model::execution::Progress;
+use shared::config::Secret;
 use sqlx::PgPool;
 use std::{
     collections::{HashMap, HashSet},
@@ -25,15 +26,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Event streams that read lines from the database at the same time. Many streams of a chatty run wait for each other
 /// rather than take the connections of everybody's requests.
 pub const READERS: usize = 4;
-
-/// How far an execution has come. Everything an answer shows of it follows from these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    pub status: Status,
-    pub attempt: i32,
-    /// Highest number among its log lines; 0 before the first.
-    pub last_seq: i32,
-}
 
 #[derive(Debug)]
 struct Watched {
@@ -88,12 +80,12 @@ impl Live {
         self: Arc<Self>,
         pool: PgPool,
         database_url: Secret,
-        announcements: Announcements,
+        sinks: NotificationSinks,
         stopping: CancellationToken,
     ) {
         tokio::join!(
-            feed::run(&self, &pool, &stopping),
-            listener::run(&self, &database_url, &announcements, &stopping),
+            poller::run(&self, &pool, &stopping),
+            notifications::run(&self, &database_url, &sinks, &stopping),
         );
     }
 
@@ -168,6 +160,7 @@ impl Drop for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shared::execution::Status;
 
     #[tokio::test]
     async fn a_change_reaches_every_watch_and_the_last_one_clears_up() {

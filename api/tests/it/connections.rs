@@ -4,7 +4,7 @@ use crate::{
     client::{Client, send},
     server::Server,
 };
-use api::connections;
+use api::http::server;
 use axum::{Router, routing::get};
 use reqwest::Method;
 use serde_json::json;
@@ -25,7 +25,7 @@ async fn a_client_that_is_slow_to_ask_loses_its_connection() {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let serving =
-        tokio::spawn(connections::serve(listener, Router::new(), Duration::from_millis(100), stop.clone()));
+        tokio::spawn(server::serve(listener, Router::new(), Duration::from_millis(100), stop.clone()));
     for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow"] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -50,7 +50,7 @@ async fn an_answer_under_way_is_sent_before_the_server_ends() {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let app = Router::new().route("/", slow);
-    let serving = tokio::spawn(connections::serve(listener, app, LIMIT, stop.clone()));
+    let serving = tokio::spawn(server::serve(listener, app, LIMIT, stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     ASKED.notified().await;

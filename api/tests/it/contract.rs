@@ -10,10 +10,10 @@ use crate::{
     server::Server,
     signed::Signed,
 };
-use api::auth::Scope;
+use api::model::api_key::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::queue::{Broker, Publisher, Topology};
+use shared::amqp::{Broker, Publisher, Topology};
 use std::collections::BTreeSet;
 use test_support::TestQueues;
 
@@ -180,7 +180,7 @@ async fn the_documentation_asks_no_other_host() {
 
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
-    let document = serde_json::to_value(api::routes::document()).unwrap();
+    let document = serde_json::to_value(api::http::document()).unwrap();
     let text = document.to_string();
     let references: BTreeSet<&str> =
         text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();

@@ -2,7 +2,7 @@
 
 use crate::server::Server;
 use serde_json::{Value, json};
-use shared::queue::{Broker, Publication, Publisher, Topology};
+use shared::amqp::{Broker, Publication, Publisher, Topology};
 use test_support::TestQueues;
 
 /// Puts a letter among the dead.

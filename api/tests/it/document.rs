@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::LazyLock};
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(api::routes::document()).unwrap());
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(api::http::document()).unwrap());
 
 /// Method and path template.
 pub(crate) type Operation = (String, String);
@@ -42,7 +42,7 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
 /// Panics unless an answer of either surface is one that the document gives for this request.
 #[track_caller]
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
-    let Some(path) = [api::routes::EXTERNAL, api::routes::INTERNAL]
+    let Some(path) = [api::http::EXTERNAL, api::http::INTERNAL]
         .iter()
         .find_map(|prefix| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
     else {

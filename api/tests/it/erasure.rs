@@ -1,7 +1,7 @@
 //! A workspace that is gone leaves nothing.
 
 use crate::{executions::execute, server::Server};
-use api::store::{self, erasure::Erased};
+use api::db::{self, workspace_deletion::Erased};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -64,9 +64,9 @@ async fn everything_of_one_workspace_is_erased_and_nothing_of_another() {
     ] {
         sqlx::query(aged).execute(&server.pool).await.unwrap();
     }
-    let id = store::workspaces::find(&server.pool, "gone").await.unwrap().unwrap();
+    let id = db::workspaces::find(&server.pool, "gone").await.unwrap().unwrap();
 
-    let erased = store::erasure::erase(&server.pool, id).await.unwrap();
+    let erased = db::workspace_deletion::erase(&server.pool, id).await.unwrap();
     assert_eq!(erased, Erased { executions: 2, scripts: 1, functions: 1 });
     let left = rows(&server.pool, "gone").await;
     assert!(left.as_object().unwrap().values().all(|count| count == 0), "{left}");
@@ -78,7 +78,7 @@ async fn everything_of_one_workspace_is_erased_and_nothing_of_another() {
     gone.get("/scripts/").await.json(401);
     other.get("/scripts/").await.json(200);
     assert_eq!(
-        store::erasure::erase(&server.pool, id).await.unwrap(),
+        db::workspace_deletion::erase(&server.pool, id).await.unwrap(),
         Erased::default(),
         "again changes nothing"
     );

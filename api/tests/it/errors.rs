@@ -4,7 +4,7 @@ use crate::{
     client::{json, send},
     server::Server,
 };
-use api::auth::Scope;
+use api::model::api_key::Scope;
 use reqwest::Method;
 use serde_json::json;
 

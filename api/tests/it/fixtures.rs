@@ -1,7 +1,7 @@
 //! The system's own functions and scripts.
 
 use crate::server::Server;
-use api::commands::loaddata::{self, Loaded};
+use api::cli::fixtures::{self, Loaded};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,17 @@ fn fixtures() -> [PathBuf; 2] {
 #[tokio::test]
 async fn fixtures_load_once_and_again_without_a_change() {
     let server = Server::start().await;
-    let first = loaddata::load(&server.pool, &fixtures()).await.unwrap();
+    let first = fixtures::load(&server.pool, &fixtures()).await.unwrap();
     assert_eq!((first.updated, first.unchanged), (0, 0));
     assert!(first.created >= 35, "{first:?}");
-    let again = loaddata::load(&server.pool, &fixtures()).await.unwrap();
+    let again = fixtures::load(&server.pool, &fixtures()).await.unwrap();
     assert_eq!(again, Loaded { created: 0, updated: 0, unchanged: first.created });
 }
 
 #[tokio::test]
 async fn system_rows_are_in_every_list_and_read_only() {
     let server = Server::start().await;
-    loaddata::load(&server.pool, &fixtures()).await.unwrap();
+    fixtures::load(&server.pool, &fixtures()).await.unwrap();
     let client = server.client("demo").await;
     for kind in ["scripts", "functions"] {
         let listed = client.get(&format!("/{kind}/?is_system=true")).await.json(200);
@@ -55,7 +55,7 @@ async fn a_changed_system_function_reaches_the_scripts_of_workspaces() {
         std::fs::write(folder.join("double.ts"), code).unwrap();
         let fields = json!({"name": "double", "code_file": "double.ts"});
         std::fs::write(&file, json!([{"model": "script_function", "fields": fields}]).to_string()).unwrap();
-        loaddata::load(&server.pool, &[&file]).await.unwrap()
+        fixtures::load(&server.pool, &[&file]).await.unwrap()
     };
     load("({ n }) => n * 2").await;
     let client = server.client("demo").await;
@@ -82,7 +82,7 @@ async fn a_fixture_that_does_not_build_is_refused_whole_with_line_and_column() {
         std::fs::write(folder.join(name), rows.to_string()).unwrap();
         folder.join(name)
     });
-    let error = loaddata::load(&server.pool, &files).await.unwrap_err().to_string();
+    let error = fixtures::load(&server.pool, &files).await.unwrap_err().to_string();
     assert!(error.contains("Broken") && error.contains("2:11"), "{error}");
     let client = server.client("demo").await;
     for kind in ["functions", "scripts"] {

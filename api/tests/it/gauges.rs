@@ -1,8 +1,8 @@
 //! Gauges are what the database and the broker say.
 
-use api::gauges::sample;
+use api::background::metrics_sampler::sample;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use shared::queue::{Broker, Publication, Publisher, Topology};
+use shared::amqp::{Broker, Publication, Publisher, Topology};
 use test_support::{TestDatabase, TestQueues};
 use uuid::Uuid;
 

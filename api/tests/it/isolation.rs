@@ -10,7 +10,7 @@ use crate::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::queue::{Broker, Publisher, Topology};
+use shared::amqp::{Broker, Publisher, Topology};
 use test_support::TestQueues;
 
 const CODE: &str = "export default () => 1";
@@ -106,7 +106,7 @@ async fn every_operation_with_another_workspace_s_ids_is_not_found() {
         if keyed.status == 201 {
             stranger.delete(&foreign).await.json(204);
         }
-        let (internal, text) = (format!("{}{foreign}", api::routes::INTERNAL), body.to_string());
+        let (internal, text) = (format!("{}{foreign}", api::http::INTERNAL), body.to_string());
         let signed = Signed::get(&internal, "stranger").sending(method.clone(), &text).send(&server).await;
         not_found(&method, &template, &signed);
         walked += 1;

@@ -1,7 +1,7 @@
 //! A new `ENCRYPTION_KEY`, from installing it to dropping the old one.
 
 use crate::server::Server;
-use api::store::sealed::{ResealError, Resealed, reseal};
+use api::db::reencrypt::{ResealError, Resealed, reseal};
 use serde_json::json;
 use shared::encryption::{Context, Keyring};
 use uuid::Uuid;

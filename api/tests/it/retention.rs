@@ -1,6 +1,6 @@
 //! History goes by weeks, and only when nothing of the week is still to be run.
 
-use api::retention::tend;
+use api::background::retention::tend;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 use test_support::TestDatabase;

@@ -2,15 +2,17 @@
 
 use crate::client::Client;
 use api::{
-    auth::{Scope, api_key::NewKey},
-    commands::serve,
+    cli::serve,
     config::{Config, DatabaseConfig, HttpConfig},
-    connections::{self, HEAD_TIMEOUT},
-    routes,
-    state::AppState,
-    store,
+    db,
+    http::{
+        self,
+        server::{self, HEAD_TIMEOUT},
+        state::AppState,
+    },
+    model::api_key::{NewKey, Scope},
 };
-use shared::{config::Secret, encryption::Keyring, queue::Broker, signing::Keys};
+use shared::{amqp::Broker, config::Secret, encryption::Keyring, signing::Keys};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -64,13 +66,13 @@ impl Server {
         let stopping = CancellationToken::new();
         let broker = Broker::connect(config.amqp_url.expose(), "test").unwrap();
         let state = serve::state(&config, broker.clone(), broker, stopping.clone()).unwrap();
-        let announcements = serve::announcements(&state);
+        let sinks = serve::notification_sinks(&state);
         let url = config.database.url.clone();
-        tokio::spawn(state.live.clone().run(state.pool.clone(), url, announcements, stopping.clone()));
+        tokio::spawn(state.live.clone().run(state.pool.clone(), url, sinks, stopping.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let app = routes::router(&state, None);
-        tokio::spawn(connections::serve(listener, app, HEAD_TIMEOUT, stopping.clone()));
+        let app = http::router(&state, None);
+        tokio::spawn(server::serve(listener, app, HEAD_TIMEOUT, stopping.clone()));
         let pool = database.pool().await;
         Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
     }
@@ -81,9 +83,9 @@ impl Server {
     }
 
     pub(crate) async fn client_with(&self, workspace: &str, scopes: &[Scope]) -> Client {
-        let id = store::workspaces::id_of(&self.pool, workspace).await.unwrap();
+        let id = db::workspaces::id_of(&self.pool, workspace).await.unwrap();
         let key = NewKey::random();
-        store::api_keys::insert(&self.pool, id, "test", &key, scopes).await.unwrap();
+        db::api_keys::insert(&self.pool, id, "test", &key, scopes).await.unwrap();
         Client::new(&self.address, &key.text)
     }
 }

@@ -1,7 +1,7 @@
 //! `GET /types/` before the real TypeScript compiler.
 
 use crate::{client::Client, server::Server};
-use api::commands::loaddata;
+use api::cli::fixtures;
 use serde_json::json;
 use std::{
     fs,
@@ -74,7 +74,7 @@ fn files_of(folder: &str) -> Vec<PathBuf> {
 /// A workspace with the system's functions, and two of its own.
 async fn workspace(server: &Server) -> Client {
     let fixtures = package().join("../fixtures");
-    loaddata::load(&server.pool, &[fixtures.join("system_functions.json")]).await.unwrap();
+    fixtures::load(&server.pool, &[fixtures.join("system_functions.json")]).await.unwrap();
     let client = server.client("demo").await;
     let double = json!({
         "name": "double",

@@ -6,7 +6,7 @@ use crate::{
     site::{CONSUMER_TIMEOUT, Site},
 };
 use anyhow::{Context as _, ensure};
-use shared::queue::Publication;
+use shared::amqp::Publication;
 use sqlx::Executor as _;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;

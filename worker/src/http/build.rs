@@ -2,12 +2,12 @@
 
 use super::{ServerState, error::HttpError, signed::Signed};
 use axum::{Json, extract::State};
-use npm::Prepared;
+use builder::{Diagnostic, Report, Unit};
+use packages::Prepared;
 use serde::Serialize;
 use shared::{
-    builder::{Diagnostic, Report, Unit},
     execution::CodeType,
-    fields::{Fields, ReadFields},
+    http::fields::{Fields, ReadFields},
     limits::CODE_BYTES,
     telemetry::metrics::BUILD_DURATION,
 };

@@ -5,11 +5,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use builder::{Diagnostic, Severity};
 use serde_json::json;
 use shared::{
-    body::BodyError,
-    builder::{Diagnostic, Severity},
-    fields::FieldErrors,
+    http::{body::BodyError, fields::FieldErrors},
     signing::SignatureError,
 };
 use std::borrow::Cow;

@@ -10,19 +10,19 @@ use super::{
     signed::Signed,
 };
 use crate::{
-    input::{Identity, compose},
-    protocol::Job,
+    execution::input::{Identity, compose},
     supervisor::{RunContext, Slot},
 };
 use axum::{Json, extract::State};
-use npm::Prepared;
+use builder::Unit;
+use packages::Prepared;
+use sandbox_protocol::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{
     allowed_domains::AllowedDomain,
-    builder::Unit,
     execution::{CodeType, Status, TriggerType},
-    fields::{FieldErrors, Fields, ReadFields},
+    http::fields::{FieldErrors, Fields, ReadFields},
     limits::INPUT_BYTES,
     outcome::{ExecutionError, LogLine, Outcome, Verdict, milliseconds},
 };
@@ -303,7 +303,7 @@ const HALF_MILLISECOND: Duration = Duration::from_micros(500);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::fields;
+    use shared::http::fields;
 
     fn problems(json: &str) -> String {
         fields::parse::<ExecuteSync>(json.as_bytes()).unwrap_err().to_string()

@@ -1,15 +1,13 @@
 //! The functions that come with an `execute-sync`: read in either form, built as far as they are needed.
 
 use super::{build::timed_build, error::HttpError};
-use npm::Prepared;
+use builder::{Unit, near_matches};
+use packages::Prepared;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use shared::{
-    builder::{Unit, near_matches},
-    fields::FieldErrors,
-};
+use shared::http::fields::FieldErrors;
 use std::{collections::BTreeMap, fmt};
 
 /// Most functions one request may bring.

@@ -15,7 +15,7 @@ pub use health::Connections;
 pub use nonces::{MemoryNonces, NonceError, Nonces};
 pub use signed::MAX_BODY_BYTES;
 
-use crate::{plane_token::PlaneTokens, supervisor::Pool};
+use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
@@ -25,7 +25,7 @@ use axum::{
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use npm::Packages;
+use packages::Packages;
 use shared::{
     limits::Limits,
     signing::Keys,

@@ -1,6 +1,6 @@
 //! Which nonces were used, so that a signed request counts once.
 
-use crate::database::{Database, DatabaseError};
+use crate::db::{Database, DatabaseError};
 use shared::signing::CLOCK_SKEW_S;
 use std::{
     collections::HashMap,

@@ -9,8 +9,10 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
 };
 use shared::{
-    body,
-    fields::{self, ReadFields},
+    http::{
+        body,
+        fields::{self, ReadFields},
+    },
     signing::{
         NONCE_HEADER, SIGNATURE_HEADER, SignatureError, SignedHeaders, TIMESTAMP_HEADER, USER_HEADER,
         WORKSPACE_HEADER,

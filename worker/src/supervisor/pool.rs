@@ -4,11 +4,11 @@
 //! that ended badly, or whose run was abandoned, is replaced, never reused; whoever drops a slot gives it back.
 
 use super::{
-    child::{ALL_LAYERS, Recipe, Sandbox, SpawnError},
     fetch::Fetcher,
     run::{self, RunContext},
+    sandbox_process::{ALL_LAYERS, Recipe, Sandbox, SpawnError},
 };
-use crate::protocol::Job;
+use sandbox_protocol::Job;
 use shared::{
     outcome::Outcome,
     telemetry::metrics::{SANDBOX_LAYER, SANDBOX_RESTARTS},

@@ -3,16 +3,16 @@
 //! Invariant: the loop below waits for nothing that the child or the reader of its console lines could hold
 //! up: a full pipe of lines stops the reading, never the clock.
 
-mod ending;
+mod conclusion;
+mod verdict;
 
 use super::{
-    child::Sandbox,
     fetch::{Fetched, Fetcher, Hold, RunPolicy},
+    frame_writer::{Outgoing, send},
     logs::{Logs, Taken},
-    outgoing::{Outgoing, send},
-    verdict::{self, Decision},
+    sandbox_process::Sandbox,
 };
-use crate::protocol::{self, FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
+use sandbox_protocol::{FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
 use shared::{
     execution::{ErrorCode, LogLevel},
     limits::Limits,
@@ -31,6 +31,7 @@ use tokio::{
     time::{Instant, interval_at, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use verdict::Decision;
 
 /// How long a child may take to honour a deadline before it is killed.
 const GRACE: Duration = Duration::from_millis(400);
@@ -87,7 +88,7 @@ pub(super) async fn run(
 
 /// Sends the job, as much of it as the socket takes at once. None if it is too long for a frame.
 fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
-    let bytes = protocol::encode(&ToSandbox::Execute(Box::new(job.clone()))).ok()?;
+    let bytes = sandbox_protocol::encode(&ToSandbox::Execute(Box::new(job.clone()))).ok()?;
     // What it refuses now, it refuses again when the rest is written.
     let written = sandbox.writer.try_write(&bytes).unwrap_or(0);
     Some(Outgoing { bytes, written, ..Outgoing::default() })
@@ -234,7 +235,7 @@ impl<'a> Run<'a> {
                         self.decision = Decision::Nonsense;
                         return End::Gone;
                     },
-                    Err(protocol::FrameError::Io(_)) => return End::Gone,
+                    Err(sandbox_protocol::FrameError::Io(_)) => return End::Gone,
                     Err(_) => {
                         self.decision = Decision::Nonsense;
                         return End::Gone;

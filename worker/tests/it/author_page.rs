@@ -1,11 +1,9 @@
 //! `docs/script-contract.md` shows nothing that does not run as it says.
 
 use super::sandbox::{job_of, pool, raw, run, short_limits};
+use builder::{Unit, build};
 use serde_json::Value;
-use shared::{
-    builder::{Unit, build},
-    execution::CodeType,
-};
+use shared::execution::CodeType;
 use std::{collections::BTreeMap, fs, path::Path};
 
 const INPUT: &str = r#"{

@@ -1,7 +1,7 @@
 //! A worker's HTTP endpoints over a real pool of sandboxes, and a client that signs.
 
 use axum::{Json, Router, routing::get};
-use npm::Packages;
+use packages::Packages;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
@@ -12,8 +12,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 use worker::{
+    execution::plane_token::PlaneTokens,
     http::{Connections, MemoryNonces, Nonces, ServerState, router},
-    plane_token::PlaneTokens,
     supervisor::{
         Pool, PoolConfig,
         fetch::{FetchConfig, Fetcher},

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
-use worker::plane_token::PlaneTokens;
+use worker::execution::plane_token::PlaneTokens;
 
 async fn control_service(broken: Arc<AtomicBool>) -> String {
     let answer = async |State(broken): State<Arc<AtomicBool>>, headers: HeaderMap| {

@@ -6,10 +6,10 @@ use super::{
     next, until,
 };
 use api::{
-    relay::Outgoing,
-    submit::{Submitted, submit},
+    db::enqueue::{Submitted, submit},
+    delivery::Outgoing,
 };
-use shared::{message::ROW_PATIENCE, queue::Topology};
+use shared::{amqp::Topology, message::ROW_PATIENCE};
 use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};

@@ -3,7 +3,7 @@
 use super::{Queues, connect, next, until};
 use futures_util::{StreamExt as _, stream};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use shared::queue::{Consumer, Publication, PublishError, Publisher, Topology};
+use shared::amqp::{Consumer, Publication, PublishError, Publisher, Topology};
 use std::time::{Duration, Instant};
 use test_support::{Direction, Link, TestQueues};
 

@@ -1,7 +1,7 @@
 //! Messages that nobody can handle, on their way to the dead letters.
 
 use super::{Queues, broker::behind_link, next, until};
-use shared::queue::{Consumer, DeadLetter, DeadLetters, Publisher};
+use shared::amqp::{Consumer, DeadLetter, DeadLetters, Publisher};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

@@ -2,13 +2,13 @@
 
 use super::{LIMIT, Queues, next, until};
 use api::{
-    relay::Outgoing,
-    resources::execution::{Input, empty_object},
-    submit::{self, BACKGROUND, Runnable, Submission, Submitted},
+    db::enqueue::{self, BACKGROUND, Runnable, Submission, Submitted},
+    delivery::Outgoing,
+    model::execution::{Input, empty_object},
 };
 use shared::{
+    amqp::Topology,
     execution::{CodeType, TriggerType},
-    queue::Topology,
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
@@ -57,7 +57,7 @@ pub(super) fn submission(workspace_id: Uuid) -> Submission {
 async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> (Uuid, Submitted) {
     let submission = submission(workspace_id);
     let mut connection = pool.acquire().await.unwrap();
-    let submitted = submit::submit(&mut connection, &submission, outgoing.ticket()).await.unwrap();
+    let submitted = enqueue::submit(&mut connection, &submission, outgoing.ticket()).await.unwrap();
     (submission.id, submitted)
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Queues, until};
 use crate::server::Server;
-use api::ingest::Ingest;
+use api::delivery::ingest::Ingest;
 use serde_json::{Value, json};
-use shared::queue::DeadLetters;
+use shared::amqp::DeadLetters;
 use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};

@@ -14,7 +14,7 @@ mod schedules;
 mod topology;
 
 use lapin::options::QueueDeleteOptions;
-use shared::queue::{Broker, Consumer, Delivery, Publication, Publisher, Topology};
+use shared::amqp::{Broker, Consumer, Delivery, Publication, Publisher, Topology};
 use std::time::Duration;
 use test_support::TestQueues;
 

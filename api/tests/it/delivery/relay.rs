@@ -2,10 +2,10 @@
 
 use super::{LIMIT, Queues, connect, next, until};
 use api::{
-    live::{Announcements, Live},
-    relay::{Outgoing, Relay},
+    delivery::{Outgoing, Relay},
+    live::{Live, NotificationSinks},
 };
-use shared::{config::Secret, message::ExecutionMessage, queue::Topology};
+use shared::{amqp::Topology, config::Secret, message::ExecutionMessage};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -77,12 +77,17 @@ async fn a_row_of_another_process_is_heard_of() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let outgoing = Outgoing::new(&pool, queues.broker.clone(), queues.topology.clone(), 0);
-    let announcements =
-        Announcements { keys: Arc::default(), outage: Arc::default(), outgoing: Arc::clone(&outgoing) };
+    let (written, changed) = (Arc::clone(&outgoing), Arc::clone(&outgoing));
+    let sinks = NotificationSinks {
+        outage: Arc::default(),
+        execution_changed: Box::new(move || changed.note_change()),
+        outbox_written: Box::new(move || written.wake().notify_one()),
+        api_key_revoked: Box::new(|| {}),
+    };
     let url = Secret::from(database.url().to_owned());
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
-    tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, announcements, stop));
+    tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, sinks, stop));
     // It listens: something may have been missed before.
     tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("it listens");
     enqueue(&pool, Uuid::now_v7(), 0).await;
@@ -189,9 +194,9 @@ async fn running(pool: &PgPool, workspace: Uuid) -> Uuid {
 async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let limited = api::store::workspaces::id_of(&pool, "limited").await.unwrap();
+    let limited = api::db::workspaces::id_of(&pool, "limited").await.unwrap();
     let usual = Uuid::now_v7();
-    api::store::workspaces::set_share(&pool, "limited", None, Some(2)).await.unwrap();
+    api::db::workspaces::set_share(&pool, "limited", None, Some(2)).await.unwrap();
     let busy = running(&pool, limited).await;
     for _ in 0..5 {
         enqueue(&pool, limited, 0).await;

@@ -1,6 +1,6 @@
 //! Weeks that go, and rows that fit into none.
 
-use api::retention::tend;
+use api::background::retention::tend;
 use sqlx::PgPool;
 use std::time::Duration;
 use test_support::TestDatabase;

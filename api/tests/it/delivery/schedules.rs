@@ -52,7 +52,11 @@ async fn executions(server: &Server) -> i64 {
 async fn run_two_until_advanced(server: &Server) {
     let stop = CancellationToken::new();
     for _ in 0..2 {
-        tokio::spawn(api::schedules::run(server.pool.clone(), Arc::new(Notify::new()), stop.clone()));
+        tokio::spawn(api::background::scheduler::run(
+            server.pool.clone(),
+            Arc::new(Notify::new()),
+            stop.clone(),
+        ));
     }
     until("the schedule has advanced", async || state(server).await.next_is_later).await;
     stop.cancel();

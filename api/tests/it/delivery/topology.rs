@@ -5,7 +5,7 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use shared::queue::{DeadLetterError, DeadLetters, DeclareError};
+use shared::amqp::{DeadLetterError, DeadLetters, DeclareError};
 
 /// As installations of before docs/adr/0012 have it, and as they have it since.
 const FORMER: [(&str, &str); 2] =

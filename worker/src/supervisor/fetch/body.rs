@@ -1,6 +1,6 @@
 //! Bodies, bounded on the way in and out.
 
-use super::{Hold, Hop, RunPolicy, SMALL_BYTES, failure::Failure};
+use super::{Hold, Hop, RunPolicy, SMALL_BYTES, error::Failure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use reqwest::Response;

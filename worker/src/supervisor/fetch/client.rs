@@ -3,7 +3,7 @@
 //! Two, because a connection that an exception allowed must not serve a request that the exception doesn't
 //! cover: the resolver sees names, not ports. Each has its own pool.
 
-use super::{FetchConfig, names::Guard};
+use super::{FetchConfig, dns::Guard};
 use crate::supervisor::egress::{Egress, Lane};
 use reqwest::{
     Client,

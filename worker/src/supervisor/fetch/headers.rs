@@ -6,7 +6,7 @@
 //! repeats what the client does anyway is dropped without a word, as a browser does, since people paste them
 //! from other tools; one whose loss would change the meaning is refused.
 
-use super::failure::Failure;
+use super::error::Failure;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 

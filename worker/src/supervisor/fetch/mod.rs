@@ -12,24 +12,24 @@
 
 mod body;
 mod client;
-mod failure;
+mod dns;
+mod error;
 mod headers;
-mod names;
 mod redirects;
 mod request_log;
 
 pub use client::StartError;
-pub use names::{NameService, SystemNames};
+pub use dns::{NameService, SystemNames};
 pub use request_log::RequestLine;
 
 use super::egress::{ApiBase, Denied, Egress, Exceptions, Lane};
-use crate::protocol::{FetchAnswer, FetchRequest};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use client::Clients;
-use failure::Failure;
+use error::Failure;
 use redirects::Hop;
 use reqwest::{Version, header::HeaderValue};
 use rustls::pki_types::CertificateDer;
+use sandbox_protocol::{FetchAnswer, FetchRequest};
 use shared::{allowed_domains::AllowedDomains, limits::Limits};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -1,7 +1,6 @@
 //! One request and the next, as the Fetch standard's "HTTP-redirect fetch" says.
 
-use super::{body, failure::Failure, headers};
-use crate::protocol::{FetchRequest, Redirect};
+use super::{body, error::Failure, headers};
 use bytes::Bytes;
 use reqwest::{
     Method, Request, StatusCode,
@@ -10,6 +9,7 @@ use reqwest::{
         COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
     },
 };
+use sandbox_protocol::{FetchRequest, Redirect};
 use url::Url;
 
 /// The Fetch standard's number.

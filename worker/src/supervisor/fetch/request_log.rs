@@ -2,8 +2,8 @@
 //! paths.
 
 use super::{Failure, Hop};
-use crate::protocol::FetchAnswer;
 use reqwest::StatusCode;
+use sandbox_protocol::FetchAnswer;
 use shared::telemetry::metrics::{FETCH_DURATION, FETCHES};
 use std::{
     fmt,

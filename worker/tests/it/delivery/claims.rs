@@ -10,7 +10,7 @@ use shared::{
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use worker::claims::{End, Fenced, PREPARED, Pulse, WorkerRow};
+use worker::lease::{End, Fenced, PREPARED, Pulse, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -45,7 +45,7 @@ async fn the_last_lines_and_the_end_are_stored_together() {
     // A line whose first write was not confirmed comes again.
     let verdict = completed();
     let phases =
-        worker::claims::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
+        worker::lease::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
     let end = End::Final { verdict: &verdict, phases };
     assert_eq!(worker.end(attempt, &end, &[line(1), line(2)]).await.unwrap(), Fenced::Written);
     assert_eq!(bench.status(id).await, "completed 1");
@@ -233,7 +233,7 @@ async fn a_result_nested_deeper_than_the_database_goes_is_refused_for_good() {
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let verdict = Verdict::Completed(RawValue::from_string(deep).unwrap());
     let phases =
-        worker::claims::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
+        worker::lease::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
     let refused = worker.end(attempt, &End::Final { verdict: &verdict, phases }, &[]).await.unwrap_err();
     assert!(!refused.is_temporary(), "tried again for ever: {refused}");
 }

@@ -12,8 +12,8 @@ use std::time::Instant;
 use test_support::TestDatabase;
 use uuid::Uuid;
 use worker::{
-    claims::{Attempt, Claims, End, Fenced, PREPARED, Phases},
-    database::Database,
+    db::Database,
+    lease::{Attempt, Claims, End, Fenced, PREPARED, Phases},
 };
 
 /// A database of one test's own, and workers on it.

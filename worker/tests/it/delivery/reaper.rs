@@ -5,8 +5,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
-use worker::{
-    claims::{Fenced, Pulse, WorkerRow},
+use worker::lease::{
+    Fenced, Pulse, WorkerRow,
     reaper::{Reaped, Reaper},
 };
 

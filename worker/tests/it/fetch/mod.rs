@@ -14,6 +14,7 @@ mod unconfirmed;
 use axum::{Router, serve::ListenerExt};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::future::BoxFuture;
+use sandbox_protocol::{FetchAnswer, FetchRequest, Redirect};
 use shared::limits::Limits;
 use std::{
     collections::{HashMap, VecDeque},
@@ -25,10 +26,7 @@ use std::{
     },
 };
 use tokio::{net::TcpListener, task::AbortHandle};
-use worker::{
-    protocol::{FetchAnswer, FetchRequest, Redirect},
-    supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy},
-};
+use worker::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
 
 /// An HTTP server that ends with the test.
 struct Server {

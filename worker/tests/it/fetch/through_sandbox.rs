@@ -8,13 +8,11 @@ use axum::{
     response::Redirect as RedirectTo,
     routing::{any, get as on_get},
 };
+use sandbox_protocol::Job;
 use serde_json::json;
 use shared::execution::LogLevel;
 use tokio::sync::{Barrier, Notify};
-use worker::{
-    protocol::Job,
-    supervisor::{Pool, PoolConfig, RunContext},
-};
+use worker::supervisor::{Pool, PoolConfig, RunContext};
 
 const TOKEN: &str = "plane_api_0123456789";
 

@@ -3,7 +3,7 @@
 mod real;
 
 use crate::endpoints::Endpoints;
-use npm::{Packages, PackagesConfig};
+use packages::{Packages, PackagesConfig};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use shared::{config::Environment, limits::Limits};
@@ -18,7 +18,7 @@ fn packages(registry: &str, allowed: &str) -> Packages {
         "aarch64" => "linux-arm64",
         _ => "linux-x64",
     };
-    let esbuild = format!("{}/node_modules/@esbuild/{platform}/bin/esbuild", env!("RUNTIME_MODULES"));
+    let esbuild = format!("{}/node_modules/@esbuild/{platform}/bin/esbuild", sandbox::RUNTIME_MODULES);
     let variables = [
         ("SCRIPT_NPM", "1"),
         ("NPM_REGISTRY_URL", registry),
@@ -200,7 +200,7 @@ async fn what_is_not_as_the_registry_says_is_refused() {
     registry.publish(
         "large",
         "1.0.0",
-        &[("index.js", &format!("module.exports = '{}';", "x".repeat(npm::MAX_BUNDLE_BYTES)))],
+        &[("index.js", &format!("module.exports = '{}';", "x".repeat(packages::MAX_BUNDLE_BYTES)))],
         json!({}),
     );
     let endpoints = endpoints(&registry).await;

@@ -4,17 +4,15 @@ mod plane;
 mod web_platform;
 
 use super::sandbox::{Finished, MIB, bare_context, raw, run_with};
+use sandbox_protocol::Job;
 use serde_json::Value;
 use shared::limits::Limits;
 use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
-use worker::{
-    protocol::Job,
-    supervisor::{
-        Pool, PoolConfig, RunContext,
-        fetch::{FetchConfig, Fetcher},
-    },
+use worker::supervisor::{
+    Pool, PoolConfig, RunContext,
+    fetch::{FetchConfig, Fetcher},
 };
 
 const TOKEN: &str = "plane_api_of_the_test";

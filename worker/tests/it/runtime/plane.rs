@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use sandbox_protocol::Job;
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
@@ -15,7 +16,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 use uuid::Uuid;
-use worker::protocol::Job;
 
 /// What a request says, without what differs by client (user agent, connection) or is ours (the idempotency key).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn found(_number: usize) -> Response {
 fn under_node(base: &str) -> Vec<String> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plane_sdk/under_node.cjs");
     let output =
-        Command::new("node").arg(program).args([env!("RUNTIME_MODULES"), base, TOKEN]).output().unwrap();
+        Command::new("node").arg(program).args([sandbox::RUNTIME_MODULES, base, TOKEN]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     texts(&serde_json::from_slice::<Value>(&output.stdout).unwrap())
 }
@@ -208,17 +208,17 @@ async fn plane_can_be_taken_apart_and_is_made_once() {
 
 #[test]
 fn the_committed_types_are_those_of_the_sdk() {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let out = std::env::temp_dir().join(format!("runtime-types-{}.d.ts", std::process::id()));
-    let program = package.join("runtime/types.mjs");
-    let status = Command::new("node").arg(program).arg(env!("RUNTIME_MODULES")).arg(&out).status().unwrap();
+    let program = root.join("crates/sandbox/runtime/types.mjs");
+    let status = Command::new("node").arg(program).arg(sandbox::RUNTIME_MODULES).arg(&out).status().unwrap();
     assert!(status.success());
     let made = std::fs::read_to_string(&out).unwrap();
     std::fs::remove_file(&out).unwrap();
-    let committed = std::fs::read_to_string(package.join("../api/types/runtime.d.ts")).unwrap();
+    let committed = std::fs::read_to_string(root.join("api/types/runtime.d.ts")).unwrap();
     assert!(
         made == committed,
-        "renew it: node worker/runtime/types.mjs {} api/types/runtime.d.ts",
-        env!("RUNTIME_MODULES")
+        "renew it: node crates/sandbox/runtime/types.mjs {} api/types/runtime.d.ts",
+        sandbox::RUNTIME_MODULES
     );
 }

@@ -1,17 +1,15 @@
 //! The builder's word against V8's: what it accepts compiles, and what a run calls was detected.
 
 use super::{Finished, Verdict, job_of, pool, raw, run};
+use builder::{Build, Diagnostic, Unit, build};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use shared::{
-    builder::{Build, Diagnostic, Unit, build},
-    execution::CodeType,
-};
+use sandbox_protocol::Job;
+use shared::execution::CodeType;
 use std::collections::{BTreeMap, BTreeSet};
-use worker::protocol::Job;
 
 const NAMES: [&str; 8] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
 

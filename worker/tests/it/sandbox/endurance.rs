@@ -2,16 +2,14 @@
 
 use super::{MIB, config, job, run};
 use futures_util::{StreamExt as _, stream};
+use sandbox_protocol::Job;
 use serde_json::json;
 use std::{
     fs,
     sync::Arc,
     time::{Duration, Instant},
 };
-use worker::{
-    protocol::Job,
-    supervisor::{Pool, PoolConfig},
-};
+use worker::supervisor::{Pool, PoolConfig};
 
 const SCRIPT: &str = "async function main({ event }) {
     const kept = Array.from({ length: 2000 }, (_, i) => ({ i, text: 'item ' + i }));

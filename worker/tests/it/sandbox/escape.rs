@@ -3,6 +3,7 @@
 //! Each attempt is first made without any lockdown, which shows that it is a real one.
 
 use super::config;
+use sandbox_protocol::{FromSandbox, ToSandbox, frame, read_frame, write_message};
 use std::{
     fs,
     io::Read as _,
@@ -19,10 +20,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 use uuid::Uuid;
-use worker::{
-    protocol::{FromSandbox, ToSandbox, frame, read_frame, write_message},
-    supervisor::{Pool, PoolConfig, SpawnError, StartError},
-};
+use worker::supervisor::{Pool, PoolConfig, SpawnError, StartError};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 /// The probe's word for a layer that this host does not give.

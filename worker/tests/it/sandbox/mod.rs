@@ -8,9 +8,10 @@ mod outcomes;
 mod pool;
 mod rogue;
 
+use builder::{Unit, build};
+use sandbox_protocol::Job;
 use serde_json::{Value, value::RawValue};
 use shared::{
-    builder::{Unit, build},
     execution::{CodeType, ErrorCode},
     limits::Limits,
     outcome::{ExecutionError, LogLine, Outcome, Verdict},
@@ -23,13 +24,10 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use worker::{
-    protocol::Job,
-    supervisor::{
-        Pool, PoolConfig, RunContext,
-        egress::Exceptions,
-        fetch::{FetchConfig, Fetcher},
-    },
+use worker::supervisor::{
+    Pool, PoolConfig, RunContext,
+    egress::Exceptions,
+    fetch::{FetchConfig, Fetcher},
 };
 
 pub(crate) const MIB: usize = 1024 * 1024;

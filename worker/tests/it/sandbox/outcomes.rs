@@ -1,11 +1,9 @@
 //! What becomes of a script: results, errors in the author's coordinates, console lines, limits.
 
 use super::{job, job_of, pool, raw, run, run_alone, run_cancellable, short_limits};
+use builder::{Unit, build};
 use serde_json::json;
-use shared::{
-    builder::{Unit, build},
-    execution::{CodeType, ErrorCode, LogLevel},
-};
+use shared::execution::{CodeType, ErrorCode, LogLevel};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

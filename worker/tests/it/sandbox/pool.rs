@@ -2,6 +2,7 @@
 
 use super::{Finished, config, job, pool, run};
 use futures_util::future::join_all;
+use sandbox_protocol::Job;
 use serde_json::json;
 use shared::execution::ErrorCode;
 use std::{
@@ -10,10 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
-use worker::{
-    protocol::Job,
-    supervisor::{Pool, PoolConfig, StartError},
-};
+use worker::supervisor::{Pool, PoolConfig, StartError};
 
 #[tokio::test]
 async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {

@@ -1,13 +1,11 @@
 //! Children that are no sandboxes of ours: what they do stays theirs.
 
 use super::{Finished, bare_context, config, job, run, short_limits};
+use sandbox_protocol::{Job, LONGEST_ERROR_TEXT};
 use shared::execution::{ErrorCode, Status};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
-use worker::{
-    protocol::{Job, LONGEST_ERROR_TEXT},
-    supervisor::{Pool, PoolConfig},
-};
+use worker::supervisor::{Pool, PoolConfig};
 
 /// A pool of one child that behaves as `tests/rogue/<name>.sh`.
 async fn rogue_pool(name: &str) -> Arc<Pool> {

@@ -1,0 +1,80 @@
+//! Dead letters by workspace: the broker knows none, so each letter is asked whose it is.
+//!
+//! Invariant: a workspace sees and touches its own letters alone. What can't be attributed is for `api dead-letters`.
+
+use crate::{db, model::error::ApiError};
+use serde::Deserialize;
+use shared::amqp::{DeadLetter, DeadLetterError, DeadLetters, LOOKED_THROUGH};
+use sqlx::PgPool;
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+/// The letters of one workspace, oldest first.
+pub async fn of_workspace(
+    letters: &DeadLetters,
+    pool: &PgPool,
+    workspace_id: Uuid,
+    slug: &str,
+) -> Result<Vec<DeadLetter>, ApiError> {
+    let all = letters.list(LOOKED_THROUGH).await?;
+    let executions: Vec<Uuid> = all.iter().filter_map(execution_of).collect();
+    let own: BTreeSet<Uuid> =
+        db::executions::owned(pool, workspace_id, &executions).await?.into_iter().collect();
+    let is_own = |letter: &DeadLetter| {
+        execution_of(letter)
+            .map_or_else(|| workspace_of(letter).as_deref() == Some(slug), |id| own.contains(&id))
+    };
+    Ok(all.into_iter().filter(is_own).collect())
+}
+
+#[derive(Deserialize)]
+struct Execution {
+    execution_id: Uuid,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    workspace_slug: String,
+}
+
+fn execution_of(letter: &DeadLetter) -> Option<Uuid> {
+    Some(serde_json::from_slice::<Execution>(&letter.body).ok()?.execution_id)
+}
+
+/// The body says; one that can't be read came with the slug in front of its routing key.
+fn workspace_of(letter: &DeadLetter) -> Option<String> {
+    let named = serde_json::from_slice::<Event>(&letter.body).ok().map(|event| event.workspace_slug);
+    named.or_else(|| letter.routing_key.split_once('.').map(|(slug, _)| slug.to_owned()))
+}
+
+impl From<DeadLetterError> for ApiError {
+    fn from(error: DeadLetterError) -> Self {
+        tracing::warn!(%error, "dead letters are out of reach");
+        Self::unavailable("The broker is not available; try again shortly.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(routing_key: &str, body: &str) -> DeadLetter {
+        DeadLetter {
+            id: String::new(),
+            reason: String::new(),
+            exchange: String::new(),
+            routing_key: routing_key.into(),
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn a_letter_says_whose_it_is() {
+        let event = letter("demo.issue.updated", r#"{"workspace_slug": "demo", "v": 9}"#);
+        assert_eq!(workspace_of(&event).as_deref(), Some("demo"));
+        assert_eq!(workspace_of(&letter("demo.issue.updated", "not JSON")).as_deref(), Some("demo"));
+        assert_eq!(workspace_of(&letter("nothing", "not JSON")), None);
+        let execution = letter("", r#"{"v": 1, "execution_id": "01900000-0000-7000-8000-000000000000"}"#);
+        assert!(execution_of(&execution).is_some());
+    }
+}

@@ -1,0 +1,70 @@
+//! A sealed set of environment values, as scripts and test runs carry one.
+
+use crate::model::{HIDDEN, error::ApiError};
+use shared::encryption::{Context, Keyring};
+use std::collections::BTreeMap;
+
+/// Environment values by key.
+pub type Values = BTreeMap<String, String>;
+
+/// What is stored of `values`; nothing if there are none.
+pub fn seal(keyring: &Keyring, values: &Values, context: &Context) -> Option<Vec<u8>> {
+    if values.is_empty() {
+        return None;
+    }
+    let text = serde_json::to_vec(values).expect("texts by text are JSON");
+    Some(keyring.seal(&text, context))
+}
+
+/// The values that were sealed.
+pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Result<Values, ApiError> {
+    let Some(sealed) = sealed else { return Ok(Values::new()) };
+    let text = keyring
+        .open(sealed, context)
+        .map_err(|error| ApiError::Internal(format!("can't open a sealed environment: {error}").into()))?;
+    serde_json::from_slice(&text)
+        .map_err(|_| ApiError::Internal("a sealed environment is not what was sealed".into()))
+}
+
+/// What may be shown: the keys.
+pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
+    match open(keyring, sealed, context) {
+        Ok(values) => values.into_keys().map(|key| (key, HIDDEN.to_owned())).collect(),
+        Err(error) => {
+            tracing::error!(%error, "an environment can't be shown");
+            Values::new()
+        }
+    }
+}
+
+/// `written` with every hidden value replaced by the stored one.
+pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
+    for (key, value) in &mut written {
+        if value == HIDDEN {
+            let kept = stored.get(key).ok_or_else(|| {
+                ApiError::field("env", format!("{key}: {HIDDEN} keeps a stored value, and there is none."))
+            })?;
+            value.clone_from(kept);
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(pairs: &[(&str, &str)]) -> Values {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_hidden_value_keeps_the_stored_one() {
+        let stored = values(&[("A", "1"), ("B", "2")]);
+        assert_eq!(
+            merge(values(&[("A", HIDDEN), ("C", "3")]), &stored).unwrap(),
+            values(&[("A", "1"), ("C", "3")])
+        );
+        assert!(merge(values(&[("X", HIDDEN)]), &stored).is_err());
+    }
+}

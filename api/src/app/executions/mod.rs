@@ -1,0 +1,3 @@
+//! Use cases of executions.
+
+pub mod submit;

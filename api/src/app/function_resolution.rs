@@ -1,0 +1,96 @@
+//! Which functions a program needs, through other functions too. Pure.
+
+use crate::model::{function::KnownFunction, script::FunctionPin};
+use builder::near_matches;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A name that no function has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownFunction {
+    pub name: String,
+    /// Functions with similar names, best first.
+    pub near: Vec<String>,
+}
+
+impl UnknownFunction {
+    /// One readable sentence.
+    pub fn message(&self) -> String {
+        let Self { name, near } = self;
+        match near.as_slice() {
+            [] => format!("There is no function {name}."),
+            near => format!("There is no function {name}; did you mean {}?", near.join(" or ")),
+        }
+    }
+}
+
+/// The builds of everything that `called` needs, by name. Of functions with one name the last wins; functions may
+/// call each other in circles.
+pub fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
+    let by_name: BTreeMap<&str, &KnownFunction> =
+        known.iter().map(|function| (function.name.as_str(), function)).collect();
+    let mut needed = BTreeSet::new();
+    let mut unknown = BTreeSet::new();
+    let mut open: Vec<&str> = called.iter().map(String::as_str).collect();
+    while let Some(name) = open.pop() {
+        match by_name.get(name) {
+            Some(function) if needed.insert(name) => {
+                open.extend(function.function_names.iter().map(String::as_str));
+            }
+            Some(_) => {}
+            None => {
+                unknown.insert(name);
+            }
+        }
+    }
+    if unknown.is_empty() {
+        let pin =
+            |name: &str| FunctionPin { name: name.to_owned(), build_hash: by_name[name].build_hash.clone() };
+        return Ok(needed.into_iter().map(pin).collect());
+    }
+    let describe = |name: &str| UnknownFunction {
+        name: name.to_owned(),
+        near: near_matches(name, by_name.keys().copied()),
+    };
+    Err(unknown.into_iter().map(describe).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str, calls: &[&str]) -> KnownFunction {
+        KnownFunction {
+            name: name.into(),
+            build_hash: format!("hash of {name}"),
+            function_names: calls.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn names(pins: &[FunctionPin]) -> Vec<&str> {
+        pins.iter().map(|pin| pin.name.as_str()).collect()
+    }
+
+    #[test]
+    fn functions_of_functions_are_needed_and_circles_end() {
+        let known =
+            [function("a", &["b"]), function("b", &["c", "a"]), function("c", &[]), function("d", &[])];
+        assert_eq!(names(&resolve(&["a".into()], &known).unwrap()), ["a", "b", "c"]);
+        assert_eq!(names(&resolve(&[], &known).unwrap()), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_of_one_name_wins() {
+        let mut own = function("a", &[]);
+        own.build_hash = "own".into();
+        let pins = resolve(&["a".into()], &[function("a", &["b"]), function("b", &[]), own]).unwrap();
+        assert_eq!(pins, [FunctionPin { name: "a".into(), build_hash: "own".into() }]);
+    }
+
+    #[test]
+    fn unknown_names_come_with_near_ones() {
+        let known = [function("httpRequest", &[]), function("sendSlackMessage", &[])];
+        let unknown = resolve(&["httpReqest".into(), "zzz".into()], &known).unwrap_err();
+        assert_eq!(unknown[0].message(), "There is no function httpReqest; did you mean httpRequest?");
+        assert_eq!(unknown[1].message(), "There is no function zzz.");
+    }
+}

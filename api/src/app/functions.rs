@@ -1,0 +1,209 @@
+//! Saves of functions, and the new versions they mean for the scripts that need them.
+
+use super::{
+    build::{self, Built, Kind},
+    function_resolution::{UnknownFunction, resolve},
+};
+use crate::{
+    db::{self, functions::Dependant},
+    model::{
+        error::{ApiError, FieldErrors},
+        etag::{Etag, ExpectedState},
+        function::{Function, FunctionDraft, FunctionPatch, SavedFunction, usage_example},
+    },
+};
+use packages::Prepared;
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// How an update describes the function it wants.
+#[derive(Debug)]
+pub enum Change {
+    /// PUT: as it shall be.
+    Whole(FunctionDraft),
+    /// PATCH: what shall be different.
+    Some(FunctionPatch),
+}
+
+/// Builds and stores a new function.
+pub async fn create(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    mut draft: FunctionDraft,
+) -> Result<SavedFunction, ApiError> {
+    let mut transaction = pool.begin().await?;
+    db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
+    refuse_system_name(&mut transaction, &draft.name).await?;
+    give_example(&mut draft, None);
+    let built = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
+    let (hash, names) = (&built.build.hash, &built.build.function_names);
+    let id = Uuid::now_v7();
+    let function = db::functions::insert(&mut transaction, id, Some(workspace_id), &draft, hash, names)
+        .await
+        .map_err(name_taken)?;
+    transaction.commit().await?;
+    Ok(SavedFunction { function, diagnostics: built.warnings })
+}
+
+/// Changes a function. Scripts that need it get a new version with the new build; a name in use stays.
+pub async fn update(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+    expected: &ExpectedState,
+    change: Change,
+) -> Result<SavedFunction, ApiError> {
+    let mut transaction = pool.begin().await?;
+    db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
+    let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
+    let mut draft = match change {
+        Change::Whole(draft) => draft,
+        Change::Some(patch) => apply(patch, &current),
+    };
+    give_example(&mut draft, Some(&current));
+    if draft.name != current.name {
+        refuse_in_use(&mut transaction, workspace_id, &current.name, "renamed").await?;
+        refuse_system_name(&mut transaction, &draft.name).await?;
+    }
+    let built = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
+    let (hash, names) = (&built.build.hash, &built.build.function_names);
+    let function =
+        db::functions::update(&mut transaction, id, &draft, hash, names).await.map_err(name_taken)?;
+    let rebuilt = *hash != current.build_hash;
+    if rebuilt {
+        repin_dependants(&mut transaction, Some(workspace_id), std::slice::from_ref(&function.name)).await?;
+    }
+    transaction.commit().await?;
+    Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })
+}
+
+/// Deletes a function. In use, only if `force` says so: what needs it runs on with the builds it has.
+pub async fn delete(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+    expected: &ExpectedState,
+    force: bool,
+) -> Result<(), ApiError> {
+    let mut transaction = pool.begin().await?;
+    db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
+    let function = lock_own(&mut transaction, workspace_id, id, expected).await?;
+    if !force {
+        refuse_in_use(&mut transaction, workspace_id, &function.name, "deleted").await?;
+    }
+    db::functions::delete(&mut transaction, id).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Builds against the functions the workspace has now.
+pub async fn build_and_store(
+    connection: &mut PgConnection,
+    workspace_id: Option<Uuid>,
+    draft: &FunctionDraft,
+) -> Result<Built, ApiError> {
+    let known = db::functions::known(connection, workspace_id).await?;
+    let kind = Kind::Function { name: draft.name.clone(), parameters: draft.parameter_names() };
+    let built = build::build(kind, draft.code.clone(), Prepared::default(), &known).await?;
+    db::builds::insert(connection, &built.build).await?;
+    Ok(built)
+}
+
+/// Gives every script that needs one of `names`, through other functions too, a version with the builds of now.
+pub async fn repin_dependants(
+    connection: &mut PgConnection,
+    workspace_id: Option<Uuid>,
+    names: &[String],
+) -> Result<(), ApiError> {
+    let known = db::functions::known(connection, workspace_id).await?;
+    for script in db::scripts::needing(connection, workspace_id, names).await? {
+        match resolve(&script.called, &known) {
+            Ok(functions) if functions == script.functions.0 => {}
+            Ok(functions) => db::scripts::repin(connection, script.id, &functions).await?,
+            // A function it calls was deleted by force: it keeps the builds it has.
+            Err(unknown) => {
+                let missing: Vec<String> = unknown.iter().map(UnknownFunction::message).collect();
+                tracing::info!(script_id = %script.id, missing = missing.join(" "), "not rebuilt");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn lock_own(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    id: Uuid,
+    expected: &ExpectedState,
+) -> Result<Function, ApiError> {
+    let function = db::functions::lock(connection, workspace_id, id).await?;
+    let function = function.ok_or_else(|| ApiError::not_found("function"))?;
+    if function.is_system {
+        return Err(ApiError::system_row());
+    }
+    expected.check(&Etag::of_row(function.version, function.updated_at))?;
+    Ok(function)
+}
+
+async fn refuse_in_use(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    name: &str,
+    change: &str,
+) -> Result<(), ApiError> {
+    let scripts = db::scripts::needing(connection, Some(workspace_id), &[name.to_owned()]).await?;
+    let callers = db::functions::callers(connection, workspace_id, name).await?;
+    if scripts.is_empty() && callers.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "{name} is needed by {} scripts and {} functions, and can't be {change} under them.",
+        scripts.len(),
+        callers.len()
+    );
+    let scripts: Vec<Value> =
+        scripts.iter().map(|script| json!({ "id": script.id, "name": script.name })).collect();
+    let function = |Dependant { id, name }: &Dependant| json!({ "id": id, "name": name });
+    let functions: Vec<Value> = callers.iter().map(function).collect();
+    Err(ApiError::conflict("in_use", detail).with("scripts", scripts).with("functions", functions))
+}
+
+async fn refuse_system_name(connection: &mut PgConnection, name: &str) -> Result<(), ApiError> {
+    if db::functions::is_system_name(connection, name).await? {
+        return Err(ApiError::field("name", "A system function has this name."));
+    }
+    Ok(())
+}
+
+/// An example that was not written by hand follows the name and the parameters.
+fn give_example(draft: &mut FunctionDraft, current: Option<&Function>) {
+    let generated_before = current.is_some_and(|function| {
+        draft.usage_example == function.usage_example
+            && function.usage_example == usage_example(&function.name, &function.parameters)
+    });
+    if draft.usage_example.is_empty() || generated_before {
+        draft.usage_example = usage_example(&draft.name, &draft.parameters);
+    }
+}
+
+fn apply(patch: FunctionPatch, current: &Function) -> FunctionDraft {
+    let current = current.clone();
+    FunctionDraft {
+        name: patch.name.unwrap_or(current.name),
+        description: patch.description.unwrap_or(current.description),
+        category: patch.category.unwrap_or(current.category),
+        parameters: patch.parameters.unwrap_or(current.parameters),
+        return_type: patch.return_type.unwrap_or(current.return_type),
+        usage_example: patch.usage_example.unwrap_or(current.usage_example),
+        code: patch.code.unwrap_or(current.code),
+    }
+}
+
+fn name_taken(error: sqlx::Error) -> ApiError {
+    let error = ApiError::from(error);
+    if error.constraint() == Some("script_functions_name") {
+        return ApiError::Invalid(FieldErrors::one("name", "A function with this name exists."));
+    }
+    error
+}

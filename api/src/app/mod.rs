@@ -1,0 +1,15 @@
+//! Use cases: each checks a request, builds what it brings and writes it, in one transaction.
+//!
+//! Invariant: no HTTP here. A use case takes the parts of the api that it uses, and answers a model or an error.
+
+pub mod build;
+pub mod dead_letters;
+pub mod environment;
+pub mod executions;
+pub mod function_resolution;
+pub mod functions;
+pub mod packages;
+pub mod schedules;
+pub mod script_cache;
+pub mod scripts;
+pub mod type_declarations;

@@ -1,0 +1,147 @@
+//! TypeScript declarations for the editor: the runtime's, and the workspace's functions. Pure.
+
+use crate::model::function::Function;
+use builder::{is_type, returns_promise};
+use std::fmt::Write;
+
+/// Globals of the sandbox and the Plane SDK; written by `crates/sandbox/runtime/types.mjs`.
+const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
+
+/// One `.d.ts` file for code that may call `functions`, which come with their code.
+///
+/// The functions stand in the SDK's namespace, so that their types may name the SDK's (`WorkItem[]`).
+pub fn declarations(functions: &[Function]) -> String {
+    let mut text = String::with_capacity(RUNTIME.len() + 256 * functions.len());
+    text.push_str(RUNTIME);
+    text.push_str(
+        "
+/** The functions that scripts of this workspace may call. */
+declare const Functions: PlaneSdk.WorkspaceFunctions;
+declare namespace PlaneSdk {
+  interface WorkspaceFunctions {
+",
+    );
+    for function in functions {
+        declare(&mut text, function);
+    }
+    text.push_str("  }\n}\n");
+    text
+}
+
+fn declare(text: &mut String, function: &Function) {
+    let mut about = String::new();
+    for line in function.description.lines() {
+        let _ = write!(about, "\n     * {}", comment(line));
+    }
+    for parameter in function.parameters.iter().filter(|parameter| !parameter.description.is_empty()) {
+        let _ = write!(
+            about,
+            "\n     * @param args.{} {}",
+            parameter.name,
+            comment(&one_line(&parameter.description))
+        );
+    }
+    if !about.is_empty() {
+        let _ = writeln!(text, "    /**{about}\n     */");
+    }
+    let some_required = function.parameters.iter().any(|parameter| parameter.required);
+    let members: Vec<String> = function
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let optional = if parameter.required { "" } else { "?" };
+            format!("{}{optional}: {}", parameter.name, type_or_any(&parameter.kind))
+        })
+        .collect();
+    let optional = if some_required { "" } else { "?" };
+    let members = if members.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", members.join("; ")) };
+    let returned = returned(function);
+    let _ = writeln!(text, "    {}(args{optional}: {members}): {returned};", function.name);
+}
+
+/// Authors declare what a function gives; whether it has to be awaited is in its code.
+fn returned(function: &Function) -> String {
+    let declared = type_or_any(&function.return_type);
+    let names: Vec<String> = function.parameters.iter().map(|parameter| parameter.name.clone()).collect();
+    if declared.starts_with("Promise<") || !returns_promise(&function.name, &names, &function.code) {
+        return declared;
+    }
+    format!("Promise<{declared}>")
+}
+
+/// What an author wrote as a type; `any` if it is none, so that it spoils nothing beside itself.
+fn type_or_any(text: &str) -> String {
+    let line = one_line(text);
+    if is_type(&line) { line } else { format!("any /* {} */", comment(&line)) }
+}
+
+/// Text that can't end the comment it stands in.
+fn comment(text: &str) -> String {
+    text.replace("*/", "*\\/")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::function::FunctionParameter;
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    fn function(name: &str, parameters: Vec<FunctionParameter>) -> Function {
+        Function {
+            id: Uuid::nil(),
+            name: name.into(),
+            description: "Greets. */ alert(1)".into(),
+            category: "custom".into(),
+            parameters,
+            return_type: "string".into(),
+            usage_example: String::new(),
+            code: String::new(),
+            build_hash: String::new(),
+            function_names: Vec::new(),
+            is_system: false,
+            version: 1,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn parameter(name: &str, kind: &str, required: bool) -> FunctionParameter {
+        FunctionParameter { name: name.into(), kind: kind.into(), description: String::new(), required }
+    }
+
+    #[test]
+    fn functions_are_declared_with_what_they_take_and_return() {
+        let who = FunctionParameter { description: "a name".into(), ..parameter("who", "string", true) };
+        let text = declarations(&[
+            function("greet", vec![who, parameter("times", "number", false)]),
+            function("now", Vec::new()),
+        ]);
+        assert!(text.starts_with(RUNTIME));
+        assert!(
+            text.contains("    greet(args: { who: string; times?: number }): Promise<string>;\n"),
+            "{text}"
+        );
+        assert!(text.contains("    now(args?: {}): Promise<string>;\n"));
+        assert!(text.contains("     * Greets. *\\/ alert(1)\n     * @param args.who a name\n     */"));
+    }
+
+    #[test]
+    fn only_what_waits_gives_a_promise() {
+        let coded = |code: &str| Function { code: code.into(), ..function("f", Vec::new()) };
+        let text = |function| declarations(&[function]);
+        assert!(text(coded("({ a }) => a")).contains("    f(args?: {}): string;\n"));
+        assert!(text(coded("async ({ a }) => a")).contains("    f(args?: {}): Promise<string>;\n"));
+    }
+
+    #[test]
+    fn what_is_no_type_spoils_nothing() {
+        let odd = parameter("odd", "a list */ of names }", true);
+        let text = declarations(&[function("f", vec![odd])]);
+        assert!(text.contains("    f(args: { odd: any /* a list *\\/ of names } */ }): Promise<string>;\n"));
+    }
+}

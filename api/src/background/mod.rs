@@ -1,0 +1,5 @@
+//! Work that no request waits for: schedules, retention, sampled metrics.
+
+pub mod metrics_sampler;
+pub mod retention;
+pub mod scheduler;

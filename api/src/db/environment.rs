@@ -1,0 +1,165 @@
+//! The environment of a workspace. Values are sealed before they get here.
+
+use crate::{
+    model::pagination::PageRequest,
+    model::{
+        HIDDEN,
+        environment::{EnvironmentChange, EnvironmentVariable},
+    },
+};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// Variables one workspace may have: all of them go into every run.
+pub const MOST: i64 = 200;
+
+/// Every variable, by key.
+pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT key, created_at, updated_at, updated_by FROM environment_variables WHERE workspace_id = $1 ORDER BY key",
+        workspace_id
+    )
+    .fetch_all(pool)
+    .await?;
+    let variables = rows.into_iter().map(|row| EnvironmentVariable {
+        key: row.key,
+        value: HIDDEN,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        updated_by: row.updated_by,
+        warning: None,
+    });
+    Ok(variables.collect())
+}
+
+/// One variable.
+pub async fn get(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    key: &str,
+) -> Result<Option<EnvironmentVariable>, sqlx::Error> {
+    let row = sqlx::query!(
+        "SELECT key, created_at, updated_at, updated_by FROM environment_variables WHERE workspace_id = $1 AND key = $2",
+        workspace_id,
+        key
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| EnvironmentVariable {
+        key: row.key,
+        value: HIDDEN,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        updated_by: row.updated_by,
+        warning: None,
+    }))
+}
+
+/// How many variables there are besides `key`.
+pub async fn count_others(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    key: &str,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM environment_variables WHERE workspace_id = $1 AND key <> $2"#,
+        workspace_id,
+        key
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Sets a variable and notes who did; true if it is new.
+pub async fn set(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    key: &str,
+    value_sealed: &[u8],
+    actor: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let is_new = sqlx::query_scalar!(
+        r#"INSERT INTO environment_variables (workspace_id, key, value_sealed, updated_by) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (workspace_id, key) DO UPDATE
+           SET value_sealed = excluded.value_sealed, updated_by = excluded.updated_by, updated_at = now()
+           RETURNING (xmax = 0) AS "is_new!""#,
+        workspace_id,
+        key,
+        value_sealed,
+        actor
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    note(connection, workspace_id, key, "set", actor).await?;
+    Ok(is_new)
+}
+
+/// Deletes a variable and notes who did; false if there is none.
+pub async fn delete(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    key: &str,
+    actor: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "DELETE FROM environment_variables WHERE workspace_id = $1 AND key = $2",
+        workspace_id,
+        key
+    )
+    .execute(&mut *connection)
+    .await?;
+    if deleted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    note(connection, workspace_id, key, "deleted", actor).await?;
+    Ok(true)
+}
+
+async fn note(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    key: &str,
+    action: &str,
+    actor: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO environment_changes (id, workspace_id, key, action, changed_by) VALUES ($1, $2, $3, $4, $5)",
+        Uuid::now_v7(),
+        workspace_id,
+        key,
+        action,
+        actor
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Changes of one key, newest first, with their ids for paging.
+pub async fn changes(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    key: &str,
+    page: PageRequest,
+) -> Result<Vec<(Uuid, EnvironmentChange)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT id, key, action, changed_by, changed_at FROM environment_changes
+         WHERE workspace_id = $1 AND key = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+        workspace_id,
+        key,
+        page.before,
+        page.rows()
+    )
+    .fetch_all(pool)
+    .await?;
+    let rows = rows.into_iter().map(|row| {
+        let change = EnvironmentChange {
+            key: row.key,
+            action: row.action,
+            changed_by: row.changed_by,
+            changed_at: row.changed_at,
+        };
+        (row.id, change)
+    });
+    Ok(rows.collect())
+}

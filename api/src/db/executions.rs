@@ -1,0 +1,331 @@
+//! Executions and their logs, as they are read and cancelled. Their creation is in [`super::enqueue`].
+//!
+//! What reads one execution says `LIMIT 1`, though there is no second: knowing that, PostgreSQL finds a plan that is good for
+//! every id, and plans no more. Planning takes four times as long as reading, since the table has many partitions.
+
+use crate::model::{
+    execution::{Execution, ExecutionSummary, Failure, Log, Phases, Progress},
+    pagination::PageRequest,
+};
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use shared::execution::Status;
+use sqlx::{PgConnection, PgPool, types::Json};
+use uuid::Uuid;
+
+/// Most bytes of one result in a list: a page of a hundred stays small.
+const LISTED_RESULT_BYTES: i32 = 16 * 1024;
+
+/// What a list is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub script_id: Option<Uuid>,
+    pub status: Option<String>,
+    pub trigger_type: Option<String>,
+    pub created_after: Option<DateTime<Utc>>,
+    pub created_before: Option<DateTime<Utc>>,
+}
+
+struct Row {
+    id: Uuid,
+    script_id: Option<Uuid>,
+    script_version: Option<i32>,
+    trigger_type: String,
+    status: String,
+    attempt: i32,
+    result: Option<Json<Box<RawValue>>>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    error_stack: Option<String>,
+    error_line: Option<i32>,
+    error_column: Option<i32>,
+    function_names: Vec<String>,
+    replay_of: Option<Uuid>,
+    queued_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    queue_ms: Option<f64>,
+    init_ms: Option<f64>,
+    run_ms: Option<f64>,
+    persist_ms: Option<f64>,
+    cpu_ms: Option<f64>,
+    memory_peak_bytes: Option<i64>,
+}
+
+impl From<Row> for ExecutionSummary {
+    fn from(row: Row) -> Self {
+        let error = row.error_code.map(|code| Failure {
+            code,
+            message: row.error_message.unwrap_or_default(),
+            stack: row.error_stack,
+            line: row.error_line,
+            column: row.error_column,
+        });
+        Self {
+            id: row.id,
+            script_id: row.script_id,
+            script_version: row.script_version,
+            trigger_type: row.trigger_type,
+            status: row.status,
+            attempt: row.attempt,
+            result: row.result.map(|result| result.0),
+            error,
+            function_names: row.function_names,
+            replay_of: row.replay_of,
+            queued_at: row.queued_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            duration_ms: duration_ms(row.init_ms, row.run_ms),
+            phases: Phases {
+                queue_ms: row.queue_ms,
+                init_ms: row.init_ms,
+                run_ms: row.run_ms,
+                persist_ms: row.persist_ms,
+            },
+            cpu_ms: row.cpu_ms,
+            memory_peak_bytes: row.memory_peak_bytes,
+        }
+    }
+}
+
+/// Initialisation and run together, rounded to milliseconds.
+#[expect(clippy::cast_possible_truncation, reason = "times of runs are seconds, far from the limits of i64")]
+fn duration_ms(init_ms: Option<f64>, run_ms: Option<f64>) -> Option<i64> {
+    let total = init_ms.unwrap_or(0.0) + run_ms.unwrap_or(0.0);
+    (init_ms.is_some() || run_ms.is_some()).then(|| total.round() as i64)
+}
+
+/// Executions of the workspace, newest first.
+pub async fn list(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<Vec<ExecutionSummary>, sqlx::Error> {
+    // Ids carry their time of birth, so a bound of time is a bound of ids: it prunes partitions.
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
+                  CASE WHEN octet_length(result::text) <= $9 THEN result END AS "result: Json<Box<RawValue>>",
+                  error_code, error_message, error_stack, error_line, error_column, function_names, replay_of, queued_at,
+                  started_at, finished_at, queue_ms, init_ms, run_ms, persist_ms, cpu_ms, memory_peak_bytes
+           FROM script_executions
+           WHERE workspace_id = $1
+             AND ($2::uuid IS NULL OR id < $2)
+             AND ($3::uuid IS NULL OR script_id = $3)
+             AND ($4::text IS NULL OR status = $4)
+             AND ($5::text IS NULL OR trigger_type = $5)
+             AND ($6::timestamptz IS NULL OR (queued_at > $6 AND id >= uuid_v7_floor($6)))
+             AND ($7::timestamptz IS NULL OR queued_at < $7)
+           ORDER BY id DESC LIMIT $8"#,
+        workspace_id,
+        page.before,
+        filter.script_id,
+        filter.status,
+        filter.trigger_type,
+        filter.created_after,
+        filter.created_before,
+        page.rows(),
+        LISTED_RESULT_BYTES
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(ExecutionSummary::from).collect())
+}
+
+/// An execution with its logs.
+pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Execution>, sqlx::Error> {
+    let mut connection = pool.acquire().await?;
+    let Some(input) = input(&mut connection, workspace_id, id).await? else { return Ok(None) };
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
+                  result AS "result: Json<Box<RawValue>>",
+                  error_code, error_message, error_stack, error_line, error_column, function_names, replay_of, queued_at,
+                  started_at, finished_at, queue_ms, init_ms, run_ms, persist_ms, cpu_ms, memory_peak_bytes
+           FROM script_executions WHERE workspace_id = $1 AND id = $2 LIMIT 1"#,
+        workspace_id,
+        id
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let logs = logs_after(&mut *connection, id, 0).await?;
+    let Given { event, context, variables } = input;
+    Ok(Some(Execution {
+        summary: row.into(),
+        logs,
+        event: event.0,
+        context: context.0,
+        variables: variables.0,
+    }))
+}
+
+/// What an execution was given.
+#[derive(Debug)]
+pub struct Given {
+    pub event: Json<Box<RawValue>>,
+    pub context: Json<Box<RawValue>>,
+    pub variables: Json<Box<RawValue>>,
+}
+
+async fn input(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Given>, sqlx::Error> {
+    sqlx::query_as!(
+        Given,
+        r#"SELECT event AS "event: Json<Box<RawValue>>", context AS "context: Json<Box<RawValue>>",
+                  variables AS "variables: Json<Box<RawValue>>"
+           FROM script_executions WHERE workspace_id = $1 AND id = $2 LIMIT 1"#,
+        workspace_id,
+        id
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// How far an execution has come.
+pub async fn progress(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT status, attempt,
+                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = $2), 0) AS "last_seq!"
+           FROM script_executions WHERE workspace_id = $1 AND id = $2 LIMIT 1"#,
+        workspace_id,
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    row.map(|row| {
+        let status = row.status.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        Ok(Progress { status, attempt: row.attempt, last_seq: row.last_seq })
+    })
+    .transpose()
+}
+
+/// The log lines of an execution with numbers above `after`. Bounded by the log limits of a run.
+pub async fn logs_after<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    execution_id: Uuid,
+    after: i32,
+) -> Result<Vec<Log>, sqlx::Error> {
+    sqlx::query_as!(
+        Log,
+        "SELECT seq, ts, level, message FROM execution_logs WHERE execution_id = $1 AND seq > $2 ORDER BY seq",
+        execution_id,
+        after
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// What was asked when an idempotency key was first used.
+#[derive(Debug)]
+pub enum KeyUse {
+    /// The same, and it led to this execution.
+    SameRequest(Uuid),
+    AnotherRequest,
+}
+
+/// Claims an idempotency key for an execution, in the transaction that submits it; none if the key was new.
+pub async fn claim_key(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    key: &str,
+    request_hash: &[u8],
+    execution_id: Uuid,
+) -> Result<Option<KeyUse>, sqlx::Error> {
+    let claimed = sqlx::query!(
+        "INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+        workspace_id,
+        key,
+        request_hash,
+        execution_id
+    )
+    .execute(&mut *connection)
+    .await?;
+    if claimed.rows_affected() == 1 {
+        return Ok(None);
+    }
+    find_key(connection, workspace_id, key, request_hash).await
+}
+
+/// What an idempotency key that was used before leads to; none if it is new.
+pub async fn find_key<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    workspace_id: Uuid,
+    key: &str,
+    request_hash: &[u8],
+) -> Result<Option<KeyUse>, sqlx::Error> {
+    let first = sqlx::query!(
+        "SELECT request_hash, execution_id FROM idempotency_keys WHERE workspace_id = $1 AND key = $2",
+        workspace_id,
+        key
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(first.map(|first| {
+        let same = first.request_hash == request_hash;
+        if same { KeyUse::SameRequest(first.execution_id) } else { KeyUse::AnotherRequest }
+    }))
+}
+
+/// Cancels a queued execution at once, and asks the worker of a running one to stop. Answers the status found.
+pub async fn cancel(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Status>, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let found = sqlx::query_scalar!(
+        "SELECT status FROM script_executions WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
+        workspace_id,
+        id
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(found) = found else { return Ok(None) };
+    let status = found.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    match status {
+        Status::Queued => cancel_queued(&mut transaction, id).await?,
+        Status::Running => ask_to_stop(&mut transaction, id).await?,
+        Status::Completed | Status::Errored | Status::Cancelled => {}
+    }
+    transaction.commit().await?;
+    Ok(Some(status))
+}
+
+async fn cancel_queued(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE script_executions SET status = 'cancelled', finished_at = now(), cancel_requested_at = now(),
+                error_code = 'cancelled', error_message = 'Cancelled before it started.'
+         WHERE id = $1",
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    // A message that is already on its way finds the execution cancelled, and is dropped.
+    sqlx::query!("DELETE FROM outbox WHERE execution_id = $1", id).execute(&mut *connection).await?;
+    sqlx::query!("SELECT pg_notify('execution_changed', $1)", id.to_string()).execute(connection).await?;
+    Ok(())
+}
+
+async fn ask_to_stop(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE script_executions SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1",
+        id
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("SELECT pg_notify('execution_cancel', $1)", id.to_string()).execute(connection).await?;
+    Ok(())
+}
+
+/// Those of `ids` that are executions of the workspace.
+pub async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "SELECT id FROM script_executions WHERE workspace_id = $1 AND id = ANY($2)",
+        workspace_id,
+        ids
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,296 @@
+//! Functions of a workspace and of the system.
+
+use crate::{
+    model::function::{Function, FunctionDraft, FunctionParameter, KnownFunction},
+    model::pagination::PageRequest,
+};
+use sqlx::{PgConnection, PgPool, types::Json};
+use uuid::Uuid;
+
+/// What a list is narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    pub category: Option<String>,
+    pub is_system: Option<bool>,
+    /// An `ILIKE` pattern for name and description.
+    pub search: Option<String>,
+}
+
+struct Row {
+    id: Uuid,
+    name: String,
+    description: String,
+    category: String,
+    parameters: Json<Vec<FunctionParameter>>,
+    return_type: String,
+    usage_example: String,
+    code: String,
+    build_hash: String,
+    function_names: Vec<String>,
+    is_system: bool,
+    version: i32,
+    created_at: chrono::DateTime<chrono::Utc>,
+    updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+impl From<Row> for Function {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            category: row.category,
+            parameters: row.parameters.0,
+            return_type: row.return_type,
+            usage_example: row.usage_example,
+            code: row.code,
+            build_hash: row.build_hash,
+            function_names: row.function_names,
+            is_system: row.is_system,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// The workspace's functions and the system's, newest first.
+pub async fn list(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<Vec<Function>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions
+           WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
+             AND ($2::uuid IS NULL OR id < $2)
+             AND ($3::text IS NULL OR category = $3)
+             AND ($4::boolean IS NULL OR is_system = $4)
+             AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+           ORDER BY id DESC LIMIT $6"#,
+        workspace_id,
+        page.before,
+        filter.category,
+        filter.is_system,
+        filter.search,
+        page.rows()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Function::from).collect())
+}
+
+/// A function the workspace can see.
+pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Function>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions
+           WHERE id = $2 AND (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL"#,
+        workspace_id,
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(Function::from))
+}
+
+/// The same, locked until the end of the transaction.
+pub async fn lock(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Function>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions
+           WHERE id = $2 AND (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL FOR UPDATE"#,
+        workspace_id,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Function::from))
+}
+
+/// The system's functions, locked.
+pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL FOR UPDATE"#
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Function::from).collect())
+}
+
+/// What code of the workspace may call; for system code (`None`) the system's functions alone.
+pub async fn known(
+    connection: &mut PgConnection,
+    workspace_id: Option<Uuid>,
+) -> Result<Vec<KnownFunction>, sqlx::Error> {
+    // The workspace's own comes last and so wins, should the system later bring one of the same name.
+    sqlx::query_as!(
+        KnownFunction,
+        "SELECT name, build_hash, function_names FROM script_functions
+         WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL ORDER BY is_system DESC",
+        workspace_id
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Serialises changes of a workspace's functions with the saves that resolve their names.
+///
+/// Scripts share the lock; a change of a function takes it alone, so that no script is pinned to a build that is
+/// just being replaced.
+pub async fn lock_names(
+    connection: &mut PgConnection,
+    workspace_id: Option<Uuid>,
+    alone: bool,
+) -> Result<(), sqlx::Error> {
+    let name = format!("functions:{}", workspace_id.unwrap_or_default());
+    if alone {
+        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name)
+            .execute(connection)
+            .await?;
+    } else {
+        sqlx::query!("SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))", name)
+            .execute(connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether the system has a function of this name.
+pub async fn is_system_name(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM script_functions
+           WHERE workspace_id IS NULL AND name = $1 AND deleted_at IS NULL) AS "exists!""#,
+        name
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Inserts a function whose build is stored.
+pub async fn insert(
+    connection: &mut PgConnection,
+    id: Uuid,
+    workspace_id: Option<Uuid>,
+    draft: &FunctionDraft,
+    build_hash: &str,
+    function_names: &[String],
+) -> Result<Function, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"INSERT INTO script_functions (id, workspace_id, name, description, category, parameters, return_type,
+                  usage_example, code, build_hash, function_names, is_system)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2::uuid IS NULL)
+           RETURNING id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at"#,
+        id,
+        workspace_id,
+        draft.name,
+        draft.description,
+        draft.category,
+        Json(&draft.parameters) as _,
+        draft.return_type,
+        draft.usage_example,
+        draft.code,
+        build_hash,
+        function_names
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// Replaces a function whose row is locked.
+pub async fn update(
+    connection: &mut PgConnection,
+    id: Uuid,
+    draft: &FunctionDraft,
+    build_hash: &str,
+    function_names: &[String],
+) -> Result<Function, sqlx::Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"UPDATE script_functions SET name = $2, description = $3, category = $4, parameters = $5, return_type = $6,
+                  usage_example = $7, code = $8, build_hash = $9, function_names = $10, updated_at = clock_timestamp(),
+                  version = version + (build_hash <> $9)::integer
+           WHERE id = $1
+           RETURNING id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at"#,
+        id,
+        draft.name,
+        draft.description,
+        draft.category,
+        Json(&draft.parameters) as _,
+        draft.return_type,
+        draft.usage_example,
+        draft.code,
+        build_hash,
+        function_names
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(row.into())
+}
+
+/// Marks a function deleted; builds that name it go on working.
+pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE script_functions SET deleted_at = now() WHERE id = $1", id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Who calls a function by name.
+#[derive(Debug)]
+pub struct Dependant {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// Functions of the workspace that call `name`, other than the function itself.
+pub async fn callers(
+    connection: &mut PgConnection,
+    workspace_id: Uuid,
+    name: &str,
+) -> Result<Vec<Dependant>, sqlx::Error> {
+    sqlx::query_as!(
+        Dependant,
+        "SELECT id, name FROM script_functions
+         WHERE workspace_id = $1 AND deleted_at IS NULL AND name <> $2 AND $2 = ANY(function_names) ORDER BY name",
+        workspace_id,
+        name
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Every function that code of the workspace may call, by name.
+pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT DISTINCT ON (name) id, name, description, category,
+                  parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, code,
+                  build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
+           ORDER BY name, is_system"#,
+        workspace_id
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(Function::from).collect())
+}

@@ -1,0 +1,23 @@
+//! Every query of the resources, by table.
+//!
+//! Invariant: each query of a tenant's rows is bound to a workspace. What another workspace owns is `None` here,
+//! and so 404 outside.
+
+pub mod api_keys;
+pub mod builds;
+pub mod channels;
+pub mod enqueue;
+pub mod environment;
+pub mod executions;
+pub mod functions;
+pub mod health;
+pub mod outbox;
+pub mod pool;
+pub mod queue_quota;
+pub mod reencrypt;
+pub mod replays;
+pub mod schedules;
+pub mod script_versions;
+pub mod scripts;
+pub mod workspace_deletion;
+pub mod workspaces;

@@ -1,0 +1,65 @@
+//! What a script runs with.
+
+use super::enqueue::Runnable;
+use crate::model::script::{FunctionPin, VariableDefinition};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// A state of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Whatever is changed, also by a program
+/// that knows nothing of this one, is another state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowState(pub(crate) i64);
+
+/// A version of a script, as it was read.
+#[derive(Clone, Debug)]
+pub struct Version {
+    pub runnable: Runnable,
+    /// The variables it asks for.
+    pub definitions: Vec<VariableDefinition>,
+    pub state: RowState,
+}
+
+/// The newest version of a script the workspace can see.
+pub async fn newest<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    workspace_id: Uuid,
+    script_id: Uuid,
+) -> Result<Option<Version>, sqlx::Error> {
+    version(executor, workspace_id, script_id, None).await
+}
+
+/// A version of a script the workspace can see; without a number, the newest.
+pub async fn version<'e>(
+    executor: impl sqlx::PgExecutor<'e>,
+    workspace_id: Uuid,
+    script_id: Uuid,
+    number: Option<i32>,
+) -> Result<Option<Version>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT script.id, version.version, version.build_hash, version.code_type,
+                  version.functions AS "functions: Json<Vec<FunctionPin>>", script.allowed_domains, script.max_retries,
+                  script.variables AS "variables: Json<Vec<VariableDefinition>>", script.xmin::text::bigint AS "state!"
+           FROM scripts AS script
+           JOIN script_versions AS version
+             ON version.script_id = script.id AND version.version = coalesce($3, script.version)
+           WHERE script.id = $2 AND (script.workspace_id = $1 OR script.workspace_id IS NULL)
+             AND script.deleted_at IS NULL"#,
+        workspace_id,
+        script_id,
+        number
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.map(|row| Version {
+        runnable: Runnable {
+            script: Some((row.id, row.version)),
+            build_hash: row.build_hash,
+            code_type: row.code_type,
+            functions: row.functions.0,
+            allowed_domains: row.allowed_domains,
+            max_retries: row.max_retries,
+        },
+        definitions: row.variables.0,
+        state: RowState(row.state),
+    }))
+}

@@ -1,0 +1,257 @@
+//! One commit for many events.
+
+use super::event::{self, Refused};
+use crate::{
+    db::{
+        self,
+        enqueue::{Runnable, complete_variables},
+        script_versions::Version,
+    },
+    model::execution::empty_object,
+};
+use sha2::{Digest, Sha256};
+use shared::{
+    amqp::Delivery,
+    message::EventMessage,
+    telemetry::traces::{self, Step, TRACEPARENT},
+};
+use sqlx::PgPool;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+use uuid::Uuid;
+
+/// What became of an event that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ingested {
+    Accepted,
+    /// Its key led to an execution before.
+    Duplicate,
+}
+
+impl Ingested {
+    /// Metric label.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// An event as it came.
+pub(super) struct Incoming<'a> {
+    body: &'a [u8],
+    /// The publisher's trace, if it is a well-formed one.
+    traceparent: Option<String>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(super) fn of(delivery: &'a Delivery) -> Self {
+        let traceparent = delivery.header(TRACEPARENT).filter(|text| traces::is_traceparent(text));
+        Self { body: delivery.body(), traceparent }
+    }
+}
+
+/// An event with everything its execution needs.
+struct Ready {
+    /// Its place in the batch.
+    place: usize,
+    execution_id: Uuid,
+    workspace_id: Uuid,
+    runnable: Runnable,
+    message: EventMessage,
+    variables: String,
+    hash: Vec<u8>,
+    /// Ends with the batch.
+    accept: Step,
+}
+
+/// Ingests all events; one answer per event, in order. An error says that the database is not able to now; what was
+/// stored by then is a duplicate the next time.
+pub(super) async fn ingest(
+    pool: &PgPool,
+    events: &[Incoming<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    match together(pool, events).await {
+        // One event that the database refuses must not hold up the others.
+        Err(error) if refusal(&error).is_some() => one_by_one(pool, events).await,
+        answered => answered,
+    }
+}
+
+async fn one_by_one(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    let mut answers = Vec::with_capacity(events.len());
+    for event in events {
+        match together(pool, std::slice::from_ref(event)).await {
+            Ok(answer) => answers.extend(answer),
+            Err(error) => {
+                let reason = refusal(&error).ok_or(error)?;
+                answers.push(Err(Refused::Unstorable { reason }));
+            }
+        }
+    }
+    Ok(answers)
+}
+
+/// What the database has against the data itself; none if another try may succeed.
+fn refusal(error: &sqlx::Error) -> Option<String> {
+    let sqlx::Error::Database(error) = error else { return None };
+    // Classes: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
+    let code = error.code()?;
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
+}
+
+/// All in one statement: an error concerns the batch as a whole, of which nothing was stored.
+async fn together(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
+    let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); events.len()];
+    let mut ready = Vec::with_capacity(events.len());
+    let mut known = Known::default();
+    for (place, event) in events.iter().enumerate() {
+        match prepare(pool, &mut known, place, event).await? {
+            Ok(event) => ready.push(event),
+            Err(refused) => answers[place] = Err(refused),
+        }
+    }
+    let accepted = store(pool, &ready).await?;
+    for event in ready.iter().filter(|event| accepted.contains(&event.execution_id)) {
+        answers[event.place] = Ok(Ingested::Accepted);
+    }
+    Ok(answers)
+}
+
+/// What one batch has looked up.
+#[derive(Default)]
+struct Known {
+    workspaces: HashMap<String, Uuid>,
+    scripts: HashMap<(Uuid, Uuid), Option<Version>>,
+}
+
+async fn prepare(
+    pool: &PgPool,
+    known: &mut Known,
+    place: usize,
+    incoming: &Incoming<'_>,
+) -> sqlx::Result<Result<Ready, Refused>> {
+    let message = match event::read(incoming.body) {
+        Ok(message) => message,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
+    let Some(Version { runnable, definitions, .. }) =
+        known.script(pool, workspace_id, message.script_id).await?
+    else {
+        return Ok(Err(Refused::UnknownScript));
+    };
+    let empty = empty_object();
+    let given = message.variables.as_ref().unwrap_or(&empty);
+    let variables = match complete_variables(given, definitions) {
+        Ok(variables) => variables.get().to_owned(),
+        Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
+    };
+    let execution_id = Uuid::now_v7();
+    let mut accept = traces::accept(incoming.traceparent.clone());
+    accept.of_execution(execution_id);
+    Ok(Ok(Ready {
+        place,
+        execution_id,
+        workspace_id,
+        runnable: runnable.clone(),
+        hash: Sha256::digest(incoming.body).to_vec(),
+        message,
+        variables,
+        accept,
+    }))
+}
+
+impl Known {
+    async fn workspace(&mut self, pool: &PgPool, slug: &str) -> sqlx::Result<Uuid> {
+        if let Some(id) = self.workspaces.get(slug) {
+            return Ok(*id);
+        }
+        let id = db::workspaces::id_of(pool, slug).await?;
+        self.workspaces.insert(slug.to_owned(), id);
+        Ok(id)
+    }
+
+    async fn script(
+        &mut self,
+        pool: &PgPool,
+        workspace_id: Uuid,
+        id: Uuid,
+    ) -> sqlx::Result<Option<&Version>> {
+        let script = match self.scripts.entry((workspace_id, id)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(db::script_versions::newest(pool, workspace_id, id).await?),
+        };
+        Ok(script.as_ref())
+    }
+}
+
+/// Stores the events whose keys are new, each with its execution and outbox row. Returns those executions' ids.
+async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
+    if events.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // One array per column; `json` and arrays of arrays travel as text.
+    let column = |of: fn(&Ready) -> Uuid| events.iter().map(of).collect::<Vec<_>>();
+    let texts = |of: fn(&Ready) -> String| events.iter().map(of).collect::<Vec<_>>();
+    let ids = column(|event| event.execution_id);
+    let workspaces = column(|event| event.workspace_id);
+    let scripts = column(|event| event.message.script_id);
+    let versions: Vec<Option<i32>> =
+        events.iter().map(|event| event.runnable.script.map(|(_, version)| version)).collect();
+    let retries: Vec<i32> = events.iter().map(|event| event.runnable.max_retries).collect();
+    let traceparents: Vec<Option<String>> = events.iter().map(|event| event.accept.traceparent()).collect();
+    let hashes: Vec<Vec<u8>> = events.iter().map(|event| event.hash.clone()).collect();
+    let stored = sqlx::query_scalar!(
+        r#"
+        WITH given AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bytea[], $7::text[],
+                $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
+            AS given (id, workspace_id, script_id, script_version, retries_left, hash, key, trigger_type, build_hash,
+                functions, code_type, allowed_domains, event, context, variables, traceparent)
+        ), fresh AS (
+            INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id)
+            SELECT workspace_id, key, hash, id FROM given
+            ON CONFLICT DO NOTHING
+            RETURNING execution_id
+        ), executions AS (
+            INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
+                build_hash, functions, code_type, function_names, allowed_domains, event, context, variables,
+                traceparent)
+            SELECT id, workspace_id, script_id, script_version, trigger_type, retries_left, build_hash,
+                functions::jsonb, code_type,
+                ARRAY(SELECT pin ->> 'name' FROM jsonb_array_elements(functions::jsonb) AS pin),
+                ARRAY(SELECT jsonb_array_elements_text(allowed_domains::jsonb)),
+                event::json, context::json, variables::json, traceparent
+            FROM given JOIN fresh ON fresh.execution_id = given.id
+            RETURNING id, workspace_id, traceparent
+        )
+        INSERT INTO outbox (execution_id, workspace_id, traceparent)
+        SELECT id, workspace_id, traceparent FROM executions
+        RETURNING execution_id
+        "#,
+        &ids,
+        &workspaces,
+        &scripts,
+        &versions as &[Option<i32>],
+        &retries,
+        &hashes,
+        &texts(|event| event.message.idempotency_key.clone()),
+        &texts(|event| event.message.trigger_type.as_str().to_owned()),
+        &texts(|event| event.runnable.build_hash.clone()),
+        &texts(|event| json(&event.runnable.functions)),
+        &texts(|event| event.runnable.code_type.clone()),
+        &texts(|event| json(&event.runnable.allowed_domains)),
+        &texts(|event| event.message.event.get().to_owned()),
+        &texts(|event| event.message.context.as_ref().map_or("{}", |context| context.get()).to_owned()),
+        &texts(|event| event.variables.clone()),
+        &traceparents as &[Option<String>],
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(stored.into_iter().collect())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("names, hashes and domains are always JSON")
+}

@@ -1,0 +1,91 @@
+//! Requests per second and workspace, in this process: a token bucket each.
+
+use crate::http::error::ApiError;
+use shared::telemetry::metrics;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+use uuid::Uuid;
+
+/// Buckets that are full again are dropped once there are this many.
+const SWEEP_AT: usize = 10_000;
+
+/// Tokens left, and when they were counted.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    counted: Instant,
+}
+
+/// Holds every workspace to a rate, with a burst of twice as many.
+#[derive(Debug)]
+pub struct RateLimit {
+    per_second: f64,
+    buckets: Mutex<HashMap<Uuid, Bucket>>,
+}
+
+impl RateLimit {
+    /// `per_second` 0 lets everything pass.
+    pub fn new(per_second: u32) -> Self {
+        Self { per_second: per_second.into(), buckets: Mutex::default() }
+    }
+
+    /// Takes a token of the workspace, or refuses with the time until there is one.
+    pub fn admit(&self, workspace_id: Uuid) -> Result<(), ApiError> {
+        self.admit_at(workspace_id, Instant::now()).map_err(|wait_s| {
+            metrics::RATE_LIMITED.with(["rate"]).increment(1);
+            let detail = format!("The workspace may make {} requests per second.", self.per_second);
+            ApiError::too_many_requests("rate_limited", detail, wait_s)
+        })
+    }
+
+    fn admit_at(&self, workspace_id: Uuid, now: Instant) -> Result<(), u64> {
+        if self.per_second == 0.0 {
+            return Ok(());
+        }
+        let burst = self.per_second * 2.0;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= SWEEP_AT {
+            buckets.retain(|_, bucket| self.refilled(*bucket, now) < burst);
+        }
+        let bucket = buckets.entry(workspace_id).or_insert(Bucket { tokens: burst, counted: now });
+        bucket.tokens = self.refilled(*bucket, now);
+        bucket.counted = now;
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        // A rate of at least one per second refills a token within one.
+        Err(1)
+    }
+
+    fn refilled(&self, bucket: Bucket, now: Instant) -> f64 {
+        let elapsed = now.saturating_duration_since(bucket.counted).as_secs_f64();
+        (bucket.tokens + elapsed * self.per_second).min(self.per_second * 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_flood_of_one_workspace_leaves_the_other_alone() {
+        let rate = RateLimit::new(10);
+        let (flood, other, now) = (Uuid::from_u128(1), Uuid::from_u128(2), Instant::now());
+        let admitted = (0..100).filter(|_| rate.admit_at(flood, now).is_ok()).count();
+        assert_eq!(admitted, 20, "a burst of twice the rate");
+        assert_eq!(rate.admit_at(other, now), Ok(()));
+        assert_eq!(rate.admit_at(flood, now + Duration::from_millis(150)), Ok(()));
+        assert_eq!(rate.admit_at(flood, now + Duration::from_millis(150)), Err(1));
+    }
+
+    #[test]
+    fn no_limit_is_no_limit() {
+        let rate = RateLimit::new(0);
+        assert!((0..1000).all(|_| rate.admit_at(Uuid::nil(), Instant::now()).is_ok()));
+    }
+}

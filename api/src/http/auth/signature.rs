@@ -1,0 +1,94 @@
+//! Requests of the web app's backend and of workers: signed with HMAC, each accepted once.
+
+use super::Caller;
+use crate::{
+    db,
+    http::{extract::json, state::AppState},
+    model::{api_key::Scope, error::ApiError},
+};
+use axum::{
+    body::Body,
+    extract::{OriginalUri, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use chrono::Utc;
+use shared::signing::{SignatureError, SignedHeaders};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use uuid::Uuid;
+
+const MOST_REMEMBERED: usize = 10_000;
+
+/// Ids of workspaces by slug. A workspace is never renamed, and keeps its id even when all it has is erased, so nothing here gets stale.
+#[derive(Debug, Default)]
+pub struct WorkspaceCache(Mutex<HashMap<Arc<str>, Uuid>>);
+
+impl WorkspaceCache {
+    fn get(&self, slug: &str) -> Option<(Arc<str>, Uuid)> {
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.get_key_value(slug).map(|(slug, id)| (slug.clone(), *id))
+    }
+
+    fn put(&self, slug: Arc<str>, id: Uuid) {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= MOST_REMEMBERED {
+            cached.clear();
+        }
+        cached.insert(slug, id);
+    }
+}
+
+/// Lets requests with a valid signature pass, with their [`Caller`].
+///
+/// The body is read here, since the signature covers it, and handed on.
+pub async fn require(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let headers = SignedHeaders::read(|name| parts.headers.get(name).and_then(|value| value.to_str().ok()))
+        .map_err(|error| refused(&error))?;
+    let body = json::read_body(&parts.headers, body).await?;
+    let path = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
+    let covered = headers.covering(parts.method.as_str(), path, &body);
+    state
+        .signing_keys
+        .verify(&covered, headers.signature, Utc::now().timestamp())
+        .map_err(|error| refused(&error))?;
+    // Only now: unsigned requests must not fill the table.
+    if !db::workspaces::remember_nonce(&state.pool, headers.nonce).await? {
+        return Err(refused(&SignatureError::Replayed));
+    }
+    let (workspace_slug, workspace_id) = workspace(&state, headers.workspace_slug).await?;
+    state.rate.admit(workspace_id)?;
+    let caller = Caller {
+        workspace_id,
+        workspace_slug,
+        actor: Some(headers.user_id).filter(|user| !user.is_empty()).map(Arc::from),
+        scopes: Scope::ALL.to_vec(),
+        is_signed: true,
+    };
+    let mut request = Request::from_parts(parts, Body::from(body));
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn refused(error: &SignatureError) -> ApiError {
+    ApiError::unauthorized(error.code(), format!("{error}."))
+}
+
+/// A workspace comes into being when a signed request first names it.
+async fn workspace(state: &AppState, slug: &str) -> Result<(Arc<str>, Uuid), ApiError> {
+    if let Some(known) = state.workspaces.get(slug) {
+        return Ok(known);
+    }
+    let id = db::workspaces::id_of(&state.pool, slug).await?;
+    let slug: Arc<str> = slug.into();
+    state.workspaces.put(slug.clone(), id);
+    Ok((slug, id))
+}

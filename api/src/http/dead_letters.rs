@@ -1,0 +1,106 @@
+//! Messages nobody could handle: looked at, published again, dropped.
+
+use super::{
+    Resource,
+    auth::{Caller, May, Read, Write},
+    error::ApiError,
+    extract::{
+        json::Payload,
+        query::{NoQuery, Page, Parameters, PathText, Query, ReadQuery},
+    },
+    openapi::responses::{NotFound, Refusals},
+    state::AppState,
+};
+use crate::{
+    app::dead_letters::of_workspace,
+    model::dead_letter::{DeadLetter, RequeueRequest, Requeued},
+};
+use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use std::collections::BTreeSet;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .resource("/dead-letters", get(list).post(requeue))
+        .resource("/dead-letters/{id}", get(read).delete(drop_letter))
+}
+
+pub(crate) struct LetterQuery {
+    per_page: usize,
+}
+
+impl ReadQuery for LetterQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self { per_page: usize::try_from(parameters.per_page()).unwrap_or(usize::MAX) })
+    }
+}
+
+/// List dead letters
+///
+/// The workspace's, oldest first, among the first 1,000 in the queue; more are seen once some of these are gone.
+#[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
+    ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
+), responses((status = 200, body = Page<DeadLetter>), Refusals))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    Query(LetterQuery { per_page }): Query<LetterQuery>,
+) -> Result<Json<Page<DeadLetter>>, ApiError> {
+    let letters = own(&state, &caller).await?;
+    let results = letters.into_iter().take(per_page).collect();
+    Ok(Json(Page { results, next_cursor: None }))
+}
+
+async fn own(state: &AppState, caller: &Caller) -> Result<Vec<DeadLetter>, ApiError> {
+    let letters =
+        of_workspace(&state.dead_letters, &state.pool, caller.workspace_id, &caller.workspace_slug).await?;
+    Ok(letters.into_iter().map(DeadLetter::from).collect())
+}
+
+fn absent() -> ApiError {
+    ApiError::not_found("dead letter")
+}
+
+/// Read a dead letter
+#[utoipa::path(get, path = "/dead-letters/{id}/", tag = "Dead letters", params(("id" = String, Path)),
+    responses((status = 200, body = DeadLetter), NotFound, Refusals))]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+) -> Result<Json<DeadLetter>, ApiError> {
+    let letters = own(&state, &caller).await?;
+    letters.into_iter().find(|letter| letter.id == id).map(Json).ok_or_else(absent)
+}
+
+/// Requeue dead letters
+///
+/// Publishes them again where they came from. Ids that name no letter of the workspace are passed over.
+#[utoipa::path(post, path = "/dead-letters/", tag = "Dead letters", request_body = RequeueRequest,
+    responses((status = 200, body = Requeued), Refusals))]
+pub(crate) async fn requeue(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    Query(NoQuery): Query<NoQuery>,
+    Payload(RequeueRequest { ids }): Payload<RequeueRequest>,
+) -> Result<Json<Requeued>, ApiError> {
+    let own: BTreeSet<String> = own(&state, &caller).await?.into_iter().map(|letter| letter.id).collect();
+    let ids = ids.intersection(&own).cloned().collect();
+    let requeued = state.dead_letters.requeue(&ids).await?;
+    Ok(Json(Requeued { requeued }))
+}
+
+/// Drop a dead letter
+#[utoipa::path(delete, path = "/dead-letters/{id}/", tag = "Dead letters", params(("id" = String, Path)),
+    responses((status = 204, description = "Dropped"), NotFound, Refusals))]
+pub(crate) async fn drop_letter(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+) -> Result<StatusCode, ApiError> {
+    let letters = own(&state, &caller).await?;
+    letters.iter().find(|letter| letter.id == id).ok_or_else(absent)?;
+    state.dead_letters.drop(&BTreeSet::from([id])).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,170 @@
+//! The workspace's environment. Values go in and never come out.
+
+use super::{
+    Resource,
+    auth::{May, Read, Write},
+    error::{ApiError, ErrorKind},
+    extract::{
+        json::Payload,
+        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery},
+    },
+    openapi::responses::{NotFound, Refusals},
+    state::AppState,
+};
+use crate::{
+    db::{self, environment::MOST},
+    model::{
+        HIDDEN,
+        environment::{EnvironmentChange, EnvironmentValue, EnvironmentVariable},
+        validation,
+    },
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use shared::{
+    encryption::Context,
+    masking::{self, Unmasked},
+};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .resource("/environment", get(list))
+        .resource("/environment/{key}", get(read).put(set).delete(delete))
+        .resource("/environment/{key}/changes", get(changes))
+}
+
+/// List the environment
+///
+/// Every variable by key, without values. One page: there are 200 at most.
+#[utoipa::path(get, path = "/environment/", tag = "Environment",
+    responses((status = 200, body = Page<EnvironmentVariable>), Refusals))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    Query(NoQuery): Query<NoQuery>,
+) -> Result<Json<Page<EnvironmentVariable>>, ApiError> {
+    let results = db::environment::list(&state.pool, caller.workspace_id).await?;
+    Ok(Json(Page { results, next_cursor: None }))
+}
+
+/// Read a variable
+///
+/// Whether it is there and who set it; the value is not shown.
+#[utoipa::path(get, path = "/environment/{key}/", tag = "Environment", params(("key" = String, Path)),
+    responses((status = 200, body = EnvironmentVariable), NotFound, Refusals))]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(key): PathText,
+    Query(NoQuery): Query<NoQuery>,
+) -> Result<Json<EnvironmentVariable>, ApiError> {
+    find(&state, caller.workspace_id, &key).await.map(Json)
+}
+
+async fn find(
+    state: &AppState,
+    workspace_id: uuid::Uuid,
+    key: &str,
+) -> Result<EnvironmentVariable, ApiError> {
+    validation::env_key(key).map_err(|_| absent())?;
+    db::environment::get(&state.pool, workspace_id, key).await?.ok_or_else(absent)
+}
+
+fn absent() -> ApiError {
+    ApiError::refused(ErrorKind::NotFound, "not_found", "No variable with this key.")
+}
+
+/// Set a variable
+///
+/// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one.
+#[utoipa::path(put, path = "/environment/{key}/", tag = "Environment", request_body = EnvironmentValue,
+    params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")),
+    responses((status = 200, description = "Changed", body = EnvironmentVariable),
+        (status = 201, description = "New", body = EnvironmentVariable), Refusals))]
+pub(crate) async fn set(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(key): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    Payload(EnvironmentValue { value }): Payload<EnvironmentValue>,
+) -> Result<Response, ApiError> {
+    validation::env_key(&key).map_err(|rule| ApiError::field("key", format!("{key:?} {rule}")))?;
+    if value == HIDDEN {
+        let kept = find(&state, caller.workspace_id, &key).await.map_err(|_| {
+            ApiError::field("value", format!("{HIDDEN} keeps a stored value, and there is none."))
+        })?;
+        return Ok(Json(kept).into_response());
+    }
+    let sealed = state.keyring.seal(value.as_bytes(), &Context::environment(caller.workspace_id, &key));
+    let mut transaction = state.pool.begin().await?;
+    if db::environment::count_others(&mut transaction, caller.workspace_id, &key).await? >= MOST {
+        return Err(ApiError::field("key", format!("A workspace may have {MOST} variables.")));
+    }
+    let actor = caller.actor.as_deref();
+    let is_new = db::environment::set(&mut transaction, caller.workspace_id, &key, &sealed, actor).await?;
+    transaction.commit().await?;
+    let mut variable = find(&state, caller.workspace_id, &key).await?;
+    variable.warning = masking::check(&value).err().map(|reason| warning(reason).to_owned());
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(variable)).into_response())
+}
+
+const fn warning(reason: Unmasked) -> &'static str {
+    match reason {
+        Unmasked::Short => "The value is too short to be taken out of logs and results.",
+        Unmasked::PlainWord => "The value is a plain word, and is not taken out of logs and results.",
+    }
+}
+
+/// Delete a variable
+#[utoipa::path(delete, path = "/environment/{key}/", tag = "Environment", params(("key" = String, Path)),
+    responses((status = 204, description = "Deleted"), NotFound, Refusals))]
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(key): PathText,
+    Query(NoQuery): Query<NoQuery>,
+) -> Result<StatusCode, ApiError> {
+    find(&state, caller.workspace_id, &key).await?;
+    let mut transaction = state.pool.begin().await?;
+    let actor = caller.actor.as_deref();
+    db::environment::delete(&mut transaction, caller.workspace_id, &key, actor).await?;
+    transaction.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) struct ChangeQuery(PageRequest);
+
+impl ReadQuery for ChangeQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self(parameters.page()))
+    }
+}
+
+/// List the changes of a variable
+///
+/// Who set or deleted it, newest first; also of keys that are gone. Never what the values were. Of a key that never was
+/// there: 404.
+#[utoipa::path(get, path = "/environment/{key}/changes/", tag = "Environment", params(
+    ("key" = String, Path),
+    ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
+), responses((status = 200, body = Page<EnvironmentChange>), NotFound, Refusals))]
+pub(crate) async fn changes(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(key): PathText,
+    Query(ChangeQuery(page)): Query<ChangeQuery>,
+) -> Result<Json<Page<EnvironmentChange>>, ApiError> {
+    validation::env_key(&key).map_err(|_| absent())?;
+    let rows = db::environment::changes(&state.pool, caller.workspace_id, &key, page).await?;
+    if rows.is_empty() && page.before.is_none() {
+        return Err(absent());
+    }
+    Ok(Json(page.page(rows, |(id, _)| *id, |(_, change)| change)))
+}

@@ -1,0 +1,157 @@
+//! Answers to requests that are not done.
+//!
+//! Invariant: every 4xx and 5xx has one of two shapes. 400 is `{field: [messages]}`, with `diagnostics` when the
+//! field is code; everything else is `{code, detail}`. No text of a database or a library reaches a client.
+
+use crate::model::error::{NON_FIELD, Refusal};
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use builder::{Diagnostic, Severity};
+use serde_json::{Map, json};
+use shared::http::body::BodyError;
+
+pub use crate::model::error::{ApiError, ErrorKind};
+
+/// The status of a refusal's answer.
+const fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorKind::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::StillRunning => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let kind = match error {
+            // A body that broke off belongs to no field.
+            BodyError::Incomplete => return Self::field(NON_FIELD, error.to_string()),
+            BodyError::TooLarge { .. } => ErrorKind::PayloadTooLarge,
+            BodyError::Late => ErrorKind::BodyTimeout,
+            BodyError::NotJson => ErrorKind::UnsupportedMediaType,
+        };
+        Self::refused(kind, error.code(), error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Invalid(errors) => (StatusCode::BAD_REQUEST, Json(errors)).into_response(),
+            Self::Code(diagnostics) => code_refused(&diagnostics),
+            Self::Refused(refusal) => refusal.into_response(),
+            Self::Database(error) => database_error(&error).into_response(),
+            Self::Internal(reason) => {
+                tracing::error!(%reason, "internal error");
+                internal().into_response()
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = self.members;
+        body.insert("code".into(), self.code.into());
+        body.insert("detail".into(), self.detail.into());
+        let mut response = (status(self.kind), Json(body)).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.kind == ErrorKind::Unauthorized {
+            let scheme = HeaderValue::from_static("ApiKey");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+fn code_refused(diagnostics: &[Diagnostic]) -> Response {
+    let messages: Vec<String> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .map(|diagnostic| {
+            format!("Line {}, column {}: {}", diagnostic.line, diagnostic.column, diagnostic.message)
+        })
+        .collect();
+    (StatusCode::BAD_REQUEST, Json(json!({ "code": messages, "diagnostics": diagnostics }))).into_response()
+}
+
+/// A caught panic is answered like any other defect.
+pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    internal().into_response()
+}
+
+fn internal() -> Refusal {
+    Refusal {
+        kind: ErrorKind::Internal,
+        code: "internal_error",
+        detail: "Something failed on our side; the request id finds it in the log.".into(),
+        retry_after_s: None,
+        members: Map::new(),
+    }
+}
+
+fn database_error(error: &sqlx::Error) -> ApiError {
+    if is_outage(error) {
+        tracing::warn!(%error, "database unavailable");
+        return ApiError::unavailable("The database is not available; try again shortly.");
+    }
+    if let sqlx::Error::Database(refused) = error
+        && refused.code().is_some_and(|code| NUL_REFUSED.contains(&&*code))
+    {
+        return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
+    }
+    tracing::error!(%error, "query failed");
+    ApiError::Refused(Box::new(internal()))
+}
+
+// `text` and `jsonb` can hold every character but NUL: character_not_in_repertoire, untranslatable_character.
+const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
+
+/// Whether the database is away or overloaded, as opposed to a query that is wrong.
+pub fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        // What answers does not speak PostgreSQL, or not to the end: a proxy that lost its server.
+        | sqlx::Error::Protocol(_) => true,
+        // Classes: 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout).
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_pool_is_an_outage_and_a_wrong_query_is_not() {
+        assert!(is_outage(&sqlx::Error::PoolTimedOut));
+        assert!(is_outage(&sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into())));
+        assert!(!is_outage(&sqlx::Error::RowNotFound));
+        assert_eq!(
+            ApiError::from(sqlx::Error::PoolTimedOut).into_response().headers()[header::RETRY_AFTER],
+            "2"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! Executions: asked for, listed, read and waited for.
+
+mod control;
+mod events;
+mod read;
+mod response;
+mod submit;
+pub(super) mod test_run;
+
+use super::{Resource, state::AppState};
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+pub(crate) use control::*;
+pub(crate) use events::*;
+pub(crate) use read::*;
+pub(crate) use submit::*;
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .resource("/executions", get(list).post(create))
+        .resource("/executions/{id}", get(read))
+        .resource("/executions/{id}/logs", get(logs))
+        .resource("/executions/{id}/events", get(follow))
+        .resource("/executions/{id}/cancel", post(cancel))
+        .resource("/executions/{id}/replay", post(replay))
+}

@@ -1,0 +1,69 @@
+//! The answer 202, for an execution just written and for one that the same request wrote before.
+
+use crate::{
+    db::{
+        self,
+        enqueue::{self, Submission},
+    },
+    http::{auth::Caller, error::ApiError, state::AppState},
+    model::execution::{Execution, ExecutionSummary, Phases},
+};
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use shared::execution::Status;
+use uuid::Uuid;
+
+/// An execution that was just written, without reading it back.
+pub(super) fn now(caller: &Caller, submission: Submission, queued_at: DateTime<Utc>) -> Response {
+    answer(caller, &queued(submission, queued_at))
+}
+
+/// The execution that an earlier request with the same key wrote, as it is now.
+pub(super) async fn before(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
+    // It can be seen before it is on disk.
+    enqueue::flush(&mut *state.pool.acquire().await?).await?;
+    let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
+        ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
+    })?;
+    Ok(answer(caller, &execution))
+}
+
+fn answer(caller: &Caller, execution: &Execution) -> Response {
+    let location = caller.location("executions", execution.summary.id);
+    (StatusCode::ACCEPTED, [location], Json(execution)).into_response()
+}
+
+/// As [`db::executions::get`] would read it before a worker has it.
+fn queued(submission: Submission, queued_at: DateTime<Utc>) -> Execution {
+    let Submission { id, trigger_type, runnable, input, variables, replay_of, .. } = submission;
+    let (script_id, script_version) = runnable.script.unzip();
+    Execution {
+        summary: ExecutionSummary {
+            id,
+            script_id,
+            script_version,
+            trigger_type: trigger_type.as_str().to_owned(),
+            status: Status::Queued.as_str().to_owned(),
+            attempt: 0,
+            result: None,
+            error: None,
+            function_names: runnable.functions.into_iter().map(|pin| pin.name).collect(),
+            replay_of,
+            queued_at,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            phases: Phases { queue_ms: None, init_ms: None, run_ms: None, persist_ms: None },
+            cpu_ms: None,
+            memory_peak_bytes: None,
+        },
+        logs: Vec::new(),
+        event: input.event,
+        context: input.context,
+        variables,
+    }
+}

@@ -1,0 +1,112 @@
+//! `POST /executions/`.
+
+use super::response;
+use crate::{
+    app::executions::submit::{Intake, Key, Once, first_of},
+    db,
+    http::{
+        auth::{Execute, May},
+        error::ApiError,
+        extract::{
+            json::Payload,
+            query::{NoQuery, Query},
+        },
+        openapi::responses::{Conflict, NotFound, Refusals},
+        state::AppState,
+    },
+    model::execution::{Execution, ExecutionRequest},
+};
+use axum::{extract::State, http::HeaderMap, response::Response};
+use sha2::{Digest, Sha256};
+use shared::telemetry::traces::{self, TRACEPARENT};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const MAX_KEY: usize = 255;
+
+/// Execute a script
+///
+/// Queued at once, run as soon as a worker is free. The same `Idempotency-Key` with the same body answers the first
+/// execution; with another body it is refused (409).
+#[utoipa::path(post, path = "/executions/", tag = "Executions", request_body = ExecutionRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
+    responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, Refusals))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+    Payload(request): Payload<ExecutionRequest>,
+) -> Result<Response, ApiError> {
+    let key =
+        idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: request_hash(&request) });
+    let mut accept = traces::accept(traceparent(&headers));
+    if let Some(Key { text, hash }) = &key
+        && let Some(earlier) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
+    {
+        // Before anything else: a repeat is answered also when the queue is full, or the script gone.
+        return response::before(&state, &caller, first_of(&earlier)?).await;
+    }
+    let intake = Intake {
+        state: state.clone(),
+        workspace_id: caller.workspace_id,
+        request,
+        key,
+        traceparent: accept.traceparent(),
+    };
+    let (once, submission) = intake.submit().await?;
+    accept.of_execution(once.id(&submission));
+    drop(accept);
+    match once {
+        Once::Now { queued_at } => Ok(response::now(&caller, submission, queued_at)),
+        Once::Before(earlier) => response::before(&state, &caller, earlier).await,
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+    key.map(Some).ok_or_else(|| {
+        ApiError::field("Idempotency-Key", format!("Must be 1 to {MAX_KEY} visible ASCII characters."))
+    })
+}
+
+/// What two requests with the same meaning have in common: order of keys and spaces aside, all of the body.
+fn request_hash(request: &ExecutionRequest) -> [u8; 32] {
+    let ExecutionRequest { script_id, trigger_type, event, context, variables } = request;
+    let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
+    hash.update(trigger_type.as_str());
+    for object in [event, context, variables] {
+        // Reading sorts the keys. A number that does not fit is compared as it is written.
+        let canonical = serde_json::from_str::<serde_json::Value>(object.get())
+            .map_or_else(|_| object.get().to_owned(), |value| value.to_string());
+        hash.update([0]);
+        hash.update(canonical);
+    }
+    hash.finalize().into()
+}
+
+/// The caller's trace, if it is a well-formed W3C `traceparent`.
+pub(in crate::http) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    traces::is_traceparent(text).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::extract::json::parse;
+
+    fn hash(body: &str) -> [u8; 32] {
+        request_hash(&parse(body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn order_and_spaces_do_not_make_another_request() {
+        let id = "01900000-0000-7000-8000-000000000000";
+        let one = hash(&format!(r#"{{"script_id": "{id}", "event": {{"a": 1, "b": [2]}}}}"#));
+        let same = hash(&format!(r#"{{"event":{{"b":[2],"a":1}},"script_id":"{id}","context":{{}}}}"#));
+        let other = hash(&format!(r#"{{"script_id": "{id}", "context": {{"a": 1, "b": [2]}}}}"#));
+        assert_eq!(one, same);
+        assert_ne!(one, other);
+    }
+}

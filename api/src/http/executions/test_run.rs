@@ -1,0 +1,103 @@
+//! `POST /scripts/test/`: unsaved code through the same queue, workers and sandboxes as everything else.
+
+use super::{traceparent, wait_for_end};
+use crate::{
+    app::{
+        build::{self, Kind},
+        environment::{self, Values},
+        packages,
+    },
+    db::{
+        self,
+        enqueue::{self, INTERACTIVE, Runnable, Submission, complete_variables},
+    },
+    http::{
+        Resource,
+        auth::{Execute, May},
+        error::{ApiError, ErrorKind},
+        extract::{
+            json::Payload,
+            query::{NoQuery, Query},
+        },
+        openapi::responses::Refusals,
+        state::AppState,
+    },
+    model::{
+        StillRunning,
+        execution::{Execution, TestRun},
+    },
+};
+use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
+use shared::{encryption::Context, execution::TriggerType, telemetry::traces};
+use sqlx::Connection;
+use uuid::Uuid;
+
+pub(in crate::http) fn router() -> Router<AppState> {
+    Router::new().resource("/scripts/test", post(run))
+}
+
+/// Run unsaved code
+///
+/// Before all background work. Answers the whole execution when it is over; 504 with its `execution_id` if it
+/// outlives the request, so that the client can go on asking for it.
+#[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
+    (status = 200, description = "The execution, over", body = Execution),
+    (status = 504, description = "Not over yet; `execution_id` names it", body = StillRunning), Refusals))]
+pub(crate) async fn run(
+    State(state): State<AppState>,
+    caller: May<Execute>,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+    Payload(test): Payload<TestRun>,
+) -> Result<Json<Execution>, ApiError> {
+    let variables = complete_variables(&test.variables, &[])?;
+    state.quota.admit(&state.pool, caller.workspace_id).await?;
+    let id = Uuid::now_v7();
+    let mut accept = traces::accept(traceparent(&headers));
+    accept.of_execution(id);
+    let env = environment::merge(test.env, &Values::new())?;
+    let packages = packages::resolve(state.packages.as_ref(), &test.code).await?;
+    let mut connection = state.pool.acquire().await?;
+    let known = db::functions::known(&mut connection, Some(caller.workspace_id)).await?;
+    let built = build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
+    let submission = Submission {
+        id,
+        workspace_id: caller.workspace_id,
+        trigger_type: TriggerType::Test,
+        runnable: Runnable {
+            script: None,
+            build_hash: built.build.hash.clone(),
+            code_type: test.code_type.as_str().to_owned(),
+            functions: built.functions,
+            allowed_domains: test.allowed_domains,
+            max_retries: 0,
+        },
+        input: test.input,
+        variables,
+        env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
+        priority: INTERACTIVE,
+        traceparent: accept.traceparent(),
+        replay_of: None,
+    };
+    let outgoing = state.outgoing.clone();
+    let submitting = async move {
+        let ticket = outgoing.ticket();
+        let mut transaction = connection.begin().await?;
+        db::builds::insert(&mut transaction, &built.build).await?;
+        let submitted = enqueue::submit(&mut transaction, &submission, ticket).await?;
+        transaction.commit().await?;
+        submitted.depart(&outgoing, &mut connection).await.map(drop)
+    };
+    state.outgoing.see_through(submitting).await?;
+    drop(accept);
+
+    wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;
+    let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?;
+    let execution = execution.ok_or_else(|| ApiError::not_found("execution"))?;
+    if execution.progress()?.status.is_terminal() {
+        return Ok(Json(execution));
+    }
+    let detail = "The execution is not over yet; ask for it by its id.";
+    let late = ApiError::refused(ErrorKind::StillRunning, "still_running", detail);
+    Err(late.with("execution_id", id.to_string()).with("status", execution.summary.status))
+}

@@ -1,0 +1,63 @@
+//! Takes request bodies in: JSON within the limits of size and time, read by [`ReadFields`].
+
+use crate::http::error::ApiError;
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+};
+use shared::http::body;
+
+pub use shared::http::fields::{Fields, ReadFields};
+
+/// Largest request body. Code of 256 KiB may take six bytes per byte when escaped, and the input comes on top.
+pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// A request body that was read by [`ReadFields`].
+#[derive(Debug)]
+pub struct Payload<T>(pub T);
+
+impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        require_json(&parts.headers)?;
+        let bytes = read_body(&parts.headers, body).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A body that may be left out, for actions whose fields are all optional.
+#[derive(Debug)]
+pub struct OptionalPayload<T>(pub T);
+
+impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(&parts.headers, body).await?;
+        if bytes.is_empty() {
+            return parse(b"{}").map(Self);
+        }
+        require_json(&parts.headers)?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Reads `bytes` as one JSON object with the fields of `T`.
+pub fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
+    Ok(shared::http::fields::parse(bytes)?)
+}
+
+/// Reads a body within the limits of size and time.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    Ok(body::receive(body.into_data_stream(), length, MAX_BODY_BYTES).await?)
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    Ok(body::require_json(content_type)?)
+}

@@ -1,0 +1,217 @@
+//! Query strings and list pages.
+//!
+//! Invariant: an unknown or malformed parameter is refused by name. A misspelled filter that is passed over
+//! would answer with everything.
+
+pub use crate::model::pagination::{Page, PageRequest};
+use crate::model::{
+    error::{ApiError, ErrorKind, FieldErrors},
+    pagination::{MAX_PER_PAGE, decode_cursor},
+};
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use std::{collections::BTreeMap, str::FromStr};
+use uuid::Uuid;
+
+const DEFAULT_PER_PAGE: i64 = 50;
+const MAX_SEARCH_CHARACTERS: usize = 200;
+
+/// The query parameters of a request, read by [`ReadQuery`].
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+/// A type that is read from query parameters.
+pub trait ReadQuery: Sized {
+    fn read(parameters: &mut Parameters) -> Option<Self>;
+}
+
+impl<S: Sync, T: ReadQuery> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// No parameters at all.
+#[derive(Debug)]
+pub struct NoQuery;
+
+impl ReadQuery for NoQuery {
+    fn read(_: &mut Parameters) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+fn parse<T: ReadQuery>(query: &str) -> Result<T, ApiError> {
+    let mut parameters = Parameters::of(query);
+    let value = T::read(&mut parameters);
+    for name in std::mem::take(&mut parameters.values).into_keys() {
+        parameters.errors.add(name, "Unknown parameter.");
+    }
+    parameters.errors.into_result()?;
+    value.ok_or(ApiError::Internal("a query was refused without a reason".into()))
+}
+
+/// Query parameters, taken one by one.
+#[derive(Debug)]
+pub struct Parameters {
+    values: BTreeMap<String, String>,
+    pub errors: FieldErrors,
+}
+
+impl Parameters {
+    fn of(query: &str) -> Self {
+        let mut errors = FieldErrors::default();
+        let mut values = BTreeMap::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()).into_owned() {
+            if value.contains('\0') {
+                errors.add(name, "Must not hold the NUL character.");
+            } else if values.insert(name.clone(), value).is_some() {
+                errors.add(name, "May be given once.");
+            }
+        }
+        Self { values, errors }
+    }
+
+    /// A parameter that may be left out.
+    pub fn text(&mut self, name: &'static str) -> Option<String> {
+        self.values.remove(name)
+    }
+
+    /// A parameter read by its type; `expected` completes "Must be".
+    pub fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
+        let text = self.text(name)?;
+        let value = text.parse().ok();
+        if value.is_none() {
+            self.errors.add(name, format!("Must be {expected}."));
+        }
+        value
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
+        let expected = format!("a whole number from {least} to {most}");
+        let number = self.parsed(name, &expected)?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.errors.add(name, format!("Must be {expected}."));
+        None
+    }
+
+    /// One of the texts of an enum.
+    pub fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<String> {
+        let text = self.text(name)?;
+        if choices.contains(&text.as_str()) {
+            return Some(text);
+        }
+        self.errors.add(name, format!("Must be one of {}.", choices.join(", ")));
+        None
+    }
+
+    /// The `search` parameter as an `ILIKE` pattern that finds it anywhere.
+    pub fn search(&mut self) -> Option<String> {
+        // What a search box sends before anything is typed into it.
+        let text = self.text("search").filter(|text| !text.is_empty())?;
+        if text.chars().count() > MAX_SEARCH_CHARACTERS {
+            self.errors.add("search", format!("Must have {MAX_SEARCH_CHARACTERS} characters at most."));
+            return None;
+        }
+        let literal = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        Some(format!("%{literal}%"))
+    }
+
+    /// The `per_page` parameter.
+    pub fn per_page(&mut self) -> i64 {
+        self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE)
+    }
+
+    /// The `cursor` and `per_page` parameters.
+    pub fn page(&mut self) -> PageRequest {
+        let per_page = self.per_page();
+        let before = self.text("cursor").and_then(|cursor| {
+            let id = decode_cursor(&cursor);
+            if id.is_none() {
+                self.errors.add("cursor", "Must be the next_cursor of an earlier page.");
+            }
+            id
+        });
+        PageRequest { before, per_page }
+    }
+}
+
+/// The one parameter of a path. What is not UTF-8 names nothing.
+#[derive(Debug)]
+pub struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.map(|Path(text)| Self(text)).map_err(|_| not_found())
+    }
+}
+
+/// 404 of a path that leads nowhere.
+pub fn not_found() -> ApiError {
+    ApiError::refused(ErrorKind::NotFound, "not_found", "There is nothing at this path.")
+}
+
+/// An id from a path. What is not a UUID names no row.
+pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(text).map_err(|_| ApiError::not_found(what))
+}
+
+/// 405 with the documented shape; axum adds `Allow`.
+pub async fn method_not_allowed() -> ApiError {
+    let detail = "This path does not take this method.";
+    ApiError::refused(ErrorKind::MethodNotAllowed, "method_not_allowed", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Filter {
+        page: PageRequest,
+        search: Option<String>,
+    }
+
+    impl ReadQuery for Filter {
+        fn read(parameters: &mut Parameters) -> Option<Self> {
+            Some(Self { page: parameters.page(), search: parameters.search() })
+        }
+    }
+
+    #[test]
+    fn wildcards_in_a_search_are_literal() {
+        let filter = parse::<Filter>("search=50%25_off").unwrap();
+        assert_eq!(filter.search.as_deref(), Some("%50\\%\\_off%"));
+        assert_eq!(filter.page.per_page, DEFAULT_PER_PAGE);
+    }
+
+    #[test]
+    fn wrong_parameters_are_named() {
+        let error = parse::<Filter>("per_page=101&cursor=x&serch=a&search=a&search=b").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cursor: Must be the next_cursor of an earlier page.; per_page: Must be a whole number from 1 to 100.; \
+             search: May be given once.; serch: Unknown parameter."
+        );
+    }
+
+    #[test]
+    fn the_cursor_of_a_page_leads_to_the_next() {
+        let request = PageRequest { before: None, per_page: 2 };
+        let ids = [Uuid::from_u128(3), Uuid::from_u128(2), Uuid::from_u128(1)];
+        let page = request.page(ids.to_vec(), |id| *id, |id| id);
+        assert_eq!(page.results, ids[..2]);
+        assert_eq!(decode_cursor(&page.next_cursor.unwrap()), Some(ids[1]));
+        assert_eq!(request.page(ids[2..].to_vec(), |id| *id, |id| id).next_cursor, None);
+    }
+}

@@ -1,0 +1,190 @@
+//! Functions that scripts call.
+
+use super::{
+    Resource,
+    auth::{May, Read, Write},
+    error::ApiError,
+    etag::{Etag, IfMatch},
+    extract::{
+        json::Payload,
+        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
+    },
+    openapi::responses::{Needed, NotFound, Refusals, Stale},
+    state::AppState,
+};
+use crate::{
+    app::functions::{self, Change},
+    db::{self, functions::Filter},
+    model::{
+        etag::ExpectedState,
+        function::{CATEGORIES, Function, FunctionDraft, FunctionPatch, SavedFunction},
+    },
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .resource("/functions", get(list).post(create))
+        .resource("/functions/{id}", get(read).put(replace).patch(change).delete(delete))
+}
+
+/// Filters of a list of functions.
+pub(crate) struct FunctionQuery {
+    filter: Filter,
+    page: PageRequest,
+}
+
+impl ReadQuery for FunctionQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let filter = Filter {
+            category: parameters.choice("category", &CATEGORIES),
+            is_system: parameters.parsed("is_system", "true or false"),
+            search: parameters.search(),
+        };
+        Some(Self { filter, page: parameters.page() })
+    }
+}
+
+/// List functions
+///
+/// The workspace's and the system's, newest first.
+#[utoipa::path(get, path = "/functions/", tag = "Functions", params(
+    ("category" = Option<String>, Query, description = "Only these: `http`, `notifications`, `data`, `utils` or `custom`"),
+    ("is_system" = Option<bool>, Query, description = "Only the system's, or only the workspace's"),
+    ("search" = Option<String>, Query, description = "Part of name or description", max_length = 200),
+    ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
+), responses((status = 200, body = Page<Function>), Refusals))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    Query(query): Query<FunctionQuery>,
+) -> Result<Json<Page<Function>>, ApiError> {
+    let rows = db::functions::list(&state.pool, caller.workspace_id, &query.filter, query.page).await?;
+    Ok(Json(query.page.page(rows, |function| function.id, |function| function)))
+}
+
+/// Create a function
+///
+/// Builds it; functions that it calls itself must exist.
+#[utoipa::path(post, path = "/functions/", tag = "Functions", request_body = FunctionDraft,
+    responses((status = 201, body = SavedFunction), Refusals))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    Query(NoQuery): Query<NoQuery>,
+    Payload(draft): Payload<FunctionDraft>,
+) -> Result<Response, ApiError> {
+    let saved = functions::create(&state.pool, caller.workspace_id, draft).await?;
+    let location = caller.location("functions", saved.function.id);
+    Ok((StatusCode::CREATED, [etag(&saved.function).header()], [location], Json(saved)).into_response())
+}
+
+/// Read a function
+#[utoipa::path(get, path = "/functions/{id}/", tag = "Functions",
+    params(("id" = uuid::Uuid, Path), ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
+    responses((status = 200, body = Function), (status = 304, description = "Unchanged"), NotFound, Refusals))]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = path_id(&id, "function")?;
+    let function = db::functions::get(&state.pool, caller.workspace_id, id).await?;
+    let function = function.ok_or_else(|| ApiError::not_found("function"))?;
+    let tag = etag(&function);
+    if tag.is_known(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());
+    }
+    Ok(([tag.header()], Json(function)).into_response())
+}
+
+/// Replace a function
+///
+/// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
+#[utoipa::path(put, path = "/functions/{id}/", tag = "Functions", request_body = FunctionDraft,
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
+    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
+pub(crate) async fn replace(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    IfMatch(expected): IfMatch,
+    Payload(draft): Payload<FunctionDraft>,
+) -> Result<Response, ApiError> {
+    update(&state, &caller, &id, &expected, Change::Whole(draft)).await
+}
+
+/// Change a function
+///
+/// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
+#[utoipa::path(patch, path = "/functions/{id}/", tag = "Functions", request_body = FunctionPatch,
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
+    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
+pub(crate) async fn change(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    IfMatch(expected): IfMatch,
+    Payload(patch): Payload<FunctionPatch>,
+) -> Result<Response, ApiError> {
+    update(&state, &caller, &id, &expected, Change::Some(patch)).await
+}
+
+async fn update(
+    state: &AppState,
+    caller: &May<Write>,
+    id: &str,
+    expected: &ExpectedState,
+    change: Change,
+) -> Result<Response, ApiError> {
+    let id = path_id(id, "function")?;
+    let saved = functions::update(&state.pool, caller.workspace_id, id, expected, change).await?;
+    Ok(([etag(&saved.function).header()], Json(saved)).into_response())
+}
+
+/// Whether a function goes although it is in use.
+pub(crate) struct DeleteQuery {
+    force: bool,
+}
+
+impl ReadQuery for DeleteQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        Some(Self { force: parameters.parsed("force", "true or false").unwrap_or(false) })
+    }
+}
+
+/// Delete a function
+///
+/// In use, it is refused with `scripts` and `functions` that need it, unless `force` is true: those then run on
+/// with the builds they have, and can't be saved again until they do without it.
+#[utoipa::path(delete, path = "/functions/{id}/", tag = "Functions", params(
+    ("id" = uuid::Uuid, Path),
+    ("force" = Option<bool>, Query, description = "Delete it although it is in use"),
+    ("If-Match" = Option<String>, Header, description = "Refuse if the function is no longer this one"),
+), responses((status = 204, description = "Deleted"), NotFound, Stale, Needed, Refusals))]
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(query): Query<DeleteQuery>,
+    IfMatch(expected): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let id = path_id(&id, "function")?;
+    functions::delete(&state.pool, caller.workspace_id, id, &expected, query.force).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn etag(function: &Function) -> Etag {
+    Etag::of_row(function.version, function.updated_at)
+}

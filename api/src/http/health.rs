@@ -1,0 +1,59 @@
+//! Whether the service works: for the web app, for Kubernetes, for Prometheus.
+
+use super::{Resource, error::ApiError, state::AppState};
+use crate::{
+    db::{self, health::Load},
+    model::health::{BrokerConnections, Health},
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+/// `/health/` under both prefixes, without authentication: it tells nothing of any workspace.
+pub(super) fn router() -> Router<AppState> {
+    Router::new().resource("/health", get(health))
+}
+
+/// Probes at the root.
+pub(super) fn probes() -> Router<AppState> {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+}
+
+/// Whether scripts can be run now
+#[utoipa::path(get, path = "/health/", tag = "Health", security(()), responses(
+    (status = 200, description = "Available, or not with `is_available` false", body = Health)))]
+pub(crate) async fn health(State(state): State<AppState>) -> Json<Health> {
+    let load = db::health::load(&state.pool).await;
+    let load = load.inspect_err(|error| tracing::warn!(%error, "health: the database does not answer")).ok();
+    let of = |count: fn(&Load) -> i64| load.as_ref().map(count);
+    Json(Health {
+        is_available: of(|load| load.workers).is_some_and(|workers| workers > 0),
+        database: if load.is_some() { "up" } else { "down" },
+        broker: BrokerConnections {
+            publisher: state.publishing.state().as_str(),
+            consumer: state.consuming.state().as_str(),
+        },
+        queue_depth: of(|load| load.queued),
+        workers: of(|load| load.workers),
+        slots: of(|load| load.slots),
+        slots_busy: of(|load| load.busy),
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
+
+/// Liveness: the process answers. A database that is away is no reason to restart it.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Readiness: requests can be served.
+async fn ready(State(state): State<AppState>) -> Response {
+    match db::health::ping(&state.pool).await {
+        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}

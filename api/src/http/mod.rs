@@ -1,0 +1,158 @@
+//! The HTTP surface: one router for both prefixes, each with its own authentication.
+
+mod api_keys;
+pub mod auth;
+mod dead_letters;
+mod environment;
+pub mod error;
+pub mod etag;
+mod executions;
+pub mod extract;
+mod functions;
+mod health;
+mod openapi;
+mod plane_token;
+mod prefix;
+mod schedules;
+mod scripts;
+pub mod server;
+pub mod state;
+mod types;
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::{MethodRouter, get},
+};
+use executions::test_run;
+use extract::query;
+use metrics_exporter_prometheus::PrometheusHandle;
+pub use openapi::document;
+pub use prefix::{EXTERNAL, INTERNAL};
+use shared::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS};
+use state::AppState;
+use std::time::Instant;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+/// Everything the api serves.
+pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
+    let signed = middleware::from_fn_with_state(state.clone(), auth::signature::require);
+    let keyed = middleware::from_fn_with_state(state.clone(), auth::api_key::require);
+    let routes = Router::new()
+        .nest(INTERNAL, resources().layer(signed).merge(health::router()))
+        .nest(EXTERNAL, resources().layer(keyed).merge(health::router()))
+        .merge(health::probes())
+        .fallback(async || query::not_found())
+        .method_not_allowed_fallback(query::method_not_allowed)
+        .with_state(state.clone());
+    let routes = routes.merge(openapi::router());
+    let routes = match metrics {
+        Some(handle) => routes.route("/metrics", get(move || std::future::ready(handle.render()))),
+        None => routes,
+    };
+    routes
+        .layer(middleware::from_fn(observe))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(CompressionLayer::new())
+        .layer(tower::util::option_layer(cors(&state.http.cors_allowed_origins)))
+        .layer(middleware::from_fn(name_request))
+}
+
+/// The resources, relative to either prefix.
+fn resources() -> Router<AppState> {
+    Router::new()
+        .merge(scripts::router())
+        .merge(functions::router())
+        .merge(executions::router())
+        .merge(api_keys::router())
+        .merge(environment::router())
+        .merge(test_run::router())
+        .merge(schedules::router())
+        .merge(types::router())
+        .merge(plane_token::router())
+        .merge(dead_letters::router())
+}
+
+/// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.
+trait Resource {
+    #[must_use]
+    fn resource(self, path: &str, methods: MethodRouter<AppState>) -> Self;
+}
+
+impl Resource for Router<AppState> {
+    fn resource(self, path: &str, methods: MethodRouter<AppState>) -> Self {
+        self.route(&format!("{path}/"), methods.clone()).route(path, methods)
+    }
+}
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 100;
+
+/// Gives every request an id, its caller's if that is a plain one, and every answer the same.
+async fn name_request(request: Request, next: Next) -> Response {
+    let is_plain = |value: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let given = request.headers().get(&REQUEST_ID).filter(is_plain).cloned();
+    let id = given.unwrap_or_else(|| {
+        HeaderValue::from_str(&uuid::Uuid::now_v7().to_string()).expect("a UUID is visible ASCII")
+    });
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default());
+    let mut response = tracing::Instrument::instrument(next.run(request), span).await;
+    response.headers_mut().insert(REQUEST_ID.clone(), id);
+    response
+}
+
+/// Counts and times requests by route pattern, never by path.
+async fn observe(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = method_label(request.method());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().trim_end_matches('/').to_owned());
+    let response = next.run(request).await;
+    let status = response.status();
+    HTTP_REQUESTS.with([method.to_owned(), route.clone(), status.as_str().to_owned()]).increment(1);
+    HTTP_REQUEST_DURATION.with([method.to_owned(), route]).record(began.elapsed());
+    response
+}
+
+/// Methods are the client's to invent; labels are not.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// No origin may call from a browser unless it is listed.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    if origins.is_empty() {
+        return None;
+    }
+    let listed =
+        ["x-api-key", "idempotency-key", "last-event-id", "content-type", "if-match", "if-none-match"]
+            .map(HeaderName::from_static);
+    let layer = CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(listed)
+        .expose_headers([header::ETAG, header::RETRY_AFTER, header::LOCATION, REQUEST_ID.clone()]);
+    Some(layer)
+}

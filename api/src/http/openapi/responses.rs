@@ -1,0 +1,61 @@
+//! Answers that several resources give, as the `OpenAPI` document describes them.
+
+use crate::model::{InUse, Invalid, Problem};
+use utoipa::IntoResponses;
+
+/// What any request may be refused with.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+pub(crate) enum Refusals {
+    /// Fields or parameters break a rule.
+    #[response(status = 400)]
+    Invalid(Invalid),
+    /// No valid API key or signature.
+    #[response(status = 401)]
+    Unauthorized(Problem),
+    /// The scope is missing, or the row is the system's.
+    #[response(status = 403)]
+    Forbidden(Problem),
+    /// The body did not arrive in time.
+    #[response(status = 408)]
+    Timeout(Problem),
+    /// The body is larger than 2 MiB.
+    #[response(status = 413)]
+    TooLarge(Problem),
+    /// The body is not `application/json`.
+    #[response(status = 415)]
+    UnsupportedMediaType(Problem),
+    /// The workspace's rate limit or queue quota; `Retry-After` says when.
+    #[response(status = 429)]
+    TooManyRequests(Problem),
+    /// A defect on our side.
+    #[response(status = 500)]
+    Internal(Problem),
+    /// The database is away; `Retry-After` says when to try again.
+    #[response(status = 503)]
+    Unavailable(Problem),
+}
+
+/// The row does not exist, or is another workspace's.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+#[response(status = 404)]
+pub(crate) struct NotFound(Problem);
+
+/// `If-Match` names another state of the row.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+#[response(status = 412)]
+pub(crate) struct Stale(Problem);
+
+/// The state of the row forbids it.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+#[response(status = 409)]
+pub(crate) struct Conflict(Problem);
+
+/// Scripts or functions need it.
+#[derive(Debug, IntoResponses)]
+#[expect(dead_code, reason = "read by the OpenAPI derive alone")]
+#[response(status = 409)]
+pub(crate) struct Needed(InUse);

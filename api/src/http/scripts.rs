@@ -1,0 +1,216 @@
+//! Scripts and their versions.
+
+use super::{
+    Resource,
+    auth::{May, Read, Write},
+    error::ApiError,
+    etag::{Etag, IfMatch},
+    extract::{
+        json::Payload,
+        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
+    },
+    openapi::responses::{Conflict, NotFound, Refusals, Stale},
+    state::AppState,
+};
+use crate::{
+    app::scripts::{self, Change},
+    db::{self, scripts::Filter},
+    model::{
+        etag::ExpectedState,
+        script::{SavedScript, Script, ScriptDraft, ScriptPatch, ScriptVersion, TRIGGERS},
+    },
+};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+pub(super) fn router() -> Router<AppState> {
+    Router::new()
+        .resource("/scripts", get(list).post(create))
+        .resource("/scripts/{id}", get(read).put(replace).patch(change).delete(delete))
+        .resource("/scripts/{id}/versions", get(versions))
+}
+
+/// Filters of a list of scripts.
+pub(crate) struct ScriptQuery {
+    filter: Filter,
+    page: PageRequest,
+}
+
+impl ReadQuery for ScriptQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let triggers = TRIGGERS.map(shared::execution::TriggerType::as_str);
+        let filter = Filter {
+            trigger_type: parameters.choice("trigger_type", &triggers),
+            is_system: parameters.parsed("is_system", "true or false"),
+            category: parameters.text("category"),
+            search: parameters.search(),
+        };
+        Some(Self { filter, page: parameters.page() })
+    }
+}
+
+/// List scripts
+///
+/// The workspace's and the system's, newest first.
+#[utoipa::path(get, path = "/scripts/", tag = "Scripts", params(
+    ("trigger_type" = Option<String>, Query, description = "Only these: `automation`, `workflow_transition` or `cron`"),
+    ("is_system" = Option<bool>, Query, description = "Only the system's, or only the workspace's"),
+    ("category" = Option<String>, Query, description = "Only of this category"),
+    ("search" = Option<String>, Query, description = "Part of name or description", max_length = 200),
+    ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
+), responses((status = 200, body = Page<Script>), Refusals))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    Query(query): Query<ScriptQuery>,
+) -> Result<Json<Page<Script>>, ApiError> {
+    let rows = db::scripts::list(&state.pool, caller.workspace_id, &query.filter, query.page).await?;
+    Ok(Json(query.page.page(rows, |row| row.id, |row| scripts::show(&state.keyring, row))))
+}
+
+/// Create a script
+///
+/// Builds it; `diagnostics` holds the warnings. Code that does not build is refused with the positions.
+#[utoipa::path(post, path = "/scripts/", tag = "Scripts", request_body = ScriptDraft,
+    responses((status = 201, body = SavedScript), Refusals))]
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    Query(NoQuery): Query<NoQuery>,
+    Payload(draft): Payload<ScriptDraft>,
+) -> Result<Response, ApiError> {
+    let saved = scripts::create(&state.for_scripts(), caller.workspace_id, draft).await?;
+    let location = caller.location("scripts", saved.script.id);
+    Ok((StatusCode::CREATED, [etag(&saved.script).header()], [location], Json(saved)).into_response())
+}
+
+/// Read a script
+#[utoipa::path(get, path = "/scripts/{id}/", tag = "Scripts",
+    params(("id" = uuid::Uuid, Path), ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
+    responses((status = 200, body = Script), (status = 304, description = "Unchanged"), NotFound, Refusals))]
+pub(crate) async fn read(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let id = path_id(&id, "script")?;
+    let row = db::scripts::get(&state.pool, caller.workspace_id, id).await?;
+    let script = scripts::show(&state.keyring, row.ok_or_else(|| ApiError::not_found("script"))?);
+    let tag = etag(&script);
+    if tag.is_known(&headers) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());
+    }
+    Ok(([tag.header()], Json(script)).into_response())
+}
+
+/// Replace a script
+///
+/// Builds only if the code, the code type or the functions it needs changed. What is left out takes its default.
+#[utoipa::path(put, path = "/scripts/{id}/", tag = "Scripts", request_body = ScriptDraft,
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the script is no longer this one")),
+    responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
+pub(crate) async fn replace(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    IfMatch(expected): IfMatch,
+    Payload(draft): Payload<ScriptDraft>,
+) -> Result<Response, ApiError> {
+    update(&state, &caller, &id, &expected, Change::Whole(draft)).await
+}
+
+/// Change a script
+#[utoipa::path(patch, path = "/scripts/{id}/", tag = "Scripts", request_body = ScriptPatch,
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the script is no longer this one")),
+    responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
+pub(crate) async fn change(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    IfMatch(expected): IfMatch,
+    Payload(patch): Payload<ScriptPatch>,
+) -> Result<Response, ApiError> {
+    update(&state, &caller, &id, &expected, Change::Some(patch)).await
+}
+
+async fn update(
+    state: &AppState,
+    caller: &May<Write>,
+    id: &str,
+    expected: &ExpectedState,
+    change: Change,
+) -> Result<Response, ApiError> {
+    let id = path_id(id, "script")?;
+    let saved = scripts::update(&state.for_scripts(), caller.workspace_id, id, expected, change).await?;
+    Ok(([etag(&saved.script).header()], Json(saved)).into_response())
+}
+
+/// Delete a script
+///
+/// Its executions and versions stay; its schedules stop.
+#[utoipa::path(delete, path = "/scripts/{id}/", tag = "Scripts",
+    params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse if the script is no longer this one")),
+    responses((status = 204, description = "Deleted"), NotFound, Stale, Conflict, Refusals))]
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    caller: May<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    IfMatch(expected): IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let id = path_id(&id, "script")?;
+    scripts::delete(&state.for_scripts(), caller.workspace_id, id, &expected).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Pages of versions go by number.
+pub(crate) struct VersionQuery {
+    below: Option<i32>,
+    per_page: i64,
+}
+
+impl ReadQuery for VersionQuery {
+    fn read(parameters: &mut Parameters) -> Option<Self> {
+        let below = parameters.parsed("cursor", "the next_cursor of an earlier page");
+        Some(Self { below, per_page: parameters.per_page() })
+    }
+}
+
+/// List the versions of a script
+///
+/// Immutable builds, newest first. A new one is made when the code changes, or a function it needs.
+#[utoipa::path(get, path = "/scripts/{id}/versions/", tag = "Scripts", params(
+    ("id" = uuid::Uuid, Path),
+    ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
+), responses((status = 200, body = Page<ScriptVersion>), NotFound, Refusals))]
+pub(crate) async fn versions(
+    State(state): State<AppState>,
+    caller: May<Read>,
+    PathText(id): PathText,
+    Query(query): Query<VersionQuery>,
+) -> Result<Json<Page<ScriptVersion>>, ApiError> {
+    let id = path_id(&id, "script")?;
+    let script = db::scripts::get(&state.pool, caller.workspace_id, id).await?;
+    script.ok_or_else(|| ApiError::not_found("script"))?;
+    let mut results = db::scripts::versions(&state.pool, id, query.below, query.per_page + 1).await?;
+    let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
+    let more = results.len() > shown;
+    results.truncate(shown);
+    let next_cursor = results.last().filter(|_| more).map(|version| version.version.to_string());
+    Ok(Json(Page { results, next_cursor }))
+}
+
+fn etag(script: &Script) -> Etag {
+    Etag::of_row(script.version, script.updated_at)
+}

@@ -1,0 +1,129 @@
+//! API keys: their scopes, their hashes, and the key as it is shown.
+
+use super::{schemas, validation};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use rand::Rng;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use shared::http::fields::{Fields, ReadFields};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Marks a leaked key as ours for those who scan for secrets.
+const MARK: &str = "rctl_";
+/// Enough to tell keys apart in a list; the rest keeps over 200 random bits.
+const PREFIX_CHARACTERS: usize = 12;
+/// A permission of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Read,
+    Write,
+    Execute,
+}
+
+impl Scope {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Execute];
+
+    /// The text in the database and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Execute => "execute",
+        }
+    }
+
+    /// The scope with this text.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+}
+
+/// SHA-256 of a key.
+pub type KeyHash = [u8; 32];
+
+/// A new key: 256 random bits.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Shown once, never stored.
+    pub text: String,
+    pub prefix: String,
+    pub hash: KeyHash,
+}
+
+impl NewKey {
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        let text = format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes));
+        Self { prefix: text[..PREFIX_CHARACTERS].to_owned(), hash: hash(&text), text }
+    }
+}
+
+/// What is stored of a key.
+pub fn hash(key: &str) -> KeyHash {
+    Sha256::digest(key).into()
+}
+
+/// An API key without its secret.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ApiKey {
+    pub id: Uuid,
+    pub name: String,
+    /// The first characters, to tell keys apart.
+    pub prefix: String,
+    pub scopes: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    /// To the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// A key that was just made.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CreatedApiKey {
+    #[serde(flatten)]
+    pub api_key: ApiKey,
+    /// The key itself; never shown again.
+    pub key: String,
+}
+
+/// Asks for a new key.
+#[derive(Debug, ToSchema)]
+pub struct ApiKeyInput {
+    #[schema(min_length = 1, max_length = 255)]
+    pub name: String,
+    /// Scopes the caller has itself; all of them if left out.
+    #[schema(required = false, schema_with = schemas::scopes)]
+    pub scopes: Option<Vec<Scope>>,
+}
+
+impl ReadFields for ApiKeyInput {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        fields.require(&["name"]);
+        let name = validation::name(fields, "name");
+        Some(Self { scopes: scopes(fields), name: name? })
+    }
+}
+
+fn scopes(fields: &mut Fields) -> Option<Vec<Scope>> {
+    let names: Vec<String> = validation::list(fields, "scopes", Scope::ALL.len())?;
+    let scopes: Option<Vec<Scope>> = names.iter().map(|name| Scope::named(name)).collect();
+    if scopes.as_ref().is_none_or(Vec::is_empty) {
+        fields.errors.add("scopes", "Must be some of read, write, execute.");
+    }
+    scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_its_prefix_and_found_by_its_hash() {
+        let key = NewKey::random();
+        assert!(key.text.starts_with(&key.prefix));
+        assert_eq!(hash(&key.text), key.hash);
+        assert_ne!(NewKey::random().hash, key.hash);
+    }
+}

@@ -1,0 +1,52 @@
+//! The environment of a workspace: written, never read back.
+
+use super::validation;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::http::fields::{Fields, ReadFields};
+use utoipa::ToSchema;
+
+/// One variable without its value.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EnvironmentVariable {
+    pub key: String,
+    /// Always `********`.
+    pub value: &'static str,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// A user's id, or the prefix of an API key.
+    pub updated_by: Option<String>,
+    /// Why the value is not taken out of logs and results, if it is not: it is too short, or a plain word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// A new value.
+#[derive(Debug, ToSchema)]
+pub struct EnvironmentValue {
+    /// 32 KiB at most.
+    #[schema(max_length = 32_768)]
+    pub value: String,
+}
+
+impl ReadFields for EnvironmentValue {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        fields.ignore(&["key", "created_at", "updated_at", "updated_by", "warning"]);
+        let value: String = fields.required("value")?;
+        if let Err(rule) = validation::env_value(&value) {
+            fields.errors.add("value", rule);
+            return None;
+        }
+        Some(Self { value })
+    }
+}
+
+/// Who changed a variable, and when. Never what it was.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EnvironmentChange {
+    pub key: String,
+    /// `set` or `deleted`.
+    pub action: String,
+    pub changed_by: Option<String>,
+    pub changed_at: DateTime<Utc>,
+}

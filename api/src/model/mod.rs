@@ -1,0 +1,76 @@
+//! What requests and answers carry: the types of the HTTP contract and the rules their fields are held to.
+
+pub mod api_key;
+pub mod cron;
+pub mod dead_letter;
+pub mod environment;
+pub mod error;
+pub mod etag;
+pub mod execution;
+pub mod function;
+pub mod health;
+pub mod pagination;
+pub mod schedule;
+pub mod schemas;
+pub mod script;
+pub mod validation;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Shown instead of a secret value. Writing it back keeps the stored value.
+pub const HIDDEN: &str = "********";
+
+/// Problems by field; for code also where in the text they are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Invalid {
+    /// Where the code does not build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<schemas::Diagnostic>>)]
+    pub diagnostics: Option<serde_json::Value>,
+    /// Messages by field name; `non_field_errors` for the body as a whole.
+    #[serde(flatten)]
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
+    pub fields: std::collections::BTreeMap<String, Vec<String>>,
+}
+
+/// Why a request is not done, other than for its fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Stable text for programs.
+    #[schema(example = "not_found")]
+    pub code: String,
+    /// One sentence for people.
+    #[schema(example = "No script with this id.")]
+    pub detail: String,
+}
+
+/// Why a function stays as it is: what needs it, through other functions too.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InUse {
+    #[schema(example = "in_use")]
+    pub code: String,
+    pub detail: String,
+    pub scripts: Vec<Named>,
+    pub functions: Vec<Named>,
+}
+
+/// A row by id and name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Named {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// A test run that outlives its request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StillRunning {
+    #[schema(example = "still_running")]
+    pub code: String,
+    pub detail: String,
+    /// What to ask for from now on.
+    pub execution_id: Uuid,
+    #[schema(schema_with = schemas::status)]
+    pub status: String,
+}

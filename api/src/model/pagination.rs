@@ -1,0 +1,46 @@
+//! Pages of a list: newest rows first, by id.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Limits the rows of one page.
+pub const MAX_PER_PAGE: i64 = 100;
+
+/// Which page of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// Rows with smaller ids than this; all rows if none.
+    pub before: Option<Uuid>,
+    pub per_page: i64,
+}
+
+impl PageRequest {
+    /// How many rows to read: one more than shown tells whether another page follows.
+    pub const fn rows(&self) -> i64 {
+        self.per_page + 1
+    }
+
+    /// The page made of `rows`, which were read with [`Self::rows`] as their limit.
+    pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> Uuid, show: impl Fn(R) -> T) -> Page<T> {
+        let shown = usize::try_from(self.per_page).unwrap_or(usize::MAX);
+        let more = rows.len() > shown;
+        rows.truncate(shown);
+        let next_cursor = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(id(row)));
+        Page { results: rows.into_iter().map(show).collect(), next_cursor }
+    }
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub results: Vec<T>,
+    /// Give this as `cursor` for the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Reads a `next_cursor`; `None` if it is none.
+pub fn decode_cursor(cursor: &str) -> Option<Uuid> {
+    URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
+}

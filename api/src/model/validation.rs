@@ -1,0 +1,242 @@
+//! Rules that fields of several resources are held to.
+
+use serde::de::DeserializeOwned;
+use shared::{allowed_domains::AllowedDomain, http::fields::Fields, limits::CODE_BYTES};
+use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
+
+const MAX_NAME: usize = 255;
+const MAX_DESCRIPTION: usize = 10_000;
+const MAX_DOMAINS: usize = 100;
+const MAX_ENV_ENTRIES: usize = 200;
+const MAX_ENV_KEY: usize = 128;
+/// Bytes of one environment value.
+pub const MAX_ENV_VALUE: usize = 32 * 1024;
+
+/// A text of so many characters, without NUL.
+pub fn text(fields: &mut Fields, field: &'static str, characters: RangeInclusive<usize>) -> Option<String> {
+    let text: String = fields.optional(field)?;
+    check_text(fields, field, text, characters)
+}
+
+fn check_text(
+    fields: &mut Fields,
+    field: &'static str,
+    text: String,
+    characters: RangeInclusive<usize>,
+) -> Option<String> {
+    let count = text.chars().count();
+    if text.contains('\0') {
+        fields.errors.add(field, "Must not hold the NUL character.");
+    } else if count < *characters.start() {
+        fields.errors.add(field, "This field may not be blank.");
+    } else if count > *characters.end() {
+        fields.errors.add(field, format!("Must have {} characters at most.", characters.end()));
+    } else {
+        return Some(text);
+    }
+    None
+}
+
+/// A name people give: not blank, spaces around it taken off.
+pub fn name(fields: &mut Fields, field: &'static str) -> Option<String> {
+    let text: String = fields.optional(field)?;
+    check_text(fields, field, text.trim().to_owned(), 1..=MAX_NAME)
+}
+
+pub fn description(fields: &mut Fields) -> Option<String> {
+    text(fields, "description", 0..=MAX_DESCRIPTION)
+}
+
+/// An author's code.
+pub fn code(fields: &mut Fields) -> Option<String> {
+    let code: String = fields.optional("code")?;
+    if code.trim().is_empty() {
+        fields.errors.add("code", "This field may not be blank.");
+    } else if code.contains('\0') {
+        fields.errors.add("code", "Must not hold the NUL character.");
+    } else if code.len() > CODE_BYTES {
+        fields.errors.add("code", format!("Must have {CODE_BYTES} bytes at most, has {}.", code.len()));
+    } else {
+        return Some(code);
+    }
+    None
+}
+
+/// One of `choices`.
+pub fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
+    fields: &mut Fields,
+    field: &'static str,
+    choices: &[T],
+) -> Option<T> {
+    let text: String = fields.optional(field)?;
+    let chosen = text.parse().ok().filter(|value| choices.contains(value));
+    if chosen.is_none() {
+        let names: Vec<String> = choices.iter().map(ToString::to_string).collect();
+        fields.errors.add(field, format!("Must be one of {}.", names.join(", ")));
+    }
+    chosen
+}
+
+/// A whole number within bounds.
+pub fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i32>) -> Option<i32> {
+    let number = fields.optional(field)?;
+    if bounds.contains(&number) {
+        return Some(number);
+    }
+    fields.errors.add(field, format!("Must be from {} to {}.", bounds.start(), bounds.end()));
+    None
+}
+
+/// A list of at most `most` items.
+pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most: usize) -> Option<Vec<T>> {
+    let items: Vec<T> = fields.optional(field)?;
+    if items.len() <= most {
+        return Some(items);
+    }
+    fields.errors.add(field, format!("May have {most} entries at most."));
+    None
+}
+
+/// Hosts a script may reach, in their canonical spelling.
+pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
+    let domains: Vec<String> = list(fields, "allowed_domains", MAX_DOMAINS)?;
+    let mut canonical = Vec::with_capacity(domains.len());
+    for domain in domains {
+        match domain.parse::<AllowedDomain>() {
+            Ok(domain) => canonical.push(domain.to_string()),
+            Err(problem) => {
+                let shown: String = problem.entry.chars().take(100).collect();
+                fields.errors.add("allowed_domains", format!("{shown:?} {}.", problem.rule));
+            }
+        }
+    }
+    Some(canonical)
+}
+
+/// Environment values by key.
+pub fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
+    let env: BTreeMap<String, String> = fields.optional("env")?;
+    if env.len() > MAX_ENV_ENTRIES {
+        fields.errors.add("env", format!("May have {MAX_ENV_ENTRIES} entries at most."));
+    }
+    for (key, value) in &env {
+        if let Err(rule) = env_key(key) {
+            let shown: String = key.chars().take(MAX_ENV_KEY).collect();
+            fields.errors.add("env", format!("{shown:?} {rule}"));
+        }
+        if let Err(rule) = env_value(value) {
+            fields.errors.add("env", format!("{key}: {rule}"));
+        }
+    }
+    Some(env)
+}
+
+/// The rule an environment key breaks, if it does.
+pub fn env_key(key: &str) -> Result<(), String> {
+    let starts_well = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let goes_on_well = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if starts_well && goes_on_well && key.len() <= MAX_ENV_KEY {
+        return Ok(());
+    }
+    Err(format!("is not a key: letters, digits and _, not a digit first, {MAX_ENV_KEY} characters at most."))
+}
+
+/// The rule an environment value breaks, if it does. Never quotes the value.
+pub fn env_value(value: &str) -> Result<(), String> {
+    if value.len() > MAX_ENV_VALUE {
+        return Err(format!("Must have {MAX_ENV_VALUE} bytes at most."));
+    }
+    if value.contains('\0') {
+        return Err("Must not hold the NUL character.".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether `text` can be written as a name in code: letters, digits, `_` and `$`, 64 at most, no digit first.
+pub fn is_identifier(text: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
+    (1..=64).contains(&text.len())
+        && text.bytes().all(part)
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && !RESERVED_WORDS.contains(&text)
+}
+
+/// Words that JavaScript keeps for itself in strict and async code, and names that reach the prototype.
+const RESERVED_WORDS: [&str; 55] = [
+    "__proto__",
+    "arguments",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "constructor",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "eval",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "interface",
+    "let",
+    "new",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "prototype",
+    "public",
+    "return",
+    "static",
+    "super",
+    "switch",
+    "then",
+    "this",
+    "throw",
+    "toString",
+    "true",
+    "try",
+    "typeof",
+    "undefined",
+    "valueOf",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_code_are_identifiers() {
+        assert!(is_identifier("sendSlackMessage") && is_identifier("$_1"));
+        for text in ["", "1a", "a-b", "a b", "class", "__proto__", &"x".repeat(65)] {
+            assert!(!is_identifier(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn environment_keys_are_plain_names() {
+        assert!(env_key("API_KEY").is_ok() && env_key("_x1").is_ok());
+        for key in ["", "1A", "A-B", "A=B", "Ä"] {
+            assert!(env_key(key).is_err(), "{key}");
+        }
+    }
+}

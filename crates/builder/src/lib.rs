@@ -1,0 +1,327 @@
+//! From an author's text to what runs: parse, check, detect, emit. Pure: no I/O.
+//!
+//! Invariant: what runs is exactly what was built. A [`Build`] is self-contained JavaScript, named by a hash over
+//! everything it was made from; the same unit and text give the same build, byte for byte.
+//!
+//! ```
+//! use builder::{Unit, build};
+//! use shared::execution::CodeType;
+//!
+//! let report = build(Unit::Script(CodeType::MainFn), "export async function main({ event }, { Functions }) {
+//!     return Functions.sendSlackMessage({ text: `${event.event_type}` });
+//! }");
+//! let build = report.build.expect("there is nothing to complain about");
+//! assert_eq!(build.function_names, ["sendSlackMessage"]);
+//! ```
+
+mod diagnostic;
+mod early_errors;
+mod emit;
+mod entry;
+mod function_usage;
+mod jsx;
+mod lint;
+mod mappings;
+mod nesting;
+mod packages;
+mod parse;
+mod rule;
+mod scope;
+mod signature;
+mod source;
+mod source_map;
+mod suggestions;
+#[cfg(test)]
+mod tests;
+mod top_level_await;
+mod writer;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use lint::{NODE_MODULES, is_node_module};
+pub use packages::{Import, Linked, imports};
+pub use signature::{is_type, returns_promise};
+pub use source::Position;
+pub use source_map::SourceMap;
+pub use suggestions::near_matches;
+
+use diagnostic::Finding;
+use entry::Wrapper;
+use nesting::Bound;
+use parse::{Rejection, Tree};
+use scope::Scope;
+use sha2::{Digest, Sha256};
+use shared::{execution::CodeType, limits::CODE_BYTES};
+use source::Source;
+use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark, SyntaxContext};
+use swc_ecma_transforms_base::resolver;
+
+/// Part of every hash: raise it whenever the same text would give another build.
+const VERSION: u32 = 2;
+
+/// Nobody reads more; what is cut comes back when the first are mended.
+const MAX_DIAGNOSTICS: usize = 100;
+
+/// Address space for the stack of one build. Only what is used becomes memory; see `nesting` for how much that may be.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Stack of a thread that builds without a stack made for each build, which takes longer than many a part of it.
+pub const THREAD_STACK_BYTES: usize = STACK_BYTES + 1024 * 1024;
+
+/// What a text is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit<'a> {
+    /// A script, called with `(input, env)`.
+    Script(CodeType),
+    /// A function that scripts call as `Functions.<name>({…})`.
+    Function {
+        name: &'a str,
+        /// Names of the declared parameters; in a bare function body they are variables.
+        parameters: &'a [String],
+    },
+}
+
+/// What came of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// There exactly if no diagnostic is an error.
+    pub build: Option<Build>,
+    /// In the order of their positions.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// A classic script whose completion value is the entry function, ending in an inline source map.
+    pub code: String,
+    /// SHA-256 in hex over the builder's version, the unit, the source and the packages bundled for it.
+    pub hash: String,
+    /// Functions the text calls itself, sorted; what those call is for the caller to resolve.
+    pub function_names: Vec<String>,
+    /// The same functions, with the place of the first use of each.
+    pub function_uses: Vec<FunctionUse>,
+}
+
+/// The first use of a function in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionUse {
+    pub name: String,
+    pub start: Position,
+    /// Just after the last character.
+    pub end: Position,
+}
+
+/// Parses, checks and compiles a text. Never fails: what is wrong with the text is in the report.
+///
+/// Takes well under a millisecond for a usual script. Safe for hostile text: it is bounded in size and nesting.
+pub fn build(unit: Unit<'_>, code: &str) -> Report {
+    build_linked(unit, code, &Linked::default())
+}
+
+/// Builds a text together with the packages that were bundled for its [`imports`].
+pub fn build_linked(unit: Unit<'_>, code: &str, linked: &Linked) -> Report {
+    let source = Source::new(code);
+    if code.len() > CODE_BYTES {
+        let message = format!("The code is {} bytes long; the limit is {CODE_BYTES}.", code.len());
+        return Report::refused(vec![Finding::error(rule::CODE_SIZE, DUMMY_SP, message)], 0, &source);
+    }
+    with_stack(|| match compile(unit, &source, linked) {
+        Ok(compiled) => Report {
+            build: compiled.code.map(|compiled_code| Build {
+                code: compiled_code,
+                hash: hash(unit, code, linked),
+                function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
+                function_uses: compiled.function_uses,
+            }),
+            diagnostics: diagnostics(compiled.findings, compiled.base, &source),
+        },
+        Err(rejection) => Report::refused(rejection.findings, rejection.base, &source),
+    })
+}
+
+/// Runs work on trees where swc's globals are set and the stack suffices.
+fn with_stack<T>(work: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || GLOBALS.set(&Globals::new(), work))
+}
+
+impl Report {
+    /// The same report with more errors; without any it is as it was.
+    #[must_use]
+    pub fn refused_with(mut self, errors: Vec<Diagnostic>) -> Self {
+        if !errors.is_empty() {
+            self.build = None;
+            self.diagnostics.extend(errors);
+            self.diagnostics.sort_by(by_place);
+        }
+        self
+    }
+
+    fn refused(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Self {
+        Self { build: None, diagnostics: diagnostics(findings, base, source) }
+    }
+}
+
+struct Compiled {
+    /// `None` if a finding is an error.
+    code: Option<String>,
+    /// Sorted by name.
+    function_uses: Vec<FunctionUse>,
+    findings: Vec<Finding>,
+    base: u32,
+}
+
+fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compiled, Rejection> {
+    let bound = nesting::check_text(&source.text).map_err(|finding| {
+        // A tag is nothing that is nested like this in JavaScript.
+        let jsx = jsx::check(&source.text, finding.span.lo.0 as usize, 0);
+        Rejection { findings: vec![jsx.unwrap_or(finding)], base: 0 }
+    })?;
+    let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
+        shape(unit, &source.text, bound, linked)?;
+    findings.extend(early_errors::check(&program, &source.text));
+    let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
+    let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
+    let unresolved = SyntaxContext::empty().apply_mark(marks.unresolved);
+    let scope = Scope { unresolved, outer_names: &outer_names };
+    let detected = function_usage::function_uses(&program, scope, &source.text, base);
+    findings.extend(detected.findings);
+    findings.extend(lint::check(&program, scope, &source.text));
+    let program = emit::lower(program, marks);
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let code = wrapper.filter(|_| !refused).map(|wrapper| emit::print(program, &wrapper, base, source));
+    let position = |at: swc_common::BytePos| source.position(at.0.saturating_sub(base) as usize);
+    let function_uses = detected.names.into_iter().map(|(name, span)| FunctionUse {
+        name,
+        start: position(span.lo),
+        end: position(span.hi),
+    });
+    Ok(Compiled { code, function_uses: function_uses.collect(), findings, base })
+}
+
+/// A tree whose top level is what stands inside the wrapper.
+struct Shaped {
+    tree: Tree,
+    /// `None` if there is no entry function; a finding says why.
+    wrapper: Option<Wrapper>,
+    /// Variables that the wrapper declares around the text.
+    outer_names: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+fn shape(unit: Unit<'_>, text: &str, bound: Bound, linked: &Linked) -> Result<Shaped, Rejection> {
+    match unit {
+        Unit::Script(CodeType::MainFn) => {
+            let mut tree = parse::program(text, bound)?;
+            let mut findings = top_level_await::check(&tree.program);
+            let wrapper = entry::main_function(&mut tree.program, linked)
+                .map_err(|finding| findings.push(finding))
+                .ok();
+            Ok(Shaped { tree, wrapper, outer_names: vec![], findings })
+        }
+        Unit::Script(CodeType::Raw) => {
+            let mut tree = parse::body(text, bound)?;
+            entry::unwrap_body(&mut tree.program);
+            let outer_names = ["input", "env", "event", "context"].map(str::to_owned).to_vec();
+            Ok(Shaped { tree, wrapper: Some(Wrapper::raw_body()), outer_names, findings: vec![] })
+        }
+        Unit::Function { name, parameters } => shape_function(name, parameters, text, bound, linked),
+    }
+}
+
+/// A declaration or default export, else a function expression, else a bare body.
+fn shape_function(
+    name: &str,
+    parameters: &[String],
+    text: &str,
+    bound: Bound,
+    linked: &Linked,
+) -> Result<Shaped, Rejection> {
+    let as_program = parse::program(text, bound);
+    let as_program = match as_program {
+        Ok(mut tree) => {
+            let findings = top_level_await::check(&tree.program);
+            match entry::declared_function(&mut tree.program, name, linked) {
+                Ok(Some(wrapper)) => {
+                    return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings });
+                }
+                Ok(None) => None,
+                Err(finding) => return Err(Rejection { findings: vec![finding], base: tree.base }),
+            }
+        }
+        Err(rejection) => Some(rejection),
+    };
+    if let Some(mut tree) = parse::expression(text, bound)
+        && let Some(wrapper) = entry::function_expression(&mut tree.program)
+    {
+        return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings: vec![] });
+    }
+    let mut tree = match (parse::body(text, bound), as_program) {
+        (Ok(tree), _) => tree,
+        // The reading that got further is the one the author meant.
+        (Err(body), Some(program)) if program.progress() > body.progress() => return Err(program),
+        (Err(body), _) => return Err(body),
+    };
+    entry::unwrap_body(&mut tree.program);
+    let findings = entry::check_parameters(parameters, tree.base);
+    let wrapper = findings.is_empty().then(|| Wrapper::function_body(parameters));
+    Ok(Shaped { tree, wrapper, outer_names: parameters.to_vec(), findings })
+}
+
+fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Diagnostic> {
+    let offset = |position: swc_common::BytePos| position.0.saturating_sub(base) as usize;
+    let mut diagnostics: Vec<Diagnostic> = findings
+        .into_iter()
+        .map(|finding| {
+            let start = source.position(offset(finding.span.lo));
+            let end = source.position(offset(finding.span.hi)).max(start);
+            Diagnostic {
+                rule: finding.rule.to_owned(),
+                severity: finding.severity,
+                message: finding.message,
+                line: start.line + 1,
+                column: start.column + 1,
+                end_line: end.line + 1,
+                end_column: end.column + 1,
+            }
+        })
+        .collect();
+    diagnostics.sort_by(by_place);
+    diagnostics.dedup();
+    diagnostics.truncate(MAX_DIAGNOSTICS);
+    diagnostics
+}
+
+fn by_place(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
+    (a.line, a.column, a.end_line, a.end_column, &a.rule).cmp(&(
+        b.line,
+        b.column,
+        b.end_line,
+        b.end_column,
+        &b.rule,
+    ))
+}
+
+/// Every field is preceded by its length, so that no two inputs look alike.
+fn hash(unit: Unit<'_>, code: &str, linked: &Linked) -> String {
+    let mut hash = Sha256::new();
+    let mut field = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    field(&VERSION.to_string());
+    match unit {
+        Unit::Script(code_type) => field(code_type.as_str()),
+        Unit::Function { name, parameters } => {
+            field("function");
+            field(name);
+            for parameter in parameters {
+                field(parameter);
+            }
+        }
+    }
+    field(code);
+    if !linked.imports.is_empty() {
+        field(&linked.code);
+    }
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,119 @@
+//! What holds for every text, tried on texts that are put together at random.
+
+use super::{MAIN, RAW};
+use builder::{Severity, SourceMap, Unit, build};
+use proptest::prelude::*;
+
+/// Pieces of scripts, sound and broken, that meet in any order.
+const PIECES: &[&str] = &[
+    "Functions.a();",
+    "const { b } = Functions;",
+    "env.Functions.c({ x: 1 })",
+    "let x = 1;",
+    "let y: number = 2;",
+    "async function f(a: string, { Functions }: any) { return Functions.d(a); }",
+    "if (x) {",
+    "}",
+    "else",
+    "(",
+    ")",
+    "[",
+    "]",
+    "`a${",
+    "`",
+    "'",
+    "\"",
+    "/",
+    "/re/g",
+    "//",
+    "/*",
+    "*/",
+    "\n",
+    "\r\n",
+    "\u{2028}",
+    "😀",
+    "é",
+    "<T>",
+    "=>",
+    "enum E { A = 1 }",
+    "namespace N { export const x = 1 }",
+    "class C<T> { #p = 1; static { } @d m() {} }",
+    "export default",
+    "export",
+    "import x from 'y';",
+    "function main() {}",
+    "return",
+    "await",
+    "async",
+    "yield",
+    "while (true) {}",
+    "eval('1')",
+    "x?.y ?? z",
+    "a as any",
+    "satisfies T",
+    "x!",
+    "type T = { a: string };",
+    "...",
+    ",",
+    ";",
+    ":",
+    "?",
+    "=",
+    "+",
+    "-",
+    "!",
+    "++",
+    "<",
+    ">",
+    "\\u0061",
+    "#!",
+    "\u{feff}",
+    "0x1n",
+    "1e3",
+    "<b>hi</b>",
+    "using r = q;",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::collection::vec(prop::sample::select(PIECES), 0..30).prop_map(|pieces| pieces.join(" ")),
+        1 => "\\PC{0,200}",
+    ]
+}
+
+fn units() -> [Unit<'static>; 3] {
+    [MAIN, RAW, Unit::Function { name: "f", parameters: &[] }]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Nothing panics; a build is there exactly if nothing is an error; positions lie inside the text.
+    #[test]
+    fn every_text_gets_an_honest_report(text in text()) {
+        let lines = u32::try_from(text.split(['\n', '\r', '\u{2028}', '\u{2029}']).count()).unwrap();
+        for unit in units() {
+            let report = build(unit, &text);
+            let refused = report.diagnostics.iter().any(|found| found.severity == Severity::Error);
+            prop_assert_eq!(report.build.is_none(), refused);
+            for found in &report.diagnostics {
+                prop_assert!(found.line >= 1 && found.column >= 1 && found.end_line <= lines, "{:?}", found);
+                prop_assert!((found.line, found.column) <= (found.end_line, found.end_column), "{:?}", found);
+            }
+        }
+    }
+
+    /// What was built is itself a text that builds: it parses, and nothing in it is an error any more.
+    #[test]
+    fn a_build_is_a_program(text in text()) {
+        for unit in units() {
+            if let Some(first) = build(unit, &text).build {
+                prop_assert!(SourceMap::of_build(&first.code).is_some());
+                let expression = first.code.trim_end();
+                let again = build(RAW, expression);
+                prop_assert!(again.build.is_some(), "{}\n{:?}", first.code, again.diagnostics);
+                prop_assert_eq!(build(unit, &text).build, Some(first));
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The bundler: esbuild's native program, one short process per bundle.
+//!
+//! Invariant: it reads the workspace and nothing else. Landlock sees to that where the kernel has it; everywhere its
+//! own list of inputs is checked before its output is used. It gets no environment, no network and no standard input.
+
+use crate::{MAX_BUNDLE_BYTES, specifier::Specifier, temp_dir::Workspace};
+use builder::{Import, Linked, NODE_MODULES};
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _,
+};
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The variable that holds the bundle's value.
+pub(crate) const VARIABLE: &str = "packages";
+
+const ENTRY: &str = "entry.js";
+const OUTPUT: &str = "output.js";
+const METAFILE: &str = "meta.json";
+const MESSAGES: &str = "messages.txt";
+/// The file that stands for a module of Node.
+const STUB: &str = "node-module.js";
+/// lodash takes 0.05 s.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+/// Of a message that is shown to an author.
+const MAX_MESSAGE: usize = 300;
+
+/// Why there is no bundle.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("`{package}` needs `{module}`, a module of Node, which scripts don't have.")]
+    NodeModule { package: String, module: String },
+    #[error(
+        "The bundle is {bytes} bytes large; the limit is {MAX_BUNDLE_BYTES}. Import less of the package."
+    )]
+    TooLarge { bytes: u64 },
+    #[error("The packages can't be bundled: {0}")]
+    Bundler(String),
+    #[error("The packages could not be bundled within {} s.", TIME_LIMIT.as_secs())]
+    TimeLimit,
+    #[error("A package reaches for a file outside of itself.")]
+    Outside,
+    #[error("Packages can't be bundled just now; try again later.")]
+    Unavailable(#[source] io::Error),
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    inputs: BTreeMap<String, Input>,
+    outputs: BTreeMap<String, Output>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    imports: Vec<InputImport>,
+}
+
+#[derive(Deserialize)]
+struct InputImport {
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    inputs: BTreeMap<String, OutputInput>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutputInput {
+    bytes_in_output: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Bundler {
+    program: PathBuf,
+}
+
+impl Bundler {
+    pub(crate) const fn new(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// A script that leaves an object with the properties of `linked` in [`VARIABLE`].
+    pub(crate) async fn bundle(
+        &self,
+        workspace: &Workspace,
+        linked: &Linked,
+        specifiers: &[Specifier],
+    ) -> Result<String, Refused> {
+        let folder = workspace.path().to_owned();
+        let program = self.program.clone();
+        let entry = entry(linked, specifiers);
+        // A thread of its own, because what it gives up can't be had back.
+        let (done, result) = tokio::sync::oneshot::channel();
+        thread::spawn(move || drop(done.send(bundle(&program, &folder, &entry))));
+        let result = result.await;
+        result.unwrap_or_else(|_| Err(Refused::Unavailable(io::Error::other("the thread ended early"))))
+    }
+}
+
+/// A module that exports what the script imports, under the names that the builder asks for.
+fn entry(linked: &Linked, specifiers: &[Specifier]) -> String {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut entry = String::new();
+    for (Import { module, names, .. }, specifier) in linked.imports.iter().zip(specifiers) {
+        let from = quoted(&format!("{}{}", specifier.name, specifier.part));
+        if names.is_empty() {
+            let _ = writeln!(entry, "import {from};");
+        }
+        for name in names {
+            let Some(property) = linked.property(module, name) else { continue };
+            let _ = if name == Import::NAMESPACE {
+                writeln!(entry, "export * as {property} from {from};")
+            } else {
+                writeln!(entry, "export {{ {} as {property} }} from {from};", quoted(name))
+            };
+        }
+    }
+    entry
+}
+
+fn bundle(program: &Path, folder: &Path, entry: &str) -> Result<String, Refused> {
+    let modules = prepare(folder, entry).map_err(Refused::Unavailable)?;
+    let status = run(program, folder, &modules)?;
+    if !status.success() {
+        return Err(Refused::Bundler(first_message(folder)));
+    }
+    let meta = fs::read(folder.join(METAFILE)).map_err(Refused::Unavailable)?;
+    let meta: Meta = serde_json::from_slice(&meta).map_err(|error| Refused::Unavailable(error.into()))?;
+    check(&meta)?;
+    let bytes = fs::metadata(folder.join(OUTPUT)).map_err(Refused::Unavailable)?.len();
+    if bytes > MAX_BUNDLE_BYTES as u64 {
+        return Err(Refused::TooLarge { bytes });
+    }
+    fs::read_to_string(folder.join(OUTPUT)).map_err(Refused::Unavailable)
+}
+
+/// Writes the entry, and a stand-in for each module of Node that no package of the same name replaces.
+fn prepare(folder: &Path, entry: &str) -> io::Result<Vec<&'static str>> {
+    fs::write(folder.join(ENTRY), entry)?;
+    let mut stubs = Vec::new();
+    for &module in NODE_MODULES {
+        let stub = folder.join("node_modules").join(module);
+        if stub.join(STUB).exists() {
+            stubs.push(module);
+        } else if !stub.exists() {
+            fs::create_dir_all(&stub)?;
+            // What nobody uses of it vanishes.
+            let package = format!(r#"{{"sideEffects":false,"exports":{{".":"./{STUB}","./*":"./{STUB}"}}}}"#);
+            fs::write(stub.join("package.json"), package)?;
+            fs::write(stub.join(STUB), "module.exports = {};")?;
+            stubs.push(module);
+        }
+    }
+    Ok(stubs)
+}
+
+fn run(program: &Path, folder: &Path, modules: &[&str]) -> Result<ExitStatus, Refused> {
+    // Opened before the files outside are out of reach.
+    let null = || File::open("/dev/null");
+    let messages = File::create(folder.join(MESSAGES)).map_err(Refused::Unavailable)?;
+    let mut command = Command::new(program);
+    command
+        .args([ENTRY, "--bundle", "--format=iife", "--platform=browser", "--target=esnext", "--charset=utf8"])
+        .args([
+            "--minify-whitespace",
+            "--minify-syntax",
+            "--legal-comments=none",
+            "--define:global=globalThis",
+        ])
+        .args(["--log-level=error", "--log-limit=1", "--color=false", "--tsconfig-raw={}"])
+        .arg(format!("--global-name={VARIABLE}"))
+        .arg(format!("--outfile={OUTPUT}"))
+        .arg(format!("--metafile={METAFILE}"))
+        .args(modules.iter().map(|module| format!("--alias:node:{module}={module}")))
+        .current_dir(folder)
+        .env_clear()
+        .envs([("GOMEMLIMIT", "512MiB"), ("GOMAXPROCS", "2")])
+        .stdin(null().map_err(Refused::Unavailable)?)
+        .stdout(null().map_err(Refused::Unavailable)?)
+        .stderr(messages);
+    if let Err(error) = confine(program, folder) {
+        tracing::warn!(%error, "the bundler is not confined");
+    }
+    let mut child = command.spawn().map_err(|error| {
+        tracing::error!(program = %program.display(), %error, "the bundler can't be started");
+        Refused::Unavailable(error)
+    })?;
+    let deadline = Instant::now() + TIME_LIMIT;
+    loop {
+        match child.try_wait().map_err(Refused::Unavailable)? {
+            Some(status) => return Ok(status),
+            None if Instant::now() < deadline => thread::sleep(POLL),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Refused::TimeLimit);
+            }
+        }
+    }
+}
+
+/// Leaves this thread, and what it starts, the folder and the program; no network.
+fn confine(program: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let abi = ABI::V4;
+    let folder = PathBeneath::new(PathFd::new(folder)?, AccessFs::from_all(abi));
+    let program = PathBeneath::new(PathFd::new(program)?, AccessFs::ReadFile | AccessFs::Execute);
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .create()?
+        .add_rule(folder)?
+        .add_rule(program)?
+        .restrict_self()?;
+    Ok(())
+}
+
+/// What the bundler complained of first. Shown, never looked into.
+fn first_message(folder: &Path) -> String {
+    let text = fs::read_to_string(folder.join(MESSAGES)).unwrap_or_default();
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word.");
+    line.trim_start_matches(['✘', ' ']).trim_start_matches("[ERROR] ").chars().take(MAX_MESSAGE).collect()
+}
+
+fn check(meta: &Meta) -> Result<(), Refused> {
+    let own = |path: &str| {
+        let path = path.strip_prefix("(disabled):").unwrap_or(path);
+        path == ENTRY || (path.starts_with("node_modules/") && !path.split('/').any(|step| step == ".."))
+    };
+    if !meta.inputs.keys().all(|path| own(path)) {
+        return Err(Refused::Outside);
+    }
+    let used: Vec<&str> = meta
+        .outputs
+        .values()
+        .flat_map(|output| &output.inputs)
+        .filter(|(_, input)| input.bytes_in_output > 0)
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let stub = used.iter().find_map(|path| {
+        let module = path.strip_prefix("node_modules/")?.strip_suffix(STUB)?.strip_suffix('/')?;
+        NODE_MODULES.contains(&module).then_some((path, module))
+    });
+    let Some((stub, module)) = stub else { return Ok(()) };
+    let importer = used.iter().find(|path| {
+        meta.inputs.get(**path).is_some_and(|input| input.imports.iter().any(|import| import.path == **stub))
+    });
+    let package = importer.map_or("A package", |path| package_of(path));
+    Err(Refused::NodeModule { package: package.to_owned(), module: module.to_owned() })
+}
+
+/// `a` of `node_modules/b/node_modules/a/lib/index.js`.
+fn package_of(path: &str) -> &str {
+    let name = path.rsplit_once("node_modules/").map_or(path, |(_, rest)| rest);
+    let end = name.match_indices('/').map(|(at, _)| at).nth(usize::from(name.starts_with('@')));
+    &name[..end.unwrap_or(name.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_tells_its_package() {
+        assert_eq!(package_of("node_modules/a/index.js"), "a");
+        assert_eq!(package_of("node_modules/b/node_modules/@s/a/lib/x.js"), "@s/a");
+    }
+
+    fn checked(json: &str) -> Result<(), Refused> {
+        check(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn inputs_from_elsewhere_are_refused() {
+        for path in ["../secret.json", "/etc/passwd", "node_modules/a/../../../x.js", "other/x.js"] {
+            let result = checked(&format!(r#"{{"inputs":{{"{path}":{{"imports":[]}}}},"outputs":{{}}}}"#));
+            assert!(matches!(result, Err(Refused::Outside)), "{path}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn a_module_of_node_is_named_with_who_needs_it() {
+        let inputs = r#""inputs":{"entry.js":{"imports":[]},"node_modules/fs/node-module.js":{"imports":[]},
+            "node_modules/@s/a/x.js":{"imports":[{"path":"node_modules/fs/node-module.js"}]}}"#;
+        let with = |bytes: u32| {
+            format!(
+                r#"{{{inputs},"outputs":{{"output.js":{{"inputs":{{"node_modules/@s/a/x.js":{{"bytesInOutput":9}},
+                "node_modules/fs/node-module.js":{{"bytesInOutput":{bytes}}}}}}}}}}}"#
+            )
+        };
+        let message = checked(&with(20)).unwrap_err().to_string();
+        assert_eq!(message, "`@s/a` needs `fs`, a module of Node, which scripts don't have.");
+        assert!(checked(&with(0)).is_ok(), "what is not in the output is not needed");
+    }
+}

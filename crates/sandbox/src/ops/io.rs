@@ -1,0 +1,176 @@
+//! Console lines, timers, fetches and the clock: what reaches beyond the isolate.
+
+use super::{bytes, throw_type_error};
+use crate::{run_state::Run, text};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use sandbox_protocol::{FetchRequest, FromSandbox, Redirect};
+use shared::execution::LogLevel;
+use std::{rc::Rc, time::Duration};
+
+/// Longest method, URL, header name and header value, in UTF-16 units.
+const LONGEST_TEXT: usize = 64 * 1024;
+/// Most names and values of headers, together.
+const MOST_HEADER_TEXTS: u32 = 512;
+/// Most bytes of all header names and values of a request, far below what a frame may have.
+const HEADER_BYTES: usize = 64 * 1024;
+/// Largest request body, in bytes.
+const REQUEST_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// Longest delay, in milliseconds; the platform's own (a signed 32-bit integer).
+const LONGEST_DELAY_MS: f64 = 2_147_483_647.0;
+
+fn run(scope: &v8::PinScope<'_, '_>) -> Option<Rc<Run>> {
+    scope.get_slot::<Rc<Run>>().map(Rc::clone)
+}
+
+/// `log(level, message)`.
+pub(super) fn log(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(run) = run(scope) else { return };
+    let level = match args.get(0).try_cast::<v8::String>() {
+        Ok(level) if level.length() <= 8 => {
+            level.to_rust_string_lossy(scope).parse().unwrap_or(LogLevel::Info)
+        }
+        _ => LogLevel::Info,
+    };
+    if let Ok(message) = args.get(1).try_cast::<v8::String>() {
+        run.log(level, |most| text::bounded(scope, message, most));
+    }
+}
+
+/// `uncaught(error)`: thrown where no caller could catch it; the run ends with it.
+pub(super) fn uncaught(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let Some(run) = run(scope) {
+        run.note_uncaught(v8::Global::new(scope, args.get(0)));
+    }
+}
+
+/// `enqueueMicrotask(function)`.
+pub(super) fn enqueue_microtask(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let Ok(function) = args.get(0).try_cast::<v8::Function>() {
+        scope.enqueue_microtask(function);
+    }
+}
+
+/// `timerStart(id, delayMs)`; whatever is no sensible delay is the shortest one.
+pub(super) fn timer_start(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let (Some(run), Some(id)) = (run(scope), id(scope, args.get(0))) else { return };
+    let delay = args.get(1).number_value(scope).unwrap_or_default();
+    let delay = if delay > 0.0 && delay <= LONGEST_DELAY_MS { delay } else { 0.0 };
+    run.start_timer(id, Duration::from_secs_f64(delay / 1_000.0));
+}
+
+/// `timerCancel(id)`.
+pub(super) fn timer_cancel(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let (Some(run), Some(id)) = (run(scope), id(scope, args.get(0))) {
+        run.cancel_timer(id);
+    }
+}
+
+/// `now()` → milliseconds since the run began, on a clock that never goes back.
+pub(super) fn now(
+    scope: &mut v8::PinScope<'_, '_>,
+    _args: v8::FunctionCallbackArguments<'_>,
+    mut result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let elapsed = run(scope).map_or(0.0, |run| run.elapsed().as_secs_f64() * 1_000.0);
+    result.set_double(elapsed);
+}
+
+/// `fetchStart(id, method, url, headers, body, redirect, plane)`; throws `TypeError` for what can't be sent.
+pub(super) fn fetch_start(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    let Some(run) = run(scope) else { return throw_type_error(scope, "fetch is not available here") };
+    let (Some(id), Some(request)) = (id(scope, args.get(0)), request(scope, &args)) else {
+        return throw_type_error(scope, "fetch: the request is malformed or too large");
+    };
+    if !run.take_fetch() {
+        let message = format!("fetch limit of {} requests per execution reached", run.limits().fetches);
+        return throw_type_error(scope, &message);
+    }
+    run.send(&FromSandbox::Fetch { id, request });
+}
+
+/// `fetchAbort(id)`.
+pub(super) fn fetch_abort(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: v8::FunctionCallbackArguments<'_>,
+    _result: v8::ReturnValue<'_, v8::Value>,
+) {
+    if let (Some(run), Some(id)) = (run(scope), id(scope, args.get(0))) {
+        run.send(&FromSandbox::FetchAborted { id });
+    }
+}
+
+fn id(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<u32> {
+    if value.is_number() { value.uint32_value(scope) } else { None }
+}
+
+fn text(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<String> {
+    let text = value.try_cast::<v8::String>().ok()?;
+    (text.length() <= LONGEST_TEXT).then(|| text.to_rust_string_lossy(scope))
+}
+
+fn request(
+    scope: &mut v8::PinScope<'_, '_>,
+    args: &v8::FunctionCallbackArguments<'_>,
+) -> Option<FetchRequest> {
+    let flat = args.get(3).try_cast::<v8::Array>().ok()?;
+    if flat.length() > MOST_HEADER_TEXTS || flat.length() % 2 != 0 {
+        return None;
+    }
+    let (mut headers, mut header_bytes) = (Vec::new(), 0);
+    for index in (0..flat.length()).step_by(2) {
+        let (name, value) = (flat.get_index(scope, index)?, flat.get_index(scope, index + 1)?);
+        let (name, value) = (text(scope, name)?, text(scope, value)?);
+        header_bytes += name.len() + value.len();
+        if header_bytes > HEADER_BYTES {
+            return None;
+        }
+        headers.push((name, value));
+    }
+    let body = if args.get(4).is_null_or_undefined() {
+        None
+    } else {
+        let view = args.get(4).try_cast::<v8::ArrayBufferView>().ok()?;
+        if view.byte_length() > REQUEST_BODY_BYTES {
+            return None;
+        }
+        Some(STANDARD.encode(view.get_contents(&mut { bytes::ON_HEAP })))
+    };
+    let redirect = match text(scope, args.get(5))?.as_str() {
+        "follow" => Redirect::Follow,
+        "error" => Redirect::Error,
+        "manual" => Redirect::Manual,
+        _ => return None,
+    };
+    Some(FetchRequest {
+        method: text(scope, args.get(1))?,
+        url: text(scope, args.get(2))?,
+        headers,
+        body,
+        redirect,
+        plane: args.get(6).is_true(),
+    })
+}

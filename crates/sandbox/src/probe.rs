@@ -1,0 +1,163 @@
+//! Attempts to escape, as native code: what a script could do once the isolate itself were broken.
+//!
+//! Compiled into debug builds only, for the tests in `tests/it/sandbox/escape.rs`. The process exits with 0 when
+//! the attempt succeeded, with the error's number when the kernel refused it, and dies of SIGSYS where the filter
+//! of system calls forbids it.
+
+#![expect(
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    clippy::many_single_char_names,
+    reason = "a system call takes six words, whatever they mean"
+)]
+
+use crate::{
+    lockdown::{self, Lockdown},
+    platform,
+};
+use std::{ffi::CStr, io};
+
+/// How the process exits when it was not asked for an attempt it knows.
+const EXIT_USAGE: i32 = 250;
+/// How the process exits when the host does not give the layer asked for.
+const EXIT_LAYER: i32 = 251;
+
+/// What an attempt aims at.
+#[derive(Clone, Copy)]
+struct Target {
+    pid: libc::pid_t,
+    /// A TCP port of 127.0.0.1, or an address in the process `pid`.
+    number: usize,
+}
+
+/// The result of a system call.
+type Attempt = fn(Target) -> libc::c_long;
+
+/// A descriptor that whoever starts the probe may leave open.
+const INHERITED: usize = 9;
+
+const ATTEMPTS: [(&str, Attempt); 21] = [
+    ("nothing", |_| call(libc::SYS_getpid, [0; 6])),
+    ("wait", |_| wait()),
+    ("read_inherited", |_| {
+        let mut byte = 0_u8;
+        call(libc::SYS_read, [INHERITED, (&raw mut byte) as usize, 1, 0, 0, 0])
+    }),
+    // `test` says no by 1, which is EPERM.
+    ("execve_inherited", |_| execve(c"/proc/self/fd/9", &[c"test", c"-r", c"/etc/shadow"])),
+    ("mmap", |_| {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        call(libc::SYS_mmap, [0, 1 << 30, access as usize, kind as usize, usize::MAX, 0])
+    }),
+    ("raise_core_limit", |_| {
+        let limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        call(libc::SYS_setrlimit, [libc::RLIMIT_CORE as usize, (&raw const limit) as usize, 0, 0, 0, 0])
+    }),
+    ("open", |_| open(c"/etc/passwd", libc::O_RDONLY)),
+    ("create", |_| open(c"/tmp/sandbox-probe", libc::O_CREAT | libc::O_WRONLY)),
+    ("list", |_| open(c"/", libc::O_RDONLY | libc::O_DIRECTORY)),
+    ("environ_of_other", |target| open_proc(target.pid, "environ")),
+    ("memory_of_other", |target| open_proc(target.pid, "mem")),
+    ("connect", connect),
+    ("socket", |_| call(libc::SYS_socket, [libc::AF_INET as usize, libc::SOCK_STREAM as usize, 0, 0, 0, 0])),
+    ("fork", |_| fork()),
+    ("execve", |_| execve(c"/bin/true", &[c"true"])),
+    ("ptrace", |target| {
+        call(libc::SYS_ptrace, [libc::PTRACE_SEIZE as usize, target.pid as usize, 0, 0, 0, 0])
+    }),
+    ("process_vm_readv", process_vm_readv),
+    ("kill", |target| call(libc::SYS_kill, [target.pid as usize, libc::SIGCONT as usize, 0, 0, 0, 0])),
+    ("memfd_create", |_| call(libc::SYS_memfd_create, [c"x".as_ptr() as usize, 0, 0, 0, 0, 0])),
+    ("unshare", |_| call(libc::SYS_unshare, [libc::CLONE_NEWNET as usize, 0, 0, 0, 0, 0])),
+    ("io_uring_setup", io_uring_setup),
+];
+
+/// Locks down as asked, makes one attempt, and exits with what came of it.
+///
+/// Arguments: the attempt's name; `bare` (which shows that the attempt is a real one), `sealed` (as for scripts),
+/// `entered` (all but the filter of system calls and the last limits) or one layer's name; a process id; a number.
+pub fn run_probe(arguments: &[String]) -> ! {
+    let [name, lockdown, pid, number] = arguments else { platform::exit(EXIT_USAGE) };
+    let attempt = ATTEMPTS.iter().find(|(known, _)| known == name);
+    let (Some((_, attempt)), Ok(pid), Ok(number)) = (attempt, pid.parse(), number.parse()) else {
+        platform::exit(EXIT_USAGE)
+    };
+    match lockdown.as_str() {
+        "bare" => {}
+        "entered" => drop(Lockdown::enter()),
+        "sealed" => Lockdown::enter().seal(128 * 1024 * 1024),
+        layer => {
+            if !lockdown::apply(layer) {
+                platform::exit(EXIT_LAYER);
+            }
+        }
+    }
+    let result = attempt(Target { pid, number });
+    let error = io::Error::last_os_error().raw_os_error().unwrap_or(EXIT_USAGE);
+    platform::exit(if result < 0 { error } else { 0 })
+}
+
+fn call(number: libc::c_long, arguments: [usize; 6]) -> libc::c_long {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: every caller passes pointers that live through the call, or none.
+    unsafe { libc::syscall(number, a, b, c, d, e, f) }
+}
+
+fn open(path: &CStr, flags: libc::c_int) -> libc::c_long {
+    call(libc::SYS_openat, [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags as usize, 0o600, 0, 0])
+}
+
+fn open_proc(pid: libc::pid_t, file: &str) -> libc::c_long {
+    let path = std::ffi::CString::new(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    open(&path, libc::O_RDONLY)
+}
+
+fn connect(target: Target) -> libc::c_long {
+    let socket = call(libc::SYS_socket, [libc::AF_INET as usize, libc::SOCK_STREAM as usize, 0, 0, 0, 0]);
+    if socket < 0 {
+        return socket;
+    }
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as libc::sa_family_t,
+        sin_port: (target.number as u16).to_be(),
+        sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes([127, 0, 0, 1]) },
+        sin_zero: [0; 8],
+    };
+    let length = size_of_val(&address);
+    call(libc::SYS_connect, [socket as usize, (&raw const address) as usize, length, 0, 0, 0])
+}
+
+fn fork() -> libc::c_long {
+    let child = call(libc::SYS_clone, [libc::SIGCHLD as usize, 0, 0, 0, 0, 0]);
+    if child == 0 {
+        platform::exit(0);
+    }
+    child
+}
+
+fn execve(path: &CStr, arguments: &[&CStr]) -> libc::c_long {
+    let arguments: Vec<_> =
+        arguments.iter().map(|argument| argument.as_ptr()).chain([std::ptr::null()]).collect();
+    call(libc::SYS_execve, [path.as_ptr() as usize, arguments.as_ptr() as usize, 0, 0, 0, 0])
+}
+
+/// Tells on standard output that it is locked down, and stays.
+fn wait() -> libc::c_long {
+    call(libc::SYS_write, [1, c"!".as_ptr() as usize, 1, 0, 0, 0]);
+    loop {
+        std::thread::park();
+    }
+}
+
+fn process_vm_readv(target: Target) -> libc::c_long {
+    let mut byte = 0_u8;
+    let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    let remote = libc::iovec { iov_base: target.number as *mut libc::c_void, iov_len: 1 };
+    let (local, remote) = ((&raw const local) as usize, (&raw const remote) as usize);
+    call(libc::SYS_process_vm_readv, [target.pid as usize, local, 1, remote, 1, 0])
+}
+
+fn io_uring_setup(_: Target) -> libc::c_long {
+    let mut parameters = [0_u64; 32];
+    call(libc::SYS_io_uring_setup, [4, parameters.as_mut_ptr() as usize, 0, 0, 0, 0])
+}

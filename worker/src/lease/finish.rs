@@ -1,0 +1,178 @@
+//! Ending an attempt: for good, until a retry, or by giving it back.
+
+use super::{Attempt, Claims, Fenced, logs::Columns};
+use crate::db::DatabaseError;
+use shared::{
+    execution::{ErrorCode, Status},
+    outcome::{ExecutionError, LogLine, Usage, Verdict, milliseconds},
+    telemetry::metrics::EXECUTIONS,
+};
+use std::time::{Duration, Instant};
+use tokio_postgres::types::ToSql;
+
+/// Parameters: execution, attempt, worker; log columns; status, result, error; usage; milliseconds spent since the
+/// run's end. One statement, so the last lines and the end become visible together, in one round trip.
+pub(super) const FINISH: &str = "
+WITH done AS (
+    UPDATE script_executions SET
+        status = $8, result = $9::text::json,
+        error_code = $10, error_message = $11, error_stack = $12, error_line = $13, error_column = $14,
+        init_ms = $15, run_ms = $16, cpu_ms = $17, memory_peak_bytes = $18,
+        persist_ms = round($19::float8::numeric + extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000, 3),
+        finished_at = clock_timestamp(), lease_expires_at = NULL
+    WHERE id = $1 AND attempt = $2 AND worker_id = $3 AND status = 'running'
+    RETURNING id
+), lines AS (
+    INSERT INTO execution_logs (execution_id, seq, ts, level, message)
+    SELECT done.id, line.* FROM done, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
+    ON CONFLICT DO NOTHING
+)
+SELECT pg_notify('execution_changed', id::text)::text FROM done";
+
+/// Parameters: execution, attempt, worker; log columns; seconds until the retry. A retry of the script's own fault
+/// spends none of the platform's attempts.
+const RETRY: &str = "
+WITH again AS (
+    UPDATE script_executions SET
+        status = 'queued', retries_left = retries_left - 1, max_attempts = max_attempts + 1,
+        worker_id = NULL, lease_expires_at = NULL, started_at = NULL
+    WHERE id = $1 AND attempt = $2 AND worker_id = $3 AND status = 'running'
+        AND retries_left > 0 AND cancel_requested_at IS NULL
+    RETURNING id, workspace_id, priority, traceparent
+), lines AS (
+    INSERT INTO execution_logs (execution_id, seq, ts, level, message)
+    SELECT again.id, line.* FROM again, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
+    ON CONFLICT DO NOTHING
+), enqueued AS (
+    INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
+    SELECT id, workspace_id, priority, traceparent, now() + make_interval(secs => $8) FROM again
+)
+SELECT pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM again";
+
+/// Parameters: execution, attempt, worker; log columns. The attempt's number is free again; one whose cancelling was
+/// asked for in between ends cancelled.
+const HAND_BACK: &str = "
+WITH back AS (
+    UPDATE script_executions SET
+        status = CASE WHEN cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        error_code = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' END,
+        error_message = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' END,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
+        started_at = CASE WHEN cancel_requested_at IS NOT NULL THEN started_at END,
+        attempt = CASE WHEN cancel_requested_at IS NULL THEN attempt - 1 ELSE attempt END,
+        worker_id = NULL, lease_expires_at = NULL
+    WHERE id = $1 AND attempt = $2 AND worker_id = $3 AND status = 'running'
+    RETURNING id, workspace_id, priority, traceparent, status
+), lines AS (
+    INSERT INTO execution_logs (execution_id, seq, ts, level, message)
+    SELECT back.id, line.* FROM back, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
+    ON CONFLICT DO NOTHING
+), enqueued AS (
+    -- Before the backlog, as after a loss: see the reaper.
+    INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
+    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent FROM back WHERE status = 'queued'
+)
+SELECT status, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM back";
+
+/// How an attempt ends.
+#[derive(Debug)]
+pub enum End<'a> {
+    /// The execution is over.
+    Final { verdict: &'a Verdict, phases: Phases },
+    /// Run again after this time, for the script's own fault.
+    Retry { after: Duration },
+    /// Not run to its end here, by no fault of its own: run again at once, elsewhere.
+    HandBack,
+}
+
+/// What is measured of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Phases {
+    pub usage: Usage,
+    /// When the run was over and persisting began.
+    pub ended: Instant,
+}
+
+impl Claims {
+    /// Ends the attempt and stores its last lines, together.
+    pub async fn end(
+        &self,
+        attempt: Attempt,
+        end: &End<'_>,
+        lines: &[LogLine],
+    ) -> Result<Fenced, DatabaseError> {
+        let columns = Columns::of(lines);
+        let worker_id = &*self.worker_id;
+        let fence: [&(dyn ToSql + Sync); 7] = [
+            &attempt.execution_id,
+            &attempt.number,
+            &worker_id,
+            &columns.seqs,
+            &columns.times,
+            &columns.levels,
+            &columns.messages,
+        ];
+        match end {
+            End::Final { verdict, phases } => self.finish(&fence, verdict, phases).await,
+            End::Retry { after } => {
+                let seconds = after.as_secs_f64();
+                self.write(RETRY, &[fence.as_slice(), &[&seconds]].concat()).await
+            }
+            End::HandBack => self.hand_back(&fence).await,
+        }
+    }
+
+    async fn hand_back(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<Fenced, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(HAND_BACK).await?;
+        let rows = connection.query(&statement, fence).await?;
+        for row in &rows {
+            if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {
+                EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
+            }
+        }
+        Ok(Fenced::from_rows(rows.len()))
+    }
+
+    async fn finish(
+        &self,
+        fence: &[&(dyn ToSql + Sync)],
+        verdict: &Verdict,
+        Phases { usage, ended }: &Phases,
+    ) -> Result<Fenced, DatabaseError> {
+        let (result, error) = match verdict {
+            Verdict::Completed(result) => (Some(result.get()), None),
+            Verdict::Failed(error) => (None, Some(error)),
+        };
+        let status = verdict.status();
+        debug_assert!(Status::Running.may_become(status));
+        let position = |of: fn(&ExecutionError) -> Option<u32>| {
+            error.and_then(of).map(|number| i32::try_from(number).unwrap_or(i32::MAX))
+        };
+        let values: [&(dyn ToSql + Sync); 12] = [
+            &status.as_str(),
+            &result,
+            &error.map(|error| error.code.as_str()),
+            &error.map(|error| &error.message),
+            &error.and_then(|error| error.stack.as_ref()),
+            &position(|error| error.line),
+            &position(|error| error.column),
+            &milliseconds(usage.init),
+            &milliseconds(usage.run),
+            &milliseconds(usage.cpu),
+            &i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX),
+            &milliseconds(ended.elapsed()),
+        ];
+        self.write(FINISH, &[fence, &values].concat()).await
+    }
+
+    async fn write(
+        &self,
+        sql: &'static str,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Fenced, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(sql).await?;
+        Ok(Fenced::from_rows(connection.query(&statement, values).await?.len()))
+    }
+}

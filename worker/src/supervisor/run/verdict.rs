@@ -1,0 +1,237 @@
+//! What a child's word, or its end, means for the run it had. Pure.
+
+use crate::supervisor::logs::clean;
+use sandbox_protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, LONGEST_ERROR_TEXT, RunEnd};
+use serde_json::value::RawValue;
+use shared::{
+    execution::ErrorCode,
+    limits::Limits,
+    masking::Masker,
+    outcome::{ExecutionError, Verdict},
+};
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+/// What the supervisor itself had decided about the run before its child was gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Nothing: the child died by itself.
+    None,
+    /// The child was told to stop, for this reason.
+    Stop(ErrorCode),
+    /// Its resident memory went over what a run may need.
+    Memory,
+    /// Nothing: the child died by itself, and held more memory than its run may when it was last seen.
+    Swollen,
+    /// It broke the protocol.
+    Nonsense,
+}
+
+/// Why a run whose child is gone did not complete. A decision of ours outranks the way the child then died.
+pub(super) fn of_dead_child(decision: Decision, status: Option<ExitStatus>, limits: &Limits) -> Verdict {
+    match decision {
+        Decision::Stop(code) => stopped(code, limits),
+        Decision::Memory => stopped(ErrorCode::MemoryLimit, limits),
+        Decision::Nonsense => failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned()),
+        // Native code that is refused memory crashes in many ways; what it held tells why.
+        Decision::Swollen if status.is_some_and(|status| status.signal().is_some()) => {
+            stopped(ErrorCode::MemoryLimit, limits)
+        }
+        Decision::None | Decision::Swollen => match status.and_then(|status| status.code()) {
+            Some(EXIT_OUT_OF_MEMORY) => stopped(ErrorCode::MemoryLimit, limits),
+            Some(EXIT_FATAL) => {
+                failed(ErrorCode::SandboxCrashed, "the sandbox stopped on a fatal V8 error".to_owned())
+            }
+            _ => failed(ErrorCode::SandboxCrashed, format!("the sandbox died: {}", describe(status))),
+        },
+    }
+}
+
+/// A run that was stopped, in the words of its limit.
+pub(super) fn stopped(code: ErrorCode, limits: &Limits) -> Verdict {
+    let message = match code {
+        ErrorCode::Timeout => {
+            format!("the run took longer than {} ms", limits.execution_timeout.as_millis())
+        }
+        ErrorCode::InitTimeout => {
+            format!("evaluating the top level took longer than {} ms", limits.init_timeout.as_millis())
+        }
+        ErrorCode::MemoryLimit => {
+            format!("the run needed more than {} MiB of memory", limits.memory_bytes / (1024 * 1024))
+        }
+        ErrorCode::Cancelled => "the run was cancelled".to_owned(),
+        _ => "the run was stopped".to_owned(),
+    };
+    failed(code, message)
+}
+
+pub(super) fn failed(code: ErrorCode, message: String) -> Verdict {
+    Verdict::Failed(ExecutionError { code, message, stack: None, line: None, column: None })
+}
+
+/// How a process ended, for logs and messages.
+pub(super) fn describe(status: Option<ExitStatus>) -> String {
+    let Some(status) = status else { return "its end could not be read".to_owned() };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(libc::SIGSYS)) => "a forbidden system call (SIGSYS)".to_owned(),
+        (None, Some(libc::SIGSEGV)) => "SIGSEGV".to_owned(),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// Why a child that is gone is replaced; a label of a metric.
+pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
+    match decision {
+        Decision::Stop(code) => code.as_str(),
+        Decision::Memory | Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
+        Decision::Nonsense => "protocol",
+        Decision::None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
+            ErrorCode::MemoryLimit.as_str()
+        }
+        Decision::None => "crashed",
+    }
+}
+
+/// The verdict on what a child reported, and why it can't be used again, if so.
+pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
+    let stopped = match decision {
+        // A `Terminate` is on its way and would hit the next run.
+        Decision::Stop(code) => Some(code.as_str()),
+        _ => None,
+    };
+    match end {
+        RunEnd::Completed { json } => {
+            let result =
+                if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
+            match result {
+                Some(result) => (Verdict::Completed(result), stopped),
+                None => (of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
+            }
+        }
+        RunEnd::Failed { code, .. } if !may_say(code, decision) => {
+            (of_dead_child(Decision::Nonsense, None, limits), Some("protocol"))
+        }
+        RunEnd::Failed { code, message, stack, line, column } => {
+            let dirty = match code {
+                ErrorCode::ScriptError
+                | ErrorCode::InvalidResult
+                | ErrorCode::ResultTooLarge
+                | ErrorCode::BuildFailed => stopped,
+                ErrorCode::SandboxCrashed => Some("crashed"),
+                _ => Some(code.as_str()),
+            };
+            let (message, stack) = (bounded(message), stack.map(bounded));
+            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
+        }
+    }
+}
+
+/// Whether it is for the sandbox to say that a run ended so: what the run itself did, or what it was told.
+fn may_say(code: ErrorCode, decision: Decision) -> bool {
+    match code {
+        ErrorCode::ScriptError
+        | ErrorCode::InvalidResult
+        | ErrorCode::ResultTooLarge
+        | ErrorCode::BuildFailed
+        | ErrorCode::MemoryLimit
+        | ErrorCode::SandboxCrashed => true,
+        ErrorCode::Timeout | ErrorCode::InitTimeout | ErrorCode::Cancelled => {
+            decision == Decision::Stop(code)
+        }
+        ErrorCode::WorkerLost => false,
+    }
+}
+
+/// At most as long as a sandbox of ours makes it: a UTF-16 unit has three bytes at most.
+fn bounded(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(3 * LONGEST_ERROR_TEXT));
+    text
+}
+
+/// Without secrets, and without what the database can't hold.
+pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
+    match verdict {
+        Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
+        Verdict::Failed(error) => Verdict::Failed(ExecutionError {
+            message: masked_text(&error.message, masker),
+            stack: error.stack.map(|stack| masked_text(&stack, masker)),
+            ..error
+        }),
+    }
+}
+
+fn masked_text(text: &str, masker: &Masker) -> String {
+    let cut = text.len() >= LONGEST_ERROR_TEXT && text.encode_utf16().count() >= LONGEST_ERROR_TEXT;
+    clean(&if cut { masker.mask_cut(text) } else { masker.mask(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::execution::Status;
+
+    fn code(decision: Decision, raw: i32) -> ErrorCode {
+        match of_dead_child(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
+            Verdict::Failed(error) => error.code,
+            Verdict::Completed(_) => unreachable!("a dead child completes nothing"),
+        }
+    }
+
+    #[test]
+    fn v8_out_of_memory_is_the_memory_limit() {
+        assert_eq!(code(Decision::None, EXIT_OUT_OF_MEMORY << 8), ErrorCode::MemoryLimit);
+    }
+
+    #[test]
+    fn a_crash_for_want_of_memory_is_the_memory_limit() {
+        assert_eq!(code(Decision::Swollen, libc::SIGSEGV), ErrorCode::MemoryLimit);
+        assert_eq!(code(Decision::Swollen, libc::SIGABRT), ErrorCode::MemoryLimit);
+        assert_eq!(code(Decision::Swollen, EXIT_FATAL << 8), ErrorCode::SandboxCrashed);
+    }
+
+    #[test]
+    fn a_crash_is_a_crash() {
+        assert_eq!(code(Decision::None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
+        assert_eq!(code(Decision::None, libc::SIGSYS), ErrorCode::SandboxCrashed);
+        assert_eq!(code(Decision::None, 0), ErrorCode::SandboxCrashed);
+    }
+
+    fn failed_with(code: ErrorCode, message: &str) -> RunEnd {
+        RunEnd::Failed { code, message: message.to_owned(), stack: None, line: None, column: None }
+    }
+
+    #[test]
+    fn a_sandbox_can_t_say_what_only_we_decide() {
+        let limits = Limits::default();
+        for code in [ErrorCode::WorkerLost, ErrorCode::Cancelled, ErrorCode::Timeout, ErrorCode::InitTimeout]
+        {
+            let (verdict, dirty) = finished(failed_with(code, "forged"), Decision::None, &limits);
+            let Verdict::Failed(error) = verdict else { unreachable!("nothing was completed") };
+            assert_eq!((error.code, dirty), (ErrorCode::SandboxCrashed, Some("protocol")), "{code}");
+        }
+        let told = Decision::Stop(ErrorCode::Cancelled);
+        let (verdict, dirty) = finished(failed_with(ErrorCode::Cancelled, "as told"), told, &limits);
+        assert_eq!((verdict.status(), dirty), (Status::Cancelled, Some("cancelled")));
+        let (_, dirty) = finished(failed_with(ErrorCode::Timeout, "not as told"), told, &limits);
+        assert_eq!(dirty, Some("protocol"));
+    }
+
+    #[test]
+    fn a_secret_across_the_end_of_an_error_s_text_shows_no_beginning() {
+        let text = format!("{}hunter2-", "x".repeat(LONGEST_ERROR_TEXT - 8));
+        let (verdict, _) =
+            finished(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
+        let Verdict::Failed(error) = masked(verdict, &Masker::new(["hunter2-secret"])) else {
+            unreachable!("it failed")
+        };
+        assert!(error.message.ends_with("x[masked]"), "{}", &error.message[LONGEST_ERROR_TEXT - 20..]);
+    }
+
+    #[test]
+    fn what_we_decided_outranks_how_the_child_then_died() {
+        assert_eq!(code(Decision::Stop(ErrorCode::Timeout), libc::SIGKILL), ErrorCode::Timeout);
+        assert_eq!(code(Decision::Stop(ErrorCode::Cancelled), libc::SIGSEGV), ErrorCode::Cancelled);
+        assert_eq!(code(Decision::Memory, libc::SIGKILL), ErrorCode::MemoryLimit);
+    }
+}
