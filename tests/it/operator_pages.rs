@@ -151,22 +151,18 @@ async fn every_command_of_the_api_that_is_whole_succeeds() -> anyhow::Result<()>
     let pages = Page::all()?;
     let commands: BTreeSet<_> =
         pages.iter().flat_map(Page::inline).filter(|code| code.starts_with("api ")).collect();
-    let usage = stack.command("--help").await?;
     let mut tried = 0;
     for command in &commands {
         let arguments = command.trim_start_matches("api ");
-        let known: Vec<_> =
-            arguments.split(' ').take_while(|word| !word.starts_with('-') && *word != "ID").collect();
-        // `api publisher` and its like are names of connections.
-        if !usage.lines().any(|line| line.trim().starts_with(known[0])) {
+        let is_word = |word: &&str| !word.starts_with('-') && !word.chars().all(|c| c.is_ascii_uppercase());
+        let words: Vec<_> = arguments.split(' ').take_while(is_word).collect();
+        if stack.command(&format!("{} --help", words.join(" "))).await.is_err() {
+            // `api publisher` and its like are names of connections.
             ensure!(METRICS.contains(&format!("`{command}`")), "there is no `{command}`");
             continue;
         }
-        for word in &known {
-            ensure!(usage.contains(word), "`{command}`: there is no {word}");
-        }
-        let whole =
-            arguments.contains("SLUG") || ["migrate", "reseal", "dead-letters list"].contains(&arguments);
+        let whole = arguments.contains("SLUG")
+            || ["migrate", "rotate-encryption-key", "dead-letters list"].contains(&arguments);
         if whole {
             stack.command(&arguments.replace("SLUG", "demo")).await.with_context(|| command.clone())?;
             tried += 1;

@@ -1,6 +1,7 @@
-//! `worker serve`, and the two commands it starts itself: `worker sandbox` and `worker snapshot`.
+//! `worker serve`, and the commands that it starts itself: `worker sandbox` and `worker snapshot`.
 
 use anyhow::Context;
+use clap::{Parser, Subcommand};
 use shared::{
     config::Environment,
     telemetry::{self, Settings, logs, traces},
@@ -10,38 +11,48 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use worker::{config::Config, serve::Worker};
 
-const USAGE: &str = "usage: worker serve";
+/// Takes executions from the broker and runs each in a sandbox process.
+///
+/// Settings are environment variables: see docs/configuration.md.
+#[derive(Debug, Parser)]
+#[command(name = "worker", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run executions until SIGTERM or SIGINT, then drain
+    Serve,
+    /// Be a sandbox process on the socket at standard input; started by `serve`
+    #[command(hide = true)]
+    Sandbox,
+    /// Write the startup snapshot of the sandboxes to standard output; started by `serve`
+    #[command(hide = true)]
+    Snapshot,
+}
 
 fn main() -> ExitCode {
     // The sandbox must not inherit a runtime, a logger or anything else from what follows.
-    match std::env::args().nth(1).as_deref() {
-        Some("sandbox") => sandbox::run_child(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["sandbox"] => sandbox::run_child(),
         #[cfg(debug_assertions)]
-        Some("sandbox-probe") => sandbox::run_probe(&std::env::args().skip(2).collect::<Vec<_>>()),
-        Some("snapshot") => match sandbox::write_snapshot(&mut std::io::stdout().lock()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("worker snapshot: {error}");
-                ExitCode::FAILURE
-            }
-        },
-        Some("serve") => match serve() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("worker: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
-        Some("help" | "--help" | "-h") => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
+        ["sandbox-probe", ..] => sandbox::run_probe(&arguments[1..]),
+        _ => {}
+    }
+    let result = match Cli::parse().command {
+        Command::Serve => serve(),
+        Command::Snapshot => {
+            sandbox::write_snapshot(&mut std::io::stdout().lock()).context("the snapshot can't be written")
         }
-        Some("--version" | "-V") => {
-            println!("worker {}", env!("CARGO_PKG_VERSION"));
-            ExitCode::SUCCESS
-        }
-        _ => {
-            eprintln!("{USAGE}");
+        Command::Sandbox => unreachable!("was started above"),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker: {error:#}");
             ExitCode::FAILURE
         }
     }

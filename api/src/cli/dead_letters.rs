@@ -1,32 +1,54 @@
-//! `api dead-letters list | show ID | requeue ID… | drop ID…`: all letters, whosever they are, for administrators.
+//! `api dead-letters`: all dead letters, of every workspace, for administrators.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+use clap::Subcommand;
 use shared::{
     amqp::{Broker, DeadLetters, LOOKED_THROUGH, Topology},
     config::{Environment, Problems},
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// The broker may take this long to be there.
+/// Longest wait for the broker.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub async fn run(mut environment: Environment, arguments: &[String]) -> anyhow::Result<()> {
-    let url = environment.secret("AMQP_URL");
-    let prefix = environment.text_or("AMQP_PREFIX", "");
-    let url = environment.finish(|| url).map_err(|problems: Problems| anyhow::anyhow!(problems))?;
-    let broker = Broker::connect(url.expose(), "api dead-letters")?;
-    tokio::time::timeout(CONNECT_TIMEOUT, broker.channel()).await?;
-    let letters = DeadLetters::new(broker.clone(), Topology::prefixed(&prefix));
-    let ids: BTreeSet<String> = arguments.iter().skip(1).cloned().collect();
-    match (arguments.first().map(String::as_str), ids.is_empty()) {
-        (Some("list"), true) => print_all(&letters).await?,
-        (Some("show"), false) if ids.len() == 1 => show(&letters, &arguments[1]).await?,
-        (Some("requeue"), false) => println!("{} requeued", letters.requeue(&ids).await?),
-        (Some("drop"), false) => println!("{} dropped", letters.drop(&ids).await?),
-        _ => bail!("usage: api dead-letters list | show ID | requeue ID... | drop ID..."),
+#[derive(Debug, Subcommand)]
+pub(super) enum DeadLettersCommand {
+    /// Print every letter on one line: id, exchange, routing key, reason, body
+    List,
+    /// Print one letter whole
+    Show { id: String },
+    /// Publish letters again to where they came from
+    Requeue {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Delete letters
+    Drop {
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+impl DeadLettersCommand {
+    pub(super) async fn run(self, mut environment: Environment) -> anyhow::Result<()> {
+        let url = environment.secret("AMQP_URL");
+        let prefix = environment.text_or("AMQP_PREFIX", "");
+        let url = environment.finish(|| url).map_err(|problems: Problems| anyhow::anyhow!(problems))?;
+        let broker = Broker::connect(url.expose(), "api dead-letters")?;
+        tokio::time::timeout(CONNECT_TIMEOUT, broker.channel())
+            .await
+            .with_context(|| format!("the broker did not answer within {} s", CONNECT_TIMEOUT.as_secs()))?;
+        let letters = DeadLetters::new(broker.clone(), Topology::prefixed(&prefix));
+        let set = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<_>>();
+        match self {
+            Self::List => print_all(&letters).await?,
+            Self::Show { id } => show(&letters, &id).await?,
+            Self::Requeue { ids } => println!("{} requeued", letters.requeue(&set(ids)).await?),
+            Self::Drop { ids } => println!("{} dropped", letters.drop(&set(ids)).await?),
+        }
+        broker.close().await;
+        Ok(())
     }
-    broker.close().await;
-    Ok(())
 }
 
 async fn print_all(letters: &DeadLetters) -> anyhow::Result<()> {

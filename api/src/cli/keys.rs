@@ -1,78 +1,105 @@
-//! `api keys create`: the first key of a workspace, printed once.
+//! `api keys`: API keys of a workspace.
 
+use super::WorkspaceArgument;
 use crate::{
     config::DatabaseConfig,
     db::{self, pool},
-    model::api_key::{NewKey, Scope},
+    model::{
+        api_key::{NewKey, Scope},
+        pagination::{MAX_PER_PAGE, PageRequest},
+    },
 };
 use anyhow::{Context, bail};
+use clap::{Subcommand, ValueEnum, builder::PossibleValue};
 use shared::config::Environment;
+use sqlx::PgPool;
 use std::sync::Arc;
+use uuid::Uuid;
 
-/// What is asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct CreateKey {
-    pub workspace: String,
-    pub name: String,
-    pub scopes: Vec<Scope>,
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Create a key and print it, once; creates the workspace if there is none
+    Create {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+        /// Permissions of the key, separated by commas
+        #[arg(long, value_delimiter = ',', default_values = ["read", "write", "execute"])]
+        scopes: Vec<Scope>,
+        /// Name that tells the key apart in lists
+        #[arg(long, default_value = "command line")]
+        name: String,
+    },
+    /// List the keys in use: id, prefix, scopes, last use and name
+    List {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+    },
+    /// Revoke a key; requests with it are refused at once
+    Revoke {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+        /// Id of the key, as `keys list` prints it
+        id: Uuid,
+    },
 }
 
-impl CreateKey {
-    /// Reads `--workspace SLUG [--scopes read,write,execute] [--name NAME]`.
-    pub fn read(arguments: &[String]) -> anyhow::Result<Self> {
-        let mut workspace = None;
-        let mut name = "command line".to_owned();
-        let mut scopes = Scope::ALL.to_vec();
-        let mut rest = arguments.iter();
-        while let Some(option) = rest.next() {
-            let value = rest.next().with_context(|| format!("{option} needs a value"))?;
-            match option.as_str() {
-                "--workspace" => workspace = Some(value.clone()),
-                "--name" => name.clone_from(value),
-                "--scopes" => scopes = read_scopes(value)?,
-                other => bail!("unknown option {other}; known are --workspace, --scopes and --name"),
-            }
-        }
-        let workspace = workspace.context("--workspace SLUG is required")?;
-        if workspace.is_empty() || !workspace.bytes().all(|byte| byte.is_ascii_graphic()) {
-            bail!("--workspace must be visible ASCII characters without spaces");
-        }
-        Ok(Self { workspace, name, scopes })
+impl ValueEnum for Scope {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
-fn read_scopes(list: &str) -> anyhow::Result<Vec<Scope>> {
-    let known = |text: &str| {
-        Scope::named(text)
-            .with_context(|| format!("unknown scope {text:?}; known are read, write and execute"))
-    };
-    list.split(',').map(|text| known(text.trim())).collect()
+impl KeysCommand {
+    pub(super) async fn run(self, environment: Environment) -> anyhow::Result<()> {
+        let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
+        match self {
+            Self::Create { workspace, scopes, name } => {
+                create(&pool, &workspace.workspace, &name, &scopes).await
+            }
+            Self::List { workspace } => list(&pool, existing(&pool, &workspace.workspace).await?).await,
+            Self::Revoke { workspace, id } => {
+                revoke(&pool, existing(&pool, &workspace.workspace).await?, id).await
+            }
+        }
+    }
 }
 
-/// Makes the key, and the workspace if there is none, and prints the key alone on standard output.
-pub async fn create(environment: Environment, arguments: &[String]) -> anyhow::Result<()> {
-    let wanted = CreateKey::read(arguments)?;
-    let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
-    let workspace_id = db::workspaces::id_of(&pool, &wanted.workspace).await?;
+async fn existing(pool: &PgPool, slug: &str) -> anyhow::Result<Uuid> {
+    db::workspaces::find(pool, slug).await?.with_context(|| format!("there is no workspace {slug:?}"))
+}
+
+/// Prints the key alone on standard output, so that a script can keep it.
+async fn create(pool: &PgPool, slug: &str, name: &str, scopes: &[Scope]) -> anyhow::Result<()> {
+    let workspace_id = db::workspaces::id_of(pool, slug).await?;
     let key = NewKey::random();
-    db::api_keys::insert(&pool, workspace_id, &wanted.name, &key, &wanted.scopes).await?;
+    db::api_keys::insert(pool, workspace_id, name, &key, scopes).await?;
     println!("{}", key.text);
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(arguments: &[&str]) -> anyhow::Result<CreateKey> {
-        CreateKey::read(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
+async fn list(pool: &PgPool, workspace_id: Uuid) -> anyhow::Result<()> {
+    let mut page = PageRequest { before: None, per_page: MAX_PER_PAGE };
+    loop {
+        let keys = db::api_keys::list(pool, workspace_id, page).await?;
+        for key in &keys {
+            let used = key.last_used_at.map_or_else(|| "never".to_owned(), |time| time.to_rfc3339());
+            println!("{}\t{}\t{}\t{used}\t{}", key.id, key.prefix, key.scopes.join(","), key.name);
+        }
+        match keys.last() {
+            Some(last) => page.before = Some(last.id),
+            None => return Ok(()),
+        }
     }
+}
 
-    #[test]
-    fn scopes_are_a_list_of_known_ones() {
-        let wanted = read(&["--workspace", "demo", "--scopes", "read, execute"]).unwrap();
-        assert_eq!(wanted.scopes, [Scope::Read, Scope::Execute]);
-        assert!(read(&["--workspace", "demo", "--scopes", "admin"]).is_err());
-        assert!(read(&["--scopes", "read"]).is_err());
+async fn revoke(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> anyhow::Result<()> {
+    if !db::api_keys::revoke(pool, workspace_id, id).await? {
+        bail!("the workspace has no key {id}; `api keys list` shows those in use");
     }
+    println!("{id} revoked");
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::{config::DatabaseConfig, db::pool};
 use shared::config::Environment;
 
-pub async fn run(environment: Environment) -> anyhow::Result<()> {
+pub(super) async fn run(environment: Environment) -> anyhow::Result<()> {
     let config = DatabaseConfig::read(environment)?;
     pool::migrate(&config.url).await?;
     tracing::info!("the schema is up to date");

@@ -139,7 +139,7 @@ fn reseal(
     let Some(sealed) = sealed else { return Ok(None) };
     let opened = state.keyring.open(sealed, &Context::execution_env(from));
     let opened = opened.map_err(|error| match error {
-        // Finished executions are final, their sealed environment included: `api reseal` leaves it as it is.
+        // Finished executions are final, their sealed environment included: `api rotate-encryption-key` leaves it as it is.
         OpenError::UnknownKey { .. } => ApiError::conflict(
             "environment_unreadable",
             "The environment of this execution was sealed with a key that is no longer in use.",

@@ -1,4 +1,4 @@
-//! `api reseal`: seals every secret with the newest key, so that an older one can be dropped from `ENCRYPTION_KEY`.
+//! `api rotate-encryption-key`: encrypts every secret with the first key of `ENCRYPTION_KEY`.
 
 use crate::{
     config::DatabaseConfig,
@@ -11,14 +11,14 @@ use anyhow::Context;
 use shared::{config::Environment, encryption::Keyring};
 use std::sync::Arc;
 
-pub async fn run(mut environment: Environment) -> anyhow::Result<()> {
+pub(super) async fn run(mut environment: Environment) -> anyhow::Result<()> {
     let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
     let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
     let keyring = keyring.context("ENCRYPTION_KEY is required")?;
     let Resealed { plane_tokens, variables, scripts, executions } =
         reencrypt::reseal(&pool, &keyring).await?;
     println!(
-        "sealed anew: {variables} workspace variables, {scripts} scripts' environments, {plane_tokens} Plane tokens, \
+        "encrypted with the first key: {variables} workspace variables, {scripts} scripts' environments, {plane_tokens} Plane tokens, \
          {executions} executions that wait or run"
     );
     Ok(())

@@ -1,0 +1,64 @@
+//! `api workspaces`: shares of the workers, and deletion.
+
+use super::WorkspaceArgument;
+use crate::{
+    config::DatabaseConfig,
+    db::{self, pool},
+};
+use anyhow::Context;
+use clap::{Subcommand, value_parser};
+use shared::config::Environment;
+use sqlx::PgPool;
+use std::sync::Arc;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WorkspacesCommand {
+    /// Set a workspace's share of the workers; options that are left out stay as they are
+    Set {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+        /// Turns of this workspace while others wait too, from 1 to 100
+        #[arg(long, value_parser = value_parser!(i32).range(1..=100))]
+        weight: Option<i32>,
+        /// Executions that may run at a time; 0 returns to `WORKSPACE_CONCURRENCY`
+        #[arg(long, value_parser = value_parser!(i32).range(0..))]
+        concurrency: Option<i32>,
+    },
+    /// Delete everything that a workspace has, for good; run it again if it was interrupted
+    Erase {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+    },
+}
+
+impl WorkspacesCommand {
+    pub(super) async fn run(self, environment: Environment) -> anyhow::Result<()> {
+        let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
+        match self {
+            Self::Set { workspace, weight, concurrency } => {
+                set(&pool, &workspace.workspace, weight, concurrency).await
+            }
+            Self::Erase { workspace } => erase(&pool, &workspace.workspace).await,
+        }
+    }
+}
+
+async fn set(pool: &PgPool, slug: &str, weight: Option<i32>, concurrency: Option<i32>) -> anyhow::Result<()> {
+    let (weight, limit) = db::workspaces::set_share(pool, slug, weight, concurrency)
+        .await?
+        .with_context(|| format!("there is no workspace {slug:?}"))?;
+    let limit = limit.map_or_else(|| "as configured".to_owned(), |limit| limit.to_string());
+    println!("{slug}: weight {weight}, concurrency {limit}");
+    Ok(())
+}
+
+async fn erase(pool: &PgPool, slug: &str) -> anyhow::Result<()> {
+    let workspace_id = db::workspaces::find(pool, slug).await?;
+    let workspace_id = workspace_id.with_context(|| format!("there is no workspace {slug:?}"))?;
+    let erased = db::workspace_deletion::erase(pool, workspace_id).await?;
+    println!(
+        "{} executions, {} scripts and {} functions erased",
+        erased.executions, erased.scripts, erased.functions
+    );
+    Ok(())
+}
