@@ -1,38 +1,36 @@
 //! How many executions of one workspace may be queued at a time.
 
 use crate::model::error::ApiError;
+use moka::sync::Cache;
 use shared::telemetry::metrics;
 use sqlx::PgExecutor;
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 use uuid::Uuid;
 
-/// A count is believed for this long; what this process adds meanwhile is counted on top.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// Time for which a count is used; executions that this process adds meanwhile are counted on top.
+const COUNT_TTL: Duration = Duration::from_secs(1);
+/// Limits the workspaces whose counts are kept.
+const MAX_ENTRIES: u64 = 10_000;
 /// Seconds after which a full queue is worth another try.
 const RETRY_AFTER_S: u64 = 5;
-const SWEEP_AT: usize = 10_000;
-
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    queued: i64,
-    counted: Instant,
-}
 
 /// Refuses executions of a workspace whose queue is full. Approximate by what other processes add in one second.
 #[derive(Debug)]
 pub struct QueueQuota {
     most: i64,
-    counts: Mutex<HashMap<Uuid, Count>>,
+    counts: Cache<Uuid, Arc<AtomicI64>>,
 }
 
 impl QueueQuota {
     /// `most` 0 is no limit.
     pub fn new(most: i64) -> Self {
-        Self { most, counts: Mutex::default() }
+        Self { most, counts: Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(COUNT_TTL).build() }
     }
 
     /// Makes room for one execution, or refuses it with 429.
@@ -53,10 +51,7 @@ impl QueueQuota {
     }
 
     fn take(&self, workspace_id: Uuid) -> Option<i64> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get_mut(&workspace_id).filter(|count| count.counted.elapsed() < BELIEVED)?;
-        count.queued += 1;
-        Some(count.queued)
+        Some(self.counts.get(&workspace_id)?.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     async fn count<'e>(&self, executor: impl PgExecutor<'e>, workspace_id: Uuid) -> Result<i64, ApiError> {
@@ -68,11 +63,7 @@ impl QueueQuota {
         )
         .fetch_one(executor)
         .await?;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= SWEEP_AT {
-            counts.retain(|_, count| count.counted.elapsed() < BELIEVED);
-        }
-        counts.insert(workspace_id, Count { queued: queued + 1, counted: Instant::now() });
+        self.counts.insert(workspace_id, Arc::new(AtomicI64::new(queued + 1)));
         Ok(queued + 1)
     }
 }

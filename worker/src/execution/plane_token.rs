@@ -3,12 +3,12 @@
 //! Invariant: a run never fails for want of a token. While the control service is away, the last known one is
 //! used, or none; then it is Plane that refuses, and only scripts that call Plane notice.
 
+use moka::sync::Cache;
 use serde::Deserialize;
 use shared::signing::{self, Keys, SignedParts};
 use std::{
-    collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use url::Url;
@@ -19,8 +19,8 @@ const PATH: &str = "/api/runnerctl/control/plane-token/";
 const KNOWN_FOR: Duration = Duration::from_mins(1);
 /// A control service that failed is left alone this long.
 const FAILED_FOR: Duration = Duration::from_secs(5);
-/// Workspaces whose tokens are kept; beyond that, the one asked for longest ago is forgotten.
-const MOST_KNOWN: usize = 10_000;
+/// Limits the workspaces whose tokens are kept.
+const MAX_ENTRIES: u64 = 10_000;
 /// Runs wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -43,7 +43,8 @@ impl From<reqwest::Error> for TokenError {
 /// Tokens by workspace slug. A worker without a control service has none.
 pub struct PlaneTokens {
     control: Option<Control>,
-    known: Mutex<HashMap<String, Known>>,
+    /// Beyond their time, too: while the control service is away, they are the last known ones.
+    known: Cache<String, Known>,
     known_for: Duration,
 }
 
@@ -74,7 +75,7 @@ impl fmt::Debug for PlaneTokens {
 impl PlaneTokens {
     /// `control_service` is `CONTROL_SERVICE_BASE_URL`.
     pub fn new(control_service: Option<Url>, keys: Arc<Keys>) -> Result<Self, TokenError> {
-        let none = Self { control: None, known: Mutex::default(), known_for: KNOWN_FOR };
+        let none = Self { control: None, known: Cache::new(MAX_ENTRIES), known_for: KNOWN_FOR };
         let Some(base) = control_service else { return Ok(none) };
         // The client asks for the process's provider of cryptography; an error means that there is one already.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -92,7 +93,7 @@ impl PlaneTokens {
     /// The workspace's token, if it has one.
     pub async fn get(&self, workspace_slug: &str) -> Option<String> {
         let control = self.control.as_ref()?;
-        let last = self.known().get(workspace_slug).cloned();
+        let last = self.known.get(workspace_slug);
         if let Some(known) = &last
             && known.until > Instant::now()
         {
@@ -106,24 +107,8 @@ impl PlaneTokens {
             }
         };
         let token = known.token.clone();
-        self.keep(workspace_slug, known);
+        self.known.insert(workspace_slug.to_owned(), known);
         token
-    }
-
-    /// Keeps tokens beyond their time: while the control service is away, they are the last known ones.
-    fn keep(&self, workspace_slug: &str, known: Known) {
-        let mut all = self.known();
-        all.retain(|_, known| known.token.is_some() || known.until > Instant::now());
-        if all.len() >= MOST_KNOWN {
-            let oldest = all.iter().min_by_key(|(_, known)| known.until).map(|(slug, _)| slug.clone());
-            oldest.and_then(|slug| all.remove(&slug));
-        }
-        all.insert(workspace_slug.to_owned(), known);
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Known>> {
-        // Entries are inserted whole: a panic elsewhere leaves nothing half-made.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,40 +15,31 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 const HEADER: &str = "x-api-key";
-/// How long a key is trusted without asking the database. Revocations are announced to every process; this bounds
-/// the time a lost announcement costs.
-const TRUST: Duration = Duration::from_secs(5);
-const MOST_REMEMBERED: usize = 10_000;
+/// Time for which a key is valid without asking the database. Every process is notified of revocations; this
+/// bounds the time that a lost notification costs.
+const CACHE_TTL: Duration = Duration::from_secs(5);
+/// Limits the keys in the cache.
+const MAX_ENTRIES: u64 = 10_000;
 
 /// Callers by the hash of their key, for a few seconds.
-#[derive(Debug, Default)]
-pub struct KeyCache(Mutex<HashMap<KeyHash, (Instant, Caller)>>);
+#[derive(Debug)]
+pub struct KeyCache(Cache<KeyHash, Caller>);
+
+impl Default for KeyCache {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(CACHE_TTL).build())
+    }
+}
 
 impl KeyCache {
-    fn get(&self, hash: &KeyHash) -> Option<Caller> {
-        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.get(hash).filter(|(since, _)| since.elapsed() < TRUST).map(|(_, caller)| caller.clone())
-    }
-
-    fn put(&self, hash: KeyHash, caller: Caller) {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.len() >= MOST_REMEMBERED {
-            cached.clear();
-        }
-        cached.insert(hash, (Instant::now(), caller));
-    }
-
     /// Forgets every key: one was revoked.
     pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.invalidate_all();
     }
 }
 
@@ -68,7 +59,7 @@ async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
     let missing = || ApiError::unauthorized("api_key_missing", "Send an API key as X-Api-Key.");
     let key = headers.get(HEADER).ok_or_else(missing)?;
     let hash: KeyHash = Sha256::digest(key.as_bytes()).into();
-    if let Some(caller) = state.keys.get(&hash) {
+    if let Some(caller) = state.keys.0.get(&hash) {
         return Ok(caller);
     }
     let invalid = || ApiError::unauthorized("api_key_invalid", "The API key is unknown or was revoked.");
@@ -80,6 +71,6 @@ async fn authenticate(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
         scopes: row.scopes.iter().filter_map(|scope| Scope::named(scope)).collect(),
         is_signed: false,
     };
-    state.keys.put(hash, caller.clone());
+    state.keys.0.insert(hash, caller.clone());
     Ok(caller)
 }

@@ -1,16 +1,19 @@
 //! Requests per second and workspace, in this process: a token bucket each.
 
 use crate::http::error::ApiError;
+use moka::sync::Cache;
+use parking_lot::Mutex;
 use shared::telemetry::metrics;
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use uuid::Uuid;
 
-/// Buckets that are full again are dropped once there are this many.
-const SWEEP_AT: usize = 10_000;
+/// Limits the workspaces whose buckets are kept.
+const MAX_ENTRIES: u64 = 10_000;
+/// Time after which a bucket is full again: a burst is twice the rate. A bucket idle for longer is forgotten.
+const REFILL: Duration = Duration::from_secs(2);
 
 /// Tokens left, and when they were counted.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +26,14 @@ struct Bucket {
 #[derive(Debug)]
 pub struct RateLimit {
     per_second: f64,
-    buckets: Mutex<HashMap<Uuid, Bucket>>,
+    buckets: Cache<Uuid, Arc<Mutex<Bucket>>>,
 }
 
 impl RateLimit {
     /// `per_second` 0 lets everything pass.
     pub fn new(per_second: u32) -> Self {
-        Self { per_second: per_second.into(), buckets: Mutex::default() }
+        let buckets = Cache::builder().max_capacity(MAX_ENTRIES).time_to_idle(REFILL).build();
+        Self { per_second: per_second.into(), buckets }
     }
 
     /// Takes a token of the workspace, or refuses with the time until there is one.
@@ -46,11 +50,9 @@ impl RateLimit {
             return Ok(());
         }
         let burst = self.per_second * 2.0;
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= SWEEP_AT {
-            buckets.retain(|_, bucket| self.refilled(*bucket, now) < burst);
-        }
-        let bucket = buckets.entry(workspace_id).or_insert(Bucket { tokens: burst, counted: now });
+        let full = || Arc::new(Mutex::new(Bucket { tokens: burst, counted: now }));
+        let bucket = self.buckets.get_with(workspace_id, full);
+        let mut bucket = bucket.lock();
         bucket.tokens = self.refilled(*bucket, now);
         bucket.counted = now;
         if bucket.tokens >= 1.0 {
@@ -70,7 +72,6 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_flood_of_one_workspace_leaves_the_other_alone() {

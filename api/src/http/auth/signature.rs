@@ -13,31 +13,22 @@ use axum::{
     response::Response,
 };
 use chrono::Utc;
+use moka::sync::Cache;
 use shared::signing::{SignatureError, SignedHeaders};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 use uuid::Uuid;
 
-const MOST_REMEMBERED: usize = 10_000;
+/// Limits the workspaces in the cache.
+const MAX_ENTRIES: u64 = 10_000;
 
-/// Ids of workspaces by slug. A workspace is never renamed, and keeps its id even when all it has is erased, so nothing here gets stale.
-#[derive(Debug, Default)]
-pub struct WorkspaceCache(Mutex<HashMap<Arc<str>, Uuid>>);
+/// Ids of workspaces by slug. A workspace is never renamed, and keeps its id even when all it has is erased, so no entry
+/// gets stale.
+#[derive(Debug)]
+pub struct WorkspaceCache(Cache<Arc<str>, Uuid>);
 
-impl WorkspaceCache {
-    fn get(&self, slug: &str) -> Option<(Arc<str>, Uuid)> {
-        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.get_key_value(slug).map(|(slug, id)| (slug.clone(), *id))
-    }
-
-    fn put(&self, slug: Arc<str>, id: Uuid) {
-        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cached.len() >= MOST_REMEMBERED {
-            cached.clear();
-        }
-        cached.insert(slug, id);
+impl Default for WorkspaceCache {
+    fn default() -> Self {
+        Self(Cache::new(MAX_ENTRIES))
     }
 }
 
@@ -82,13 +73,13 @@ fn refused(error: &SignatureError) -> ApiError {
     ApiError::unauthorized(error.code(), format!("{error}."))
 }
 
-/// A workspace comes into being when a signed request first names it.
+/// Creates the workspace when a signed request first names it.
 async fn workspace(state: &AppState, slug: &str) -> Result<(Arc<str>, Uuid), ApiError> {
-    if let Some(known) = state.workspaces.get(slug) {
-        return Ok(known);
+    if let Some(id) = state.workspaces.0.get(slug) {
+        return Ok((slug.into(), id));
     }
     let id = db::workspaces::id_of(&state.pool, slug).await?;
     let slug: Arc<str> = slug.into();
-    state.workspaces.put(slug.clone(), id);
+    state.workspaces.0.insert(slug.clone(), id);
     Ok((slug, id))
 }
