@@ -46,7 +46,7 @@ pub(crate) async fn commit(site: &Site, sabotage: Sabotage) -> anyhow::Result<()
         Sabotage::Forget => format!("DELETE FROM script_executions {ONE_COMPLETED}"),
         Sabotage::Invent => format!(
             "INSERT INTO script_executions (id, workspace_id, trigger_type, build_hash, code_type)
-             SELECT gen_random_uuid(), workspace_id, trigger_type, build_hash, code_type
+             SELECT uuid_v7_floor(now()), workspace_id, trigger_type, build_hash, code_type
              FROM script_executions {ONE_COMPLETED}"
         ),
         Sabotage::SwapAttempt => {

@@ -2,18 +2,19 @@
 //!
 //! Every api process samples the same database and broker; dashboards take the greatest.
 
-use crate::db::{self, health::Backlog};
+use crate::db::{self, health::Backlog, retention::Lag};
 use shared::{
     amqp::{Broker, Topology},
     telemetry::metrics::{
-        CONNECTION_UP, DATABASE_CONNECTIONS, OUTBOX_AGE, OUTBOX_ROWS, QUEUE_DEPTH, WORKERS,
+        CONNECTION_UP, DATABASE_CONNECTIONS, MAINTENANCE_AGE, OUTBOX_AGE, OUTBOX_ROWS, PARTITIONS_AHEAD,
+        QUEUE_DEPTH, WORKERS,
     },
 };
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Several samples between two scrapes of Prometheus, at one cheap query and three questions to the broker each.
+/// Several samples between two scrapes of Prometheus, at two cheap queries and three questions to the broker each.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Samples until told to stop. What can't be asked keeps its last value; `runnerctl_connection_up` tells why.
@@ -29,7 +30,7 @@ pub async fn run(pool: PgPool, broker: Broker, topology: Topology, stopping: Can
 
 /// Sets every gauge once.
 pub async fn sample(pool: &PgPool, broker: &Broker, topology: &Topology) {
-    tokio::join!(of_database(pool), of_broker(broker, topology));
+    tokio::join!(of_database(pool), of_maintenance(pool), of_broker(broker, topology));
     of_pool(pool);
 }
 
@@ -43,6 +44,16 @@ async fn of_database(pool: &PgPool) {
             WORKERS.with::<&str>([]).set(approximate(workers));
         }
         Err(error) => tracing::debug!(%error, "the backlog can't be counted"),
+    }
+}
+
+async fn of_maintenance(pool: &PgPool) {
+    match db::retention::lag(pool).await {
+        Ok(Lag { age_s, ahead_s }) => {
+            MAINTENANCE_AGE.with::<&str>([]).set(age_s);
+            PARTITIONS_AHEAD.with::<&str>([]).set(ahead_s);
+        }
+        Err(error) => tracing::debug!(%error, "the state of table maintenance can't be read"),
     }
 }
 

@@ -1,78 +1,210 @@
-//! Keeps the tables in shape: partitions ahead of time, history dropped by age.
+//! Keeps the tables in shape: partitions ahead of time, history dropped by age, keys and nonces forgotten.
 //!
-//! Invariant: history goes by whole partitions, and a partition goes only when everything in it is older than the
-//! retention and none of it is still to be run. Only the few rows that a wrong clock put outside all weeks go one by one.
+//! Invariant: history goes by whole weeks, and a week goes only when all of it is older than the retention and none of it is
+//! still to be run. Each step is a transaction with a limit of its own, so that one that fails leaves the others done, and the
+//! next round goes on where this one ended.
 
+use crate::db::retention::{self as store, Forgotten, Link, OldWeek, Parent, STATEMENT_LIMIT};
 use shared::backoff::Backoff;
 use sqlx::PgPool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-/// Partitions are weeks; this often is far more than enough, and still finds a long outage quickly.
-const INTERVAL: Duration = Duration::from_mins(10);
-/// How long idempotency keys are remembered. Longer than any broker or client repeats itself.
+/// Minutes between rounds. One that finds nothing to do costs a few reads of the catalog, and a week that is missing, because
+/// the database's clock was set or nothing ran for a month, is there this soon.
+const INTERVAL: Duration = Duration::from_mins(1);
+/// Longest time of a step, in seconds: the server's limit of its statements comes first, if the server is heard.
+const STEP_LIMIT: Duration = STATEMENT_LIMIT.saturating_add(Duration::from_secs(15));
+/// Minutes for which a process that dies keeps others from maintenance. Renewed before each step, and longer than any takes.
+const LEASE: Duration = Duration::from_mins(2);
+/// Hours for which idempotency keys are remembered: longer than any broker or client repeats itself.
 const KEYS_KEPT: Duration = Duration::from_hours(7 * 24);
-/// Signed requests older than the clock skew are refused by their timestamp alone.
+/// Seconds for which nonces are remembered: signed requests older than the clock skew are refused by their timestamp alone.
 const NONCES_KEPT: Duration = Duration::from_secs(2 * shared::signing::CLOCK_SKEW_S);
+/// Rows per transaction that deletes them.
+const BATCH: i64 = 1_000;
+/// Seconds of a round for deleting rows of one table; what is left then is for the next round.
+const PRUNING: Duration = Duration::from_secs(20);
 
 /// Looks after the tables until told to stop. `keep` is the age at which executions and their logs go; `None` keeps
 /// them.
 pub async fn run(pool: PgPool, keep: Option<Duration>, shutdown: CancellationToken) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
-    loop {
-        if let Err(error) = tend(&pool, keep).await {
-            tracing::warn!(%error, "the tables could not be looked after");
+    let rounds = async {
+        loop {
+            match run_maintenance(&pool, keep).await {
+                Ok(Some(report)) => report.log(),
+                Ok(None) => tracing::debug!("another process does table maintenance"),
+                Err(error) => tracing::warn!(%error, "table maintenance could not begin"),
+            }
+            interval.wait().await;
         }
-        if shutdown.run_until_cancelled(interval.wait()).await.is_none() {
-            return;
+    };
+    // A round may be cut off anywhere: its lease runs out, and the next one finishes what it began.
+    shutdown.run_until_cancelled(rounds).await;
+}
+
+/// What a round has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Tables, two per week.
+    pub partitions_made: i32,
+    pub weeks_dropped: u32,
+    /// Weeks that are old enough to go, but hold something that is still to be run.
+    pub weeks_kept: u32,
+    pub keys_pruned: u64,
+    pub nonces_pruned: u64,
+    /// Steps that were not done. Each was logged with its reason.
+    pub failures: u32,
+}
+
+impl Report {
+    fn log(&self) {
+        let Self { partitions_made, weeks_dropped, weeks_kept, failures, .. } = *self;
+        let has_changed = partitions_made > 0 || weeks_dropped > 0;
+        if has_changed || failures > 0 {
+            tracing::info!(partitions_made, weeks_dropped, weeks_kept, failures, "table maintenance");
         }
+    }
+
+    fn failed(&mut self, error: &StepError, what: &'static str) {
+        tracing::warn!(%error, "{what}");
+        self.failures += 1;
     }
 }
 
-/// One round. Several processes may do it at the same time.
-pub async fn tend(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<()> {
-    let mut transaction = pool.begin().await?;
-    let ours = sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_xact_lock(hashtext('runnerctl retention')) AS "ours!""#
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    if !ours {
-        return Ok(());
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("the database did not answer within {} s", STEP_LIMIT.as_secs())]
+    Late,
+    #[error("another process has taken over")]
+    Superseded,
+}
+
+/// Runs one round; `None` if another process is at it.
+pub async fn run_maintenance(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Option<Report>> {
+    let round = Round { pool, holder: Uuid::now_v7() };
+    if !store::take_lease(pool, round.holder, LEASE).await? {
+        return Ok(None);
     }
-    // Dropping waits for readers, and everybody else then waits for the drop: rather try again in a while.
-    sqlx::query!("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
-    sqlx::query_scalar!("SELECT create_execution_partitions(now(), now() + interval '28 days')")
-        .fetch_one(&mut *transaction)
-        .await?;
-    if let Some(keep) = keep {
-        let dropped = sqlx::query_scalar!(
-            "SELECT drop_execution_partitions(now() - make_interval(secs => $1))",
-            keep.as_secs_f64()
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        if dropped.is_some_and(|dropped| dropped > 0) {
-            tracing::info!(partitions = dropped, "history was dropped");
+    let mut report = Report::default();
+    // First, whatever becomes of the rest: without partitions nothing is accepted.
+    match round.step(store::make_partitions(pool)).await {
+        Ok(made) => report.partitions_made = made,
+        Err(error) => report.failed(&error, "partitions could not be made ahead"),
+    }
+    match round.step(store::old_weeks(pool, keep)).await {
+        Ok(weeks) => round.tend_to(&weeks, &mut report).await,
+        Err(error) => report.failed(&error, "the weeks of history could not be listed"),
+    }
+    match round.prune(Forgotten::Keys, KEYS_KEPT).await {
+        Ok(pruned) => report.keys_pruned = pruned,
+        Err(error) => report.failed(&error, "old idempotency keys could not be deleted"),
+    }
+    match round.prune(Forgotten::Nonces, NONCES_KEPT).await {
+        Ok(pruned) => report.nonces_pruned = pruned,
+        Err(error) => report.failed(&error, "old nonces could not be deleted"),
+    }
+    store::end_lease(pool, round.holder, report.failures == 0).await?;
+    Ok(Some(report))
+}
+
+/// What became of a week that is to go.
+enum Fate {
+    Dropped,
+    /// It stays until all of it is over, or because the retention has become longer.
+    Kept,
+}
+
+struct Round<'a> {
+    pool: &'a PgPool,
+    holder: Uuid,
+}
+
+impl Round<'_> {
+    /// Runs a step, if maintenance is still ours.
+    async fn step<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> Result<T, StepError> {
+        let limited = async {
+            if !store::take_lease(self.pool, self.holder, LEASE).await? {
+                return Err(StepError::Superseded);
+            }
+            Ok(work.await?)
+        };
+        tokio::time::timeout(STEP_LIMIT, limited).await.unwrap_or(Err(StepError::Late))
+    }
+
+    async fn tend_to(&self, weeks: &[OldWeek], report: &mut Report) {
+        for old in weeks {
+            let tended = if old.is_due { self.retire(*old).await } else { self.restore(*old).await };
+            match tended {
+                Ok(Fate::Dropped) => report.weeks_dropped += 1,
+                Ok(Fate::Kept) => report.weeks_kept += u32::from(old.is_due),
+                Err(error) => {
+                    tracing::warn!(%error, week = %old.week, "a week of history could not be dropped");
+                    report.failures += 1;
+                }
+            }
         }
-        sqlx::query_scalar!(
-            "SELECT delete_misfit_executions(now() - make_interval(secs => $1))",
-            keep.as_secs_f64()
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
     }
-    sqlx::query!(
-        "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => $1)",
-        KEYS_KEPT.as_secs_f64()
-    )
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM request_nonces WHERE seen_at < now() - make_interval(secs => $1)",
-        NONCES_KEPT.as_secs_f64()
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await
+
+    /// Takes a week out of the tables and drops it.
+    async fn retire(&self, mut old: OldWeek) -> Result<Fate, StepError> {
+        if old.executions == Some(Link::Attached) && self.has_unfinished(&old).await? {
+            return Ok(Fate::Kept);
+        }
+        self.step(store::begin_retiring(self.pool, old.week)).await?;
+        self.detach(&mut old, Parent::Executions).await?;
+        // Somebody may have written between the look and the detach; now nobody can any more.
+        if old.executions.is_some() && self.has_unfinished(&old).await? {
+            return self.restore(old).await;
+        }
+        self.detach(&mut old, Parent::Logs).await?;
+        if self.step(store::drop_week(self.pool, &old)).await? {
+            return Ok(Fate::Dropped);
+        }
+        self.restore(old).await
+    }
+
+    /// Takes back what was begun: the week holds something to be run, or is no longer old enough to go.
+    async fn restore(&self, mut old: OldWeek) -> Result<Fate, StepError> {
+        for (parent, link) in old.tables() {
+            if link == Some(Link::Detaching) {
+                self.detach(&mut old, parent).await?;
+            }
+        }
+        self.step(store::restore_week(self.pool, &old)).await?;
+        Ok(Fate::Kept)
+    }
+
+    async fn has_unfinished(&self, old: &OldWeek) -> Result<bool, StepError> {
+        self.step(store::has_unfinished(self.pool, old.week)).await
+    }
+
+    /// Sees to it that a week's table, if there is one, is detached.
+    async fn detach(&self, old: &mut OldWeek, parent: Parent) -> Result<(), StepError> {
+        match old.link(parent) {
+            Some(Link::Attached) => self.step(store::detach(self.pool, parent, old.week)).await?,
+            Some(Link::Detaching) => self.step(store::finish_detach(self.pool, parent, old.week)).await?,
+            Some(Link::Detached) | None => return Ok(()),
+        }
+        old.note_detached(parent);
+        Ok(())
+    }
+
+    /// Deletes batch after batch until one is not full, or the time is over. Returns how many rows went.
+    async fn prune(&self, what: Forgotten, age: Duration) -> Result<u64, StepError> {
+        let (began, mut since, mut rows) = (Instant::now(), None, 0);
+        loop {
+            let pruned = self.step(store::prune(self.pool, what, age, since, BATCH)).await?;
+            rows += u64::try_from(pruned.rows).unwrap_or_default();
+            if pruned.rows < BATCH || began.elapsed() > PRUNING {
+                return Ok(rows);
+            }
+            since = pruned.until;
+        }
+    }
 }

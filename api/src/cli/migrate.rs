@@ -1,11 +1,17 @@
 //! `api migrate`: brings the schema to what this build expects.
 
-use crate::{config::DatabaseConfig, db::pool};
+use crate::{
+    config::DatabaseConfig,
+    db::{self, pool},
+};
 use shared::config::Environment;
+use std::sync::Arc;
 
 pub(super) async fn run(environment: Environment) -> anyhow::Result<()> {
     let config = DatabaseConfig::read(environment)?;
     pool::migrate(&config.url).await?;
+    // The schema may be older than the weeks that it came with.
+    db::retention::make_partitions(&pool::pool(&config, &Arc::default())?).await?;
     tracing::info!("the schema is up to date");
     Ok(())
 }

@@ -16,6 +16,7 @@ pub mod pool;
 pub mod queue_quota;
 pub mod reencrypt;
 pub mod replays;
+pub mod retention;
 pub mod schedules;
 pub mod script_versions;
 pub mod scripts;

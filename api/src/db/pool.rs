@@ -3,10 +3,11 @@
 //! Invariant: no request waits for the database without end. Getting a connection, and every statement, has a
 //! limit; what overruns it is answered 503.
 
-use crate::config::DatabaseConfig;
+use crate::{config::DatabaseConfig, model::execution_ids};
 use shared::config::Secret;
 use sqlx::{
     Connection, PgPool,
+    error::DatabaseError,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -58,6 +59,14 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
         .max_connections(config.pool_size)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // No id is made before; and the server may be another than it was, with another clock.
+                let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection);
+                execution_ids::follow(now.await?);
+                Ok(())
+            })
+        })
         .before_acquire(move |connection, meta| {
             let doubtful = meta.idle_for > TRY_AFTER_IDLE || outage.concerns(meta.idle_for);
             Box::pin(async move {
@@ -68,6 +77,12 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
             })
         })
         .connect_lazy_with(options))
+}
+
+/// Tells that an execution was refused because there is no partition for its id: the week is about to be made, see
+/// [`crate::background::retention`], or the database's clock has jumped. A row that breaks a constraint has the same code and names it.
+pub fn lacks_partition(error: &dyn DatabaseError) -> bool {
+    error.code().is_some_and(|code| code == "23514") && error.constraint().is_none()
 }
 
 /// Brings the schema to what this build expects; safe to run from several processes at once. Migrations of a newer

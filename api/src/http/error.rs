@@ -3,7 +3,10 @@
 //! Invariant: every 4xx and 5xx has one of two shapes. 400 is `{field: [messages]}`, with `diagnostics` when the
 //! field is code; everything else is `{code, detail}`. No text of a database or a library reaches a client.
 
-use crate::model::error::{NON_FIELD, Refusal};
+use crate::{
+    db::pool::lacks_partition,
+    model::error::{NON_FIELD, Refusal},
+};
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -135,6 +138,7 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
         // Classes: 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout).
         sqlx::Error::Database(error) => {
             error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+                || lacks_partition(&**error)
         }
         _ => false,
     }

@@ -7,6 +7,7 @@ pub mod environment;
 pub mod error;
 pub mod etag;
 pub mod execution;
+pub mod execution_ids;
 pub mod function;
 pub mod health;
 pub mod pagination;

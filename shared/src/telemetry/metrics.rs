@@ -238,6 +238,10 @@ metrics! {
     Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency": DEPENDENCY, "connection": CONNECTION]
         "1 while the connection to `database` or `broker` stands; one series per connection.";
     Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY, "connection": CONNECTION] "Connections that were made again.";
+    Api Gauge PARTITIONS_AHEAD = "runnerctl_partitions_ahead_seconds" []
+        "From now to the end of the weeks for which executions and logs have partitions without a gap; at most 70 days.";
+    Api Gauge MAINTENANCE_AGE = "runnerctl_maintenance_age_seconds" []
+        "Since all steps of table maintenance last succeeded, in whichever process.";
     Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state": Only(&["idle", "in_use"])]
         "Connections of the database pool: `idle` or `in_use`.";
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome": Only(&["accepted", "duplicate", "refused"])]

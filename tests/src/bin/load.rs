@@ -1,4 +1,4 @@
-//! The load program: how long from POST to the start of the run, and to `completed`, at a steady rate.
+//! The load program: how long from POST to its answer, to the start of the run, and to `completed`, at a steady rate.
 //!
 //! The start is what the script itself reads from the clock in its first statement, so client and worker must be on one
 //! machine. That clock has whole milliseconds: the script waits for the next one and counts back what it waited, which is
@@ -97,10 +97,11 @@ async fn main() -> anyhow::Result<()> {
         next = ask();
         running.spawn(async move { one(&client, request, due, &pollers).await });
     }
-    let (mut starts, mut ends, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut accepts, mut starts, mut ends, mut failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
         match ended? {
-            Ok(Times { to_start, to_end }) => {
+            Ok(Times { to_accept, to_start, to_end }) => {
+                accepts.push(to_accept);
                 starts.push(to_start);
                 ends.push(to_end);
             }
@@ -109,6 +110,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let took = began.elapsed().as_secs_f64();
     println!("{} of {total} completed at {} per second in {took:.1} s", ends.len(), options.rate);
+    print_percentiles("POST to answer", accepts);
     print_percentiles("POST to start of run", starts);
     print_percentiles("POST to completed", ends);
     if options.reads.is_some() {
@@ -159,6 +161,8 @@ fn print_percentiles(what: &str, mut times: Vec<Duration>) {
 
 /// After an execution was due.
 struct Times {
+    /// Until the client knew that it was accepted.
+    to_accept: Duration,
     /// Until the script's first statement.
     to_start: Duration,
     /// Until the client knew that it completed.
@@ -173,6 +177,7 @@ async fn one(
 ) -> anyhow::Result<Times> {
     let due_by_clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.checked_sub(due.elapsed());
     let execution = Client::accepted(request).await?;
+    let to_accept = due.elapsed();
     pollers.turn_to(&execution);
     let done = client.terminal(&execution, Duration::from_mins(1)).await?;
     if done["status"] != "completed" {
@@ -185,7 +190,7 @@ async fn one(
     };
     let to_start = milliseconds("started")?.saturating_sub(due_by_clock.context("a clock before 1970")?);
     let to_end = to_end.saturating_sub(milliseconds("waited")?);
-    Ok(Times { to_start, to_end })
+    Ok(Times { to_accept, to_start, to_end })
 }
 
 fn print_reads(Reads { unchanged, mut times }: Reads, took: Duration) {

@@ -8,7 +8,10 @@ use crate::{
         script_versions::{RowState, Version},
     },
     http::{error::ApiError, state::AppState},
-    model::execution::{ExecutionRequest, Input},
+    model::{
+        execution::{ExecutionRequest, Input},
+        execution_ids,
+    },
 };
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
@@ -83,7 +86,7 @@ impl Intake {
     fn submission(&self, script: &Version) -> Result<Submission, ApiError> {
         let request = &self.request;
         Ok(Submission {
-            id: Uuid::now_v7(),
+            id: execution_ids::next(),
             workspace_id: self.workspace_id,
             trigger_type: request.trigger_type,
             runnable: script.runnable.clone(),

@@ -9,6 +9,7 @@ use crate::{
     model::{
         cron::{Due, Recurrence},
         execution::{Input, empty_object},
+        execution_ids,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -104,7 +105,7 @@ async fn submit_run(
         "workspace_id": schedule.workspace_id, "timestamp": occurrence });
     let context = json!({ "schedule_id": schedule.id });
     let raw = |value| to_raw_value(&value).unwrap_or_else(|_| empty_object());
-    let id = Uuid::now_v7();
+    let id = execution_ids::next();
     let mut accept = traces::accept(None);
     accept.of_execution(id);
     let submission = Submission {

@@ -5,9 +5,10 @@ use crate::{
     db::{
         self,
         enqueue::{Runnable, complete_variables},
+        pool::lacks_partition,
         script_versions::Version,
     },
-    model::execution::empty_object,
+    model::{execution::empty_object, execution_ids},
 };
 use sha2::{Digest, Sha256};
 use shared::{
@@ -95,6 +96,9 @@ async fn one_by_one(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<
 /// What the database has against the data itself; none if another try may succeed.
 fn refusal(error: &sqlx::Error) -> Option<String> {
     let sqlx::Error::Database(error) = error else { return None };
+    if lacks_partition(&**error) {
+        return None;
+    }
     // Classes: 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
     let code = error.code()?;
     ["22", "23", "54"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
@@ -147,7 +151,7 @@ async fn prepare(
         Ok(variables) => variables.get().to_owned(),
         Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
     };
-    let execution_id = Uuid::now_v7();
+    let execution_id = execution_ids::next();
     let mut accept = traces::accept(incoming.traceparent.clone());
     accept.of_execution(execution_id);
     Ok(Ok(Ready {

@@ -17,7 +17,10 @@ use crate::{
         openapi::responses::{Conflict, NotFound, Refusals},
         state::AppState,
     },
-    model::execution::{Execution, Input, ReplayRequest},
+    model::{
+        execution::{Execution, Input, ReplayRequest},
+        execution_ids,
+    },
 };
 use axum::{
     Json,
@@ -100,7 +103,7 @@ pub(crate) async fn replay(
     })?;
     let variables = request.variables.as_deref().unwrap_or(&given.variables.0);
     let variables = complete_variables(variables, &definitions)?;
-    let replay_id = Uuid::now_v7();
+    let replay_id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
     accept.of_execution(replay_id);
     state.quota.admit(&state.pool, caller.workspace_id).await?;

@@ -25,12 +25,12 @@ use crate::{
     model::{
         StillRunning,
         execution::{Execution, TestRun},
+        execution_ids,
     },
 };
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use shared::{encryption::Context, execution::TriggerType, telemetry::traces};
 use sqlx::Connection;
-use uuid::Uuid;
 
 pub(in crate::http) fn router() -> Router<AppState> {
     Router::new().resource("/scripts/test", post(run))
@@ -52,7 +52,7 @@ pub(crate) async fn run(
 ) -> Result<Json<Execution>, ApiError> {
     let variables = complete_variables(&test.variables, &[])?;
     state.quota.admit(&state.pool, caller.workspace_id).await?;
-    let id = Uuid::now_v7();
+    let id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
     accept.of_execution(id);
     let env = environment::merge(test.env, &Values::new())?;

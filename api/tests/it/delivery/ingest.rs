@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-fn run(server: &Server, queues: &Queues) -> DropGuard {
+pub(super) fn run(server: &Server, queues: &Queues) -> DropGuard {
     let stop = CancellationToken::new();
     let ingest = Ingest::new(
         server.pool.clone(),
@@ -22,11 +22,11 @@ fn run(server: &Server, queues: &Queues) -> DropGuard {
     stop.drop_guard()
 }
 
-async fn script(server: &Server) -> Value {
+pub(super) async fn script(server: &Server) -> Value {
     server.client("demo").await.script("n", "export default ({ event }) => event").await
 }
 
-fn event(script: &Value, key: &str) -> Value {
+pub(super) fn event(script: &Value, key: &str) -> Value {
     json!({
         "v": 1, "idempotency_key": key, "workspace_slug": "demo", "script_id": script["id"],
         "trigger_type": "automation", "event": { "event_type": "x", "n": 1 },

@@ -1,6 +1,13 @@
-//! Weeks that go, and rows that fit into none.
+//! Weeks that go, and executions for which there is none.
 
-use api::background::retention::tend;
+use super::{
+    Queues,
+    ingest::{self, event, script},
+    until,
+};
+use crate::server::Server;
+use api::background::retention::run_maintenance;
+use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;
 use test_support::TestDatabase;
@@ -35,9 +42,6 @@ async fn counts(pool: &PgPool) -> (i64, i64) {
     (executions, number(pool, "SELECT count(*) FROM execution_logs").await)
 }
 
-const MISFITS: &str =
-    "SELECT (SELECT count(*) FROM script_executions_default) + (SELECT count(*) FROM execution_logs_default)";
-
 #[tokio::test]
 async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
     let database = TestDatabase::create().await;
@@ -51,10 +55,9 @@ async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
     ] {
         execution(&pool, age, status).await;
     }
-    assert_eq!(number(&pool, MISFITS).await, 0);
-    tend(&pool, None).await.unwrap();
+    run_maintenance(&pool, None).await.unwrap().unwrap();
     assert_eq!(counts(&pool).await, (4, 4), "without a retention everything stays");
-    tend(&pool, Some(30 * DAY)).await.unwrap();
+    run_maintenance(&pool, Some(30 * DAY)).await.unwrap().unwrap();
     assert_eq!(counts(&pool).await, (3, 3), "the week with a run that waits stays whole");
     sqlx::query(
         "UPDATE script_executions SET status = 'cancelled', finished_at = now() WHERE status = 'queued'",
@@ -62,7 +65,7 @@ async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
     .execute(&pool)
     .await
     .unwrap();
-    tend(&pool, Some(30 * DAY)).await.unwrap();
+    run_maintenance(&pool, Some(30 * DAY)).await.unwrap().unwrap();
     assert_eq!(counts(&pool).await, (1, 1));
 }
 
@@ -70,32 +73,56 @@ async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
 async fn the_weeks_to_come_are_made_ahead() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
-    tend(&pool, None).await.unwrap();
+    run_maintenance(&pool, None).await.unwrap().unwrap();
     execution(&pool, "-27 days", "queued").await;
-    assert_eq!(number(&pool, MISFITS).await, 0);
+    assert_eq!(counts(&pool).await, (1, 1));
+}
+
+/// Takes this week away, as a jump of the database's clock or a month without maintenance does.
+async fn without_this_week(pool: &PgPool) {
+    for parent in ["script_executions", "execution_logs"] {
+        let drop = format!(
+            "DO $$ BEGIN EXECUTE 'DROP TABLE {parent}_'
+                 || to_char(date_trunc('week', now() AT TIME ZONE 'UTC'), 'YYYYMMDD'); END $$"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(drop)).execute(pool).await.unwrap();
+    }
 }
 
 #[tokio::test]
-async fn rows_of_a_clock_that_was_ahead_move_into_their_week_when_it_is_made() {
-    let database = TestDatabase::create().await;
-    let pool = database.pool().await;
-    execution(&pool, "-50 days", "queued").await;
-    assert_eq!(number(&pool, MISFITS).await, 2, "no week holds them yet");
-    number(&pool, "SELECT create_execution_partitions(now(), now() + interval '60 days')::bigint").await;
-    assert_eq!((number(&pool, MISFITS).await, counts(&pool).await), (0, (1, 1)));
-    // The week is as good as any other: its rows are final, and what comes next fits in.
-    execution(&pool, "-50 days 1 second", "completed").await;
-    let refused = sqlx::query("UPDATE script_executions SET status = 'queued' WHERE status = 'completed'");
-    assert!(refused.execute(&pool).await.is_err());
-    assert_eq!((number(&pool, MISFITS).await, counts(&pool).await), (0, (2, 2)));
+async fn without_a_partition_executions_are_refused_until_it_is_made() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let body = json!({ "script_id": script["id"] });
+    without_this_week(&server.pool).await;
+    let refused = client.post("/executions/", body.clone()).await;
+    assert_eq!(refused.json(503)["code"], "unavailable");
+    assert_eq!(refused.header("retry-after"), "2");
+    run_maintenance(&server.pool, None).await.unwrap().unwrap();
+    client.post("/executions/", body).await.json(202);
 }
 
-#[tokio::test]
-async fn rows_of_a_clock_that_was_far_behind_go_by_when_they_ended() {
-    let database = TestDatabase::create().await;
-    let pool = database.pool().await;
-    execution(&pool, "4000 days", "completed").await;
-    execution(&pool, "3999 days", "queued").await;
-    tend(&pool, Some(30 * DAY)).await.unwrap();
-    assert_eq!((number(&pool, MISFITS).await, counts(&pool).await), (2, (1, 1)), "the one that waits stays");
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_partition_events_wait_until_it_is_made() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    without_this_week(&server.pool).await;
+    // Counted also where the transaction is taken back.
+    for statement in [
+        "CREATE SEQUENCE tries",
+        "CREATE FUNCTION note_try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); RETURN NEW; END $$",
+        "CREATE TRIGGER note BEFORE INSERT ON idempotency_keys FOR EACH ROW EXECUTE FUNCTION note_try()",
+    ] {
+        sqlx::query(statement).execute(&server.pool).await.unwrap();
+    }
+    let _ingest = ingest::run(&server, &queues);
+    queues.publish_event(&event(&script, "a").to_string()).await;
+    until("two tries", async || number(&server.pool, "SELECT last_value FROM tries").await >= 2).await;
+    run_maintenance(&server.pool, None).await.unwrap().unwrap();
+    until("the execution", async || {
+        number(&server.pool, "SELECT count(*) FROM script_executions").await == 1
+    })
+    .await;
+    assert_eq!(queues.ready(&queues.topology.dead).await, 0);
 }

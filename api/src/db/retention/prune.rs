@@ -1,0 +1,80 @@
+//! Rows that go one by one, some at a time.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+use std::time::Duration;
+
+/// What one batch of deleting has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Pruned {
+    pub rows: i64,
+    /// The newest of them: where the next batch goes on, which so need not pass by the dead rows of this one.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What is forgotten by age.
+#[derive(Clone, Copy, Debug)]
+pub enum Forgotten {
+    Keys,
+    Nonces,
+}
+
+/// Deletes at most `most` rows that are older than `age`, the oldest first, from `since` on.
+pub async fn prune(
+    pool: &PgPool,
+    what: Forgotten,
+    age: Duration,
+    since: Option<DateTime<Utc>>,
+    most: i64,
+) -> sqlx::Result<Pruned> {
+    match what {
+        Forgotten::Keys => prune_keys(pool, age, since, most).await,
+        Forgotten::Nonces => prune_nonces(pool, age, since, most).await,
+    }
+}
+
+async fn prune_keys(
+    pool: &PgPool,
+    age: Duration,
+    since: Option<DateTime<Utc>>,
+    most: i64,
+) -> sqlx::Result<Pruned> {
+    sqlx::query_as!(
+        Pruned,
+        r#"WITH gone AS (
+             DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM idempotency_keys
+                 WHERE created_at >= coalesce($2::timestamptz, '-infinity') AND created_at < now() - make_interval(secs => $1)
+                 ORDER BY created_at LIMIT $3))
+             RETURNING created_at)
+         SELECT count(*) AS "rows!", max(created_at) AS until FROM gone"#,
+        age.as_secs_f64(),
+        since,
+        most
+    )
+    .fetch_one(pool)
+    .await
+}
+
+async fn prune_nonces(
+    pool: &PgPool,
+    age: Duration,
+    since: Option<DateTime<Utc>>,
+    most: i64,
+) -> sqlx::Result<Pruned> {
+    sqlx::query_as!(
+        Pruned,
+        r#"WITH gone AS (
+             DELETE FROM request_nonces WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM request_nonces
+                 WHERE seen_at >= coalesce($2::timestamptz, '-infinity') AND seen_at < now() - make_interval(secs => $1)
+                 ORDER BY seen_at LIMIT $3))
+             RETURNING seen_at)
+         SELECT count(*) AS "rows!", max(seen_at) AS until FROM gone"#,
+        age.as_secs_f64(),
+        since,
+        most
+    )
+    .fetch_one(pool)
+    .await
+}

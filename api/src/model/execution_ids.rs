@@ -1,0 +1,106 @@
+//! Ids of executions, dated by the database's clock.
+//!
+//! Invariant: an id falls into a week that the database, by its own clock, has made a partition for. A wrong clock of this
+//! machine changes nothing about that.
+
+use chrono::{DateTime, Utc};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+/// Seconds by which ids may be ahead of a new reading and stay in order; by more, the clock was set back, and they follow.
+const JITTER: Duration = Duration::from_secs(1);
+
+static IDS: Mutex<ExecutionIds> = Mutex::new(ExecutionIds::new());
+
+/// Makes the next id of this process. Later ids are greater, unless the database's clock was set back.
+pub fn next() -> Uuid {
+    let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ids().next(Instant::now(), system)
+}
+
+/// Sets the clock by what the database has just answered to `SELECT clock_timestamp()`.
+pub fn follow(database: DateTime<Utc>) {
+    let since_epoch = SystemTime::from(database).duration_since(UNIX_EPOCH).unwrap_or_default();
+    ids().follow(since_epoch, Instant::now());
+}
+
+fn ids() -> MutexGuard<'static, ExecutionIds> {
+    IDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A clock that is read now and then, goes on evenly in between, and dates ids. Times are since the Unix epoch.
+#[derive(Debug)]
+struct ExecutionIds {
+    /// What the database's clock said, and when it did.
+    reading: Option<(Duration, Instant)>,
+    /// The date of the newest id.
+    newest: Duration,
+    /// Orders ids of one millisecond.
+    order: ContextV7,
+}
+
+impl ExecutionIds {
+    const fn new() -> Self {
+        Self { reading: None, newest: Duration::ZERO, order: ContextV7::new() }
+    }
+
+    fn follow(&mut self, database: Duration, now: Instant) {
+        self.reading = Some((database, now));
+        if self.newest > database + JITTER {
+            // The old order would go on from the newest id until the clock has caught up with it.
+            self.order = ContextV7::new();
+        }
+    }
+
+    /// The next id; dated by `system` until the database's clock was read.
+    fn next(&mut self, now: Instant, system: Duration) -> Uuid {
+        let date =
+            self.reading.map_or(system, |(database, read)| database + now.saturating_duration_since(read));
+        self.newest = date;
+        Uuid::new_v7(Timestamp::from_unix(&self.order, date.as_secs(), date.subsec_nanos()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+    const NOW: Duration = Duration::from_secs(1_750_000_000);
+
+    fn date(id: Uuid) -> Duration {
+        let (seconds, nanoseconds) = id.get_timestamp().unwrap().to_unix();
+        Duration::new(seconds, nanoseconds)
+    }
+
+    #[test]
+    fn ids_follow_the_databases_clock_not_the_machines() {
+        let (mut ids, began) = (ExecutionIds::new(), Instant::now());
+        ids.follow(NOW, began);
+        for wrong in [NOW - 100 * DAY, NOW + 100 * DAY] {
+            assert_eq!(date(ids.next(began + DAY, wrong)), NOW + DAY);
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_left_when_the_database_is_first_heard() {
+        let (mut ids, began) = (ExecutionIds::new(), Instant::now());
+        assert_eq!(date(ids.next(began, NOW + 100 * DAY)), NOW + 100 * DAY);
+        ids.follow(NOW, began);
+        assert_eq!(date(ids.next(began, NOW + 100 * DAY)), NOW);
+    }
+
+    #[test]
+    fn ids_grow_within_a_millisecond_and_over_jitter() {
+        let (mut ids, began) = (ExecutionIds::new(), Instant::now());
+        let mut made = Vec::new();
+        for reading in [NOW, NOW - JITTER] {
+            ids.follow(reading, began);
+            made.extend((0..100).map(|_| ids.next(began, Duration::ZERO)));
+        }
+        assert!(made.is_sorted());
+    }
+}
