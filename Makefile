@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check chaos bench schemathesis sqlx
+.PHONY: help setup dev dev-stop test check chaos bench bench-lists schemathesis sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +26,9 @@ chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 
 bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds)
 	@scripts/bench
+
+bench-lists: ## lists over a long history (ROWS=10000000 WEEKS=13 REQUESTS=200)
+	@scripts/bench-lists
 
 schemathesis: ## property tests of the running HTTP interface by its OpenAPI document
 	@scripts/schemathesis

@@ -37,7 +37,8 @@ pub struct Config {
 pub struct DatabaseConfig {
     /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` hold.
     pub url: Secret,
-    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL.
+    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. A quarter of them reads lists, half of those at most for
+    /// one workspace.
     pub pool_size: u32,
 }
 

@@ -5,7 +5,7 @@ use super::{
     function_resolution::{UnknownFunction, resolve},
 };
 use crate::{
-    db::{self, functions::Dependant},
+    db::{self, functions::Dependant, shares::Shares},
     model::{
         error::{ApiError, FieldErrors},
         etag::{Etag, ExpectedState},
@@ -14,7 +14,7 @@ use crate::{
 };
 use packages::Prepared;
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// How an update describes the function it wants.
@@ -28,11 +28,12 @@ pub enum Change {
 
 /// Builds and stores a new function.
 pub async fn create(
-    pool: &PgPool,
+    saves: &Shares,
     workspace_id: Uuid,
     mut draft: FunctionDraft,
 ) -> Result<SavedFunction, ApiError> {
-    let mut transaction = pool.begin().await?;
+    let turn = saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     refuse_system_name(&mut transaction, &draft.name).await?;
     give_example(&mut draft, None);
@@ -48,13 +49,14 @@ pub async fn create(
 
 /// Changes a function. Scripts that need it get a new version with the new build; a name in use stays.
 pub async fn update(
-    pool: &PgPool,
+    saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
     change: Change,
 ) -> Result<SavedFunction, ApiError> {
-    let mut transaction = pool.begin().await?;
+    let turn = saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let mut draft = match change {
@@ -80,13 +82,14 @@ pub async fn update(
 
 /// Deletes a function. In use, only if `force` says so: what needs it runs on with the builds it has.
 pub async fn delete(
-    pool: &PgPool,
+    saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
     force: bool,
 ) -> Result<(), ApiError> {
-    let mut transaction = pool.begin().await?;
+    let turn = saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     let function = lock_own(&mut transaction, workspace_id, id, expected).await?;
     if !force {

@@ -1,7 +1,7 @@
 //! Saves of schedules.
 
 use crate::{
-    db::{self, enqueue::complete_variables},
+    db::{self, enqueue::complete_variables, shares::Shares},
     model::{
         cron::{InvalidRecurrence, Recurrence},
         error::ApiError,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// How an update describes the schedule it wants.
@@ -22,21 +22,23 @@ pub enum Change {
     Some(SchedulePatch),
 }
 
-pub async fn create(pool: &PgPool, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
-    let mut connection = pool.acquire().await?;
+pub async fn create(saves: &Shares, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
+    let turn = saves.turn(workspace_id).await?;
+    let mut connection = turn.acquire().await?;
     check_script(&mut connection, workspace_id, draft).await?;
     let next_run_at = next_run(draft)?;
     Ok(db::schedules::insert(&mut connection, workspace_id, draft, next_run_at).await?)
 }
 
 pub async fn update(
-    pool: &PgPool,
+    saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
     change: Change,
 ) -> Result<Schedule, ApiError> {
-    let mut transaction = pool.begin().await?;
+    let turn = saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     let current = lock(&mut transaction, workspace_id, id, expected).await?;
     let draft = match change {
         Change::Whole(draft) => draft,
@@ -53,12 +55,13 @@ pub async fn update(
 }
 
 pub async fn delete(
-    pool: &PgPool,
+    saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
 ) -> Result<(), ApiError> {
-    let mut transaction = pool.begin().await?;
+    let turn = saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     lock(&mut transaction, workspace_id, id, expected).await?;
     db::schedules::delete(&mut transaction, id).await?;
     transaction.commit().await?;

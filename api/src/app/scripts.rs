@@ -9,6 +9,7 @@ use crate::{
     db::{
         self,
         scripts::{BuiltScript, ScriptRow},
+        shares::Shares,
     },
     model::{
         error::{ApiError, FieldErrors},
@@ -19,13 +20,13 @@ use crate::{
 use ::packages::{Packages, Prepared};
 use builder::Diagnostic;
 use shared::encryption::{Context, Keyring};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Parts of the running api that a save uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Dependencies<'a> {
-    pub pool: &'a PgPool,
+    pub saves: &'a Shares,
     pub keyring: &'a Keyring,
     /// `None` if packages are off.
     pub packages: Option<&'a Packages>,
@@ -76,7 +77,8 @@ pub async fn create(
     let env = environment::merge(draft.env.clone(), &Values::new())?;
     let sealed = environment::seal(on.keyring, &env, &Context::script_env(id));
     let packages = packages::resolve(on.packages, &draft.code).await?;
-    let mut transaction = on.pool.begin().await?;
+    let turn = on.saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     let (built, diagnostics) =
         build_and_store(&mut transaction, Some(workspace_id), &draft, packages).await?;
     let row =
@@ -102,7 +104,8 @@ pub async fn update(
             packages::resolve(on.packages, patch.code.as_deref().unwrap_or_default()).await?
         }
     };
-    let mut transaction = on.pool.begin().await?;
+    let turn = on.saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let context = Context::script_env(id);
     let stored_env = environment::open(on.keyring, current.env_sealed.as_deref(), &context)?;
@@ -134,7 +137,8 @@ pub async fn delete(
     id: Uuid,
     expected: &ExpectedState,
 ) -> Result<(), ApiError> {
-    let mut transaction = on.pool.begin().await?;
+    let turn = on.saves.turn(workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     lock_own(&mut transaction, workspace_id, id, expected).await?;
     db::scripts::delete(&mut transaction, id).await?;
     transaction.commit().await?;

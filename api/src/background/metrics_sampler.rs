@@ -18,20 +18,22 @@ use tokio_util::sync::CancellationToken;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Samples until told to stop. What can't be asked keeps its last value; `runnerctl_connection_up` tells why.
-pub async fn run(pool: PgPool, broker: Broker, topology: Topology, stopping: CancellationToken) {
+pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
     let samples = async {
         loop {
-            sample(&pool, &broker, &topology).await;
+            sample(&pools, &broker, &topology).await;
             tokio::time::sleep(INTERVAL).await;
         }
     };
     stopping.run_until_cancelled(samples).await;
 }
 
-/// Sets every gauge once.
-pub async fn sample(pool: &PgPool, broker: &Broker, topology: &Topology) {
-    tokio::join!(of_database(pool), of_maintenance(pool), of_broker(broker, topology));
-    of_pool(pool);
+/// Sets every gauge once. The first of `pools` is asked; the connections of all are counted.
+pub async fn sample(pools: &[PgPool], broker: &Broker, topology: &Topology) {
+    if let [pool, ..] = pools {
+        tokio::join!(of_database(pool), of_maintenance(pool), of_broker(broker, topology));
+    }
+    of_pools(pools);
 }
 
 async fn of_database(pool: &PgPool) {
@@ -66,9 +68,10 @@ async fn of_broker(broker: &Broker, topology: &Topology) {
     }
 }
 
-fn of_pool(pool: &PgPool) {
-    let idle = pool.num_idle();
-    let in_use = usize::try_from(pool.size()).unwrap_or(usize::MAX).saturating_sub(idle);
+fn of_pools(pools: &[PgPool]) {
+    let idle: usize = pools.iter().map(PgPool::num_idle).sum();
+    let size: u32 = pools.iter().map(PgPool::size).sum();
+    let in_use = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(idle);
     for (state, connections) in [("idle", idle), ("in_use", in_use)] {
         DATABASE_CONNECTIONS.with([state]).set(approximate(i64::try_from(connections).unwrap_or(i64::MAX)));
     }

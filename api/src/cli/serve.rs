@@ -5,8 +5,10 @@ use crate::{
     background::{metrics_sampler, retention, scheduler},
     config::Config,
     db::{
-        pool::{self, Outage},
+        pool::{self, Outage, Pools},
+        probe::Probe,
         queue_quota::QueueQuota,
+        shares::Shares,
     },
     delivery::{Outgoing, Relay, ingest::Ingest},
     http::{
@@ -117,7 +119,7 @@ fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
     tasks.spawn(scheduler::run(pool.clone(), wake.clone(), stopping.clone()));
     let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
     tasks.spawn(metrics_sampler::run(
-        pool.clone(),
+        [pool.clone(), state.lists.pool().clone()],
         publishing.clone(),
         Topology::prefixed(&config.amqp_prefix),
         stopping.clone(),
@@ -133,10 +135,13 @@ pub fn state(
     stopping: CancellationToken,
 ) -> anyhow::Result<AppState> {
     let outage = Arc::new(Outage::default());
-    let pool = pool::pool(&config.database, &outage)?;
+    let Pools { requests: pool, lists, probes } = pool::pools(&config.database, &outage)?;
     let topology = Topology::prefixed(&config.amqp_prefix);
     Ok(AppState::new(Shared {
         outgoing: Outgoing::new(&pool, publishing.clone(), topology.clone(), config.workspace_concurrency),
+        lists: Shares::of_lists(lists),
+        saves: Shares::of_saves(pool.clone()),
+        probe: Probe::new(probes),
         pool,
         outage,
         signing_keys: config.signing_keys.clone(),

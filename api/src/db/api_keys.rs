@@ -68,10 +68,10 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid, page: PageRequest) -> Resul
     sqlx::query_as!(
         ApiKey,
         "SELECT id, name, prefix, scopes, created_at, last_used_at FROM api_keys
-         WHERE workspace_id = $1 AND revoked_at IS NULL AND ($2::uuid IS NULL OR id < $2)
+         WHERE workspace_id = $1 AND revoked_at IS NULL AND id < $2
          ORDER BY id DESC LIMIT $3",
         workspace_id,
-        page.before,
+        page.below(),
         page.rows()
     )
     .fetch_all(pool)

@@ -144,10 +144,10 @@ pub async fn changes(
 ) -> Result<Vec<(Uuid, EnvironmentChange)>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT id, key, action, changed_by, changed_at FROM environment_changes
-         WHERE workspace_id = $1 AND key = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
+         WHERE workspace_id = $1 AND key = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
         workspace_id,
         key,
-        page.before,
+        page.below(),
         page.rows()
     )
     .fetch_all(pool)

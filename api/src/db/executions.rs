@@ -1,30 +1,19 @@
-//! Executions and their logs, as they are read and cancelled. Their creation is in [`super::enqueue`].
+//! Executions and their logs, as they are read and cancelled. Their creation is in [`super::enqueue`], lists of them in
+//! [`lists`].
 //!
 //! What reads one execution says `LIMIT 1`, though there is no second: knowing that, PostgreSQL finds a plan that is good for
 //! every id, and plans no more. Planning takes four times as long as reading, since the table has many partitions.
 
-use crate::model::{
-    execution::{Execution, ExecutionSummary, Failure, Log, Phases, Progress},
-    pagination::PageRequest,
-};
+use crate::model::execution::{Execution, ExecutionSummary, Failure, Log, Phases, Progress};
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use shared::execution::Status;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-/// Most bytes of one result in a list: a page of a hundred stays small.
-const LISTED_RESULT_BYTES: i32 = 16 * 1024;
+mod lists;
 
-/// What a list is narrowed to.
-#[derive(Debug, Default)]
-pub struct Filter {
-    pub script_id: Option<Uuid>,
-    pub status: Option<String>,
-    pub trigger_type: Option<String>,
-    pub created_after: Option<DateTime<Utc>>,
-    pub created_before: Option<DateTime<Utc>>,
-}
+pub use lists::{Filter, list};
 
 struct Row {
     id: Uuid,
@@ -93,44 +82,6 @@ impl From<Row> for ExecutionSummary {
 fn duration_ms(init_ms: Option<f64>, run_ms: Option<f64>) -> Option<i64> {
     let total = init_ms.unwrap_or(0.0) + run_ms.unwrap_or(0.0);
     (init_ms.is_some() || run_ms.is_some()).then(|| total.round() as i64)
-}
-
-/// Executions of the workspace, newest first.
-pub async fn list(
-    pool: &PgPool,
-    workspace_id: Uuid,
-    filter: &Filter,
-    page: PageRequest,
-) -> Result<Vec<ExecutionSummary>, sqlx::Error> {
-    // Ids carry their time of birth, so a bound of time is a bound of ids: it prunes partitions.
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
-                  CASE WHEN octet_length(result::text) <= $9 THEN result END AS "result: Json<Box<RawValue>>",
-                  error_code, error_message, error_stack, error_line, error_column, function_names, replay_of, queued_at,
-                  started_at, finished_at, queue_ms, init_ms, run_ms, persist_ms, cpu_ms, memory_peak_bytes
-           FROM script_executions
-           WHERE workspace_id = $1
-             AND ($2::uuid IS NULL OR id < $2)
-             AND ($3::uuid IS NULL OR script_id = $3)
-             AND ($4::text IS NULL OR status = $4)
-             AND ($5::text IS NULL OR trigger_type = $5)
-             AND ($6::timestamptz IS NULL OR (queued_at > $6 AND id >= uuid_v7_floor($6)))
-             AND ($7::timestamptz IS NULL OR queued_at < $7)
-           ORDER BY id DESC LIMIT $8"#,
-        workspace_id,
-        page.before,
-        filter.script_id,
-        filter.status,
-        filter.trigger_type,
-        filter.created_after,
-        filter.created_before,
-        page.rows(),
-        LISTED_RESULT_BYTES
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(ExecutionSummary::from).collect())
 }
 
 /// An execution with its logs.

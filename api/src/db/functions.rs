@@ -54,7 +54,8 @@ impl From<Row> for Function {
     }
 }
 
-/// The workspace's functions and the system's, newest first.
+/// The workspace's functions and the system's, newest first: each found in the order of an index, and none of another
+/// workspace's looked at.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -66,14 +67,24 @@ pub async fn list(
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions
-           WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
-             AND ($2::uuid IS NULL OR id < $2)
-             AND ($3::text IS NULL OR category = $3)
-             AND ($4::boolean IS NULL OR is_system = $4)
-             AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
-           ORDER BY id DESC LIMIT $6"#,
+           WHERE id = ANY (ARRAY(
+               (SELECT id FROM script_functions
+                WHERE workspace_id = $1 AND deleted_at IS NULL AND id < $2
+                  AND ($3::text IS NULL OR category = $3)
+                  AND ($4::boolean IS NULL OR is_system = $4)
+                  AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+                ORDER BY id DESC LIMIT $6)
+               UNION ALL
+               (SELECT id FROM script_functions
+                WHERE workspace_id IS NULL AND deleted_at IS NULL AND id < $2
+                  AND ($3::text IS NULL OR category = $3)
+                  AND ($4::boolean IS NULL OR is_system = $4)
+                  AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+                ORDER BY id DESC LIMIT $6)
+               ORDER BY id DESC LIMIT $6))
+           ORDER BY id DESC"#,
         workspace_id,
-        page.before,
+        page.below(),
         filter.category,
         filter.is_system,
         filter.search,
@@ -286,7 +297,10 @@ pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>,
         r#"SELECT DISTINCT ON (name) id, name, description, category,
                   parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, code,
                   build_hash, function_names, is_system, version, created_at, updated_at
-           FROM script_functions WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
+           FROM script_functions
+           WHERE id = ANY (ARRAY(SELECT id FROM script_functions WHERE workspace_id = $1 AND deleted_at IS NULL
+                                 UNION ALL
+                                 SELECT id FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL))
            ORDER BY name, is_system"#,
         workspace_id
     )

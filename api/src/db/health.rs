@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 /// Queue and workers, over all workspaces.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub queued: i64,
     pub workers: i64,

@@ -1,7 +1,10 @@
-//! The connection pool and the schema.
+//! The connection pools and the schema.
 //!
 //! Invariant: no request waits for the database without end. Getting a connection, and every statement, has a
 //! limit; what overruns it is answered 503.
+//!
+//! Invariant: lists and probes have connections of their own. However slow lists are, other requests find theirs, and
+//! `/readyz` tells of the database, not of them.
 
 use crate::{config::DatabaseConfig, model::execution_ids};
 use shared::config::Secret;
@@ -20,6 +23,24 @@ use std::{
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time of one statement, enforced by the server.
 const STATEMENT_TIMEOUT: &str = "10s";
+/// Longest time of one statement of a list or a probe.
+const SHORT_STATEMENT_TIMEOUT: &str = "3s";
+/// Part of the connections that read lists: one in so many.
+const LISTS_PART: u32 = 4;
+/// Fewest connections of other requests. Firing a schedule holds one while it asks with another.
+const LEAST_FOR_REQUESTS: u32 = 2;
+
+/// Settings of the connections that read lists, beside their time limit.
+///
+/// A statement of a list is written so that one plan is right for all values: planning it again each time would take
+/// three times as long as reading, since the table has many partitions. A plan is kept while a new partition grows, so it must not
+/// read one whole because it is small at first.
+const LIST_SETTINGS: [(&str, &str); 4] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("jit", "off"),
+];
 /// A connection that was idle for this long is tried before it is used: the server may have been restarted.
 const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
 
@@ -51,12 +72,43 @@ impl Outage {
     }
 }
 
+/// The connections of a process that serves, by what they are for.
+#[derive(Debug)]
+pub struct Pools {
+    pub requests: PgPool,
+    pub lists: PgPool,
+    /// One connection, for those who ask whether the database answers.
+    pub probes: PgPool,
+}
+
+/// Divides the connections of a process. Like [`pool`], each part connects when it is first used.
+pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sqlx::Error> {
+    let options = connect_options(&config.url)?;
+    let short = [("statement_timeout", SHORT_STATEMENT_TIMEOUT)];
+    let lists = lists_part(config.pool_size);
+    let requests = (config.pool_size - lists).max(LEAST_FOR_REQUESTS);
+    Ok(Pools {
+        requests: lazy(options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]), requests, outage),
+        lists: lazy(options.clone().options(short).options(LIST_SETTINGS), lists, outage),
+        probes: lazy(options.options(short), 1, outage),
+    })
+}
+
+/// How many of `pool_size` connections read lists.
+const fn lists_part(pool_size: u32) -> u32 {
+    if pool_size < LISTS_PART { 1 } else { pool_size / LISTS_PART }
+}
+
 /// A pool that connects when it is first used, so that the api starts while the database is away.
 pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
     let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    Ok(lazy(options, config.pool_size, outage))
+}
+
+fn lazy(options: PgConnectOptions, most: u32, outage: &Arc<Outage>) -> PgPool {
     let outage = outage.clone();
-    Ok(PgPoolOptions::new()
-        .max_connections(config.pool_size)
+    PgPoolOptions::new()
+        .max_connections(most)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .after_connect(|connection, _| {
@@ -76,7 +128,7 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
                 Ok(true)
             })
         })
-        .connect_lazy_with(options))
+        .connect_lazy_with(options)
 }
 
 /// Tells that an execution was refused because there is no partition for its id: the week is about to be made, see

@@ -60,11 +60,11 @@ pub async fn list(
         r#"SELECT id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
                   next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at
            FROM schedules
-           WHERE workspace_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR script_id = $3)
+           WHERE workspace_id = $1 AND id < $2 AND ($3::uuid IS NULL OR script_id = $3)
              AND ($4::boolean IS NULL OR enabled = $4)
            ORDER BY id DESC LIMIT $5"#,
         workspace_id,
-        page.before,
+        page.below(),
         script_id,
         enabled,
         page.rows()

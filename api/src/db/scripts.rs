@@ -56,7 +56,8 @@ impl BuiltScript {
     }
 }
 
-/// The workspace's scripts and the system's, newest first.
+/// The workspace's scripts and the system's, newest first: each found in the order of an index, and none of another
+/// workspace's looked at.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -69,15 +70,26 @@ pub async fn list(
                   variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
                   retry_backoff_s, function_names, is_system, version, created_at, updated_at
            FROM scripts
-           WHERE (workspace_id = $1 OR workspace_id IS NULL) AND deleted_at IS NULL
-             AND ($2::uuid IS NULL OR id < $2)
-             AND ($3::text IS NULL OR trigger_type = $3)
-             AND ($4::boolean IS NULL OR is_system = $4)
-             AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
-             AND ($7::text IS NULL OR category = $7)
-           ORDER BY id DESC LIMIT $6"#,
+           WHERE id = ANY (ARRAY(
+               (SELECT id FROM scripts
+                WHERE workspace_id = $1 AND deleted_at IS NULL AND id < $2
+                  AND ($3::text IS NULL OR trigger_type = $3)
+                  AND ($4::boolean IS NULL OR is_system = $4)
+                  AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+                  AND ($7::text IS NULL OR category = $7)
+                ORDER BY id DESC LIMIT $6)
+               UNION ALL
+               (SELECT id FROM scripts
+                WHERE workspace_id IS NULL AND deleted_at IS NULL AND id < $2
+                  AND ($3::text IS NULL OR trigger_type = $3)
+                  AND ($4::boolean IS NULL OR is_system = $4)
+                  AND ($5::text IS NULL OR name ILIKE $5 OR description ILIKE $5)
+                  AND ($7::text IS NULL OR category = $7)
+                ORDER BY id DESC LIMIT $6)
+               ORDER BY id DESC LIMIT $6))
+           ORDER BY id DESC"#,
         workspace_id,
-        page.before,
+        page.below(),
         filter.trigger_type,
         filter.is_system,
         filter.search,
@@ -329,10 +341,10 @@ pub async fn versions(
     let rows = sqlx::query!(
         r#"SELECT script_id, version, code, code_type, build_hash, functions AS "functions: Json<Vec<FunctionPin>>",
                   created_at
-           FROM script_versions WHERE script_id = $1 AND ($2::integer IS NULL OR version < $2)
+           FROM script_versions WHERE script_id = $1 AND version < $2
            ORDER BY version DESC LIMIT $3"#,
         script_id,
-        below,
+        below.unwrap_or(i32::MAX),
         rows
     )
     .fetch_all(pool)

@@ -68,7 +68,9 @@ async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64
         WITH gone AS (
             DELETE FROM script_executions
             WHERE workspace_id = $1
-                AND id IN (SELECT id FROM script_executions WHERE workspace_id = $1 ORDER BY id LIMIT $2)
+                AND id IN (SELECT id FROM script_executions WHERE workspace_id = $1
+                           -- In the order of an index.
+                           ORDER BY execution_kind(trigger_type, error_code), id LIMIT $2)
             RETURNING id
         ), logs AS (
             DELETE FROM execution_logs WHERE execution_id IN (SELECT id FROM gone)

@@ -43,7 +43,8 @@ pub(crate) async fn list(
     caller: May<Read>,
     Query(KeyQuery(page)): Query<KeyQuery>,
 ) -> Result<Json<Page<ApiKey>>, ApiError> {
-    let rows = db::api_keys::list(&state.pool, caller.workspace_id, page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::api_keys::list(&turn, caller.workspace_id, page).await?;
     Ok(Json(page.page(rows, |key| key.id, |key| key)))
 }
 

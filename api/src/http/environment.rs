@@ -48,7 +48,8 @@ pub(crate) async fn list(
     caller: May<Read>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<Page<EnvironmentVariable>>, ApiError> {
-    let results = db::environment::list(&state.pool, caller.workspace_id).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let results = db::environment::list(&turn, caller.workspace_id).await?;
     Ok(Json(Page { results, next_cursor: None }))
 }
 
@@ -101,7 +102,8 @@ pub(crate) async fn set(
         return Ok(Json(kept).into_response());
     }
     let sealed = state.keyring.seal(value.as_bytes(), &Context::environment(caller.workspace_id, &key));
-    let mut transaction = state.pool.begin().await?;
+    let turn = state.saves.turn(caller.workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     if db::environment::count_others(&mut transaction, caller.workspace_id, &key).await? >= MOST {
         return Err(ApiError::field("key", format!("A workspace may have {MOST} variables.")));
     }
@@ -131,7 +133,8 @@ pub(crate) async fn delete(
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     find(&state, caller.workspace_id, &key).await?;
-    let mut transaction = state.pool.begin().await?;
+    let turn = state.saves.turn(caller.workspace_id).await?;
+    let mut transaction = turn.begin().await?;
     let actor = caller.actor.as_deref();
     db::environment::delete(&mut transaction, caller.workspace_id, &key, actor).await?;
     transaction.commit().await?;
@@ -162,7 +165,8 @@ pub(crate) async fn changes(
     Query(ChangeQuery(page)): Query<ChangeQuery>,
 ) -> Result<Json<Page<EnvironmentChange>>, ApiError> {
     validation::env_key(&key).map_err(|_| absent())?;
-    let rows = db::environment::changes(&state.pool, caller.workspace_id, &key, page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::environment::changes(&turn, caller.workspace_id, &key, page).await?;
     if rows.is_empty() && page.before.is_none() {
         return Err(absent());
     }

@@ -109,19 +109,24 @@ fn internal() -> Refusal {
 }
 
 fn database_error(error: &sqlx::Error) -> ApiError {
+    let has_code = |codes: &[&str]| matches!(error, sqlx::Error::Database(refused) if refused.code().is_some_and(|code| codes.contains(&&*code)));
+    if has_code(&[QUERY_CANCELLED]) {
+        tracing::warn!(%error, "a statement took too long");
+        return ApiError::query_timeout();
+    }
     if is_outage(error) {
         tracing::warn!(%error, "database unavailable");
-        return ApiError::unavailable("The database is not available; try again shortly.");
+        return ApiError::database_away();
     }
-    if let sqlx::Error::Database(refused) = error
-        && refused.code().is_some_and(|code| NUL_REFUSED.contains(&&*code))
-    {
+    if has_code(&NUL_REFUSED) {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
     tracing::error!(%error, "query failed");
     ApiError::Refused(Box::new(internal()))
 }
 
+/// `query_canceled`: by `statement_timeout`, that is.
+const QUERY_CANCELLED: &str = "57014";
 // `text` and `jsonb` can hold every character but NUL: character_not_in_repertoire, untranslatable_character.
 const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
 

@@ -66,7 +66,8 @@ pub(crate) async fn list(
     caller: May<Read>,
     Query(query): Query<FunctionQuery>,
 ) -> Result<Json<Page<Function>>, ApiError> {
-    let rows = db::functions::list(&state.pool, caller.workspace_id, &query.filter, query.page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::functions::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |function| function.id, |function| function)))
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn create(
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<FunctionDraft>,
 ) -> Result<Response, ApiError> {
-    let saved = functions::create(&state.pool, caller.workspace_id, draft).await?;
+    let saved = functions::create(&state.saves, caller.workspace_id, draft).await?;
     let location = caller.location("functions", saved.function.id);
     Ok((StatusCode::CREATED, [etag(&saved.function).header()], [location], Json(saved)).into_response())
 }
@@ -149,7 +150,7 @@ async fn update(
     change: Change,
 ) -> Result<Response, ApiError> {
     let id = path_id(id, "function")?;
-    let saved = functions::update(&state.pool, caller.workspace_id, id, expected, change).await?;
+    let saved = functions::update(&state.saves, caller.workspace_id, id, expected, change).await?;
     Ok(([etag(&saved.function).header()], Json(saved)).into_response())
 }
 
@@ -181,7 +182,7 @@ pub(crate) async fn delete(
     IfMatch(expected): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let id = path_id(&id, "function")?;
-    functions::delete(&state.pool, caller.workspace_id, id, &expected, query.force).await?;
+    functions::delete(&state.saves, caller.workspace_id, id, &expected, query.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

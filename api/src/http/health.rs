@@ -2,7 +2,7 @@
 
 use super::{Resource, error::ApiError, state::AppState};
 use crate::{
-    db::{self, health::Load},
+    db::health::Load,
     model::health::{BrokerConnections, Health},
 };
 use axum::{
@@ -27,8 +27,7 @@ pub(super) fn probes() -> Router<AppState> {
 #[utoipa::path(get, path = "/health/", tag = "Health", security(()), responses(
     (status = 200, description = "Available, or not with `is_available` false", body = Health)))]
 pub(crate) async fn health(State(state): State<AppState>) -> Json<Health> {
-    let load = db::health::load(&state.pool).await;
-    let load = load.inspect_err(|error| tracing::warn!(%error, "health: the database does not answer")).ok();
+    let load = state.probe.load().await;
     let of = |count: fn(&Load) -> i64| load.as_ref().map(count);
     Json(Health {
         is_available: of(|load| load.workers).is_some_and(|workers| workers > 0),
@@ -52,8 +51,8 @@ async fn alive() -> &'static str {
 
 /// Readiness: requests can be served.
 async fn ready(State(state): State<AppState>) -> Response {
-    match db::health::ping(&state.pool).await {
-        Ok(()) => (StatusCode::OK, "ready\n").into_response(),
-        Err(error) => ApiError::from(error).into_response(),
+    if state.probe.is_ready().await {
+        return (StatusCode::OK, "ready\n").into_response();
     }
+    ApiError::database_away().into_response()
 }

@@ -63,7 +63,8 @@ pub(crate) async fn list(
     Query(query): Query<ScheduleQuery>,
 ) -> Result<Json<Page<Schedule>>, ApiError> {
     let ScheduleQuery { script_id, enabled, page } = query;
-    let rows = db::schedules::list(&state.pool, caller.workspace_id, script_id, enabled, page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::schedules::list(&turn, caller.workspace_id, script_id, enabled, page).await?;
     Ok(Json(page.page(rows, |schedule| schedule.id, |schedule| schedule)))
 }
 
@@ -76,7 +77,7 @@ pub(crate) async fn create(
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
-    let schedule = schedules::create(&state.pool, caller.workspace_id, &draft).await?;
+    let schedule = schedules::create(&state.saves, caller.workspace_id, &draft).await?;
     let location = caller.location("schedules", schedule.id);
     Ok((StatusCode::CREATED, [etag(&schedule).header()], [location], Json(schedule)).into_response())
 }
@@ -135,7 +136,7 @@ async fn update(
     change: Change,
 ) -> Result<Response, ApiError> {
     let id = path_id(id, "schedule")?;
-    let schedule = schedules::update(&state.pool, caller.workspace_id, id, expected, change).await?;
+    let schedule = schedules::update(&state.saves, caller.workspace_id, id, expected, change).await?;
     Ok(([etag(&schedule).header()], Json(schedule)).into_response())
 }
 
@@ -153,6 +154,6 @@ pub(crate) async fn delete(
     IfMatch(expected): IfMatch,
 ) -> Result<StatusCode, ApiError> {
     let id = path_id(&id, "schedule")?;
-    schedules::delete(&state.pool, caller.workspace_id, id, &expected).await?;
+    schedules::delete(&state.saves, caller.workspace_id, id, &expected).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -70,7 +70,8 @@ pub(crate) async fn list(
     caller: May<Read>,
     Query(query): Query<ScriptQuery>,
 ) -> Result<Json<Page<Script>>, ApiError> {
-    let rows = db::scripts::list(&state.pool, caller.workspace_id, &query.filter, query.page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::scripts::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |row| row.id, |row| scripts::show(&state.keyring, row))))
 }
 
@@ -201,9 +202,10 @@ pub(crate) async fn versions(
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<Page<ScriptVersion>>, ApiError> {
     let id = path_id(&id, "script")?;
-    let script = db::scripts::get(&state.pool, caller.workspace_id, id).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let script = db::scripts::get(&turn, caller.workspace_id, id).await?;
     script.ok_or_else(|| ApiError::not_found("script"))?;
-    let mut results = db::scripts::versions(&state.pool, id, query.below, query.per_page + 1).await?;
+    let mut results = db::scripts::versions(&turn, id, query.below, query.per_page + 1).await?;
     let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
     let more = results.len() > shown;
     results.truncate(shown);

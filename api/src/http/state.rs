@@ -4,7 +4,7 @@ use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::Workspace
 use crate::{
     app::{script_cache::Runnables, scripts},
     config::HttpConfig,
-    db::{pool::Outage, queue_quota::QueueQuota},
+    db::{pool::Outage, probe::Probe, queue_quota::QueueQuota, shares::Shares},
     delivery::Outgoing,
     live::Live,
 };
@@ -26,6 +26,11 @@ pub struct AppState(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub pool: PgPool,
+    /// Turns at the connections that read lists.
+    pub lists: Shares,
+    /// Turns of saves at [`Self::pool`].
+    pub saves: Shares,
+    pub probe: Probe,
     pub outage: Arc<Outage>,
     pub signing_keys: Arc<Keys>,
     pub keyring: Arc<Keyring>,
@@ -56,7 +61,7 @@ impl AppState {
 
     /// The parts that saves of scripts use.
     pub fn for_scripts(&self) -> scripts::Dependencies<'_> {
-        scripts::Dependencies { pool: &self.pool, keyring: &self.keyring, packages: self.packages.as_ref() }
+        scripts::Dependencies { saves: &self.saves, keyring: &self.keyring, packages: self.packages.as_ref() }
     }
 }
 

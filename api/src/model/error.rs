@@ -106,6 +106,17 @@ impl ApiError {
         Self::refused(ErrorKind::Unavailable, "unavailable", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
+    /// Answers while the database is away, or overloaded.
+    pub fn database_away() -> Self {
+        Self::unavailable("The database is not available; try again shortly.")
+    }
+
+    /// Answers when a statement overran its time.
+    pub fn query_timeout() -> Self {
+        let detail = "The database took longer than a request may; ask for less, or try again shortly.";
+        Self::refused(ErrorKind::Unavailable, "query_timeout", detail).retry_after(RETRY_AFTER_OUTAGE_S)
+    }
+
     /// One problem with one field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(FieldErrors::one(field, message))

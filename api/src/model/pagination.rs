@@ -17,6 +17,11 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
+    /// Upper bound of the ids on this page, exclusive.
+    pub fn below(&self) -> Uuid {
+        self.before.unwrap_or(Uuid::max())
+    }
+
     /// How many rows to read: one more than shown tells whether another page follows.
     pub const fn rows(&self) -> i64 {
         self.per_page + 1

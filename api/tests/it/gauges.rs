@@ -35,7 +35,7 @@ async fn the_backlog_the_workers_and_the_queues_are_counted() {
 
     let recorder = PrometheusBuilder::new().build_recorder();
     let guard = metrics::set_default_local_recorder(&recorder);
-    sample(&pool, &broker, &topology).await;
+    sample(std::slice::from_ref(&pool), &broker, &topology).await;
     drop(guard);
 
     let text = recorder.handle().render();

@@ -18,6 +18,7 @@ mod fixtures;
 mod functions;
 mod gauges;
 mod isolation;
+mod lists;
 mod queries;
 mod reseal;
 mod retention;

@@ -42,8 +42,10 @@ impl ReadQuery for ExecutionQuery {
         let triggers: Vec<&str> = TriggerType::ALL.iter().map(|trigger| trigger.as_str()).collect();
         let filter = Filter {
             script_id: parameters.parsed("script_id", "a UUID"),
-            status: parameters.choice("status", &statuses),
-            trigger_type: parameters.choice("trigger_type", &triggers),
+            status: parameters.choice("status", &statuses).and_then(|status| status.parse().ok()),
+            trigger_type: parameters
+                .choice("trigger_type", &triggers)
+                .and_then(|trigger| trigger.parse().ok()),
             created_after: parameters.parsed("created_after", "an RFC 3339 time"),
             created_before: parameters.parsed("created_before", "an RFC 3339 time"),
         };
@@ -58,8 +60,8 @@ impl ReadQuery for ExecutionQuery {
     ("script_id" = Option<Uuid>, Query, description = "Only of this script"),
     ("status" = Option<String>, Query, description = "Only these: `queued`, `running`, `completed`, `errored` or `cancelled`"),
     ("trigger_type" = Option<String>, Query, description = "Only these: `automation`, `workflow_transition`, `cron`, `test` or `api`"),
-    ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query),
-    ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query),
+    ("created_after" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Only those with a later `queued_at`"),
+    ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Only those with an earlier `queued_at`"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
 ), responses((status = 200, body = Page<ExecutionSummary>), Refusals))]
@@ -68,7 +70,8 @@ pub(crate) async fn list(
     caller: May<Read>,
     Query(query): Query<ExecutionQuery>,
 ) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
-    let rows = db::executions::list(&state.pool, caller.workspace_id, &query.filter, query.page).await?;
+    let turn = state.lists.turn(caller.workspace_id).await?;
+    let rows = db::executions::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |execution| execution.id, |execution| execution)))
 }
 

@@ -57,8 +57,8 @@ pub(crate) async fn run(
     accept.of_execution(id);
     let env = environment::merge(test.env, &Values::new())?;
     let packages = packages::resolve(state.packages.as_ref(), &test.code).await?;
-    let mut connection = state.pool.acquire().await?;
-    let known = db::functions::known(&mut connection, Some(caller.workspace_id)).await?;
+    let known = db::functions::known(&mut *state.pool.acquire().await?, Some(caller.workspace_id)).await?;
+    // Without a connection: it takes as long as the code is large.
     let built = build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
     let submission = Submission {
         id,
@@ -79,7 +79,7 @@ pub(crate) async fn run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    let outgoing = state.outgoing.clone();
+    let (outgoing, mut connection) = (state.outgoing.clone(), state.pool.acquire().await?);
     let submitting = async move {
         let ticket = outgoing.ticket();
         let mut transaction = connection.begin().await?;

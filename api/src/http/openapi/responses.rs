@@ -25,13 +25,13 @@ pub(crate) enum Refusals {
     /// The body is not `application/json`.
     #[response(status = 415)]
     UnsupportedMediaType(Problem),
-    /// The workspace's rate limit or queue quota; `Retry-After` says when.
+    /// The workspace's rate limit, queue quota or share of slow requests; `Retry-After` says when.
     #[response(status = 429)]
     TooManyRequests(Problem),
     /// A defect on our side.
     #[response(status = 500)]
     Internal(Problem),
-    /// The database is away; `Retry-After` says when to try again.
+    /// The database is away, or took too long; `Retry-After` says when to try again.
     #[response(status = 503)]
     Unavailable(Problem),
 }

@@ -1,0 +1,99 @@
+//! Questions of those who have no key: whether the database answers, and what waits in it.
+//!
+//! Invariant: however many ask, the database is asked by one at a time, on a connection that nothing else uses, and an answer
+//! serves all who come soon after it.
+
+use super::health::{self, Load};
+use sqlx::PgPool;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// Shortest time an answer serves.
+const LEAST: Duration = Duration::from_millis(250);
+/// Longest time an answer serves.
+const MOST: Duration = Duration::from_secs(2);
+/// An answer serves for so many times as long as it took: asking costs a tenth of one connection at most.
+const TIMES_ITS_COST: u32 = 10;
+
+/// The latest answers.
+#[derive(Debug)]
+pub struct Probe {
+    pool: PgPool,
+    ready: Latest<()>,
+    load: Latest<Load>,
+}
+
+impl Probe {
+    /// Asks on `pool`.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, ready: Latest::default(), load: Latest::default() }
+    }
+
+    /// Whether the database answers.
+    pub async fn is_ready(&self) -> bool {
+        let asked = self.ready.get(health::ping(&self.pool)).await;
+        asked.is_some()
+    }
+
+    /// What waits and who works; none if the database does not answer.
+    pub async fn load(&self) -> Option<Load> {
+        self.load.get(health::load(&self.pool)).await
+    }
+}
+
+/// An answer, and until when it serves.
+#[derive(Debug)]
+struct Latest<T>(Mutex<Option<(Instant, Option<T>)>>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Copy> Latest<T> {
+    /// The latest answer, or a new one. A failure serves for the shortest time, so that its end is soon seen.
+    async fn get(&self, ask: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
+        // Held while one asks: the others wait for that answer.
+        let mut latest = self.0.lock().await;
+        if let Some((until, answer)) = *latest
+            && Instant::now() < until
+        {
+            return answer;
+        }
+        let asked = Instant::now();
+        let answer = ask.await;
+        let serves =
+            if answer.is_ok() { (asked.elapsed() * TIMES_ITS_COST).clamp(LEAST, MOST) } else { LEAST };
+        let answer =
+            answer.inspect_err(|error| tracing::warn!(%error, "a probe: the database does not answer")).ok();
+        *latest = Some((Instant::now() + serves, answer));
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_cost_one_question() {
+        let (latest, asked) = (Latest::<u32>::default(), AtomicU32::new(0));
+        let ask = || async {
+            tokio::task::yield_now().await;
+            Ok(asked.fetch_add(1, Ordering::Relaxed))
+        };
+        let answers = futures_util::future::join_all((0..100).map(|_| latest.get(ask()))).await;
+        assert_eq!(answers, [Some(0); 100]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_forgotten_after_a_moment() {
+        let latest = Latest::default();
+        assert_eq!(latest.get(async { Err(sqlx::Error::PoolTimedOut) }).await, None);
+        assert_eq!(latest.get(async { Ok(1) }).await, None);
+        tokio::time::sleep(LEAST).await;
+        assert_eq!(latest.get(async { Ok(1) }).await, Some(1));
+    }
+}

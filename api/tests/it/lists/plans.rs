@@ -1,0 +1,189 @@
+//! What a page of executions costs is told by PostgreSQL, and does not grow with the history.
+
+use super::{
+    history, lists_pool, make_history,
+    plan::{Plan, Plans, explain_everything},
+    script, with_each_trigger_and_status, workspace,
+};
+use api::{
+    db::{self, executions::Filter},
+    http::extract::query::PageRequest,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::execution::{Status, TriggerType};
+use sqlx::PgPool;
+use test_support::TestDatabase;
+use uuid::Uuid;
+
+const ROWS: i64 = 60_000;
+const WEEKS: i32 = 8;
+const PAGE: PageRequest = PageRequest { before: None, per_page: 50 };
+/// Ways to be asked for times the ways to end, as `error_code` tells them.
+const KINDS: f64 = 15.0;
+/// Of workspace 4, 2 % of whose share of the history wait.
+const QUEUED: f64 = 120.0;
+/// All that a list of executions may be made of.
+const STEPS: [&str; 9] = [
+    "Limit",
+    "Sort",
+    "Nested Loop",
+    "Function Scan",
+    "Subquery Scan",
+    "CTE Scan",
+    "Append",
+    "Merge Append",
+    "Index Scan",
+];
+
+/// Reads a page, and holds what it cost against what a page may cost in a table of so many partitions.
+#[track_caller]
+fn hold(plan: &Plan, partitions: f64, what: &str) {
+    for kind in plan.kinds() {
+        assert!(STEPS.contains(&kind), "{what}: {kind} in {plan}");
+    }
+    let page = PAGE.rows() as f64;
+    // Of each kind a page, and one row of each partition to find the newest among.
+    let rows = KINDS * (page + partitions) + QUEUED;
+    let (read, sorted, blocks) = (plan.rows_read(), plan.rows_sorted(), plan.blocks());
+    assert!(read <= rows, "{what}: {read} rows read in {plan}");
+    assert!(sorted <= KINDS * page, "{what}: {sorted} rows sorted in {plan}");
+    assert!(blocks <= 5.0 * KINDS * partitions + 2.0 * rows, "{what}: {blocks} blocks in {plan}");
+}
+
+async fn partitions(pool: &PgPool) -> f64 {
+    let count: i32 = sqlx::query_scalar(
+        "SELECT count(*)::integer FROM pg_inherits WHERE inhparent = 'script_executions'::regclass",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    count.into()
+}
+
+async fn plan(plans: &Plans, pool: &PgPool, workspace: Uuid, filter: &Filter, page: PageRequest) -> Plan {
+    db::executions::list(pool, workspace, filter, page).await.unwrap();
+    plans.take()
+}
+
+fn weeks_ago(weeks: i64) -> Option<DateTime<Utc>> {
+    Some(Utc::now() - TimeDelta::weeks(weeks))
+}
+
+/// Nothing, a time after, a time before, and both.
+fn with_each_time(filter: Filter) -> [Filter; 4] {
+    let after = |filter| Filter { created_after: weeks_ago(6), ..filter };
+    let before = |filter| Filter { created_before: weeks_ago(3), ..filter };
+    [filter, after(filter), before(filter), before(after(filter))]
+}
+
+#[tokio::test]
+async fn no_filter_makes_a_page_cost_more_than_its_rows() {
+    let (database, pool) = history(ROWS, WEEKS).await;
+    sqlx::query("ANALYZE script_executions").execute(&pool).await.unwrap();
+    explain_everything(&pool).await;
+    let (lists, partitions) = (lists_pool(database.url()), partitions(&pool).await);
+    let plans = Plans::listen();
+    let mut pages = 0;
+    // All of one kind; all failed; everything; a queue.
+    for number in 1..=4 {
+        for script_id in [None, Some(script(number, 0)), Some(script(99, 0))] {
+            for filter in with_each_time(Filter { script_id, ..Filter::default() }) {
+                for filter in with_each_trigger_and_status(filter) {
+                    let plan = plan(&plans, &lists, workspace(number), &filter, PAGE).await;
+                    hold(&plan, partitions, &format!("workspace {number}, {filter:?}"));
+                    pages += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(pages, 4 * 3 * 4 * 36);
+}
+
+#[tokio::test]
+async fn the_last_page_costs_no_more_than_the_first() {
+    let (database, pool) = history(ROWS, WEEKS).await;
+    explain_everything(&pool).await;
+    let (lists, partitions) = (lists_pool(database.url()), partitions(&pool).await);
+    let plans = Plans::listen();
+    let filter = Filter { status: Some(Status::Completed), ..Filter::default() };
+    let mut last = PAGE;
+    last.before = sqlx::query_scalar(
+        "SELECT id FROM script_executions WHERE workspace_id = workspace_of_history(1) ORDER BY id OFFSET 20 LIMIT 1",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    hold(&plan(&plans, &lists, workspace(1), &filter, last).await, partitions, "the last page");
+}
+
+#[tokio::test]
+async fn times_choose_the_partitions_that_are_read() {
+    let (database, pool) = history(ROWS, WEEKS).await;
+    explain_everything(&pool).await;
+    let lists = lists_pool(database.url());
+    let plans = Plans::listen();
+    let tables = async |filter: Filter| plan(&plans, &lists, workspace(1), &filter, PAGE).await.tables();
+    let day = |weeks| Some(weeks_ago(weeks).unwrap() + TimeDelta::days(1));
+    let one_day = Filter { created_after: weeks_ago(5), created_before: day(5), ..Filter::default() };
+    // A day lies in two weeks at most; what no week covers is in the default partition.
+    assert!(tables(one_day).await <= 3);
+    assert!(
+        tables(Filter { created_after: weeks_ago(1), ..Filter::default() }).await <= 3 + 4,
+        "and those to come"
+    );
+    assert!(tables(Filter { created_before: weeks_ago(7), ..Filter::default() }).await <= 4);
+    assert!(tables(Filter::default()).await > 8);
+}
+
+/// A connection plans a statement once, and a new week's partition is empty when its first list is read.
+#[tokio::test]
+async fn a_plan_made_while_tables_were_empty_still_holds() {
+    let database = TestDatabase::create().await;
+    let pool = database.pool().await;
+    sqlx::raw_sql(super::HISTORY).execute(&pool).await.unwrap();
+    // No statistics come in between, which would have it planned again.
+    sqlx::raw_sql(
+        "DO $$ DECLARE week regclass; BEGIN
+             PERFORM create_execution_partitions(now() - interval '8 weeks', now());
+             FOR week IN SELECT inhrelid FROM pg_inherits WHERE inhparent = 'script_executions'::regclass LOOP
+                 EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', week);
+             END LOOP;
+         END $$",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    explain_everything(&pool).await;
+    let lists = lists_pool(database.url());
+    let mut connection = lists.acquire().await.unwrap();
+    sqlx::query("SELECT 1").execute(&mut *connection).await.unwrap();
+    drop(connection);
+    let plans = Plans::listen();
+    let filters = || {
+        [None, Some(script(1, 0)), Some(script(1, 3))]
+            .into_iter()
+            .flat_map(|script_id| with_each_trigger_and_status(Filter { script_id, ..Filter::default() }))
+    };
+    for filter in filters() {
+        plan(&plans, &lists, workspace(1), &filter, PAGE).await;
+    }
+    make_history(&pool, ROWS, WEEKS).await;
+    let partitions = partitions(&pool).await;
+    for filter in filters() {
+        let plan = plan(&plans, &lists, workspace(1), &filter, PAGE).await;
+        hold(&plan, partitions, &format!("{filter:?}"));
+    }
+}
+
+/// A backlog of another trigger is passed over within itself: the history behind it is not read.
+#[tokio::test]
+async fn a_queue_is_searched_without_the_history() {
+    let (database, pool) = history(ROWS, WEEKS).await;
+    explain_everything(&pool).await;
+    let lists = lists_pool(database.url());
+    let plans = Plans::listen();
+    let filter =
+        Filter { status: Some(Status::Queued), trigger_type: Some(TriggerType::Cron), ..Filter::default() };
+    let plan = plan(&plans, &lists, workspace(4), &filter, PAGE).await;
+    assert!(plan.rows_read() <= QUEUED, "{plan}");
+}
