@@ -1,8 +1,8 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check chaos bench bench-lists schemathesis sqlx
+.PHONY: help setup dev dev-stop test check chaos bench bench-lists bench-retention schemathesis sqlx
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 setup: ## install what this machine lacks
 	@scripts/setup --tests
@@ -29,6 +29,9 @@ bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 s
 
 bench-lists: ## lists over a long history (ROWS=10000000 WEEKS=13 REQUESTS=200)
 	@scripts/bench-lists
+
+bench-retention: ## the load program beside a drop of old history (ROWS=2000000, RATE=50 per second, FOR=60 seconds)
+	@scripts/bench-retention
 
 schemathesis: ## property tests of the running HTTP interface by its OpenAPI document
 	@scripts/schemathesis

@@ -9,6 +9,7 @@ pub mod config;
 pub mod encryption;
 pub mod execution;
 pub mod http;
+pub mod json;
 pub mod limits;
 pub mod masking;
 pub mod message;

@@ -11,6 +11,12 @@ pub const CODE_BYTES: usize = 256 * KIB;
 /// Bytes of `{event, context}` as JSON.
 pub const INPUT_BYTES: usize = 256 * KIB;
 
+/// Levels of arrays and objects inside each other in a request's body.
+pub const BODY_NESTING: usize = 64;
+/// Levels of arrays and objects inside each other in each part of an event that comes over AMQP. PostgreSQL's parser goes
+/// eight times as deep, with the stack it has by default.
+pub const EVENT_NESTING: usize = 1_000;
+
 /// What one run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -13,6 +13,7 @@ mod network;
 mod operator_pages;
 mod packages;
 mod path;
+mod payloads;
 mod plane;
 mod readme;
 mod sandbox_layers;

@@ -46,6 +46,20 @@ impl Client {
         Self::answer(self.request(method, path).body(body)).await
     }
 
+    /// Any request, and the answer as it is written: reading it as [`Value`] refuses numbers and texts that JSON may hold.
+    ///
+    /// # Errors
+    /// If no answer comes.
+    pub async fn send_text(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let answer = self.request(method, path).body(body).send().await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}/api/v1/runnerctl{path}", self.url))

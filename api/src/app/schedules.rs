@@ -1,12 +1,13 @@
 //! Saves of schedules.
 
 use crate::{
-    db::{self, enqueue::complete_variables, shares::Shares},
+    db::{self, shares::Shares},
     model::{
         cron::{InvalidRecurrence, Recurrence},
         error::ApiError,
         etag::{Etag, ExpectedState},
         schedule::{Schedule, ScheduleDraft, SchedulePatch},
+        variables,
     },
 };
 use chrono::{DateTime, Utc};
@@ -93,7 +94,7 @@ async fn check_script(
 ) -> Result<(), ApiError> {
     let script = db::script_versions::newest(connection, workspace_id, draft.script_id).await?;
     let script = script.ok_or_else(|| ApiError::field("script_id", "No script with this id."))?;
-    complete_variables(&draft.variables, &script.definitions)?;
+    variables::complete(&draft.variables, &script.definitions)?;
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub async fn run(pool: PgPool, keep: Option<Duration>, shutdown: CancellationTok
         }
     };
     // A round may be cut off anywhere: its lease runs out, and the next one finishes what it began.
-    shutdown.run_until_cancelled(rounds).await;
+    shutdown.run_until_cancelled(Box::pin(rounds)).await;
 }
 
 /// What a round has done.

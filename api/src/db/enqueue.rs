@@ -10,16 +10,14 @@ use crate::{
     db::outbox::Departure,
     delivery::{Outgoing, Ticket},
     model::{
-        error::FieldErrors,
         execution::{Input, JsonObject},
-        script::{FunctionPin, VariableDefinition},
+        script::FunctionPin,
     },
 };
 use chrono::{DateTime, Utc};
-use serde_json::value::RawValue;
 use shared::execution::TriggerType;
 use sqlx::{PgConnection, types::Json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Outbox priority of somebody who waits at an editor: before all background work.
@@ -48,7 +46,7 @@ pub struct Submission {
     pub trigger_type: TriggerType,
     pub runnable: Runnable,
     pub input: Input,
-    /// With defaults filled in: see [`complete_variables`].
+    /// With defaults filled in: see [`crate::model::variables::complete`].
     pub variables: JsonObject,
     /// Sealed environment of this execution alone.
     pub env_sealed: Option<Vec<u8>>,
@@ -138,7 +136,9 @@ pub async fn submit_version(
                  build_hash, functions, code_type, function_names, allowed_domains, event, context, variables, env_sealed,
                  priority, traceparent, replay_of)
              SELECT $1::uuid, $2::uuid, $3::uuid, $4::integer, $5::text, $6::integer, $7::text, $8::jsonb, $9::text,
-                 $10::text[], $11::text[], $12::json, $13::json, $14::json, $15::bytea, $16::smallint, $17::text, $18::uuid
+                 -- From text, never through `jsonb`: that writes `1e131071` out in 131,072 digits, and refuses what `json` holds.
+                 $10::text[], $11::text[], $12::text::json, $13::text::json, $14::text::json, $15::bytea, $16::smallint,
+                 $17::text, $18::uuid
              WHERE $21::bigint IS NULL OR EXISTS (SELECT FROM scripts WHERE id = $3 AND xmin::text::bigint = $21)
              RETURNING id, workspace_id, priority, traceparent, queued_at),
          room AS (
@@ -172,9 +172,9 @@ pub async fn submit_version(
         runnable.code_type,
         &names,
         &runnable.allowed_domains,
-        Json(&submission.input.event) as _,
-        Json(&submission.input.context) as _,
-        Json(&submission.variables) as _,
+        submission.input.event.get(),
+        submission.input.context.get(),
+        submission.variables.get(),
         submission.env_sealed,
         submission.priority,
         traceparent.as_deref(),
@@ -191,72 +191,4 @@ pub async fn submit_version(
         row.has_left.then(|| Departure::new(row.outbox_id, *id, traceparent.clone(), row.available_at));
     let (queued_at, places) = (row.queued_at, row.places);
     Ok(Some(Submitted { queued_at, departure, ticket, workspace_id: *workspace_id, places }))
-}
-
-/// The given variables with defaults filled in; every required one without a value is named.
-///
-/// Keys nobody defined pass: an automation may send more than a script asks for.
-pub fn complete_variables(
-    given: &RawValue,
-    definitions: &[VariableDefinition],
-) -> Result<JsonObject, FieldErrors> {
-    let mut values: BTreeMap<String, Box<RawValue>> = serde_json::from_str(given.get())
-        .map_err(|error| FieldErrors::one("variables", format!("{error}.")))?;
-    let mut errors = FieldErrors::default();
-    for VariableDefinition { key, required, default, .. } in definitions {
-        if values.get(key).is_some_and(|value| value.get() != "null") {
-            continue;
-        }
-        if !default.is_null() {
-            let default = serde_json::value::to_raw_value(default).expect("a JSON value is JSON");
-            values.insert(key.clone(), default);
-        } else if *required {
-            errors.add("variables", format!("{key}: This variable is required."));
-        }
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    Ok(serde_json::value::to_raw_value(&values).expect("texts and JSON values are JSON"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn definition(key: &str, required: bool, default: Value) -> VariableDefinition {
-        VariableDefinition { key: key.into(), description: String::new(), required, default }
-    }
-
-    fn complete(given: &Value, definitions: &[VariableDefinition]) -> Result<Value, String> {
-        let given = serde_json::value::to_raw_value(given).unwrap();
-        complete_variables(&given, definitions)
-            .map(|values| serde_json::from_str(values.get()).unwrap())
-            .map_err(|errors| errors.to_string())
-    }
-
-    #[test]
-    fn defaults_fill_in_and_given_values_win() {
-        let definitions = [definition("a", true, json!(1)), definition("b", false, Value::Null)];
-        assert_eq!(complete(&json!({}), &definitions), Ok(json!({"a": 1})));
-        assert_eq!(complete(&json!({"a": 2, "c": 3}), &definitions), Ok(json!({"a": 2, "c": 3})));
-        assert_eq!(complete(&json!({"a": null}), &definitions), Ok(json!({"a": 1})));
-    }
-
-    #[test]
-    fn every_missing_variable_is_named() {
-        let definitions = [definition("url", true, Value::Null), definition("key", true, Value::Null)];
-        assert_eq!(
-            complete(&json!({"key": null}), &definitions),
-            Err("variables: url: This variable is required. key: This variable is required.".into())
-        );
-    }
-
-    #[test]
-    fn values_pass_through_as_they_came() {
-        let given = RawValue::from_string(r#"{"n":1.0e2,"big":12345678901234567890123}"#.into()).unwrap();
-        let values = complete_variables(&given, &[]).unwrap();
-        assert_eq!(values.get(), r#"{"big":12345678901234567890123,"n":1.0e2}"#);
-    }
 }

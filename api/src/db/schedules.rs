@@ -1,4 +1,6 @@
 //! Schedules as they are written and read. When they fire is in [`crate::background::scheduler`].
+//!
+//! Variables are bound as text, never as `jsonb`, which would change them: see [`super::enqueue`].
 
 use crate::{
     model::pagination::PageRequest,
@@ -103,7 +105,7 @@ pub async fn insert(
     let row = sqlx::query_as!(
         Row,
         r#"INSERT INTO schedules (id, workspace_id, script_id, cron, timezone, variables, enabled, jitter_s, catch_up, next_run_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+           VALUES ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10)
            RETURNING id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
                   next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at"#,
         Uuid::now_v7(),
@@ -111,7 +113,7 @@ pub async fn insert(
         draft.script_id,
         draft.cron,
         draft.timezone,
-        Json(&draft.variables) as _,
+        draft.variables.get(),
         draft.enabled,
         draft.jitter_s,
         draft.catch_up,
@@ -131,7 +133,7 @@ pub async fn update(
 ) -> Result<Schedule, sqlx::Error> {
     let row = sqlx::query_as!(
         Row,
-        r#"UPDATE schedules SET script_id = $2, cron = $3, timezone = $4, variables = $5, enabled = $6, jitter_s = $7,
+        r#"UPDATE schedules SET script_id = $2, cron = $3, timezone = $4, variables = $5::text::json, enabled = $6, jitter_s = $7,
                   catch_up = $8, next_run_at = $9, updated_at = clock_timestamp()
            WHERE id = $1
            RETURNING id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
@@ -140,7 +142,7 @@ pub async fn update(
         draft.script_id,
         draft.cron,
         draft.timezone,
-        Json(&draft.variables) as _,
+        draft.variables.get(),
         draft.enabled,
         draft.jitter_s,
         draft.catch_up,

@@ -1,6 +1,9 @@
 //! Executions: one run of one version of a script.
 
-use super::{error::ApiError, schemas, validation};
+use super::{
+    error::{ApiError, FieldErrors},
+    schemas, validation,
+};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -122,12 +125,20 @@ impl Input {
     fn read(fields: &mut Fields) -> Self {
         let event = fields.object("event").unwrap_or_else(empty_object);
         let context = fields.object("context").unwrap_or_else(empty_object);
-        let bytes = event.get().len() + context.get().len();
-        if bytes > INPUT_BYTES {
-            let rule = format!("event and context together may have {INPUT_BYTES} bytes, have {bytes}.");
+        let input = Self { event, context };
+        if let Err(rule) = input.check() {
             fields.errors.add("event", rule);
         }
-        Self { event, context }
+        input
+    }
+
+    /// The rule on its size, if it breaks it.
+    fn check(&self) -> Result<(), String> {
+        let bytes = self.event.get().len() + self.context.get().len();
+        if bytes <= INPUT_BYTES {
+            return Ok(());
+        }
+        Err(format!("event and context together may have {INPUT_BYTES} bytes, have {bytes}."))
     }
 }
 
@@ -250,11 +261,22 @@ impl ReadFields for ReplayRequest {
             }
         };
         let (event, context) = (fields.object("event"), fields.object("context"));
-        let bytes = [&event, &context].into_iter().flatten().map(|text| text.get().len()).sum::<usize>();
-        if bytes > INPUT_BYTES {
-            fields.errors.add("event", format!("event and context together may have {INPUT_BYTES} bytes."));
-        }
         Some(Self { version, event, context, variables: variables(fields) })
+    }
+}
+
+impl ReplayRequest {
+    /// The input of the replay: what it gives, and the rest as it was. What it leaves as it was altogether is not held to a
+    /// limit again.
+    pub fn input(self, event: JsonObject, context: JsonObject) -> Result<Input, FieldErrors> {
+        let field = match (&self.event, &self.context) {
+            (None, None) => return Ok(Input { event, context }),
+            (Some(_), _) => "event",
+            (None, Some(_)) => "context",
+        };
+        let input = Input { event: self.event.unwrap_or(event), context: self.context.unwrap_or(context) };
+        input.check().map_err(|rule| FieldErrors::one(field, rule))?;
+        Ok(input)
     }
 }
 

@@ -80,7 +80,7 @@ mod tests {
     fn ids_follow_the_databases_clock_not_the_machines() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         ids.follow(NOW, began);
-        for wrong in [NOW - 100 * DAY, NOW + 100 * DAY] {
+        for wrong in [NOW.saturating_sub(100 * DAY), NOW + 100 * DAY] {
             assert_eq!(date(ids.next(began + DAY, wrong)), NOW + DAY);
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     fn ids_grow_within_a_millisecond_and_over_jitter() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         let mut made = Vec::new();
-        for reading in [NOW, NOW - JITTER] {
+        for reading in [NOW, NOW.saturating_sub(JITTER)] {
             ids.follow(reading, began);
             made.extend((0..100).map(|_| ids.next(began, Duration::ZERO)));
         }

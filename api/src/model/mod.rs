@@ -10,11 +10,13 @@ pub mod execution;
 pub mod execution_ids;
 pub mod function;
 pub mod health;
+pub mod idempotency;
 pub mod pagination;
 pub mod schedule;
 pub mod schemas;
 pub mod script;
 pub mod validation;
+pub mod variables;
 
 use serde::Serialize;
 use utoipa::ToSchema;

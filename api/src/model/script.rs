@@ -8,6 +8,7 @@ use serde_json::Value;
 use shared::{
     execution::{CodeType, TriggerType},
     http::fields::{Fields, ReadFields},
+    limits::INPUT_BYTES,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
@@ -20,6 +21,8 @@ pub const TRIGGERS: [TriggerType; 3] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron];
 const MAX_CATEGORY: usize = 64;
 const MAX_VARIABLES: usize = 100;
+/// Bytes of all defaults of a script, as its column holds them: `jsonb` writes `1e300` out in 301 digits.
+const MAX_DEFAULT_BYTES: usize = INPUT_BYTES;
 const MAX_RETRIES: i32 = 10;
 /// One day.
 const MAX_BACKOFF_S: i32 = 86_400;
@@ -225,7 +228,7 @@ impl ReadFields for ScriptDraft {
 fn variables(fields: &mut Fields) -> Option<Vec<VariableDefinition>> {
     let variables: Vec<VariableDefinition> = validation::list(fields, "variables", MAX_VARIABLES)?;
     let mut keys = BTreeSet::new();
-    for VariableDefinition { key, description, .. } in &variables {
+    for VariableDefinition { key, description, default, .. } in &variables {
         let shown: String = key.chars().take(100).collect();
         if key.trim().is_empty() || key.chars().count() > 100 || key.contains('\0') {
             fields.errors.add("variables", format!("{shown:?} is not a key: 1 to 100 characters."));
@@ -234,9 +237,23 @@ fn variables(fields: &mut Fields) -> Option<Vec<VariableDefinition>> {
         } else if !keys.insert(key) {
             fields.errors.add("variables", format!("{shown:?} is defined more than once."));
         }
-        if description.chars().count() > 1_000 {
-            fields.errors.add("variables", format!("{shown:?}: the description may have 1000 characters."));
+        if description.chars().count() > 1_000 || description.contains('\0') {
+            fields
+                .errors
+                .add("variables", format!("{shown:?}: the description may have 1000 characters, no NUL."));
         }
+        if validation::holds_nul(default) {
+            fields
+                .errors
+                .add("variables", format!("{shown:?}: the default must not hold the NUL character."));
+        }
+    }
+    let bytes = variables.iter().map(|variable| validation::written_out(&variable.default)).sum::<usize>();
+    if bytes > MAX_DEFAULT_BYTES {
+        let rule = format!(
+            "The defaults together may have {MAX_DEFAULT_BYTES} bytes, numbers written without exponents."
+        );
+        fields.errors.add("variables", rule);
     }
     Some(variables)
 }
@@ -259,6 +276,30 @@ mod tests {
     fn what_was_read_can_be_sent_back() {
         let body = br#"{"id": "x", "version": 3, "is_system": false, "platform": "node22", "name": "n", "code": "1"}"#;
         assert!(parse::<ScriptDraft>(body).is_ok());
+    }
+
+    #[test]
+    fn what_a_default_may_not_hold_is_named() {
+        let problems = |default: &str| {
+            let body = format!(
+                r#"{{"name": "n", "code": "1", "variables": [{{"key": "a", "default": {default}}}]}}"#
+            );
+            parse::<ScriptDraft>(body.as_bytes()).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(problems(r#"{"__proto__": [1e308, -0, "é"]}"#), Ok(()));
+        let nul = "variables: \"a\": the default must not hold the NUL character.";
+        assert_eq!(problems(r#"[{"\u0000": 1}]"#), Err(nul.into()));
+        assert_eq!(problems(r#"[["\u0000"]]"#), Err(nul.into()));
+        assert_eq!(problems("1e400"), Err("variables: At [0].default: number out of range.".into()));
+        let half = problems(r#""\ud83d""#).unwrap_err();
+        assert!(half.starts_with("variables: At [0].default: text may not hold half"), "{half}");
+        let many = |number: &str, count: usize| format!("[{}0]", format!("{number},").repeat(count));
+        assert_eq!(problems(&many("1e300", 800)), Ok(()));
+        let large =
+            "variables: The defaults together may have 262144 bytes, numbers written without exponents.";
+        assert_eq!(problems(&many("1e300", 1_000)), Err(large.into()));
+        assert_eq!(problems(&many("1e-300", 1_000)), Err(large.into()));
+        assert_eq!(problems(&format!("\"{}\"", "x".repeat(262_144))), Err(large.into()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Rules that fields of several resources are held to.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use shared::{allowed_domains::AllowedDomain, http::fields::Fields, limits::CODE_BYTES};
 use std::{collections::BTreeMap, ops::RangeInclusive, str::FromStr};
 
@@ -150,6 +151,29 @@ pub fn env_value(value: &str) -> Result<(), String> {
         return Err("Must not hold the NUL character.".to_owned());
     }
     Ok(())
+}
+
+/// Whether a text inside `value` holds the NUL character, which `jsonb` can't.
+pub fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Bytes of `value` as JSON whose numbers have no exponents.
+pub fn written_out(value: &Value) -> usize {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(0, |double| double.to_string().len()),
+        Value::Array(values) => 2 + values.iter().map(|value| 1 + written_out(value)).sum::<usize>(),
+        Value::Object(members) => {
+            2 + members.iter().map(|(name, value)| 4 + name.len() + written_out(value)).sum::<usize>()
+        }
+        Value::String(text) => 2 + text.len(),
+        Value::Null | Value::Bool(_) => 5,
+    }
 }
 
 /// Whether `text` can be written as a name in code: letters, digits, `_` and `$`, 64 at most, no digit first.

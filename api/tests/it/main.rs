@@ -19,6 +19,7 @@ mod functions;
 mod gauges;
 mod isolation;
 mod lists;
+mod payloads;
 mod queries;
 mod reseal;
 mod retention;

@@ -3,6 +3,9 @@
 //! Downstream is PostgreSQL's `json` and readers with serde's depth limit. The text is walked as JSON, so that
 //! a backslash in a value is never taken for an escape.
 
+use shared::json;
+use std::borrow::Cow;
+
 /// Deepest nesting of a result: `serde_json` reads 127 levels.
 pub(super) const DEEPEST: usize = 127;
 
@@ -17,74 +20,18 @@ pub(super) enum NotJson {
 
 /// Replaces escapes of lone surrogates, which many readers refuse, by U+FFFD and checks depth and grammar.
 pub(super) fn clean(text: String) -> Result<String, NotJson> {
-    if deepest(&text) > DEEPEST {
+    if json::nesting(text.as_bytes()) > DEEPEST {
         return Err(NotJson::TooDeep);
     }
-    let text = replace_lone_surrogates(text);
+    let text = match json::without_lone_surrogates(&text) {
+        Cow::Owned(clean) => clean,
+        Cow::Borrowed(_) => text,
+    };
     // Through `Value`, not a mere scan: numbers out of range are refused too.
     match serde_json::from_str::<serde_json::Value>(&text) {
         Ok(_) => Ok(text),
         Err(_) => Err(NotJson::Malformed),
     }
-}
-
-fn deepest(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string) = (0_usize, 0, false);
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if in_string => {
-                bytes.next();
-            }
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-fn replace_lone_surrogates(text: String) -> String {
-    if !text.contains("\\u") {
-        return text;
-    }
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find('\\') {
-        clean.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let length = match surrogate(rest) {
-            Some(0xD800..=0xDBFF) if matches!(surrogate(&rest[6..]), Some(0xDC00..=0xDFFF)) => {
-                clean.push_str(&rest[..12]);
-                12
-            }
-            Some(0xD800..=0xDFFF) => {
-                clean.push('\u{FFFD}');
-                6
-            }
-            Some(_) => {
-                clean.push_str(&rest[..6]);
-                6
-            }
-            None => {
-                let length = rest.char_indices().nth(2).map_or(rest.len(), |(index, _)| index);
-                clean.push_str(&rest[..length]);
-                length
-            }
-        };
-        rest = &rest[length..];
-    }
-    clean.push_str(rest);
-    clean
-}
-
-/// The unit that a text beginning with `\uXXXX` names.
-fn surrogate(text: &str) -> Option<u16> {
-    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 //! Invariant: an object is read whole or refused. What is missing, unknown, null or of the wrong type is named by
 //! field, and by the path inside the field; nothing is guessed or dropped.
 
+use crate::{json, limits::BODY_NESTING};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use std::{collections::BTreeMap, fmt};
-
-/// Arrays and objects inside each other, in any JSON we accept.
-pub const MAX_NESTING: usize = 64;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 const REQUIRED: &str = "This field is required.";
+const LONE_SURROGATE: &str = r"text may not hold half of a surrogate pair, such as \ud83d alone";
 
 /// Name Django REST framework gives to problems that belong to no single field.
 pub const NON_FIELD: &str = "non_field_errors";
@@ -92,13 +91,18 @@ pub struct Fields {
 
 impl Fields {
     fn of(bytes: &[u8]) -> Result<Self, FieldErrors> {
-        if nesting(bytes) > MAX_NESTING {
-            let message = format!("JSON may be nested {MAX_NESTING} levels deep at most.");
-            return Err(FieldErrors::one(NON_FIELD, message));
-        }
-        let members = serde_json::from_slice(bytes).map_err(|error| {
+        // Values stay text here: they are not descended into.
+        let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes).map_err(|error| {
             FieldErrors::one(NON_FIELD, format!("The body must be a JSON object: {error}."))
         })?;
+        let mut errors = FieldErrors::default();
+        for (name, text) in &members {
+            // The body itself is the first level.
+            if 1 + json::nesting(text.get().as_bytes()) > BODY_NESTING {
+                errors.add(name, format!("JSON may be nested {BODY_NESTING} levels deep at most."));
+            }
+        }
+        errors.into_result()?;
         Ok(Self { members, errors: FieldErrors::default() })
     }
 
@@ -141,7 +145,7 @@ impl Fields {
     /// A JSON object kept as the text it came as.
     pub fn object(&mut self, name: &'static str) -> Option<Box<RawValue>> {
         let text = self.nullable::<Box<RawValue>>(name)?;
-        if text.get().starts_with('{') {
+        if json::is_object(&text) {
             return Some(text);
         }
         self.errors.add(name, "Must be a JSON object.");
@@ -179,7 +183,11 @@ impl Fields {
             Ok(value) => Some(value),
             Err(error) => {
                 let path = error.path().to_string();
-                let reason = without_position(&error.into_inner());
+                let reason = if matches!(json::without_lone_surrogates(text.get()), Cow::Owned(_)) {
+                    LONE_SURROGATE.to_owned()
+                } else {
+                    without_position(&error.into_inner())
+                };
                 let message = if path == "." { reason } else { format!("At {path}: {reason}") };
                 self.errors.add(name, format!("{message}."));
                 None
@@ -199,27 +207,6 @@ fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&position).unwrap_or(&text).to_owned()
-}
-
-/// How deep arrays and objects lie inside each other. Looks at brackets outside strings only: whether the text
-/// is JSON at all is the parser's to say.
-fn nesting(text: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 #[cfg(test)]
@@ -277,9 +264,29 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_refused_and_brackets_in_strings_do_not_count() {
-        assert_eq!(nesting(br#"{"a": ["[[[\"[[["]}"#), 2);
-        let deep = format!("{{\"name\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
-        assert_eq!(problems(&deep), "non_field_errors: JSON may be nested 64 levels deep at most.");
+    fn deep_nesting_is_refused_by_the_name_of_its_field() {
+        let nested = |levels: usize| {
+            format!("{{\"name\": \"n\", \"x\": {}{}}}", "[".repeat(levels), "]".repeat(levels))
+        };
+        assert_eq!(problems(&nested(63)), "x: Unknown field.");
+        assert_eq!(problems(&nested(64)), "x: JSON may be nested 64 levels deep at most.");
+        assert_eq!(problems(&nested(200_000)), "x: JSON may be nested 64 levels deep at most.");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_text_is_named_by_its_place() {
+        let rule = r"text may not hold half of a surrogate pair, such as \ud83d alone.";
+        assert_eq!(problems(r#"{"name": "a\ud83d"}"#), format!("name: {rule}"));
+        assert_eq!(
+            problems(r#"{"name": "n", "points": [{"\udc00": 1}]}"#),
+            format!("points: At [0].?: {rule}")
+        );
+    }
+
+    #[test]
+    fn a_json_value_is_kept_as_it_is_written() {
+        let written = r#"{"b": 1e400, "\u0061":"\ud83d", "b":-0 }"#;
+        let mut fields = Fields::of(format!(r#"{{"object" : {written} }}"#).as_bytes()).unwrap();
+        assert_eq!(fields.object("object").unwrap().get(), written);
     }
 }

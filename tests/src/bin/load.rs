@@ -160,6 +160,7 @@ fn print_percentiles(what: &str, mut times: Vec<Duration>) {
 }
 
 /// After an execution was due.
+#[expect(clippy::struct_field_names, reason = "each is the time from the POST to something")]
 struct Times {
     /// Until the client knew that it was accepted.
     to_accept: Duration,

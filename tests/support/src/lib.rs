@@ -6,6 +6,7 @@
 mod database;
 mod link;
 mod npm;
+mod payloads;
 mod plane;
 mod queue;
 mod receiver;
@@ -15,6 +16,7 @@ mod services;
 pub use database::TestDatabase;
 pub use link::{Direction, Link};
 pub use npm::node_modules;
+pub use payloads::{Payload, SHOW, payloads};
 pub use plane::{FakePlane, Received};
 pub use queue::TestQueues;
 pub use receiver::{Posted, Receiver};

@@ -1,13 +1,12 @@
 //! The first argument of `main`. Pure.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use shared::execution::TriggerType;
-use std::collections::BTreeMap;
+use shared::{execution::TriggerType, json::extended};
 use uuid::Uuid;
 
 /// What `context` holds besides what the trigger gave.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Identity {
     pub(crate) execution_id: Uuid,
     pub(crate) script_id: Option<Uuid>,
@@ -15,46 +14,28 @@ pub(crate) struct Identity {
     pub(crate) trigger_type: TriggerType,
 }
 
-/// JSON objects whose values stay as they came.
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
+#[derive(Serialize)]
+struct Input<'a> {
+    event: &'a RawValue,
+    context: &'a RawValue,
+}
 
 /// `{ event, context }`; for schedule runs the variables too, as keys of their own (Plane documents
 /// `main(variables)` there).
+///
+/// All that was given stays as it was written. Ours stands behind it, where `JSON.parse` takes the last of two members with
+/// one name: a trigger can't forge it.
 pub(crate) fn compose(
     event: &RawValue,
     context: &RawValue,
     variables: &RawValue,
     identity: &Identity,
 ) -> Result<Box<RawValue>, serde_json::Error> {
-    let context: Fields<'_> = serde_json::from_str(context.get())?;
-    let context = to_raw_value(&Context { given: context, identity })?;
-    let mut fields = match identity.trigger_type {
-        TriggerType::Cron => serde_json::from_str(variables.get())?,
-        _ => Fields::new(),
-    };
-    fields.insert("event".to_owned(), event);
-    fields.insert("context".to_owned(), &context);
-    to_raw_value(&fields)
-}
-
-/// The trigger's fields, then ours, which a trigger can't forge.
-struct Context<'a> {
-    given: Fields<'a>,
-    identity: &'a Identity,
-}
-
-impl Serialize for Context<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const OURS: [&str; 4] = ["execution_id", "script_id", "attempt", "trigger_type"];
-        let mut map = serializer.serialize_map(None)?;
-        for (key, value) in self.given.iter().filter(|(key, _)| !OURS.contains(&key.as_str())) {
-            map.serialize_entry(key, value)?;
-        }
-        map.serialize_entry("execution_id", &self.identity.execution_id)?;
-        map.serialize_entry("script_id", &self.identity.script_id)?;
-        map.serialize_entry("attempt", &self.identity.attempt)?;
-        map.serialize_entry("trigger_type", &self.identity.trigger_type)?;
-        map.end()
+    let context = extended(context, identity)?;
+    let input = Input { event, context: &context };
+    match identity.trigger_type {
+        TriggerType::Cron => extended(variables, &input),
+        _ => to_raw_value(&input),
     }
 }
 
@@ -90,16 +71,25 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_as_they_were_written() {
+    fn what_was_given_stays_as_it_was_written() {
         let identity = Identity {
             execution_id: Uuid::nil(),
             script_id: None,
             attempt: 1,
-            trigger_type: TriggerType::Api,
+            trigger_type: TriggerType::Cron,
         };
-        let event = RawValue::from_string(r#"{"n":12345678901234567890.10}"#.to_owned()).expect("JSON");
-        let empty = RawValue::from_string("{}".to_owned()).expect("JSON");
-        let input = super::compose(&event, &empty, &empty, &identity).expect("composes");
-        assert!(input.get().contains("12345678901234567890.10"));
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
+        let event = r#"{"z":12345678901234567890.10, "\ud83d":1e400,"a":-0,"a":"\u0000"}"#;
+        let (context, variables) = (r#"{"z":1, "\ud83d":2,"a":3 "#, r#"{"__proto__":1e131072,"b":"\udc00" "#);
+        let input = super::compose(
+            &raw(event),
+            &raw(&format!("{context}}}")),
+            &raw(&format!("{variables}}}")),
+            &identity,
+        );
+        let nil = Uuid::nil();
+        let ours = format!(r#""execution_id":"{nil}","script_id":null,"attempt":1,"trigger_type":"cron""#);
+        let expected = format!(r#"{variables},"event":{event},"context":{context},{ours}}}}}"#);
+        assert_eq!(input.expect("composes").get(), expected);
     }
 }

@@ -3,14 +3,14 @@
 use crate::{
     db::{
         self,
-        enqueue::{self, BACKGROUND, Submission, complete_variables},
+        enqueue::{self, BACKGROUND, Submission},
         executions::KeyUse,
         script_versions::{RowState, Version},
     },
     http::{error::ApiError, state::AppState},
     model::{
         execution::{ExecutionRequest, Input},
-        execution_ids,
+        execution_ids, variables,
     },
 };
 use chrono::{DateTime, Utc};
@@ -30,7 +30,7 @@ pub(crate) struct Intake {
 /// An `Idempotency-Key`.
 pub(crate) struct Key {
     pub(crate) text: String,
-    /// What the request says: see `request_hash`.
+    /// What the request says: see [`crate::model::idempotency::hash`].
     pub(crate) hash: [u8; 32],
 }
 
@@ -91,7 +91,7 @@ impl Intake {
             trigger_type: request.trigger_type,
             runnable: script.runnable.clone(),
             input: Input { event: request.event.clone(), context: request.context.clone() },
-            variables: complete_variables(&request.variables, &script.definitions)?,
+            variables: variables::complete(&request.variables, &script.definitions)?,
             env_sealed: None,
             priority: BACKGROUND,
             traceparent: self.traceparent.clone(),

@@ -3,13 +3,13 @@
 use crate::{
     db::{
         self,
-        enqueue::{BACKGROUND, Submission, complete_variables, submit},
+        enqueue::{BACKGROUND, Submission, submit},
         script_versions::Version,
     },
     model::{
         cron::{Due, Recurrence},
         execution::{Input, empty_object},
-        execution_ids,
+        execution_ids, variables,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -94,7 +94,7 @@ async fn submit_run(
         tracing::warn!(schedule_id = %schedule.id, "a schedule without its script");
         return Ok(None);
     };
-    let variables = match complete_variables(&schedule.variables.0, &definitions) {
+    let variables = match variables::complete(&schedule.variables.0, &definitions) {
         Ok(variables) => variables,
         Err(errors) => {
             tracing::warn!(schedule_id = %schedule.id, %errors, "a schedule that misses variables");

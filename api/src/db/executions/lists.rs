@@ -118,12 +118,14 @@ fn statuses(filter: &Filter) -> Vec<&'static str> {
 
 /// A page of what one SELECT of `script_executions` finds, given by what stands before it and after it. Parameters of all: `$1`
 /// most bytes of a result, `$2` rows, `$3` workspace, `$4` and `$5` bounds of ids, `$6` and `$7` of times.
+///
+/// A result that is too large as it is stored, with its header of 4 bytes, is not unpacked to be measured.
 macro_rules! page {
     ($before:literal, $after:literal, $pool:expr, $workspace_id:expr, $range:expr, $page:expr, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
             Row,
             r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
-                      CASE WHEN pg_column_size(result) <= $1 AND octet_length(result::text) <= $1 THEN result END
+                      CASE WHEN pg_column_size(result) <= $1 + 4 AND octet_length(result::text) <= $1 THEN result END
                           AS "result: Json<Box<RawValue>>",
                       error_code, error_message, error_stack, error_line, error_column, function_names, replay_of, queued_at,
                       started_at, finished_at, queue_ms, init_ms, run_ms, persist_ms, cpu_ms, memory_peak_bytes

@@ -2,15 +2,14 @@
 
 use super::event::{self, Refused};
 use crate::{
-    db::{
-        self,
-        enqueue::{Runnable, complete_variables},
-        pool::lacks_partition,
-        script_versions::Version,
+    db::{self, enqueue::Runnable, pool::lacks_partition, script_versions::Version},
+    model::{
+        execution::empty_object,
+        execution_ids,
+        idempotency::{self, Asked},
+        variables,
     },
-    model::{execution::empty_object, execution_ids},
 };
-use sha2::{Digest, Sha256};
 use shared::{
     amqp::Delivery,
     message::EventMessage,
@@ -147,10 +146,18 @@ async fn prepare(
     };
     let empty = empty_object();
     let given = message.variables.as_ref().unwrap_or(&empty);
-    let variables = match complete_variables(given, definitions) {
+    let variables = match variables::complete(given, definitions) {
         Ok(variables) => variables.get().to_owned(),
         Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
     };
+    let asked = Asked {
+        script_id: message.script_id,
+        trigger_type: message.trigger_type,
+        event: &message.event,
+        context: message.context.as_ref().unwrap_or(&empty),
+        variables: given,
+    };
+    let hash = idempotency::hash(&asked).to_vec();
     let execution_id = execution_ids::next();
     let mut accept = traces::accept(incoming.traceparent.clone());
     accept.of_execution(execution_id);
@@ -159,7 +166,7 @@ async fn prepare(
         execution_id,
         workspace_id,
         runnable: runnable.clone(),
-        hash: Sha256::digest(incoming.body).to_vec(),
+        hash,
         message,
         variables,
         accept,

@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 use shared::{
     execution::TriggerType,
-    limits::INPUT_BYTES,
+    json,
+    limits::{EVENT_NESTING, INPUT_BYTES},
     message::{self, EventMessage},
 };
 
@@ -24,7 +25,7 @@ pub(super) enum Refused {
     Invalid { field: &'static str, rule: String },
     #[error("script_id: the workspace has no such script")]
     UnknownScript,
-    /// Valid JSON that the database can't hold, such as one nested a hundred thousand times.
+    /// Something that the database can't hold, though it keeps to our limits.
     #[error("the database can't store it: {reason}")]
     Unstorable { reason: String },
 }
@@ -87,8 +88,12 @@ fn check(event: &EventMessage) -> Result<(), Refused> {
         ("variables", event.variables.as_ref()),
     ];
     for (field, value) in given {
-        if value.is_some_and(|value| !is_object(value)) {
+        let Some(value) = value else { continue };
+        if !json::is_object(value) {
             return Err(Refused::invalid(field, "must be an object"));
+        }
+        if json::nesting(value.get().as_bytes()) > EVENT_NESTING {
+            return Err(Refused::invalid(field, format!("may be nested {EVENT_NESTING} levels deep")));
         }
     }
     let length = |value: Option<&Box<RawValue>>| value.map_or(0, |value| value.get().len());
@@ -102,11 +107,6 @@ fn check(event: &EventMessage) -> Result<(), Refused> {
         return Err(Refused::invalid("variables", format!("may have {INPUT_BYTES} bytes")));
     }
     Ok(())
-}
-
-/// A raw value holds no leading space.
-fn is_object(value: &RawValue) -> bool {
-    value.get().starts_with('{')
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{response, submit::traceparent};
 use crate::{
     db::{
         self,
-        enqueue::{self, BACKGROUND, Submission, complete_variables},
+        enqueue::{self, BACKGROUND, Submission},
         replays::Replayed,
     },
     http::{
@@ -18,8 +18,8 @@ use crate::{
         state::AppState,
     },
     model::{
-        execution::{Execution, Input, ReplayRequest},
-        execution_ids,
+        execution::{Execution, ReplayRequest},
+        execution_ids, variables,
     },
 };
 use axum::{
@@ -101,8 +101,9 @@ pub(crate) async fn replay(
     let runnable = runnable.ok_or_else(|| {
         ApiError::Invalid(FieldErrors::one("version", "The script has no such version, or is deleted."))
     })?;
-    let variables = request.variables.as_deref().unwrap_or(&given.variables.0);
-    let variables = complete_variables(variables, &definitions)?;
+    let given_variables = request.variables.as_deref().unwrap_or(&given.variables.0);
+    let variables = variables::complete(given_variables, &definitions)?;
+    let input = request.input(given.event.0, given.context.0)?;
     let replay_id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
     accept.of_execution(replay_id);
@@ -112,10 +113,7 @@ pub(crate) async fn replay(
         workspace_id: caller.workspace_id,
         trigger_type,
         runnable,
-        input: Input {
-            event: request.event.unwrap_or(given.event.0),
-            context: request.context.unwrap_or(given.context.0),
-        },
+        input,
         variables,
         env_sealed: reseal(&state, env_sealed.as_deref(), id, replay_id)?,
         priority: BACKGROUND,

@@ -14,10 +14,12 @@ use crate::{
         openapi::responses::{Conflict, NotFound, Refusals},
         state::AppState,
     },
-    model::execution::{Execution, ExecutionRequest},
+    model::{
+        execution::{Execution, ExecutionRequest},
+        idempotency::{self, Asked},
+    },
 };
 use axum::{extract::State, http::HeaderMap, response::Response};
-use sha2::{Digest, Sha256};
 use shared::telemetry::traces::{self, TRACEPARENT};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -37,8 +39,8 @@ pub(crate) async fn create(
     headers: HeaderMap,
     Payload(request): Payload<ExecutionRequest>,
 ) -> Result<Response, ApiError> {
-    let key =
-        idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: request_hash(&request) });
+    let hash = || idempotency::hash(&asked(&request));
+    let key = idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: hash() });
     let mut accept = traces::accept(traceparent(&headers));
     if let Some(Key { text, hash }) = &key
         && let Some(earlier) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
@@ -70,19 +72,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     })
 }
 
-/// What two requests with the same meaning have in common: order of keys and spaces aside, all of the body.
-fn request_hash(request: &ExecutionRequest) -> [u8; 32] {
+fn asked(request: &ExecutionRequest) -> Asked<'_> {
     let ExecutionRequest { script_id, trigger_type, event, context, variables } = request;
-    let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
-    hash.update(trigger_type.as_str());
-    for object in [event, context, variables] {
-        // Reading sorts the keys. A number that does not fit is compared as it is written.
-        let canonical = serde_json::from_str::<serde_json::Value>(object.get())
-            .map_or_else(|_| object.get().to_owned(), |value| value.to_string());
-        hash.update([0]);
-        hash.update(canonical);
-    }
-    hash.finalize().into()
+    Asked { script_id: *script_id, trigger_type: *trigger_type, event, context, variables }
 }
 
 /// The caller's trace, if it is a well-formed W3C `traceparent`.
@@ -97,7 +89,7 @@ mod tests {
     use crate::http::extract::json::parse;
 
     fn hash(body: &str) -> [u8; 32] {
-        request_hash(&parse(body.as_bytes()).unwrap())
+        idempotency::hash(&asked(&parse(body.as_bytes()).unwrap()))
     }
 
     #[test]

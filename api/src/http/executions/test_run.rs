@@ -9,7 +9,7 @@ use crate::{
     },
     db::{
         self,
-        enqueue::{self, INTERACTIVE, Runnable, Submission, complete_variables},
+        enqueue::{self, INTERACTIVE, Runnable, Submission},
     },
     http::{
         Resource,
@@ -50,7 +50,6 @@ pub(crate) async fn run(
     headers: HeaderMap,
     Payload(test): Payload<TestRun>,
 ) -> Result<Json<Execution>, ApiError> {
-    let variables = complete_variables(&test.variables, &[])?;
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
@@ -73,7 +72,7 @@ pub(crate) async fn run(
             max_retries: 0,
         },
         input: test.input,
-        variables,
+        variables: test.variables,
         env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
         priority: INTERACTIVE,
         traceparent: accept.traceparent(),

@@ -3,16 +3,25 @@
 use super::{Queues, until};
 use crate::server::Server;
 use api::delivery::ingest::Ingest;
-use serde_json::{Value, json};
-use shared::amqp::DeadLetters;
-use std::{collections::BTreeSet, sync::Arc};
+use reqwest::Method;
+use serde_json::{Value, json, value::RawValue};
+use shared::{amqp::DeadLetters, limits::EVENT_NESTING};
+use sqlx::PgPool;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(super) fn run(server: &Server, queues: &Queues) -> DropGuard {
+    run_on(server.pool.clone(), queues)
+}
+
+fn run_on(pool: PgPool, queues: &Queues) -> DropGuard {
     let stop = CancellationToken::new();
     let ingest = Ingest::new(
-        server.pool.clone(),
+        pool,
         queues.broker.clone(),
         queues.broker.clone(),
         queues.topology.clone(),
@@ -128,18 +137,101 @@ async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
 async fn an_event_that_the_database_can_t_store_does_not_hold_up_the_others() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
-    // Deeper than the database's parser goes.
-    let deep = event(&script, "deep")
-        .to_string()
-        .replace(r#""n":1"#, &format!(r#""n":{}1{}"#, "[".repeat(50_000), "]".repeat(50_000)));
+    // A database whose parser goes less deep than our limit.
+    let options = server.pool.connect_options().as_ref().clone().options([("max_stack_depth", "100kB")]);
+    let shallow = PgPool::connect_with(options).await.unwrap();
     queues.publish_event(&event(&script, "before").to_string()).await;
-    queues.publish_event(&deep).await;
+    queues.publish_event(&nested(&event(&script, "deep"), 900)).await;
     queues.publish_event(&event(&script, "after").to_string()).await;
-    let _stop = run(&server, &queues);
+    let _stop = run_on(shallow, &queues);
     let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
     until("a dead letter", async || letters.list(10).await.unwrap().len() == 1).await;
     let letter = letters.list(10).await.unwrap().remove(0);
     assert!(letter.reason.starts_with("the database can't store it: "), "{}", letter.reason);
     let server = &server;
     until("the other two", async || executions(server).await == 2).await;
+}
+
+/// The event with this many arrays around its `n`.
+fn nested(event: &Value, arrays: usize) -> String {
+    event.to_string().replace(r#""n":1"#, &format!(r#""n":{}1{}"#, "[".repeat(arrays), "]".repeat(arrays)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_taken_up_to_its_depth_and_refused_beyond_by_name() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let _stop = run(&server, &queues);
+    queues.publish_event(&nested(&event(&script, "deepest"), EVENT_NESTING - 1)).await;
+    queues.publish_event(&nested(&event(&script, "deeper"), EVENT_NESTING)).await;
+    queues.publish_event(&nested(&event(&script, "abyss"), 50_000)).await;
+    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
+    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
+    for letter in letters.list(10).await.unwrap() {
+        assert_eq!(letter.reason, "event: may be nested 1000 levels deep");
+    }
+    let server = &server;
+    until("the deepest", async || executions(server).await == 1).await;
+}
+
+/// A request over HTTP with the key of an event.
+async fn post(server: &Server, key: &str, script: &Value, event: &str) -> (u16, Value) {
+    let client = server.client("demo").await;
+    let request = client.request(Method::POST, "/executions/").header("idempotency-key", key);
+    let body =
+        format!(r#"{{ "event" : {event}, "trigger_type": "automation", "script_id": {} }}"#, script["id"]);
+    let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
+    let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+    // The event may be more than a `Value` holds.
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
+    let name = if status == 202 { "id" } else { "code" };
+    (status, serde_json::from_str(members[name].get()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_one_execution_whichever_road_comes_first() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let _stop = run(&server, &queues);
+    // As the trigger writes it, as a client does, and something else.
+    let cases = [
+        (r#"{"b":[1e2,"\u00e9"],"a":1}"#, r#"{ "a": 1, "b": [100.0, "é"] }"#, r#"{"a":1,"b":[1e2,"e"]}"#),
+        (r#"{"a":1e400,"a":1e401}"#, r#"{"a":10e400}"#, r#"{"a":1e400}"#),
+        (r#"{"\ud83d":"\u0000"}"#, r#"{ "\uD83D": "\u0000" }"#, r#"{"\ud83e":"\u0000"}"#),
+        (
+            r#"{"a":12345678901234567890123}"#,
+            r#"{"a":12345678901234567890123}"#,
+            r#"{"a":12345678901234567890124}"#,
+        ),
+    ];
+    for (number, (published, same, other)) in cases.into_iter().enumerate() {
+        let event = |key: &str| {
+            format!(
+                r#"{{"v":1,"idempotency_key":"{key}","workspace_slug":"demo","script_id":{},"trigger_type":"automation","event":{published}}}"#,
+                script["id"]
+            )
+        };
+        let of_key = async |key: &str| {
+            sqlx::query_scalar!("SELECT execution_id FROM idempotency_keys WHERE key = $1", key)
+                .fetch_optional(&server.pool)
+                .await
+                .unwrap()
+        };
+        let key = format!("amqp-{number}");
+        queues.publish_event(&event(&key)).await;
+        until("the execution", async || of_key(&key).await.is_some()).await;
+        let first = json!(of_key(&key).await);
+        assert_eq!(post(&server, &key, &script, same).await, (202, first));
+        assert_eq!(post(&server, &key, &script, other).await, (409, json!("idempotency_key_reused")));
+
+        let key = format!("http-{number}");
+        let (status, first) = post(&server, &key, &script, same).await;
+        assert_eq!(status, 202);
+        let before = executions(&server).await;
+        queues.publish_event(&event(&key)).await;
+        queues.publish_event(&event(&format!("after-{key}"))).await;
+        until("the one behind it", async || executions(&server).await > before).await;
+        assert_eq!(json!(of_key(&key).await), first);
+        assert_eq!(executions(&server).await, before + 1);
+    }
 }

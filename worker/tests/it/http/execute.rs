@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use shared::limits::Limits;
 use std::time::Duration;
+use test_support::{Payload, SHOW, payloads};
 
 #[tokio::test]
 async fn a_script_runs_and_its_whole_execution_is_the_answer() {
@@ -113,4 +114,38 @@ async fn a_client_that_goes_away_frees_the_slot() {
     let (status, answer) =
         endpoints.post("/execute-sync", &json!({ "code": "return 1", "code_type": "raw" })).await;
     assert_eq!((status, &answer["result"]), (StatusCode::OK, &json!(1)), "{answer}");
+}
+
+#[tokio::test]
+async fn a_script_reads_what_was_sent() {
+    let endpoints = Endpoints::start(NO_PLANE).await;
+    let main = "export function main({ event, context }, { Variables }) {
+        const { execution_id, script_id, attempt, trigger_type, ...given } = context;
+        return [event, given, Variables].map(show);
+    }";
+    let code = json!(format!("{SHOW}{main}"));
+    for Payload { sent, seen } in payloads() {
+        let body =
+            format!(r#"{{"code":{code},"input":{{"event":{sent},"context":{sent}}},"variables":{sent}}}"#);
+        let (status, answer) = endpoints.send(Call { body, ..Call::post("/execute-sync", &json!({})) }).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["result"], json!([seen, seen, seen]), "{sent:.200}");
+    }
+}
+
+#[tokio::test]
+async fn input_that_can_t_be_taken_is_refused_by_field_and_rule() {
+    let endpoints = Endpoints::start(NO_PLANE).await;
+    let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    let cases = [
+        (format!(r#""input":{{"event":{deep}}}"#), "input", "64 levels"),
+        (format!(r#""variables":{deep}"#), "variables", "64 levels"),
+        (r#""env":{"K":"a\ud83d"}"#.to_owned(), "env", "surrogate"),
+    ];
+    for (members, field, rule) in cases {
+        let body = format!(r#"{{"code":"return 1","code_type":"raw",{members}}}"#);
+        let (status, answer) = endpoints.send(Call { body, ..Call::post("/execute-sync", &json!({})) }).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+        assert!(answer[field][0].as_str().unwrap().contains(rule), "{answer}");
+    }
 }

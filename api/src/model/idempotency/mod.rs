@@ -1,0 +1,31 @@
+//! What two requests with one idempotency key are compared by, whichever road they came.
+
+mod canonical;
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use shared::execution::TriggerType;
+use uuid::Uuid;
+
+/// What an execution is asked for with.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub script_id: Uuid,
+    pub trigger_type: TriggerType,
+    pub event: &'a RawValue,
+    pub context: &'a RawValue,
+    /// As they were given: a default that changes makes no other request.
+    pub variables: &'a RawValue,
+}
+
+/// What all requests that mean the same have in common. Keys are stored with it for days: it must not change.
+pub fn hash(asked: &Asked<'_>) -> [u8; 32] {
+    let Asked { script_id, trigger_type, event, context, variables } = asked;
+    let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
+    hash.update(trigger_type.as_str());
+    for object in [event, context, variables] {
+        hash.update([0]);
+        hash.update(canonical::of(object));
+    }
+    hash.finalize().into()
+}
