@@ -1,6 +1,8 @@
+#![forbid(unsafe_code)]
+
 //! Runs executions: consumes, claims, executes in a sandbox process, persists, settles.
 //!
-//! `supervisor` and `sandbox` meet only in `protocol`; nothing outside `sandbox` names V8.
+//! V8 runs in a process of its own, from the crate `sandbox`; the crate `sandbox-protocol` is all that the two share.
 
 pub mod config;
 pub mod consumer;
