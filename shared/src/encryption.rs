@@ -22,12 +22,19 @@ use uuid::Uuid;
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const KEY_BYTES: usize = 32;
+const TAG_BYTES: usize = 16;
 /// Longest key id, in characters.
 const KEY_ID_CHARACTERS: usize = 64;
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// Bytes of what was sealed, told from the bytes of the sealed value and of its key's id (its second byte).
+#[must_use]
+pub const fn plaintext_bytes(sealed: usize, key_id: usize) -> usize {
+    sealed.saturating_sub(2 + key_id + NONCE_BYTES + TAG_BYTES)
+}
 
 /// What a sealed value is, and whose: authenticated with it, never stored in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +219,15 @@ mod tests {
 
     fn context() -> Context {
         Context::environment(Uuid::from_u128(1), "SLACK_TOKEN")
+    }
+
+    #[test]
+    fn the_length_of_a_value_shows_without_opening_it() {
+        for (keys, plaintext) in [(key(1), ""), (format!("a:{}", key(1)), "xoxb-1"), (key(2), "é")] {
+            let sealed = Keyring::parse(&keys).unwrap().seal(plaintext.as_bytes(), &context());
+            assert_eq!(plaintext_bytes(sealed.len(), usize::from(sealed[1])), plaintext.len());
+        }
+        assert_eq!(plaintext_bytes(0, 0), 0, "not a sealed value");
     }
 
     #[test]

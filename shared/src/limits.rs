@@ -16,6 +16,11 @@ pub const BODY_NESTING: usize = 64;
 /// Levels of arrays and objects inside each other in each part of an event that comes over AMQP. PostgreSQL's parser goes
 /// eight times as deep, with the stack it has by default.
 pub const EVENT_NESTING: usize = 1_000;
+/// Bytes of all values together in one set of secrets: a workspace's environment, a script's `env`, or the `env` that comes
+/// with an execution.
+pub const SECRET_SET_BYTES: usize = 64 * KIB;
+/// Bytes of all secrets of one run together: it has three sets at most.
+pub const RUN_SECRET_BYTES: usize = 3 * SECRET_SET_BYTES;
 
 /// What one run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,10 @@
 //! A sealed set of environment values, as scripts and test runs carry one.
 
 use crate::model::{HIDDEN, error::ApiError};
-use shared::encryption::{Context, Keyring};
+use shared::{
+    encryption::{Context, Keyring},
+    limits::SECRET_SET_BYTES,
+};
 use std::collections::BTreeMap;
 
 /// Environment values by key.
@@ -37,6 +40,20 @@ pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Valu
     }
 }
 
+/// Refuses a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than
+/// the limit may stay and shrink.
+pub fn check_bytes(field: &'static str, bytes: usize, before: usize) -> Result<(), ApiError> {
+    if bytes <= SECRET_SET_BYTES.max(before) {
+        return Ok(());
+    }
+    let rule = format!("All values together may have {SECRET_SET_BYTES} bytes; they have {bytes}.");
+    Err(ApiError::field(field, rule))
+}
+
+fn bytes(values: &Values) -> usize {
+    values.values().map(String::len).sum()
+}
+
 /// `written` with every hidden value replaced by the stored one.
 pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
     for (key, value) in &mut written {
@@ -47,6 +64,7 @@ pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
             value.clone_from(kept);
         }
     }
+    check_bytes("env", bytes(&written), bytes(stored))?;
     Ok(written)
 }
 
@@ -66,5 +84,17 @@ mod tests {
             values(&[("A", "1"), ("C", "3")])
         );
         assert!(merge(values(&[("X", HIDDEN)]), &stored).is_err());
+    }
+
+    #[test]
+    fn a_set_over_the_limit_may_stay_and_shrink_but_not_grow() {
+        let most = "x".repeat(SECRET_SET_BYTES);
+        assert!(merge(values(&[("A", &most)]), &Values::new()).is_ok());
+        let over = values(&[("A", &most), ("B", "1")]);
+        let refused = merge(over.clone(), &Values::new()).unwrap_err().to_string();
+        assert_eq!(refused, "env: All values together may have 65536 bytes; they have 65537.");
+        assert!(merge(values(&[("A", HIDDEN), ("B", HIDDEN)]), &over).is_ok());
+        assert!(merge(values(&[("A", HIDDEN), ("B", "2")]), &over).is_ok());
+        assert!(merge(values(&[("A", HIDDEN), ("B", "12")]), &over).is_err());
     }
 }

@@ -7,11 +7,13 @@ use crate::{
         environment::{EnvironmentChange, EnvironmentVariable},
     },
 };
+use shared::encryption::plaintext_bytes;
 use sqlx::{PgConnection, PgPool};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Variables one workspace may have: all of them go into every run.
-pub const MOST: i64 = 200;
+pub const MOST: usize = 200;
 
 /// Every variable, by key.
 pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
@@ -55,19 +57,27 @@ pub async fn get(
     }))
 }
 
-/// How many variables there are besides `key`.
-pub async fn count_others(
+/// Holds off other writers of this environment until the transaction ends, and returns the bytes of each value.
+pub async fn lock_sizes(
     connection: &mut PgConnection,
     workspace_id: Uuid,
-    key: &str,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM environment_variables WHERE workspace_id = $1 AND key <> $2"#,
-        workspace_id,
-        key
+) -> Result<BTreeMap<String, usize>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT id FROM workspaces WHERE id = $1 FOR NO KEY UPDATE", workspace_id)
+        .fetch_one(&mut *connection)
+        .await?;
+    let rows = sqlx::query!(
+        r#"SELECT key, octet_length(value_sealed) AS "sealed!",
+                  get_byte(substring(value_sealed FOR 2) || '\x0000'::bytea, 1) AS "key_id!"
+           FROM environment_variables WHERE workspace_id = $1"#,
+        workspace_id
     )
-    .fetch_one(connection)
-    .await
+    .fetch_all(connection)
+    .await?;
+    let length = |bytes| usize::try_from(bytes).unwrap_or(0);
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.key, plaintext_bytes(length(row.sealed), length(row.key_id))))
+        .collect())
 }
 
 /// Sets a variable and notes who did; true if it is new.

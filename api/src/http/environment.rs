@@ -12,6 +12,7 @@ use super::{
     state::AppState,
 };
 use crate::{
+    app::environment::check_bytes,
     db::{self, environment::MOST},
     model::{
         HIDDEN,
@@ -30,6 +31,7 @@ use shared::{
     encryption::Context,
     masking::{self, Unmasked},
 };
+use std::collections::BTreeMap;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
@@ -82,7 +84,8 @@ fn absent() -> ApiError {
 
 /// Set a variable
 ///
-/// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one.
+/// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one. All values
+/// of a workspace together may have 64 KiB.
 #[utoipa::path(put, path = "/environment/{key}/", tag = "Environment", request_body = EnvironmentValue,
     params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")),
     responses((status = 200, description = "Changed", body = EnvironmentVariable),
@@ -104,9 +107,8 @@ pub(crate) async fn set(
     let sealed = state.keyring.seal(value.as_bytes(), &Context::environment(caller.workspace_id, &key));
     let turn = state.saves.turn(caller.workspace_id).await?;
     let mut transaction = turn.begin().await?;
-    if db::environment::count_others(&mut transaction, caller.workspace_id, &key).await? >= MOST {
-        return Err(ApiError::field("key", format!("A workspace may have {MOST} variables.")));
-    }
+    let mut sizes = db::environment::lock_sizes(&mut transaction, caller.workspace_id).await?;
+    check_room(&mut sizes, &key, value.len())?;
     let actor = caller.actor.as_deref();
     let is_new = db::environment::set(&mut transaction, caller.workspace_id, &key, &sealed, actor).await?;
     transaction.commit().await?;
@@ -114,6 +116,16 @@ pub(crate) async fn set(
     variable.warning = masking::check(&value).err().map(|reason| warning(reason).to_owned());
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(variable)).into_response())
+}
+
+/// Refuses a value that the workspace has no room for; `sizes` are the bytes of those it has.
+fn check_room(sizes: &mut BTreeMap<String, usize>, key: &str, bytes: usize) -> Result<(), ApiError> {
+    let before = sizes.values().sum();
+    sizes.insert(key.to_owned(), bytes);
+    if sizes.len() > MOST {
+        return Err(ApiError::field("key", format!("A workspace may have {MOST} variables.")));
+    }
+    check_bytes("value", sizes.values().sum(), before)
 }
 
 const fn warning(reason: Unmasked) -> &'static str {

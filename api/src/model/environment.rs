@@ -24,7 +24,7 @@ pub struct EnvironmentVariable {
 /// A new value.
 #[derive(Debug, ToSchema)]
 pub struct EnvironmentValue {
-    /// 32 KiB at most.
+    /// 32 KiB at most, and 64 KiB with the workspace's other values.
     #[schema(max_length = 32_768)]
     pub value: String,
 }

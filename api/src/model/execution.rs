@@ -194,7 +194,7 @@ pub struct TestRun {
     pub input: Input,
     #[schema(required = false, schema_with = schemas::given_object)]
     pub variables: JsonObject,
-    /// Secrets of this run only, over the workspace's environment.
+    /// Secrets of this run only, over the workspace's environment; 64 KiB together.
     #[schema(required = false, schema_with = schemas::env)]
     pub env: BTreeMap<String, String>,
     #[schema(required = false)]

@@ -144,7 +144,7 @@ pub struct ScriptDraft {
     pub code: String,
     #[schema(required = false)]
     pub variables: Vec<VariableDefinition>,
-    /// Secrets. `********` keeps the stored value of a key.
+    /// Secrets, 64 KiB together. `********` keeps the stored value of a key.
     #[schema(required = false, schema_with = schemas::env)]
     pub env: BTreeMap<String, String>,
     #[schema(required = false)]

@@ -1,7 +1,8 @@
 //! Secrets of a workspace: they go in and never come out.
 
-use crate::server::Server;
-use serde_json::json;
+use crate::{client::Client, server::Server};
+use serde_json::{Value, json};
+use shared::encryption::Context;
 
 #[tokio::test]
 async fn values_are_sealed_and_never_shown() {
@@ -24,7 +25,7 @@ async fn values_are_sealed_and_never_shown() {
         .fetch_one(&server.pool)
         .await
         .unwrap();
-    let context = shared::encryption::Context::environment(row.workspace_id, "API_TOKEN");
+    let context = Context::environment(row.workspace_id, "API_TOKEN");
     assert_eq!(server.state.keyring.open(&row.value_sealed, &context).unwrap(), b"other-token");
 
     client.delete("/environment/API_TOKEN/").await.json(204);
@@ -47,4 +48,64 @@ async fn keys_and_values_are_held_to_their_rules() {
     assert!(refused["value"][0].as_str().unwrap().contains("there is none"));
     let short = client.put("/environment/A/", json!({"value": "abc"})).await.json(201);
     assert!(short["warning"].as_str().unwrap().contains("too short"));
+}
+
+/// Bytes of the largest value.
+const LARGEST: usize = 32 * 1024;
+
+async fn put(client: &Client, key: &str, bytes: usize) -> (u16, Value) {
+    let answer = client.put(&format!("/environment/{key}/"), json!({"value": "x".repeat(bytes)})).await;
+    (answer.status.as_u16(), serde_json::from_str(&answer.text).unwrap())
+}
+
+#[tokio::test]
+async fn a_workspace_s_values_have_a_limit_together() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    for key in ["A", "B"] {
+        assert_eq!(put(&client, key, LARGEST).await.0, 201);
+    }
+    let (status, refused) = put(&client, "C", 1).await;
+    assert_eq!(status, 400);
+    assert_eq!(refused, json!({"value": ["All values together may have 65536 bytes; they have 65537."]}));
+    assert_eq!(put(&client, "A", LARGEST - 1).await.0, 200, "the value it replaces does not count");
+    assert_eq!(put(&client, "C", 1).await.0, 201);
+    assert_eq!(put(&server.client("other").await, "A", LARGEST).await.0, 201, "another workspace's do not");
+}
+
+#[tokio::test]
+async fn values_set_at_once_are_held_to_the_limit_too() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    assert_eq!(put(&client, "A", LARGEST).await.0, 201);
+    let (one, other) = tokio::join!(put(&client, "B", LARGEST), put(&client, "C", LARGEST));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 400]);
+}
+
+#[tokio::test]
+async fn values_from_before_the_limit_may_shrink_but_not_grow() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    assert_eq!(put(&client, "A", LARGEST).await.0, 201);
+    let workspace = sqlx::query_scalar!("SELECT id FROM workspaces").fetch_one(&server.pool).await.unwrap();
+    for key in ["B", "C"] {
+        let sealed = server.state.keyring.seal(&vec![b'x'; LARGEST], &Context::environment(workspace, key));
+        sqlx::query!(
+            "INSERT INTO environment_variables (workspace_id, key, value_sealed) VALUES ($1, $2, $3)",
+            workspace,
+            key,
+            sealed
+        )
+        .execute(&server.pool)
+        .await
+        .unwrap();
+    }
+    assert_eq!(put(&client, "D", 1).await.0, 400);
+    assert_eq!(put(&client, "B", LARGEST).await.0, 200);
+    assert_eq!(put(&client, "B", 1_000).await.0, 200, "still too much, but less");
+    assert_eq!(put(&client, "B", 1_001).await.0, 400);
+    client.delete("/environment/C/").await.json(204);
+    assert_eq!(put(&client, "D", 1).await.0, 201);
 }

@@ -181,3 +181,22 @@ async fn lists_page_filter_and_search() {
     assert_eq!(refused["colour"][0], "Unknown parameter.");
     assert!(refused["trigger_type"][0].as_str().unwrap().starts_with("Must be one of "));
 }
+
+#[tokio::test]
+async fn secrets_of_a_script_and_of_a_test_run_have_a_limit() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let env = json!({"A": "x".repeat(32_768), "B": "x".repeat(32_768), "C": "x"});
+    let rule = json!({"env": ["All values together may have 65536 bytes; they have 65537."]});
+    let script = json!({"name": "n", "code": MAIN, "env": env});
+    assert_eq!(client.post("/scripts/", script).await.json(400), rule);
+    assert_eq!(client.post("/scripts/test/", json!({"code": MAIN, "env": env})).await.json(400), rule);
+
+    let fits = json!({"A": "x".repeat(32_768), "B": "x".repeat(32_768)});
+    let script = client.post("/scripts/", json!({"name": "n", "code": MAIN, "env": fits})).await.json(201);
+    let path = format!("/scripts/{}/", script["id"].as_str().unwrap());
+    let kept = json!({"env": {"A": "********", "B": "********", "C": "x"}});
+    assert_eq!(client.patch(&path, kept).await.json(400), rule);
+    let other = json!({"env": {"A": "********", "C": "x"}});
+    client.patch(&path, other).await.json(200);
+}

@@ -9,7 +9,7 @@ use crate::{db::DatabaseError, lease::Claimed};
 use sandbox_protocol::Job;
 use shared::{
     encryption::{Context, Keyring, OpenError},
-    limits::Limits,
+    limits::{Limits, RUN_SECRET_BYTES},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,6 +54,12 @@ pub enum Broken {
     Sealed { what: String, error: OpenError },
     #[error("{what} is not what was stored: {error}")]
     Malformed { what: &'static str, error: serde_json::Error },
+    /// It was stored before there was a limit.
+    #[error(
+        "the values of the workspace's environment, the script's env and the execution's env have {0} bytes together; \
+         {RUN_SECRET_BYTES} are allowed"
+    )]
+    TooManySecrets(usize),
 }
 
 impl Preparation {
@@ -113,7 +119,10 @@ impl Preparation {
             let context = Context::execution_env(claimed.attempt.execution_id);
             env.extend(self.open_object("the execution's env", sealed, &context)?);
         }
-        Ok(env)
+        match env.values().map(String::len).sum() {
+            0..=RUN_SECRET_BYTES => Ok(env),
+            bytes => Err(Broken::TooManySecrets(bytes)),
+        }
     }
 
     fn open_object(

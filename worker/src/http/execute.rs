@@ -23,7 +23,7 @@ use shared::{
     allowed_domains::AllowedDomain,
     execution::{CodeType, Status, TriggerType},
     http::fields::{FieldErrors, Fields, ReadFields},
-    limits::INPUT_BYTES,
+    limits::{INPUT_BYTES, RUN_SECRET_BYTES},
     outcome::{ExecutionError, LogLine, Outcome, Verdict, milliseconds},
 };
 use std::{
@@ -76,7 +76,7 @@ impl ReadFields for ExecuteSync {
         let script = script(fields, code_type);
         let input = input(fields);
         let variables = fields.object("variables").unwrap_or_else(empty_object);
-        let env = fields.nullable("env").unwrap_or_default();
+        let env = env(fields);
         let functions: Functions = fields.nullable("functions").unwrap_or_default();
         functions.check(&mut fields.errors);
         let allowed_domains: Vec<String> = fields.nullable("allowed_domains").unwrap_or_default();
@@ -123,6 +123,16 @@ fn input(fields: &mut Fields) -> Input {
             Input::default()
         }
     }
+}
+
+fn env(fields: &mut Fields) -> BTreeMap<String, String> {
+    let env: BTreeMap<String, String> = fields.nullable("env").unwrap_or_default();
+    let bytes: usize = env.values().map(String::len).sum();
+    if bytes > RUN_SECRET_BYTES {
+        let rule = format!("All values together may have {RUN_SECRET_BYTES} bytes; they have {bytes}.");
+        fields.errors.add("env", rule);
+    }
+    env
 }
 
 fn is_object(json: &RawValue) -> bool {
@@ -323,6 +333,16 @@ mod tests {
         for field in ["code_type: ", "input: ", "env: At A: ", "allowed_domains: ", "later: Unknown field."] {
             assert!(problems.contains(field), "{field} in {problems}");
         }
+    }
+
+    #[test]
+    fn secrets_over_the_limit_are_refused() {
+        let body = |bytes| format!(r#"{{"code": "x", "env": {{"A": "1", "B": "{}"}}}}"#, "x".repeat(bytes));
+        assert!(fields::parse::<ExecuteSync>(body(RUN_SECRET_BYTES - 1).as_bytes()).is_ok());
+        assert_eq!(
+            problems(&body(RUN_SECRET_BYTES)),
+            "env: All values together may have 196608 bytes; they have 196609."
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod egress;
 pub mod fetch;
 mod frame_writer;
 mod logs;
+mod masking;
 mod pool;
 mod run;
 mod sandbox_process;

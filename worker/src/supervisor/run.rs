@@ -4,17 +4,19 @@
 //! up: a full pipe of lines stops the reading, never the clock.
 
 mod conclusion;
+mod lines;
 mod verdict;
 
 use super::{
     fetch::{Fetched, Fetcher, Hold, RunPolicy},
     frame_writer::{Outgoing, send},
-    logs::{Logs, Taken},
+    logs::Logs,
+    masking::beside,
     sandbox_process::Sandbox,
 };
 use sandbox_protocol::{FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
 use shared::{
-    execution::{ErrorCode, LogLevel},
+    execution::ErrorCode,
     limits::Limits,
     masking::Masker,
     outcome::{LogLine, Outcome, Usage},
@@ -78,12 +80,14 @@ pub(super) async fn run(
     // Before all that can be done while the child gets to work.
     let execute = hand_over(sandbox, job);
     let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
-    let masker = Masker::new(secrets);
+    let masker = Arc::new(Masker::new(secrets));
     let mut run = Run::new(sandbox, job, context, fetcher, &masker, handed_over);
     let end = run.until_end(execute).await;
     let (verdict, usage, dirty) = run.conclude(end).await;
     let untouched = run.untouched;
-    Ended { outcome: Outcome { verdict: verdict::masked(verdict, &masker), usage }, dirty, untouched }
+    let bytes = verdict::bytes(&verdict);
+    let verdict = beside(&masker, bytes, move |masker| verdict::masked(verdict, masker)).await;
+    Ended { outcome: Outcome { verdict, usage }, dirty, untouched }
 }
 
 /// Sends the job, as much of it as the socket takes at once. None if it is too long for a frame.
@@ -113,6 +117,7 @@ struct Run<'a> {
     job: &'a Job,
     context: &'a RunContext,
     logs: Logs<'a>,
+    masker: Arc<Masker>,
     /// When the child got the job.
     given_at: Instant,
     initialized: Option<Instant>,
@@ -137,16 +142,17 @@ impl<'a> Run<'a> {
         job: &'a Job,
         context: &'a RunContext,
         fetcher: &Arc<Fetcher>,
-        masker: &'a Masker,
+        masker: &Arc<Masker>,
         given_at: Instant,
     ) -> Self {
         let policy = RunPolicy::new(&context.allowed_domains, context.plane_token.as_deref(), &job.limits);
-        let logs = Logs::new(context.first_log_seq, &job.limits, masker);
+        let logs = Logs::new(context.first_log_seq, &job.limits);
         Self {
             sandbox,
             job,
             context,
             logs,
+            masker: Arc::clone(masker),
             given_at,
             initialized: None,
             decision: Decision::None,
@@ -220,7 +226,7 @@ impl<'a> Run<'a> {
                     _ => return End::Gone,
                 },
                 Some(done) = self.fetches.join_next() => if let Ok((id, fetched)) = done {
-                    self.answer(id, fetched, &outgoing);
+                    self.answer(id, fetched, &outgoing).await;
                 },
                 message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
                     Ok(FromSandbox::Finished { end, usage }) => {
@@ -231,7 +237,7 @@ impl<'a> Run<'a> {
                             _ => End::Gone,
                         };
                     }
-                    Ok(message) => if !self.take(message) {
+                    Ok(message) => if !self.take(message).await {
                         self.decision = Decision::Nonsense;
                         return End::Gone;
                     },
@@ -259,16 +265,13 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a message; false when no honest child would have sent it.
-    fn take(&mut self, message: FromSandbox) -> bool {
+    async fn take(&mut self, message: FromSandbox) -> bool {
         match message {
             FromSandbox::Initialized if self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
                 true
             }
-            FromSandbox::Log { level, message } => {
-                let taken = self.logs.take(level, &message);
-                self.keep(taken)
-            }
+            FromSandbox::Log { level, message } => self.line(level, message).await,
             FromSandbox::Fetch { id, request } => self.fetch(id, request),
             FromSandbox::FetchAborted { id } => {
                 if let Some(fetch) = self.fetching.remove(&id) {
@@ -298,22 +301,11 @@ impl<'a> Run<'a> {
     }
 
     /// One line a request for the run's own log, then the answer.
-    fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Outgoing>) {
+    async fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Outgoing>) {
         self.fetching.remove(&id);
         for request in fetched.log {
-            let taken = self.logs.note(LogLevel::Debug, &request.to_string());
-            self.keep(taken);
+            self.note(&request.to_string()).await;
         }
         send(outgoing, &ToSandbox::FetchDone { id, answer: fetched.answer }, fetched.hold);
-    }
-
-    /// Queues lines; false for a flood.
-    fn keep(&mut self, taken: Taken) -> bool {
-        if let Taken::Lines(first, second) = taken {
-            self.lines.push_back(first);
-            self.lines.extend(second);
-            return true;
-        }
-        taken == Taken::Dropped
     }
 }

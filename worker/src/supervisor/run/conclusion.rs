@@ -1,32 +1,13 @@
 //! What a run comes to, once its loop is over.
 
 use super::{
-    End, GRACE, RESIDENT_OVERHEAD_BYTES, Run,
+    End, RESIDENT_OVERHEAD_BYTES, Run,
     verdict::{self, Decision},
 };
-use sandbox_protocol::FromSandbox;
 use shared::outcome::{Usage, Verdict};
-use std::{os::unix::process::ExitStatusExt as _, time::Duration};
-use tokio::time::timeout;
-
-/// How long the reader of console lines may take for the last ones.
-const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(5);
+use std::os::unix::process::ExitStatusExt as _;
 
 impl Run<'_> {
-    /// Hands over the lines that are still here.
-    async fn flush_lines(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        let logs = &self.context.logs;
-        let _ = timeout(LAST_LINES_TIMEOUT, async {
-            for line in lines {
-                if logs.send(line).await.is_err() {
-                    return;
-                }
-            }
-        })
-        .await;
-    }
-
     /// Whatever still goes on for the run ends first; its last lines are handed over after that.
     pub(super) async fn conclude(&mut self, end: End) -> (Verdict, Usage, Option<&'static str>) {
         let limits = self.limits();
@@ -75,20 +56,6 @@ impl Run<'_> {
                 (verdict, usage, Some(verdict::reason(self.decision, status)))
             }
         }
-    }
-
-    /// Console lines that the child had sent before it died.
-    async fn drain(&mut self) {
-        let _ = timeout(GRACE, async {
-            while let Ok(message) = self.sandbox.frames.next().await {
-                if let FromSandbox::Log { level, message } = message {
-                    let taken = self.logs.take(level, &message);
-                    self.keep(taken);
-                }
-            }
-        })
-        .await;
-        self.flush_lines().await;
     }
 
     /// What can be told of a run whose child did not live to tell.

@@ -149,6 +149,14 @@ fn bounded(mut text: String) -> String {
     text
 }
 
+/// Bytes of text that may hold secrets.
+pub(super) fn bytes(verdict: &Verdict) -> usize {
+    match verdict {
+        Verdict::Completed(result) => result.get().len(),
+        Verdict::Failed(error) => error.message.len() + error.stack.as_ref().map_or(0, String::len),
+    }
+}
+
 /// Without secrets, and without what the database can't hold.
 pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
     match verdict {

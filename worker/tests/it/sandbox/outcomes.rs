@@ -3,7 +3,11 @@
 use super::{job, job_of, pool, raw, run, run_alone, run_cancellable, short_limits};
 use builder::{Unit, build};
 use serde_json::json;
-use shared::execution::{CodeType, ErrorCode, LogLevel};
+use shared::{
+    execution::{CodeType, ErrorCode, LogLevel},
+    limits::RUN_SECRET_BYTES,
+    masking::MASK,
+};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -152,6 +156,46 @@ async fn a_secret_of_several_lines_is_masked_however_the_console_lays_it_out() {
     for part in ["BEGIN", "MIIEv", "BKcw", "7VtQ", "END"] {
         assert!(!shown.contains(part), "{part} in {shown}");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_the_console_cuts_short_shows_no_beginning() {
+    let secret = (0..2_000).map(|number| format!("{number:07}")).collect::<Vec<_>>().join("-") + "-";
+    let mut job = job("function main(_, { ENV }) { console.log({ long: ENV.LONG, other: 'kept' }); }");
+    job.env.insert("LONG".to_owned(), secret);
+    let finished = run(&pool(1).await, job).await;
+    let shown = finished.messages().join("\n");
+    assert!(shown.contains("[masked]") && shown.contains("6000 more characters"), "{shown}");
+    assert!(shown.contains("kept") && !shown.contains("0000"), "{shown}");
+}
+
+#[tokio::test]
+async fn secrets_made_to_be_dear_cost_neither_their_run_nor_others() {
+    let marks = "\"'\\<>{}|^%é;/?`";
+    let mut hostile = job("function main(_, { ENV }) {
+            console.log('x'.repeat(40_000));
+            for (const value of Object.values(ENV)) console.log(value);
+            return { ENV, text: JSON.stringify(ENV), url: encodeURIComponent(ENV.A) };
+        }");
+    for (key, seed) in ["A", "B", "C", "D", "E", "F"].iter().zip(1..) {
+        let period: String = marks.chars().cycle().skip(seed).take(seed * 7).collect();
+        let mut value = period.repeat(RUN_SECRET_BYTES / 6 / period.len());
+        value.truncate(value.floor_char_boundary(RUN_SECRET_BYTES / 6));
+        hostile.env.insert((*key).to_owned(), value);
+    }
+    let mut neighbour =
+        job("function main(_, { ENV }) { console.log(`token ${ENV.TOKEN}`); return 'done'; }");
+    neighbour.env.insert("TOKEN".to_owned(), "s3cr3t-value".to_owned());
+    neighbour.workspace_slug = "other".to_owned();
+    let pool = pool(2).await;
+    let (hostile, neighbour) = tokio::join!(run(&pool, hostile), run(&pool, neighbour));
+    assert_eq!((neighbour.result(), neighbour.messages()), (json!("done"), vec!["token [masked]"]));
+    let masked = json!({ "A": MASK, "B": MASK, "C": MASK, "D": MASK, "E": MASK, "F": MASK });
+    assert_eq!(hostile.result()["ENV"], masked);
+    assert_eq!(hostile.result()["url"], MASK);
+    let messages = hostile.messages();
+    assert_eq!(messages[0], "x".repeat(40_000));
+    assert!(messages[1..7].iter().all(|message| *message == MASK), "{:?}", &messages[1..]);
 }
 
 #[tokio::test]

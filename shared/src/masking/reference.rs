@@ -1,10 +1,88 @@
-//! The forms in which a value leaves a program by accident: as it is, in JSON, in an address, in base64.
+//! What the search is held against: values written out in the forms in which they leave a program by accident, and a
+//! search that tries every value at every place by itself.
 
-use super::MIN_CHARACTERS;
-use std::{collections::BTreeSet, fmt::Write as _};
+use super::{
+    MIN_CHARACTERS, MIN_LINE_CHARACTERS, Masker, base64,
+    codings::{Codings, Reading},
+    words::Collecting,
+};
+use std::{collections::BTreeSet, fmt::Write as _, ops::Range};
+
+/// Every form that must be masked wherever it stands. What the search finds beyond them, it finds by reading.
+pub(super) fn forms<'a>(values: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let mut forms = BTreeSet::new();
+    for value in values.into_iter().filter(|value| super::check(value).is_ok()) {
+        extend_with_forms(&mut forms, value);
+        let trimmed = value.trim();
+        extend_with_forms(&mut forms, trimmed);
+        let lines = trimmed.lines().map(str::trim).filter(|line| line.len() < trimmed.len());
+        for line in lines.filter(|line| line.chars().nth(MIN_LINE_CHARACTERS - 1).is_some()) {
+            extend_with_text(&mut forms, line);
+        }
+    }
+    forms
+}
+
+/// Every place where one of `forms` stands, and the longest beginning of one at the end of a text that was cut.
+pub(super) fn places(forms: &BTreeSet<String>, text: &str, is_cut: bool) -> Vec<Range<usize>> {
+    let starts = (0..text.len()).filter(|&start| text.is_char_boundary(start));
+    let whole = starts.clone().flat_map(|start| {
+        forms
+            .iter()
+            .filter(move |form| text[start..].starts_with(*form))
+            .map(move |form| start..start + form.len())
+    });
+    let beginning =
+        starts.filter(|&start| is_cut && forms.iter().any(|form| form.starts_with(&text[start..])));
+    let beginning = beginning.take(1).filter(|&start| text[start..].chars().count() >= MIN_CHARACTERS);
+    whole.chain(beginning.map(|start| start..text.len())).collect()
+}
+
+/// Where values stand in `text`, found the slow way.
+pub(super) fn find(masker: &Masker, text: &str) -> Vec<Range<usize>> {
+    let mut digits = Collecting::new();
+    masker.trimmed().for_each(|value| base64::add(&mut digits, value.as_bytes()));
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for start in 0..text.len() {
+        let texts =
+            masker.texts().filter_map(|value| end_of(value.as_bytes(), text.as_bytes(), start, Codings::ALL));
+        let digits = digits.iter().filter_map(|(word, ending)| {
+            end_of_digits(word, text.as_bytes(), start).map(|end| ending.after(text.as_bytes(), end))
+        });
+        let Some(end) = texts.chain(digits).max() else { continue };
+        match found.last_mut().filter(|last| last.end >= start) {
+            Some(last) => last.end = last.end.max(end),
+            None => found.push(start..end),
+        }
+    }
+    found
+}
+
+/// Where `value` ends if it stands at `at`, in one of `codings`.
+fn end_of(value: &[u8], text: &[u8], at: usize, codings: Codings) -> Option<usize> {
+    let Some((first, rest)) = value.split_first() else { return Some(at) };
+    let byte = *text.get(at)?;
+    let itself =
+        codings.with(byte).filter(|_| byte == *first).and_then(|codings| end_of(rest, text, at + 1, codings));
+    let escaped = codings.escaping_with(byte).flat_map(|coding| {
+        coding.read(text, at).into_iter().filter_map(move |reading| {
+            let Reading::Is(spelled, next) = reading else { return None };
+            end_of(value.strip_prefix(spelled.as_bytes())?, text, next, Codings::only(coding))
+        })
+    });
+    itself.max(escaped.max())
+}
+
+fn end_of_digits(word: &[u8], text: &[u8], mut at: usize) -> Option<usize> {
+    for (index, digit) in word.iter().enumerate() {
+        let place = if index == 0 { at } else { base64::after_break(text, at) };
+        at = base64::read_digit(text, place).filter(|(read, _)| read == digit)?.1;
+    }
+    Some(at)
+}
 
 /// Adds every form of `value` to `forms`.
-pub(super) fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
+fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
     extend_with_text(forms, value);
     for stays in URL_CODINGS {
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
@@ -21,7 +99,7 @@ pub(super) fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
 }
 
 /// Adds `value` as it is, as the console shows a text inside an object, and as JSON holds it.
-pub(super) fn extend_with_text(forms: &mut BTreeSet<String>, value: &str) {
+fn extend_with_text(forms: &mut BTreeSet<String>, value: &str) {
     forms.insert(value.to_owned());
     for quote in [None, Some('\'')] {
         forms.insert(console_quoted(value, quote));
@@ -116,30 +194,4 @@ fn extend_with_base64(forms: &mut BTreeSet<String>, value: &[u8], offset: usize,
         forms.insert(ended);
     }
     forms.insert(middle);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::{Engine, prelude::BASE64_STANDARD as STANDARD};
-
-    #[test]
-    fn console_quoting_escapes_what_node_escapes() {
-        assert_eq!(console_quoted("a\tb\\c'd\"\u{1b}\u{9f}é", None), "a\\tb\\\\c'd\"\\x1B\\x9Fé");
-        assert_eq!(console_quoted("a'b\"`", Some('\'')), "a\\'b\"`");
-    }
-
-    #[test]
-    fn base64_middles_stand_in_the_real_encoding_at_every_offset() {
-        for offset in 0..3 {
-            let mut forms = BTreeSet::new();
-            extend_with_base64(&mut forms, b"secret-value", offset, BASE64_STANDARD);
-            let middle = forms.iter().min_by_key(|form| form.len()).unwrap();
-            for neighbour in [0x00, 0x5a, 0xff] {
-                let before = vec![neighbour; offset];
-                let whole = [&before[..], b"secret-value", &[neighbour; 2]].concat();
-                assert!(STANDARD.encode(whole).contains(middle), "{offset} {neighbour}");
-            }
-        }
-    }
 }

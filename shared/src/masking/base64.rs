@@ -1,0 +1,165 @@
+//! Values in base64: the digits that a value alone decides, wherever it begins in a group of three bytes.
+
+use super::{MIN_CHARACTERS, words::Collecting};
+
+/// What follows the digits that a value alone decides where the encoded text ends with the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Ending {
+    /// Its last byte ends a digit.
+    None,
+    /// One more digit, and so many `=`.
+    Digit(u8, u8),
+}
+
+/// Adds the words of `value`: one for each number of bytes before it in its group of three.
+pub(super) fn add(words: &mut Collecting<Ending>, value: &[u8]) {
+    for offset in 0..3_usize {
+        // Digits of the encoded text that the value alone decides.
+        let (first, end) = ((offset * 8).div_ceil(6), (offset + value.len()) * 8 / 6);
+        if end.saturating_sub(first) < MIN_CHARACTERS {
+            continue;
+        }
+        let ending = match (offset + value.len()) * 8 % 6 {
+            0 => Ending::None,
+            left => Ending::Digit(digit(value, offset, end), if left == 2 { 2 } else { 1 }),
+        };
+        words.add((first..end).map(|index| digit(value, offset, index)), ending);
+    }
+}
+
+/// The digit `index` of `value` with `offset` bytes of zero before it and as many as needed after it.
+fn digit(value: &[u8], offset: usize, index: usize) -> u8 {
+    let bit = index * 6;
+    let byte =
+        |at: usize| at.checked_sub(offset).and_then(|at| value.get(at)).map_or(0, |&byte| u16::from(byte));
+    let pair = byte(bit / 8) << 8 | byte(bit / 8 + 1);
+    u8::try_from(pair >> (10 - bit % 8) & 63).expect("six bits")
+}
+
+/// The digit that stands at `at`, of either alphabet, and where the text goes on.
+pub(super) fn read_digit(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    let digit = match *text.get(at)? {
+        letter @ b'A'..=b'Z' => letter - b'A',
+        letter @ b'a'..=b'z' => letter - b'a' + 26,
+        number @ b'0'..=b'9' => number - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        b'%' => return percent_encoded(text, at),
+        b'\\' => return (text.get(at + 1) == Some(&b'/')).then_some((63, at + 2)),
+        _ => return None,
+    };
+    Some((digit, at + 1))
+}
+
+/// Bytes with which [`read_digit`] finds `digit` spelled.
+pub(super) fn spellings(digit: u8) -> &'static [u8] {
+    const LETTERS_AND_NUMBERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    match digit {
+        62 => b"+-%",
+        63 => b"/_%\\",
+        other => &LETTERS_AND_NUMBERS[usize::from(other)..][..1],
+    }
+}
+
+/// Bytes with which a line break begins.
+pub(super) const BREAKS: &[u8] = b"\n\r\\";
+
+fn percent_encoded(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    match text.get(at + 1..at + 3)? {
+        b"2B" | b"2b" => Some((62, at + 3)),
+        b"2F" | b"2f" => Some((63, at + 3)),
+        _ => None,
+    }
+}
+
+/// Where the text goes on after the padding at `at`, of which a cut may have left a part.
+fn after_padding(text: &[u8], mut at: usize, marks: u8) -> usize {
+    for _ in 0..marks {
+        let mark = [b"=".as_slice(), b"%3D", b"%3d"].into_iter().find(|mark| text[at..].starts_with(mark));
+        at += mark.map_or(0, <[u8]>::len);
+    }
+    at
+}
+
+impl Ending {
+    /// Where what belongs to a value ends, when its digits end at `at`.
+    pub(super) fn after(self, text: &[u8], at: usize) -> usize {
+        let Self::Digit(digit, marks) = self else { return at };
+        match read_digit(text, after_break(text, at)) {
+            Some((found, next)) if found == digit => after_padding(text, next, marks),
+            _ => at,
+        }
+    }
+}
+
+/// Where the text goes on after the line break at `at`, and after what stands around it: the next line's indentation, or
+/// the marks with which the console shows a string in several lines. `at`, if there is no break.
+pub(super) fn after_break(text: &[u8], at: usize) -> usize {
+    let breaks = [b"\r\n".as_slice(), b"\n", br"\r\n", br"\n"];
+    let Some(found) = breaks.into_iter().find(|mark| text[at..].starts_with(mark)) else { return at };
+    let after = at + found.len();
+    let continued = [b"' +\n", b"\" +\n", b"` +\n"].into_iter().find(|mark| text[after..].starts_with(*mark));
+    let line = after + continued.map_or(0, |mark| mark.len());
+    let next = line
+        + text[line..].iter().take(MOST_INDENTED).take_while(|&&byte| byte == b' ' || byte == b'\t').count();
+    match continued {
+        Some(mark) if text.get(next) == Some(&mark[0]) => next + 1,
+        Some(_) => after,
+        None => next,
+    }
+}
+
+/// Most spaces before a continued line.
+const MOST_INDENTED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::base64::{Engine, prelude::BASE64_STANDARD};
+
+    #[test]
+    fn base64_middles_stand_in_the_real_encoding_at_every_offset() {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut words = Collecting::new();
+        add(&mut words, b"secret-value");
+        let written = |(word, _): (&[u8], _)| {
+            word.iter().map(|&digit| char::from(ALPHABET[usize::from(digit)])).collect()
+        };
+        let middles: Vec<String> = words.iter().map(written).collect();
+        for offset in 0..3 {
+            for neighbour in [0x00, 0x5a, 0xff] {
+                let before = vec![neighbour; offset];
+                let whole = BASE64_STANDARD.encode([&before[..], b"secret-value", &[neighbour; 2]].concat());
+                assert!(middles.iter().any(|middle| whole.contains(middle)), "{offset} {neighbour}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_are_read_in_either_alphabet_and_percent_encoded() {
+        let digits = |text: &str| {
+            let (mut at, mut digits) = (0, Vec::new());
+            while let Some((digit, next)) = read_digit(text.as_bytes(), at) {
+                digits.push(digit);
+                at = next;
+            }
+            (digits, at)
+        };
+        for digit in 0..64 {
+            let read = |byte: &u8| {
+                read_digit(&[*byte, b'2', b'B'], 0).or_else(|| read_digit(&[*byte, b'2', b'F'], 0))
+            };
+            assert!(spellings(digit).iter().filter_map(read).any(|(read, _)| read == digit), "{digit}");
+        }
+        assert_eq!(digits("Az9+/-_=").0, [0, 51, 61, 62, 63, 62, 63]);
+        assert_eq!(digits(r"%2B%2f\/%20"), (vec![62, 63, 63], 8));
+    }
+
+    #[test]
+    fn a_line_break_is_passed_over_with_what_stands_around_it() {
+        for text in ["\n", "\r\n", r"\n", r"\r\n", "\n    ", "\\n' +\n  '"] {
+            assert_eq!(after_break(format!("{text}x").as_bytes(), 0), text.len(), "{text:?}");
+        }
+        assert_eq!(after_break(b" x", 0), 0);
+    }
+}
