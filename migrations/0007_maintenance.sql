@@ -1,5 +1,5 @@
 -- No default partitions any more: PostgreSQL detaches a partition without locking the table only where there is none.
--- Ids of executions are made by the database's clock (api/src/execution_ids.rs), so they fall into a week that exists.
+-- Ids of executions are made by the database's clock (api/src/model/execution_ids.rs), so they fall into a week that exists.
 
 -- Makes the weekly partitions that cover [from_moment, to_moment); those that exist stay. Attaching what was made apart
 -- waits for no reader or writer of the table, and makes none wait; CREATE TABLE … PARTITION OF would.

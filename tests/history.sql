@@ -52,7 +52,7 @@ BEGIN
             CASE WHEN workspace = 1 AND i % 3 > 0 THEN 0 ELSE i / 10 % 13 END AS script
         FROM (
             SELECT i, md5(i::text) AS hash,
-                ((extract(epoch FROM now()) - (total - i) * (weeks * 604800.0 / total)) * 1000)::bigint AS ms,
+                ((extract(epoch FROM now()) - (total - i) * (weeks * 604800.0 / nullif(total, 0))) * 1000)::bigint AS ms,
                 CASE WHEN i % 10 < 4 THEN 1 WHEN i % 10 < 7 THEN i % 10 - 2 ELSE 5 + i / 10 % 197 END AS workspace
             FROM generate_series(1, total) i
         ) times

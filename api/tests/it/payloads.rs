@@ -92,7 +92,7 @@ async fn what_can_t_be_taken_is_refused_by_field_and_rule() {
         (&patch, &schedules, format!(r#""cron":{half}"#), "cron", "surrogate"),
         (&put, "/environment/K/", format!(r#""value":{nul}"#), "value", "NUL"),
         (&put, "/environment/K/", format!(r#""value":{half}"#), "value", "surrogate"),
-        (&put, "/environment/K/", r#""value":1e400"#.to_owned(), "value", "string"),
+        (&put, "/environment/K/", r#""value":1e400"#.to_owned(), "value", "out of range"),
         (&post, "/scripts/", definition(nul), "variables", "NUL"),
         (&post, "/scripts/", definition(half), "variables", "surrogate"),
         (&post, "/scripts/", definition("1e400"), "variables", "out of range"),

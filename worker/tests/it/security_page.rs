@@ -34,10 +34,14 @@ fn every_test_it_names_exists() {
             scripts += 1;
         } else if let Some((module, test)) = name.rsplit_once("::").filter(|(module, _)| *module != "module")
         {
-            // `masking.rs` is `masking::tests::…`, `egress/mod.rs` is `egress::tests::…`, `it/plane.rs` is `plane::…`.
+            // `masking.rs` and `masking/tests.rs` are `masking::tests::…`, `egress/mod.rs` is `egress::tests::…`, `it/plane.rs` is
+            // `plane::…`.
+            let own_file = format!("/{}.rs", module.replace("::", "/"));
             let module = module.trim_end_matches("::tests");
             let holds = |(path, text): &(String, String)| {
-                (path.ends_with(&format!("/{module}.rs")) || path.ends_with(&format!("/{module}/mod.rs")))
+                (path.ends_with(&format!("/{module}.rs"))
+                    || path.ends_with(&format!("/{module}/mod.rs"))
+                    || path.ends_with(&own_file))
                     && text.contains(&format!("fn {test}("))
             };
             assert!(found.iter().any(holds), "no {name}");

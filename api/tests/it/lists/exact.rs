@@ -83,6 +83,8 @@ async fn times_are_exact_though_two_clocks_differ() {
     let lists = lists_pool(database.url());
     let workspace = workspace(1);
     let queued: DateTime<Utc> = "2026-03-04T05:06:07.000001Z".parse().unwrap();
+    let week = sqlx::query("SELECT create_execution_partitions($1, $1 + interval '1 day')").bind(queued);
+    week.execute(&pool).await.unwrap();
     let mut executions = Vec::new();
     for ahead_s in [-299, 0, 299] {
         let milliseconds = (queued + TimeDelta::seconds(ahead_s)).timestamp_millis();
@@ -112,7 +114,7 @@ async fn times_are_exact_though_two_clocks_differ() {
 
 #[tokio::test]
 async fn an_operators_statement_cancels_for_lists_too() {
-    let (database, pool) = history(200, 1).await;
+    let (database, pool) = history(1_000, 1).await;
     let lists = lists_pool(database.url());
     let cancelled = Filter { status: Some(shared::execution::Status::Cancelled), ..Filter::default() };
     let page = PageRequest { before: None, per_page: 100 };
