@@ -4,7 +4,7 @@
 //! deployment at once. No problem quotes the value it complains about: it may be a secret.
 //!
 //! ```
-//! # use crate::config::{Environment, Problems, Secret};
+//! # use shared::config::{Environment, Problems, Secret};
 //! struct Config { database_url: Secret, port: u16 }
 //!
 //! fn read(mut environment: Environment) -> Result<Config, Problems> {
