@@ -18,7 +18,7 @@ LAYERS = {
 
 # Imports that still lead up. The list may only get shorter: an entry that is no longer needed fails the test as well.
 UPWARD = {
-    "api": ["app/executions/submit.rs: app imports http", "db/enqueue.rs: db imports delivery"],
+    "api": [],
     "worker": ["execution/mod.rs: execution imports consumer"],
 }
 

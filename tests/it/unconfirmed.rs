@@ -1,4 +1,4 @@
-//! Runs whose claim is not on disk yet: they go on, reach nobody, and are not stored.
+//! Claims that are not on disk yet: their runs have not started.
 
 use anyhow::ensure;
 use axum::{Router, routing::post};
@@ -28,7 +28,7 @@ const SLOW_DISK: &str = "
         WHERE datname = current_database() AND pid <> pg_backend_pid();
     END $$";
 
-/// A stack whose disk is waited for, a server that scripts may reach, and a script that does.
+/// A stack whose disk is waited for, a server that scripts may reach, and a script that calls it at once.
 struct Site {
     stack: Stack,
     pool: PgPool,
@@ -84,10 +84,7 @@ impl Site {
         .await?;
         // Time enough for a request on loopback to arrive, were it sent.
         tokio::time::sleep(Duration::from_millis(500)).await;
-        ensure!(
-            self.requests.load(Ordering::SeqCst) == 1,
-            "a run reached the server before its claim was on disk"
-        );
+        ensure!(self.requests.load(Ordering::SeqCst) == 1, "a run started before its claim was on disk");
         Ok((disk, asking))
     }
 
@@ -119,7 +116,7 @@ impl Drop for Site {
 }
 
 #[tokio::test]
-async fn a_run_reaches_the_world_when_its_claim_is_on_disk() -> anyhow::Result<()> {
+async fn a_run_starts_when_its_claim_is_on_disk() -> anyhow::Result<()> {
     let site = Site::start().await?;
     let (disk, asking) = site.claimed().await?;
     disk.rollback().await?;
@@ -130,7 +127,7 @@ async fn a_run_reaches_the_world_when_its_claim_is_on_disk() -> anyhow::Result<(
 
 /// The database did not crash, so the claim holds, and its lease must run out; but the worker can't know.
 #[tokio::test]
-async fn a_run_whose_claim_is_uncertain_is_ended_and_nothing_of_it_is_stored() -> anyhow::Result<()> {
+async fn a_run_whose_claim_is_uncertain_is_not_started() -> anyhow::Result<()> {
     let site = Site::start().await?;
     let (disk, asking) = site.claimed().await?;
     let flushing = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -139,7 +136,7 @@ async fn a_run_whose_claim_is_uncertain_is_ended_and_nothing_of_it_is_stored() -
     sqlx::query(flushing).execute(&site.pool).await?;
     disk.rollback().await?;
     asking.await?;
-    // The first attempt of the second execution asked for nothing, and its end was not written.
+    // The first attempt of the second execution was not started.
     assert_eq!(site.results().await?, [json!([1, "1"]), json!([2, "2"])]);
     Ok(())
 }

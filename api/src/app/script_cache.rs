@@ -1,37 +1,33 @@
-//! What scripts run with, as this process read it last.
+//! The script versions that this process read last.
 //!
-//! Invariant: nothing here is trusted by itself. The statement that writes an execution writes nothing when the script's
-//! row is no longer the one that was read; a refusal is never given by what stands here.
+//! Invariant: cached entries are never used to reject a request, and an execution is never made from an outdated one: the
+//! statement that writes it writes nothing if the script's row has changed since it was read.
 
 use crate::db::script_versions::Version;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use moka::sync::Cache;
+use std::sync::Arc;
 use uuid::Uuid;
 
-/// Most of them are a few hundred bytes.
-const MOST_REMEMBERED: usize = 1_000;
+/// Maximum number of entries. Most are a few hundred bytes.
+const MAX_ENTRIES: u64 = 1_000;
 
-/// The newest versions of scripts by workspace, since a system script is seen by all, and script.
-#[derive(Debug, Default)]
-pub struct Runnables(Mutex<HashMap<(Uuid, Uuid), Arc<Version>>>);
+/// The newest versions of scripts by workspace and script: a system script is seen by all workspaces. Clones share entries.
+#[derive(Clone, Debug)]
+pub struct ScriptCache(Cache<(Uuid, Uuid), Arc<Version>>);
 
-impl Runnables {
-    /// What was read last.
-    pub(crate) fn remembered(&self, workspace_id: Uuid, script_id: Uuid) -> Option<Arc<Version>> {
-        self.lock().get(&(workspace_id, script_id)).cloned()
+impl Default for ScriptCache {
+    fn default() -> Self {
+        Self(Cache::new(MAX_ENTRIES))
+    }
+}
+
+impl ScriptCache {
+    /// Returns the version that was read last.
+    pub(crate) fn get(&self, workspace_id: Uuid, script_id: Uuid) -> Option<Arc<Version>> {
+        self.0.get(&(workspace_id, script_id))
     }
 
-    pub(crate) fn remember(&self, workspace_id: Uuid, script_id: Uuid, newest: &Arc<Version>) {
-        let mut remembered = self.lock();
-        if remembered.len() >= MOST_REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert((workspace_id, script_id), Arc::clone(newest));
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), Arc<Version>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn insert(&self, workspace_id: Uuid, script_id: Uuid, newest: &Arc<Version>) {
+        self.0.insert((workspace_id, script_id), Arc::clone(newest));
     }
 }

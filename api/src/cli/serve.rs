@@ -1,7 +1,7 @@
 //! `api serve`: HTTP, the relay and everything else of one process, until it is told to stop.
 
 use crate::{
-    app::script_cache::Runnables,
+    app::script_cache::ScriptCache,
     background::{metrics_sampler, retention, scheduler},
     config::Config,
     db::{
@@ -10,7 +10,7 @@ use crate::{
         queue_quota::QueueQuota,
         shares::Shares,
     },
-    delivery::{Outgoing, Relay, ingest::Ingest},
+    delivery::{Dispatcher, Relay, ingest::Ingest},
     http::{
         self,
         auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache},
@@ -88,7 +88,7 @@ pub async fn serve(
     stopping.cancel();
     let last = async {
         tasks.join_all().await;
-        state.outgoing.flush().await;
+        state.dispatcher.drain().await;
     };
     if tokio::time::timeout(DRAIN, last).await.is_err() {
         tracing::warn!("what runs beside the requests was cut off when the time to stop was over");
@@ -99,7 +99,7 @@ pub async fn serve(
 
 /// The reactions of this process to notifications of the database.
 pub fn notification_sinks(state: &AppState) -> NotificationSinks {
-    let (keys, written, changed) = (state.keys.clone(), state.outgoing.clone(), state.outgoing.clone());
+    let (keys, written, changed) = (state.keys.clone(), state.dispatcher.clone(), state.dispatcher.clone());
     NotificationSinks {
         outage: state.outage.clone(),
         execution_changed: Box::new(move || changed.note_change()),
@@ -110,10 +110,10 @@ pub fn notification_sinks(state: &AppState) -> NotificationSinks {
 
 /// Starts what brings executions into being and to the broker.
 fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
-    let (pool, wake, stopping) = (&state.pool, state.outgoing.wake(), &state.stopping);
+    let (pool, wake, stopping) = (&state.pool, state.dispatcher.wake(), &state.stopping);
     let (publishing, consuming) = (&state.publishing, &state.consuming);
     let topology = Topology::prefixed(&config.amqp_prefix);
-    tasks.spawn(Relay::new(state.outgoing.clone()).run(stopping.clone()));
+    tasks.spawn(Relay::new(state.dispatcher.clone()).run(stopping.clone()));
     let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
     tasks.spawn(ingest.run(stopping.clone()));
     tasks.spawn(scheduler::run(pool.clone(), wake.clone(), stopping.clone()));
@@ -138,7 +138,12 @@ pub fn state(
     let Pools { requests: pool, lists, probes } = pool::pools(&config.database, &outage)?;
     let topology = Topology::prefixed(&config.amqp_prefix);
     Ok(AppState::new(Shared {
-        outgoing: Outgoing::new(&pool, publishing.clone(), topology.clone(), config.workspace_concurrency),
+        dispatcher: Dispatcher::new(
+            &pool,
+            publishing.clone(),
+            topology.clone(),
+            config.workspace_concurrency,
+        ),
         lists: Shares::of_lists(lists),
         saves: Shares::of_saves(pool.clone()),
         probe: Probe::new(probes),
@@ -152,7 +157,7 @@ pub fn state(
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
-        runnables: Runnables::default(),
+        scripts: ScriptCache::default(),
         dead_letters: DeadLetters::new(publishing.clone(), topology),
         publishing,
         consuming,

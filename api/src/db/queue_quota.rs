@@ -20,8 +20,8 @@ const MAX_ENTRIES: u64 = 10_000;
 /// Seconds after which a full queue is worth another try.
 const RETRY_AFTER_S: u64 = 5;
 
-/// Refuses executions of a workspace whose queue is full. Approximate by what other processes add in one second.
-#[derive(Debug)]
+/// Refuses executions of a workspace whose queue is full. Approximate by what other processes add in one second. Clones share counts.
+#[derive(Clone, Debug)]
 pub struct QueueQuota {
     most: i64,
     counts: Cache<Uuid, Arc<AtomicI64>>,

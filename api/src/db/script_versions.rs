@@ -5,10 +5,10 @@ use crate::model::script::{FunctionPin, VariableDefinition};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// A state of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Whatever is changed, also by a program
-/// that knows nothing of this one, is another state.
+/// The version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change makes another version,
+/// also one by a program that knows nothing of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowState(pub(crate) i64);
+pub struct RowVersion(pub(crate) i64);
 
 /// A version of a script, as it was read.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Version {
     pub runnable: Runnable,
     /// The variables it asks for.
     pub definitions: Vec<VariableDefinition>,
-    pub state: RowState,
+    pub row_version: RowVersion,
 }
 
 /// The newest version of a script the workspace can see.
@@ -38,7 +38,7 @@ pub async fn version<'e>(
     let row = sqlx::query!(
         r#"SELECT script.id, version.version, version.build_hash, version.code_type,
                   version.functions AS "functions: Json<Vec<FunctionPin>>", script.allowed_domains, script.max_retries,
-                  script.variables AS "variables: Json<Vec<VariableDefinition>>", script.xmin::text::bigint AS "state!"
+                  script.variables AS "variables: Json<Vec<VariableDefinition>>", script.xmin::text::bigint AS "row_version!"
            FROM scripts AS script
            JOIN script_versions AS version
              ON version.script_id = script.id AND version.version = coalesce($3, script.version)
@@ -60,6 +60,6 @@ pub async fn version<'e>(
             max_retries: row.max_retries,
         },
         definitions: row.variables.0,
-        state: RowState(row.state),
+        row_version: RowVersion(row.row_version),
     }))
 }

@@ -1,120 +1,80 @@
-//! The right of an execution to leave at once, and its message ahead of its row.
+//! The fast path: while there is no backlog, the process that writes an execution publishes its message itself, right after
+//! the commit, without a turn of the relay (ADR 14).
 //!
-//! Invariant: a message that goes ahead promises nothing. The worker waits a moment for the row, which alone decides; a
-//! row whose message may have been given up by then, or was not taken by the broker, is published again.
+//! Invariant: a message names a committed row. The commit need not be on disk yet, so that publishing and the flush overlap;
+//! an execution is accepted when both its row and its outbox row are on disk.
 
-use super::{
-    Outgoing,
-    publisher::{begin, message},
-};
-use shared::message::{NEW, ROW_PATIENCE, is_new};
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
-};
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
-use uuid::Uuid;
+use super::Dispatcher;
+use crate::db::enqueue::{Inserted, Mode};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A row that is written later than this after its message may miss the worker that waits for it. Half of the patience:
-/// the way from here to the worker takes some of it.
-const IN_TIME: Duration = ROW_PATIENCE.checked_div(2).expect("two is not zero");
-/// Messages go ahead only while the broker has at least this many free places, half of them: the next statement counts what
-/// this one could not.
-const PLACES_TO_SPARE: i64 = 4;
-/// Sixteen bytes each.
-const MOST_REMEMBERED: usize = 10_000;
+/// Statements of one process that may mark their rows at the same moment: none sees the marks of the others.
+const MAX_CONCURRENT_PERMITS: usize = 2;
 
-/// The right to let one row leave at once: see [`Outgoing::ticket`].
+/// Limits the executions of one process that are on the fast path.
 #[derive(Debug)]
-pub struct Ticket {
-    outgoing: Arc<Outgoing>,
-    _permit: OwnedSemaphorePermit,
-    ahead: Option<Ahead>,
+pub(super) struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_CONCURRENT_PERMITS)))
+    }
 }
 
-/// A message that was sent before its row was written.
+/// The way of one execution from its insert to the broker. To be held until the commit.
 #[derive(Debug)]
-pub(super) struct Ahead {
-    sent: Instant,
-    /// Whether the broker has it, once it says so.
-    confirm: JoinHandle<bool>,
+pub struct FastPath {
+    dispatcher: Arc<Dispatcher>,
+    /// `None`: the relay publishes the row.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Workspaces whose last execution found room to leave at once, each good for one message ahead: who sends one and then
-/// writes nothing, sends none ahead next time. All are forgotten as soon as one finds the broker full or somebody waiting.
-#[derive(Debug, Default)]
-pub(super) struct Unhindered(Mutex<HashSet<Uuid>>);
-
-impl Ticket {
-    pub(super) const fn new(outgoing: Arc<Outgoing>, permit: OwnedSemaphorePermit) -> Self {
-        Self { outgoing, _permit: permit, ahead: None }
+impl FastPath {
+    /// Reserves the fast path. Leaves the row to the relay if there is a backlog, if the installation limits running
+    /// executions (only the relay counts them), while the broker is away, and during shutdown.
+    #[must_use]
+    pub fn try_enter(dispatcher: &Arc<Dispatcher>) -> Self {
+        let is_open = dispatcher.workspace_limit == 0
+            && !dispatcher.has_backlog.load(Ordering::Relaxed)
+            && !dispatcher.in_flight.is_closed()
+            && dispatcher.publisher.is_open();
+        let permit = is_open.then(|| Arc::clone(&dispatcher.fast_path.0).try_acquire_owned().ok()).flatten();
+        Self { dispatcher: Arc::clone(dispatcher), permit }
     }
 
-    /// To be called right before the statement that writes the execution: sends its message ahead if the workspace's last
-    /// execution found room to spare. Tells whether it did; the row must then be marked.
-    pub(crate) fn send_ahead(
-        &mut self,
-        workspace_id: Uuid,
-        execution_id: Uuid,
-        traceparent: Option<&str>,
-    ) -> bool {
-        if is_new(execution_id, SystemTime::now(), NEW / 2) && self.outgoing.unhindered.take(workspace_id) {
-            let mut step = begin(execution_id, traceparent.map(str::to_owned));
-            let outgoing = Arc::clone(&self.outgoing);
-            let sending = async move {
-                let message = message(execution_id, &step, outgoing.publisher.topology());
-                let results = outgoing.publisher.publish(&[message]).await;
-                let is_there = results.iter().all(Result::is_ok);
-                if !is_there {
-                    step.fail("not_published");
-                }
-                is_there
-            };
-            let confirm = self.outgoing.under_way.spawn(sending);
-            self.ahead = Some(Ahead { sent: Instant::now(), confirm });
-        }
-        self.ahead.is_some()
+    /// Returns how the execution has to be inserted.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        if self.permit.is_some() { Mode::FastPath } else { Mode::Relay }
     }
 
-    /// To be called after the commit: notes how many free places the broker had for the workspace's execution.
-    pub(crate) fn note_places(&self, workspace_id: Uuid, places: i64) {
-        self.outgoing.unhindered.note(workspace_id, places);
+    /// Publishes the execution, or wakes the relay, and waits until the execution is on disk. To be called after the
+    /// commit. Returns when the execution was queued; only now it is accepted.
+    pub async fn publish_and_wait_durable(
+        self,
+        inserted: Inserted,
+        connection: &mut PgConnection,
+    ) -> sqlx::Result<DateTime<Utc>> {
+        let Inserted { queued_at, marked } = inserted;
+        let Some(entry) = marked else {
+            self.dispatcher.wake().notify_one();
+            return Ok(queued_at);
+        };
+        self.dispatcher.dispatch(entry);
+        drop(self.permit);
+        Self::flush(connection).await?;
+        Ok(queued_at)
     }
 
-    pub(super) fn into_ahead(self) -> Option<Ahead> {
-        self.ahead
-    }
-}
-
-impl Ahead {
-    /// To be called after the row's commit: whether the worker that got the message can have met the row.
-    pub(super) fn is_in_time(&self) -> bool {
-        self.sent.elapsed() < IN_TIME
-    }
-
-    /// Waits for the broker's confirm: whether it has the message.
-    pub(super) async fn confirmed(self) -> bool {
-        self.confirm.await.unwrap_or(false)
-    }
-}
-
-impl Unhindered {
-    fn take(&self, workspace_id: Uuid) -> bool {
-        self.lock().remove(&workspace_id)
-    }
-
-    fn note(&self, workspace_id: Uuid, places: i64) {
-        let mut workspaces = self.lock();
-        if places < PLACES_TO_SPARE || workspaces.len() >= MOST_REMEMBERED {
-            workspaces.clear();
-        }
-        if places >= PLACES_TO_SPARE {
-            workspaces.insert(workspace_id);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until everything that was committed before is on disk: the record of the write-ahead log that this writes
+    /// comes after it.
+    pub async fn flush(connection: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
+            .fetch_one(connection)
+            .await
+            .map(drop)
     }
 }

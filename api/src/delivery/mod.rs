@@ -6,7 +6,7 @@ mod publisher;
 mod recovery;
 mod relay;
 
-pub use crate::db::outbox::Departure;
-pub use fast_path::Ticket;
-pub use publisher::Outgoing;
+pub use crate::db::outbox::OutboxEntry;
+pub use fast_path::FastPath;
+pub use publisher::Dispatcher;
 pub use relay::Relay;

@@ -1,10 +1,10 @@
-//! The way from a marked outbox row to the broker, for the relay and for rows that need no turn.
+//! Publishes marked outbox rows, for the relay and for the fast path.
 //!
-//! Invariant: a row comes here marked as published. The mark goes when the broker does not have the message; should this
-//! process not get to it, [`super::recovery`] takes it back.
+//! Invariant: a row comes here committed and marked as published. The mark is removed when the broker does not have the
+//! message; if this process does not get to it, [`super::recovery`] removes it.
 
-use super::fast_path::{Ahead, Ticket, Unhindered};
-use crate::db::outbox::{self, Departure};
+use super::fast_path::Gate;
+use crate::db::outbox::{self, OutboxEntry};
 use chrono::Utc;
 use shared::{
     amqp::{Broker, Publication, Publisher, Topology},
@@ -22,37 +22,34 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// One marks, two look what waits or was lost and take marks back.
+/// Connections of one dispatcher: one for `claim_next_batch`, one for `idle` and recovery, one for `unmark`.
 const CONNECTIONS: u32 = 3;
-/// Statements of one process that may mark their rows at the same moment: none sees what another is about to mark.
-const TICKETS: usize = 2;
-/// Before rows that the broker did not take are tried again: it may refuse for longer than a moment.
+/// Pause before rows that the broker refused are unmarked: it may refuse for longer than a moment.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// Publishes marked rows of one api process.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Dispatcher {
     pub(super) pool: PgPool,
     pub(super) broker: Broker,
     pub(super) publisher: Publisher,
-    /// Executions of a workspace at a time, unless it has a number of its own; 0 is no limit.
+    /// Executions of a workspace that may run at a time, unless it has a limit of its own; 0 is no limit.
     pub(super) workspace_limit: i64,
-    /// Rows wait for room or for their turn, as far as the relay saw last.
-    pub(super) is_queueing: AtomicBool,
-    pub(super) unhindered: Unhindered,
-    tickets: Arc<Semaphore>,
+    /// Rows wait for room in the broker or for their turn, as far as the relay saw last.
+    pub(super) has_backlog: AtomicBool,
+    pub(super) fast_path: Gate,
     wake: Arc<Notify>,
-    /// Rows and messages on their way that no batch of the relay waits for.
-    pub(super) under_way: TaskTracker,
+    /// Work that no batch of the relay waits for: entries of the fast path, and detached submissions.
+    pub(super) in_flight: TaskTracker,
 }
 
-impl Outgoing {
+impl Dispatcher {
     /// Takes only the address from `pool`. Lets at most `workspace_limit` executions of a workspace run at a time,
-    /// unless the workspace has a number of its own; 0 is no limit.
+    /// unless the workspace has a limit of its own; 0 is no limit.
     #[must_use]
     pub fn new(pool: &PgPool, broker: Broker, topology: Topology, workspace_limit: u32) -> Arc<Self> {
         Arc::new(Self {
@@ -60,11 +57,10 @@ impl Outgoing {
             publisher: Publisher::new(broker.clone(), topology),
             broker,
             workspace_limit: workspace_limit.into(),
-            is_queueing: AtomicBool::new(false),
-            unhindered: Unhindered::default(),
-            tickets: Arc::new(Semaphore::new(TICKETS)),
+            has_backlog: AtomicBool::new(false),
+            fast_path: Gate::default(),
             wake: Arc::default(),
-            under_way: TaskTracker::new(),
+            in_flight: TaskTracker::new(),
         })
     }
 
@@ -74,36 +70,24 @@ impl Outgoing {
         &self.wake
     }
 
-    /// To be called after each change of an execution: if it was a claim, it made room for what waits.
+    /// To be called after each change of an execution: a claim made room for the rows that wait.
     pub fn note_change(&self) {
-        if self.is_queueing.load(Ordering::Relaxed) {
+        if self.has_backlog.load(Ordering::Relaxed) {
             self.wake.notify_one();
         }
     }
 
-    /// A row that is written while the ticket is held may leave at once if nobody waits. To be held until the commit.
-    /// None where a number of runs is to be kept, which the relay counts, or while the broker is away.
-    #[must_use]
-    pub fn ticket(self: &Arc<Self>) -> Option<Ticket> {
-        let is_open = self.workspace_limit == 0
-            && !self.is_queueing.load(Ordering::Relaxed)
-            && !self.under_way.is_closed()
-            && self.publisher.is_open();
-        let permit = is_open.then(|| Arc::clone(&self.tickets).try_acquire_owned().ok()).flatten()?;
-        Some(Ticket::new(Arc::clone(self), permit))
-    }
-
-    /// Sees work through that must not end half-way when nobody waits for it any more: a client that hangs up between
-    /// the commit and the departure would leave a marked row behind.
+    /// Runs `work` to its end even if the caller is dropped: a client that hangs up between the commit and the publish
+    /// would leave a marked row without a message.
     ///
     /// # Panics
     /// If `work` does.
-    pub async fn see_through<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        match self.under_way.spawn(work).await {
+    pub async fn run_detached<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        match self.in_flight.spawn(work).await {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends, and who waits here with it.
+                // The runtime shuts down, and the caller with it.
                 Err(_) => std::future::pending().await,
             },
         }
@@ -114,45 +98,36 @@ impl Outgoing {
         self.publisher.ready().await
     }
 
-    /// Publishes a row that its writer marked, unless its message went ahead in time; for one that takes its turn, wakes
-    /// the relay. Call it after the commit.
-    pub(crate) fn leave(self: &Arc<Self>, departure: Option<Departure>, ticket: Option<Ticket>) {
-        let Some(departure) = departure else { return self.wake.notify_one() };
-        let ahead = ticket.and_then(Ticket::into_ahead).filter(Ahead::is_in_time);
-        let outgoing = Arc::clone(self);
-        self.under_way.spawn(async move {
-            let is_there = if let Some(ahead) = ahead { ahead.confirmed().await } else { false };
-            if is_there {
-                record_lag(&departure);
-            } else {
-                outgoing.publish(vec![departure]).await;
-            }
-        });
+    /// Publishes a row that its writer marked. Call it after the commit.
+    pub(super) fn dispatch(self: &Arc<Self>, entry: OutboxEntry) {
+        let dispatcher = Arc::clone(self);
+        self.in_flight.spawn(async move { dispatcher.publish(vec![entry]).await });
     }
 
-    /// Waits for the confirms of all that left.
-    pub async fn flush(&self) {
-        self.under_way.close();
-        self.under_way.wait().await;
+    /// Waits for the confirms of all that was dispatched.
+    pub async fn drain(&self) {
+        self.in_flight.close();
+        self.in_flight.wait().await;
     }
 
-    /// Publishes one batch and takes the mark from what the broker does not have.
-    pub(super) async fn publish(&self, departures: Vec<Departure>) {
+    /// Publishes one batch and unmarks the rows whose message the broker does not have.
+    pub(super) async fn publish(&self, entries: Vec<OutboxEntry>) {
+        let steps: Vec<Step> = entries.iter().map(begin).collect();
         let topology = self.publisher.topology();
-        let begin_one = |departure: &Departure| begin(departure.execution_id, departure.traceparent.clone());
-        let steps: Vec<Step> = departures.iter().map(begin_one).collect();
-        let messages = departures.iter().zip(&steps);
-        let batch: Vec<Publication> =
-            messages.map(|(departure, step)| message(departure.execution_id, step, topology)).collect();
+        let batch: Vec<Publication> = entries
+            .iter()
+            .zip(&steps)
+            .map(|(entry, step)| message(entry.execution_id, step, topology))
+            .collect();
         let results = self.publisher.publish(&batch).await;
         let mut failed = Vec::new();
-        for ((departure, mut step), result) in departures.iter().zip(steps).zip(results) {
+        for ((entry, mut step), result) in entries.iter().zip(steps).zip(results) {
             match result {
-                Ok(()) => record_lag(departure),
+                Ok(()) => record_lag(entry),
                 Err(error) => {
-                    tracing::warn!(%error, execution.id = %departure.execution_id, "not published");
+                    tracing::warn!(%error, execution.id = %entry.execution_id, "not published");
                     step.fail("not_published");
-                    failed.push(departure.id);
+                    failed.push(entry.id);
                 }
             }
         }
@@ -160,18 +135,18 @@ impl Outgoing {
             return;
         }
         tokio::time::sleep(REFUSED_PAUSE).await;
-        match outbox::take_back(&self.pool, &failed).await {
+        match outbox::unmark(&self.pool, &failed).await {
             Ok(()) => self.wake.notify_one(),
             // The recovery finds them by their age.
             Err(error) => {
-                tracing::warn!(%error, rows = failed.len(), "can't take back the marks of unpublished rows");
+                tracing::warn!(%error, rows = failed.len(), "can't unmark rows that were not published");
             }
         }
     }
 }
 
-/// Connections of the relay's own, since it can do without waiting for the disk: a mark lost in a crash of the
-/// database costs one message too many.
+/// Connections of the relay's own, whose commits do not wait for the disk: a mark that is lost in a crash of the
+/// database costs one duplicate message.
 fn relay_pool(pool: &PgPool) -> PgPool {
     let options = pool.connect_options().as_ref().clone().options([("synchronous_commit", "off")]);
     PgPoolOptions::new()
@@ -181,19 +156,19 @@ fn relay_pool(pool: &PgPool) -> PgPool {
         .connect_lazy_with(options)
 }
 
-/// By this host's clock, so at least 0.
-fn record_lag(departure: &Departure) {
-    let lag = (Utc::now() - departure.available_at).to_std().unwrap_or_default();
+/// Records the time since the row was due, by this host's clock, so at least 0.
+fn record_lag(entry: &OutboxEntry) {
+    let lag = (Utc::now() - entry.available_at).to_std().unwrap_or_default();
     OUTBOX_LAG.with::<&str>([]).record(lag.as_secs_f64());
 }
 
-pub(super) fn begin(execution_id: Uuid, traceparent: Option<String>) -> Step {
-    let mut step = traces::publish(traceparent);
-    step.of_execution(execution_id);
+fn begin(entry: &OutboxEntry) -> Step {
+    let mut step = traces::publish(entry.traceparent.clone());
+    step.of_execution(entry.execution_id);
     step
 }
 
-pub(super) fn message(execution_id: Uuid, step: &Step, topology: &Topology) -> Publication {
+fn message(execution_id: Uuid, step: &Step, topology: &Topology) -> Publication {
     let message = ExecutionMessage { v: shared::message::VERSION, execution_id };
     Publication {
         exchange: topology.executions.clone(),

@@ -2,10 +2,10 @@
 
 use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache};
 use crate::{
-    app::{script_cache::Runnables, scripts},
+    app::{executions::submit, script_cache::ScriptCache, scripts},
     config::HttpConfig,
     db::{pool::Outage, probe::Probe, queue_quota::QueueQuota, shares::Shares},
-    delivery::Outgoing,
+    delivery::Dispatcher,
     live::Live,
 };
 use packages::Packages;
@@ -37,12 +37,12 @@ pub struct Shared {
     pub http: HttpConfig,
     pub live: Arc<Live>,
     /// Told of each outbox row right after its commit.
-    pub outgoing: Arc<Outgoing>,
+    pub dispatcher: Arc<Dispatcher>,
     pub keys: Arc<KeyCache>,
     pub workspaces: WorkspaceCache,
     pub rate: RateLimit,
     pub quota: QueueQuota,
-    pub runnables: Runnables,
+    pub scripts: ScriptCache,
     pub dead_letters: DeadLetters,
     /// Carries executions out; a broker that blocks publishers still takes acknowledgements on the other.
     pub publishing: Broker,
@@ -59,7 +59,17 @@ impl AppState {
         Self(Arc::new(shared))
     }
 
-    /// The parts that saves of scripts use.
+    /// Returns the parts that submissions use.
+    pub fn for_submissions(&self) -> submit::Dependencies {
+        submit::Dependencies {
+            pool: self.pool.clone(),
+            scripts: self.scripts.clone(),
+            quota: self.quota.clone(),
+            dispatcher: self.dispatcher.clone(),
+        }
+    }
+
+    /// Returns the parts that saves of scripts use.
     pub fn for_scripts(&self) -> scripts::Dependencies<'_> {
         scripts::Dependencies { saves: &self.saves, keyring: &self.keyring, packages: self.packages.as_ref() }
     }

@@ -31,9 +31,9 @@ pub enum DatabaseError {
     /// No connection: the server is away, or all are in use.
     #[error("no database connection: {0}")]
     Pool(#[from] deadpool_postgres::PoolError),
-    /// The server's disk took so long that others may have taken what was claimed.
+    /// The server's disk took so long that the reaper may have taken the execution that was claimed.
     #[error("the claim was not on disk within {} s", .0.as_secs())]
-    Late(Duration),
+    FlushTimeout(Duration),
     /// What the server answered, or that the connection was lost.
     #[error("database: {}", describe(.0))]
     Statement(#[from] tokio_postgres::Error),
@@ -46,7 +46,7 @@ impl DatabaseError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::InvalidUrl(_) => false,
-            Self::Pool(_) | Self::Late(_) => true,
+            Self::Pool(_) | Self::FlushTimeout(_) => true,
             // Classes 22 and 23: the data does not fit, or a constraint forbids it. 42: the statement is wrong.
             // 54: a limit of the program is met, such as that on nesting.
             Self::Statement(error) => error.code().is_none_or(|state| {

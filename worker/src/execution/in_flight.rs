@@ -87,9 +87,9 @@ impl Guard<'_> {
         self.hold.cancel.clone()
     }
 
-    /// Ends the run: this one, should the attempt meanwhile be held by another task, too.
-    pub fn interrupt(&self, why: Interruption) {
-        self.hold.interrupt(why);
+    #[must_use]
+    pub const fn attempt(&self) -> Attempt {
+        self.attempt
     }
 
     /// Why the run was ended from outside, if it was.
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_an_attempt_again_is_not_disturbed_by_who_held_it_before() {
+    fn dropping_a_stale_guard_keeps_the_new_one_listed() {
         let held = Held::default();
-        let (before, again) = (held.hold(attempt(1)), held.hold(attempt(1)));
-        before.interrupt(Interruption::Fenced);
-        drop(before);
+        let (stale, new) = (held.hold(attempt(1)), held.hold(attempt(1)));
+        drop(stale);
         assert_eq!(held.attempts(), [attempt(1)]);
-        assert_eq!(again.interruption(), None);
+        held.interrupt(attempt(1), Interruption::Fenced);
+        assert_eq!(new.interruption(), Some(Interruption::Fenced));
     }
 
     #[test]

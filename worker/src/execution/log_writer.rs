@@ -1,6 +1,6 @@
 //! Stores console lines while the run goes on.
 
-use crate::lease::{Attempt, Claims, Fenced};
+use crate::lease::{Attempt, Claims, FencedWrite};
 use shared::{
     execution::LogLevel,
     outcome::{ExecutionError, LogLine},
@@ -41,9 +41,9 @@ pub(super) async fn forward(
             break;
         }
         match claims.append_logs(attempt, &unstored).await {
-            Ok(Fenced::Written) => unstored.clear(),
+            Ok(FencedWrite::Applied) => unstored.clear(),
             // The end of the run finds out the same, and says so.
-            Ok(Fenced::TooLate) => {}
+            Ok(FencedWrite::LeaseLost) => {}
             Err(error) => {
                 tracing::warn!(%error, "lines not stored yet");
             }

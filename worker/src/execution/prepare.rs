@@ -35,19 +35,19 @@ pub struct Prepared {
     pub plane_token: Option<String>,
 }
 
-/// Why an execution can't be given to a sandbox.
+/// Reason why an execution can't be given to a sandbox.
 #[derive(Debug, thiserror::Error)]
-pub enum Unprepared {
+pub enum PrepareError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Nothing that a second try would change.
+    /// A second try would change nothing.
     #[error("{0}")]
-    Broken(#[from] Broken),
+    Corrupt(#[from] Corrupt),
 }
 
-/// What is wrong with a stored execution.
+/// Fault of a stored execution.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
+pub enum Corrupt {
     #[error("the build {0} is gone")]
     BuildMissing(String),
     #[error("{what} can't be opened: {error}")]
@@ -64,20 +64,20 @@ pub enum Broken {
 
 impl Preparation {
     /// Fetches the builds, opens the secrets and puts the input together.
-    pub async fn prepare(&self, claimed: &Claimed) -> Result<Prepared, Unprepared> {
+    pub async fn prepare(&self, claimed: &Claimed) -> Result<Prepared, PrepareError> {
         let pinned = claimed.functions.iter().map(|function| function.build_hash.as_str());
         let hashes: BTreeSet<&str> = pinned.chain([claimed.build_hash.as_str()]).collect();
         let (builds, plane_token) =
             tokio::join!(self.builds.get(hashes), self.plane_tokens.get(&claimed.workspace_slug));
         let builds = builds?;
         let code = |hash: &str| {
-            builds.get(hash).map(ToString::to_string).ok_or_else(|| Broken::BuildMissing(hash.to_owned()))
+            builds.get(hash).map(ToString::to_string).ok_or_else(|| Corrupt::BuildMissing(hash.to_owned()))
         };
         let functions = claimed
             .functions
             .iter()
             .map(|function| Ok((function.name.clone(), code(&function.build_hash)?)))
-            .collect::<Result<_, Broken>>()?;
+            .collect::<Result<_, Corrupt>>()?;
         let identity = Identity {
             execution_id: claimed.attempt.execution_id,
             script_id: claimed.script_id,
@@ -85,7 +85,7 @@ impl Preparation {
             trigger_type: claimed.trigger_type,
         };
         let input = input::compose(&claimed.event, &claimed.context, &claimed.variables, &identity)
-            .map_err(|error| Broken::Malformed { what: "context or variables", error })?;
+            .map_err(|error| Corrupt::Malformed { what: "context or variables", error })?;
         let job = Job {
             execution_id: claimed.attempt.execution_id,
             build: code(&claimed.build_hash)?,
@@ -101,7 +101,7 @@ impl Preparation {
     }
 
     /// The workspace's values, then the script's, then those that came with the execution: the later win.
-    fn open_env(&self, claimed: &Claimed) -> Result<BTreeMap<String, String>, Broken> {
+    fn open_env(&self, claimed: &Claimed) -> Result<BTreeMap<String, String>, Corrupt> {
         let mut env = BTreeMap::new();
         for variable in &claimed.workspace_env {
             let context = Context::environment(claimed.workspace_id, &variable.key);
@@ -109,7 +109,7 @@ impl Preparation {
             let value = self
                 .keyring
                 .open(&variable.value, &context)
-                .map_err(|error| Broken::Sealed { what: what(), error })?;
+                .map_err(|error| Corrupt::Sealed { what: what(), error })?;
             env.insert(variable.key.clone(), String::from_utf8_lossy(&value).into_owned());
         }
         if let (Some(sealed), Some(script_id)) = (&claimed.script_env, claimed.script_id) {
@@ -121,7 +121,7 @@ impl Preparation {
         }
         match env.values().map(String::len).sum() {
             0..=RUN_SECRET_BYTES => Ok(env),
-            bytes => Err(Broken::TooManySecrets(bytes)),
+            bytes => Err(Corrupt::TooManySecrets(bytes)),
         }
     }
 
@@ -130,14 +130,14 @@ impl Preparation {
         what: &'static str,
         sealed: &[u8],
         context: &Context,
-    ) -> Result<BTreeMap<String, String>, Broken> {
+    ) -> Result<BTreeMap<String, String>, Corrupt> {
         let opened = self
             .keyring
             .open(sealed, context)
-            .map_err(|error| Broken::Sealed { what: what.to_owned(), error })?;
+            .map_err(|error| Corrupt::Sealed { what: what.to_owned(), error })?;
         // The JSON error of a secret could quote it; its position is enough.
         serde_json::from_slice(&opened)
-            .map_err(|error| Broken::Malformed { what, error: without_text(&error) })
+            .map_err(|error| Corrupt::Malformed { what, error: without_text(&error) })
     }
 }
 

@@ -31,7 +31,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -253,14 +253,7 @@ async fn run(
     // Dropped with the request when the client goes away.
     let _cancel_on_drop = cancel.clone().drop_guard();
     let (sender, mut receiver) = mpsc::channel(LOG_BUFFER);
-    let context = RunContext {
-        allowed_domains,
-        plane_token,
-        cancel,
-        logs: sender,
-        first_log_seq: 1,
-        may_act: watch::channel(true).1,
-    };
+    let context = RunContext { allowed_domains, plane_token, cancel, logs: sender, first_log_seq: 1 };
     let collect = async {
         let mut lines = Vec::new();
         while let Some(line) = receiver.recv().await {

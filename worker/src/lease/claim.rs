@@ -3,25 +3,28 @@
 use super::{Attempt, Claims, LEASE};
 use crate::db::DatabaseError;
 use chrono::{DateTime, Utc};
-use futures_util::future::{BoxFuture, FutureExt as _, ready};
+use futures_util::future::{BoxFuture, Either, FutureExt as _, ready, select};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::execution::{TriggerType, UnknownText};
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
 /// Parameters: execution, worker, lease in seconds.
 ///
-/// A row that waits for its retry is not taken early by a message that came twice. The outbox row has done its
-/// work with the first message that arrives, whatever the execution's status.
+/// A row that waits for its retry is not claimed early by a duplicate message. The first message that arrives removes the
+/// outbox row, whatever the execution's status.
 ///
-/// Its commit does not wait for the disk: see [`Claim::durable`]. Scripts and workspaces are joined row by row, since the
-/// plan is kept and the planner knows not that there is one claim: it would read all scripts.
+/// Its commit does not wait for the disk: see [`DurableClaim`]. So it may notify, too: PostgreSQL lets one transaction that
+/// notifies commit at a time, and none of them now waits for the disk meanwhile.
+///
+/// Scripts and workspaces are joined with `LATERAL … LIMIT 1`: with a generic plan PostgreSQL cannot know that `claimed` has
+/// one row and would scan `scripts`.
 pub(super) const CLAIM: &str = "
 WITH claimed AS (
     UPDATE script_executions SET
@@ -31,7 +34,7 @@ WITH claimed AS (
     WHERE id = $1 AND status = 'queued'
         AND NOT EXISTS (SELECT FROM outbox WHERE execution_id = $1 AND available_at > now())
     RETURNING *
-), departed AS (
+), delivered AS (
     DELETE FROM outbox WHERE execution_id = $1 AND available_at <= now()
 )
 SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, c.script_id, c.trigger_type,
@@ -43,28 +46,42 @@ SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, 
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
     (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = $1) AS last_log_seq,
     c.started_at, c.queue_ms,
-    set_config('synchronous_commit', 'off', true)
+    pg_notify('execution_changed', c.id::text)::text, set_config('synchronous_commit', 'off', true)
 FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
 LEFT JOIN LATERAL (SELECT env_sealed, max_retries, retry_backoff_s FROM scripts WHERE id = c.script_id LIMIT 1) s ON true";
 
-/// A claim that takes longer to reach the disk is given up: its lease may be over by then.
-const TIMELY: Duration = LEASE.checked_div(2).expect("two is not zero");
-
-/// Writes a record of the write-ahead log and waits until it is on disk, and with it all that was committed before.
+/// Writes a record of the write-ahead log and waits until it is on disk, and with it everything that was committed before.
 pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
 
-/// Parameter: execution. A statement of its own: transactions that notify commit one after another, so none of them should
-/// wait for the disk; and those who are told look at once, on processors that the run needs to begin.
-pub(super) const ANNOUNCE: &str = "SELECT pg_notify('execution_changed', $1::uuid::text)::text, set_config('synchronous_commit', 'off', true)";
+/// Parameter: execution.
+const STATUS: &str = "SELECT status FROM script_executions WHERE id = $1";
 
-/// An execution that was claimed.
-pub struct Claim {
-    pub row: Result<Claimed, (Attempt, Unreadable)>,
-    /// Ends when the claim is on disk, without having to be asked for; before, a crash of the server takes it back, so the
-    /// run must do nothing that others see. An error leaves open whether the claim holds.
-    pub durable: BoxFuture<'static, Result<(), DatabaseError>>,
+/// Maximum time that a claim may take to reach the disk, half a lease. A later one is given up, since the reaper may have
+/// taken the execution meanwhile.
+const MAX_FLUSH_WAIT: Duration = LEASE.checked_div(2).expect("two is not zero");
+
+/// Result of a claim. Whatever it is, the message has done its work.
+pub enum ClaimResult {
+    Claimed(Box<DurableClaim>),
+    /// The execution has this status: another worker runs it, it is over, or it is queued for a later time.
+    Unavailable(String),
+    /// There is no such execution: it was deleted, or lost by a crash of the database before it was accepted.
+    NotFound,
 }
+
+/// An execution that was claimed, and the flush that puts the claim on disk.
+///
+/// Until then a crash of the database takes the claim back, so nothing of the script may have been started. The row is
+/// therefore handed out by [`Self::prepare`] only.
+pub struct DurableClaim {
+    pub attempt: Attempt,
+    row: Result<Claimed, RowError>,
+    flush: PendingFlush,
+}
+
+/// A flush whose answer is outstanding. It proceeds without being polled.
+struct PendingFlush(BoxFuture<'static, Result<(), DatabaseError>>);
 
 /// A claimed execution, as the row has it: nothing is opened or parsed beyond what the row's types say.
 #[derive(Debug)]
@@ -114,9 +131,9 @@ pub struct SealedVariable {
     pub value: Vec<u8>,
 }
 
-/// Why a claimed row can't be run.
+/// Reason why a claimed row can't be read.
 #[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
+pub enum RowError {
     #[error(transparent)]
     Column(#[from] tokio_postgres::Error),
     #[error(transparent)]
@@ -126,59 +143,77 @@ pub enum Unreadable {
 }
 
 impl Claims {
-    /// Raises the attempt and sets the lease. None if the execution is not waiting for a worker: another has it, it is
-    /// over, its retry is not due, or there is none. In every case the message has done its work.
-    ///
-    /// The message of a new execution may come ahead of its row, which is waited for.
-    pub async fn claim(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {
-        match self.claim_row(execution_id).await? {
-            None if self.is_queued(execution_id).await? => self.claim_row(execution_id).await,
-            claim => Ok(claim),
-        }
-    }
-
-    /// Tells those who wait for the execution that it was claimed, and the relays that there is room. To be called when the
-    /// claim is on disk.
-    pub async fn announce(&self, execution_id: Uuid) -> Result<(), DatabaseError> {
-        let connection = self.database.connection().await?;
-        let announce = connection.prepare_cached(ANNOUNCE).await?;
-        connection.execute(&announce, &[&execution_id]).await?;
-        Ok(())
-    }
-
-    async fn claim_row(&self, execution_id: Uuid) -> Result<Option<Claim>, DatabaseError> {
-        let connection = self.database.connection().await?;
-        let claim = connection.prepare_cached(CLAIM).await?;
-        let flush = connection.prepare_cached(FLUSH).await?;
-        let worker_id = Arc::clone(&self.worker_id);
-        let asked = Instant::now();
-        let (tell, mut told) = oneshot::channel();
-        // Both statements are sent at once. What the first answers is looked at while the server waits for its disk.
-        let mut both = async move {
-            let first = async {
-                let parameters: [&(dyn ToSql + Sync); 3] =
-                    [&execution_id, &&*worker_id, &LEASE.as_secs_f64()];
-                // Nobody listens any more if the claim was given up.
-                drop(tell.send(connection.query_opt(&claim, &parameters).await));
-            };
-            let ((), flushed) = tokio::join!(first, connection.execute(&flush, &[]));
-            flushed?;
-            // A lease that is over while the disk is waited for is none to begin with.
-            if asked.elapsed() < TIMELY { Ok(()) } else { Err(DatabaseError::Late(TIMELY)) }
-        }
-        .boxed();
-        let (row, flushed) = tokio::select! {
-            biased;
-            flushed = &mut both => (told.await, Some(flushed)),
-            row = &mut told => (row, None),
-        };
-        let Some(row) = row.expect("the first answer is told before both are there")? else {
-            return Ok(None);
+    /// Raises the attempt and sets the lease, if the execution waits for a worker.
+    pub async fn claim(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
+        let (row, flush) = self.claim_row(execution_id).await?;
+        let Some(row) = row else {
+            drop(flush);
+            return self.unclaimed(execution_id).await;
         };
         let attempt = Attempt { execution_id, number: row.try_get("attempt")? };
-        let row = read(&row, attempt).map_err(|unreadable| (attempt, unreadable));
-        let durable = flushed.map_or(both, |flushed| ready(flushed).boxed());
-        Ok(Some(Claim { row, durable }))
+        let claim = DurableClaim { attempt, row: read(&row, attempt), flush };
+        Ok(ClaimResult::Claimed(Box::new(claim)))
+    }
+
+    /// Sends claim and flush at once. Returns the claim's answer while the server waits for its disk.
+    async fn claim_row(&self, execution_id: Uuid) -> Result<(Option<Row>, PendingFlush), DatabaseError> {
+        let connection = Arc::new(self.database.connection().await?);
+        let claim = connection.prepare_cached(CLAIM).await?;
+        let flush = connection.prepare_cached(FLUSH).await?;
+        let worker_id = &*self.worker_id;
+        let parameters: [&(dyn ToSql + Sync); 3] = [&execution_id, &worker_id, &LEASE.as_secs_f64()];
+        let (sent_at, flushing) = (Instant::now(), Arc::clone(&connection));
+        let flush = async move {
+            flushing.execute(&flush, &[]).await?;
+            if sent_at.elapsed() < MAX_FLUSH_WAIT {
+                Ok(())
+            } else {
+                Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT))
+            }
+        };
+        let (row, flush) = PendingFlush::pipelined(connection.query_opt(&claim, &parameters), flush).await;
+        Ok((row?, flush))
+    }
+
+    async fn unclaimed(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let status = connection.prepare_cached(STATUS).await?;
+        Ok(match connection.query_opt(&status, &[&execution_id]).await? {
+            Some(row) => ClaimResult::Unavailable(row.try_get("status")?),
+            None => ClaimResult::NotFound,
+        })
+    }
+}
+
+impl DurableClaim {
+    /// Calls `prepare` with the row while the claim is flushed. Returns its output when the claim is on disk: only then the
+    /// run may start.
+    ///
+    /// # Errors
+    /// If the flush failed or took too long. The claim may hold or not; what was prepared is dropped.
+    pub async fn prepare<T, F: Future<Output = T>>(
+        self,
+        prepare: impl FnOnce(Result<Claimed, RowError>) -> F,
+    ) -> Result<T, DatabaseError> {
+        let preparing = prepare(self.row);
+        let (prepared, ()) = tokio::try_join!(async { Ok(preparing.await) }, self.flush.0)?;
+        Ok(prepared)
+    }
+}
+
+impl PendingFlush {
+    /// Sends the statement `first`, and `flush` right behind it on the same connection. Returns the answer of the first as
+    /// soon as it is there.
+    async fn pipelined<T>(
+        first: impl Future<Output = T>,
+        flush: impl Future<Output = Result<(), DatabaseError>> + Send + 'static,
+    ) -> (T, Self) {
+        // Polls `first` before `flush`, which sends them in this order.
+        match select(pin!(first), flush.boxed()).await {
+            Either::Left((answer, flush)) => (answer, Self(flush)),
+            // Both answers arrived between the two polls.
+            Either::Right((flushed, first)) => (first.await, Self(ready(flushed).boxed())),
+        }
     }
 }
 
@@ -187,8 +222,8 @@ fn count(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
 
-fn read(row: &Row, attempt: Attempt) -> Result<Claimed, Unreadable> {
-    let json = |column: &str| Ok::<_, Unreadable>(RawValue::from_string(row.try_get(column)?)?);
+fn read(row: &Row, attempt: Attempt) -> Result<Claimed, RowError> {
+    let json = |column: &str| Ok::<_, RowError>(RawValue::from_string(row.try_get(column)?)?);
     let keys: Vec<String> = row.try_get("env_keys")?;
     let values: Vec<Vec<u8>> = row.try_get("env_values")?;
     Ok(Claimed {
@@ -219,4 +254,75 @@ fn read(row: &Row, attempt: Attempt) -> Result<Claimed, Unreadable> {
         started_at: row.try_get("started_at")?,
         queue_ms: row.try_get("queue_ms")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::future::pending;
+    use tokio::sync::oneshot;
+
+    /// A flush that ends when it is told to.
+    fn flush() -> (oneshot::Sender<bool>, impl Future<Output = Result<(), DatabaseError>> + Send) {
+        let (tell, told) = oneshot::channel();
+        let flush = async {
+            if told.await.unwrap() { Ok(()) } else { Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT)) }
+        };
+        (tell, flush)
+    }
+
+    fn claim(flush: PendingFlush) -> DurableClaim {
+        let attempt = Attempt { execution_id: Uuid::nil(), number: 1 };
+        let row = Err(serde_json::from_str::<()>("").unwrap_err().into());
+        DurableClaim { attempt, row, flush }
+    }
+
+    #[tokio::test]
+    async fn the_first_answer_is_returned_while_the_flush_is_pending() {
+        let (flushed, flush) = flush();
+        let (answer, mut flush) = PendingFlush::pipelined(async { 1 }, flush).await;
+        assert_eq!(answer, 1);
+        assert!((&mut flush.0).now_or_never().is_none());
+        flushed.send(true).unwrap();
+        flush.0.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_flush_that_ends_first_is_kept_until_the_answer() {
+        let ((flushed, flush), (answered, answer)) = (flush(), oneshot::channel());
+        flushed.send(false).unwrap();
+        let mut both = Box::pin(PendingFlush::pipelined(answer, flush));
+        assert!((&mut both).now_or_never().is_none());
+        answered.send(1).unwrap();
+        let (answer, flush) = both.await;
+        assert_eq!(answer, Ok(1));
+        assert!(matches!(flush.0.await, Err(DatabaseError::FlushTimeout(_))));
+    }
+
+    #[tokio::test]
+    async fn two_answers_at_once_are_both_returned() {
+        let (flushed, flush) = flush();
+        flushed.send(true).unwrap();
+        let (answer, flush) = PendingFlush::pipelined(async { 1 }, flush).await;
+        assert_eq!(answer, 1);
+        flush.0.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_prepared_run_is_returned_once_the_claim_is_on_disk() {
+        let (flushed, flush) = flush();
+        let claim = claim(PendingFlush(flush.boxed()));
+        let mut prepared = Box::pin(claim.prepare(async |_| "ready"));
+        assert!((&mut prepared).now_or_never().is_none());
+        flushed.send(true).unwrap();
+        assert_eq!(prepared.await.unwrap(), "ready");
+    }
+
+    #[tokio::test]
+    async fn a_failed_flush_ends_the_preparation() {
+        let (flushed, flush) = flush();
+        let prepared = claim(PendingFlush(flush.boxed())).prepare(async |_| pending::<()>().await);
+        flushed.send(false).unwrap();
+        assert!(matches!(prepared.await, Err(DatabaseError::FlushTimeout(_))));
+    }
 }

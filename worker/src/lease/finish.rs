@@ -1,6 +1,6 @@
 //! Ending an attempt: for good, until a retry, or by giving it back.
 
-use super::{Attempt, Claims, Fenced, logs::Columns};
+use super::{Attempt, Claims, FencedWrite, logs::Columns};
 use crate::db::DatabaseError;
 use shared::{
     execution::{ErrorCode, Status},
@@ -100,7 +100,7 @@ impl Claims {
         attempt: Attempt,
         end: &End<'_>,
         lines: &[LogLine],
-    ) -> Result<Fenced, DatabaseError> {
+    ) -> Result<FencedWrite, DatabaseError> {
         let columns = Columns::of(lines);
         let worker_id = &*self.worker_id;
         let fence: [&(dyn ToSql + Sync); 7] = [
@@ -122,7 +122,7 @@ impl Claims {
         }
     }
 
-    async fn hand_back(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<Fenced, DatabaseError> {
+    async fn hand_back(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<FencedWrite, DatabaseError> {
         let connection = self.database.connection().await?;
         let statement = connection.prepare_cached(HAND_BACK).await?;
         let rows = connection.query(&statement, fence).await?;
@@ -131,7 +131,7 @@ impl Claims {
                 EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
             }
         }
-        Ok(Fenced::from_rows(rows.len()))
+        Ok(FencedWrite::from_rows(rows.len()))
     }
 
     async fn finish(
@@ -139,7 +139,7 @@ impl Claims {
         fence: &[&(dyn ToSql + Sync)],
         verdict: &Verdict,
         Phases { usage, ended }: &Phases,
-    ) -> Result<Fenced, DatabaseError> {
+    ) -> Result<FencedWrite, DatabaseError> {
         let (result, error) = match verdict {
             Verdict::Completed(result) => (Some(result.get()), None),
             Verdict::Failed(error) => (None, Some(error)),
@@ -170,9 +170,9 @@ impl Claims {
         &self,
         sql: &'static str,
         values: &[&(dyn ToSql + Sync)],
-    ) -> Result<Fenced, DatabaseError> {
+    ) -> Result<FencedWrite, DatabaseError> {
         let connection = self.database.connection().await?;
         let statement = connection.prepare_cached(sql).await?;
-        Ok(Fenced::from_rows(connection.query(&statement, values).await?.len()))
+        Ok(FencedWrite::from_rows(connection.query(&statement, values).await?.len()))
     }
 }

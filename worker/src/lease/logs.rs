@@ -1,6 +1,6 @@
 //! Console lines, while the run goes on and with its end.
 
-use super::{Attempt, Claims, Fenced};
+use super::{Attempt, Claims, FencedWrite};
 use crate::db::DatabaseError;
 use chrono::{DateTime, Utc};
 use shared::outcome::LogLine;
@@ -39,7 +39,11 @@ impl<'a> Columns<'a> {
 
 impl Claims {
     /// Stores lines of a run under way, so that others see them now.
-    pub async fn append_logs(&self, attempt: Attempt, lines: &[LogLine]) -> Result<Fenced, DatabaseError> {
+    pub async fn append_logs(
+        &self,
+        attempt: Attempt,
+        lines: &[LogLine],
+    ) -> Result<FencedWrite, DatabaseError> {
         let columns = Columns::of(lines);
         let connection = self.database.connection().await?;
         let statement = connection.prepare_cached(APPEND).await?;
@@ -57,6 +61,6 @@ impl Claims {
                 ],
             )
             .await?;
-        Ok(Fenced::from_rows(rows.len()))
+        Ok(FencedWrite::from_rows(rows.len()))
     }
 }

@@ -9,9 +9,8 @@ mod finish;
 mod logs;
 pub mod reaper;
 mod renew;
-mod row;
 
-pub use claim::{Claim, Claimed, PinnedFunction, SealedVariable, Unreadable};
+pub use claim::{ClaimResult, Claimed, DurableClaim, PinnedFunction, RowError, SealedVariable};
 pub use finish::{End, Phases};
 pub use renew::{Pulse, WorkerRow};
 
@@ -25,7 +24,7 @@ pub const LEASE: Duration = Duration::from_secs(10);
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of the hot path, prepared on every connection ahead of their first use.
-pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, claim::ANNOUNCE, finish::FINISH, row::STATUS];
+pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, finish::FINISH];
 
 /// One attempt of one execution: what every write is fenced by, together with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,17 +34,17 @@ pub struct Attempt {
     pub number: i32,
 }
 
-/// Whether a fenced write took place.
+/// Result of a write that names its attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fenced {
-    Written,
-    /// The attempt is no longer ours, or already over.
-    TooLate,
+pub enum FencedWrite {
+    Applied,
+    /// The attempt belongs to another worker, or is over. Nothing was written.
+    LeaseLost,
 }
 
-impl Fenced {
+impl FencedWrite {
     const fn from_rows(rows: usize) -> Self {
-        if rows == 0 { Self::TooLate } else { Self::Written }
+        if rows == 0 { Self::LeaseLost } else { Self::Applied }
     }
 }
 

@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::{
     io::AsyncWriteExt as _,
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::{AbortHandle, JoinSet},
     time::{Instant, interval_at, sleep_until, timeout},
 };
@@ -55,8 +55,6 @@ pub struct RunContext {
     pub logs: mpsc::Sender<LogLine>,
     /// Number of the first console line: 1, or more after earlier attempts.
     pub first_log_seq: i32,
-    /// Turns true when what the run does may reach the world. Until then its fetches wait.
-    pub may_act: watch::Receiver<bool>,
 }
 
 /// What became of a run, and of the child that had it.
@@ -96,13 +94,6 @@ fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
     // What it refuses now, it refuses again when the rest is written.
     let written = sandbox.writer.try_write(&bytes).unwrap_or(0);
     Some(Outgoing { bytes, written, ..Outgoing::default() })
-}
-
-/// Waits until it is true; for ever, if that will never be.
-async fn opened(gate: &mut watch::Receiver<bool>) {
-    if gate.wait_for(|open| *open).await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Why the loop ended.
@@ -291,11 +282,7 @@ impl<'a> Run<'a> {
             return false;
         }
         let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
-        let mut may_act = self.context.may_act.clone();
-        let handle = self.fetches.spawn(async move {
-            opened(&mut may_act).await;
-            (id, fetcher.perform(request, &policy).await)
-        });
+        let handle = self.fetches.spawn(async move { (id, fetcher.perform(request, &policy).await) });
         self.fetching.insert(id, handle);
         true
     }

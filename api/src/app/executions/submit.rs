@@ -1,26 +1,38 @@
 //! From a request for an execution to its rows.
 
 use crate::{
+    app::script_cache::ScriptCache,
     db::{
         self,
         enqueue::{self, BACKGROUND, Submission},
-        executions::KeyUse,
-        script_versions::{RowState, Version},
+        executions::IdempotencyHit,
+        queue_quota::QueueQuota,
+        script_versions::{RowVersion, Version},
     },
-    http::{error::ApiError, state::AppState},
+    delivery::{Dispatcher, FastPath},
     model::{
+        error::ApiError,
         execution::{ExecutionRequest, Input},
         execution_ids, variables,
     },
 };
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// Parts of the running api that a submission uses.
+#[derive(Clone, Debug)]
+pub struct Dependencies {
+    pub(crate) pool: PgPool,
+    pub(crate) scripts: ScriptCache,
+    pub(crate) quota: QueueQuota,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+}
+
 /// A request whose key, if it has one, is new as far as is known.
 pub(crate) struct Intake {
-    pub(crate) state: AppState,
+    pub(crate) on: Dependencies,
     pub(crate) workspace_id: Uuid,
     pub(crate) request: ExecutionRequest,
     pub(crate) key: Option<Key>,
@@ -30,62 +42,80 @@ pub(crate) struct Intake {
 /// An `Idempotency-Key`.
 pub(crate) struct Key {
     pub(crate) text: String,
-    /// What the request says: see [`crate::model::idempotency::hash`].
+    /// Hash of the request's meaning: see [`crate::model::idempotency::hash`].
     pub(crate) hash: [u8; 32],
 }
 
-/// Whether a request brought its execution into being, or one with the same key did before.
-pub(crate) enum Once {
-    Now { queued_at: DateTime<Utc> },
-    Before(Uuid),
+/// Result of a request for an execution.
+pub(crate) enum SubmitOutcome {
+    Created {
+        submission: Box<Submission>,
+        queued_at: DateTime<Utc>,
+    },
+    /// An earlier request with the same key created this execution.
+    Duplicate(Uuid),
 }
 
-impl Once {
-    pub(crate) const fn id(&self, submission: &Submission) -> Uuid {
+impl SubmitOutcome {
+    pub(crate) fn execution_id(&self) -> Uuid {
         match self {
-            Self::Now { .. } => submission.id,
-            Self::Before(earlier) => *earlier,
+            Self::Created { submission, .. } => submission.id,
+            Self::Duplicate(earlier) => *earlier,
         }
     }
 }
 
 impl Intake {
-    /// Writes the execution and lets it leave. With the script as it is remembered, if that is still what it is: one
-    /// statement then does it all.
-    pub(crate) async fn submit(self) -> Result<(Once, Submission), ApiError> {
-        let intake = Arc::new(self);
-        let Self { ref state, workspace_id, ref request, .. } = *intake;
-        // One for all that follows: each that is given back is pinged first.
-        let mut connection = state.pool.acquire().await?;
-        let mut admitted = None;
-        if let Some(known) = state.runnables.remembered(workspace_id, request.script_id)
-            && let Ok(submission) = intake.submission(&known)
-        {
-            let admission = state.quota.admit(&mut *connection, workspace_id).await;
-            if admission.is_ok() {
-                let written = intake.write(connection, submission, Some(known.state)).await?;
-                if let Some(once) = written.once {
-                    return Ok((once, written.submission));
-                }
-                connection = written.connection;
-            }
-            admitted = Some(admission);
-        }
-        let newest = db::script_versions::newest(&mut *connection, workspace_id, request.script_id).await?;
-        let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
-        state.runnables.remember(workspace_id, request.script_id, &newest);
-        let submission = intake.submission(&newest)?;
-        match admitted {
-            Some(admission) => admission?,
-            None => state.quota.admit(&mut *connection, workspace_id).await?,
-        }
-        let Written { once, submission, .. } = intake.write(connection, submission, None).await?;
-        Ok((once.ok_or(sqlx::Error::RowNotFound)?, submission))
+    /// Creates the execution and publishes it, also if the client hangs up meanwhile.
+    pub(crate) async fn submit(self) -> Result<SubmitOutcome, ApiError> {
+        let dispatcher = Arc::clone(&self.on.dispatcher);
+        dispatcher.run_detached(self.submit_current()).await
     }
 
-    fn submission(&self, script: &Version) -> Result<Submission, ApiError> {
+    /// Makes the execution from the cached version of the script, and again from a fresh one whenever the version turns
+    /// out to be outdated.
+    async fn submit_current(self) -> Result<SubmitOutcome, ApiError> {
+        let Self { ref on, workspace_id, ref request, .. } = self;
+        // One connection for the whole request: returning it to the pool costs a ping.
+        let mut connection = on.pool.acquire().await?;
+        let mut cached = on.scripts.get(workspace_id, request.script_id);
+        let mut is_admitted = false;
+        loop {
+            let (script, is_fresh) = match cached.take() {
+                Some(cached) => (cached, false),
+                None => (self.load_script(&mut connection).await?, true),
+            };
+            match self.admit(&script, &mut connection, &mut is_admitted).await {
+                Ok(submission) => {
+                    if let Some(outcome) = self.write(submission, script.row_version, &mut connection).await?
+                    {
+                        return Ok(outcome);
+                    }
+                }
+                Err(refusal) if is_fresh => return Err(refusal),
+                // The script may have been changed so that the request is valid, or deleted.
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn load_script(&self, connection: &mut PgConnection) -> Result<Arc<Version>, ApiError> {
+        let script_id = self.request.script_id;
+        let newest = db::script_versions::newest(connection, self.workspace_id, script_id).await?;
+        let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
+        self.on.scripts.insert(self.workspace_id, script_id, &newest);
+        Ok(newest)
+    }
+
+    /// Returns the execution to be written, or refuses the request. Takes its place in the workspace's queue once.
+    async fn admit(
+        &self,
+        script: &Version,
+        connection: &mut PgConnection,
+        is_admitted: &mut bool,
+    ) -> Result<Submission, ApiError> {
         let request = &self.request;
-        Ok(Submission {
+        let submission = Submission {
             id: execution_ids::next(),
             workspace_id: self.workspace_id,
             trigger_type: request.trigger_type,
@@ -96,71 +126,50 @@ impl Intake {
             priority: BACKGROUND,
             traceparent: self.traceparent.clone(),
             replay_of: None,
-        })
-    }
-
-    /// Submits, also when nobody waits for it any more.
-    async fn write(
-        self: &Arc<Self>,
-        mut connection: PoolConnection<Postgres>,
-        submission: Submission,
-        script: Option<RowState>,
-    ) -> Result<Written, ApiError> {
-        let intake = Arc::clone(self);
-        let writing = async move {
-            let once = intake.write_once(&mut connection, &submission, script).await?;
-            Ok(Written { once, connection, submission })
         };
-        self.state.outgoing.see_through(writing).await
+        if !*is_admitted {
+            self.on.quota.admit(connection, self.workspace_id).await?;
+            *is_admitted = true;
+        }
+        Ok(submission)
     }
 
-    /// Submits, unless the key led to an execution before. `None` if the script is no longer what it was.
-    async fn write_once(
+    /// Writes and publishes the execution, unless the key led to an execution before. Returns `None` if the script has
+    /// changed.
+    async fn write(
         &self,
+        submission: Submission,
+        script: RowVersion,
         connection: &mut PgConnection,
-        submission: &Submission,
-        script: Option<RowState>,
-    ) -> Result<Option<Once>, ApiError> {
-        let outgoing = &self.state.outgoing;
-        let ticket = outgoing.ticket();
-        let submitted = if let Some(Key { text, hash }) = &self.key {
+    ) -> Result<Option<SubmitOutcome>, ApiError> {
+        let fast_path = FastPath::try_enter(&self.on.dispatcher);
+        let mode = fast_path.mode();
+        let inserted = if let Some(Key { text, hash }) = &self.key {
             let mut transaction = connection.begin().await?;
-            let key_use = db::executions::claim_key(
-                &mut transaction,
-                submission.workspace_id,
-                text,
-                hash,
-                submission.id,
-            );
-            if let Some(earlier) = key_use.await? {
-                return first_of(&earlier).map(Once::Before).map(Some);
+            let hit =
+                db::executions::claim_key(&mut transaction, self.workspace_id, text, hash, submission.id);
+            if let Some(hit) = hit.await? {
+                return existing_execution(&hit).map(SubmitOutcome::Duplicate).map(Some);
             }
-            let submitted = enqueue::submit_version(&mut transaction, submission, ticket, script).await?;
-            if submitted.is_some() {
+            let inserted = enqueue::insert_if_unchanged(&mut transaction, &submission, mode, script).await?;
+            if inserted.is_some() {
                 transaction.commit().await?;
             }
-            submitted
+            inserted
         } else {
-            enqueue::submit_version(connection, submission, ticket, script).await?
+            enqueue::insert_if_unchanged(connection, &submission, mode, script).await?
         };
-        let Some(submitted) = submitted else { return Ok(None) };
-        Ok(Some(Once::Now { queued_at: submitted.depart(outgoing, connection).await? }))
+        let Some(inserted) = inserted else { return Ok(None) };
+        let queued_at = fast_path.publish_and_wait_durable(inserted, connection).await?;
+        Ok(Some(SubmitOutcome::Created { submission: Box::new(submission), queued_at }))
     }
 }
 
-/// What came of a submission, and what it was made with.
-struct Written {
-    /// `None` if the script was no longer what it was.
-    once: Option<Once>,
-    connection: PoolConnection<Postgres>,
-    submission: Submission,
-}
-
-/// The execution that a key led to when it was first used.
-pub(crate) fn first_of(earlier: &KeyUse) -> Result<Uuid, ApiError> {
-    match earlier {
-        KeyUse::SameRequest(first) => Ok(*first),
-        KeyUse::AnotherRequest => {
+/// Returns the execution that a key led to when it was first used. Refuses a key that was used for another request.
+pub(crate) fn existing_execution(hit: &IdempotencyHit) -> Result<Uuid, ApiError> {
+    match hit {
+        IdempotencyHit::Match(first) => Ok(*first),
+        IdempotencyHit::Conflict => {
             let detail = "This Idempotency-Key was used with another body.";
             Err(ApiError::conflict("idempotency_key_reused", detail))
         }

@@ -3,7 +3,7 @@
 use crate::{
     db::{
         self,
-        enqueue::{BACKGROUND, Submission, submit},
+        enqueue::{self, BACKGROUND, Mode, Submission},
         script_versions::Version,
     },
     model::{
@@ -120,8 +120,8 @@ async fn submit_run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    // In turn: its time may be changed yet, and nobody looks on.
-    let _in_turn = submit(connection, &submission, None).await?;
+    // By the relay: `delay` may still move its time, and no client waits for it.
+    let _inserted = enqueue::insert(connection, &submission, Mode::Relay).await?;
     delay(connection, submission.id, schedule.jitter_s).await?;
     Ok(Some(submission.id))
 }

@@ -7,6 +7,7 @@ use crate::{
         enqueue::{self, BACKGROUND, Submission},
         replays::Replayed,
     },
+    delivery::FastPath,
     http::{
         auth::{Execute, May},
         error::ApiError,
@@ -120,14 +121,15 @@ pub(crate) async fn replay(
         traceparent: accept.traceparent(),
         replay_of: Some(id),
     };
-    let (outgoing, mut connection) = (state.outgoing.clone(), state.pool.acquire().await?);
+    let (dispatcher, mut connection) = (state.dispatcher.clone(), state.pool.acquire().await?);
     let submitting = async move {
-        let submitted = enqueue::submit(&mut connection, &submission, outgoing.ticket()).await?;
-        let queued_at = submitted.depart(&outgoing, &mut connection).await?;
+        let fast_path = FastPath::try_enter(&dispatcher);
+        let inserted = enqueue::insert(&mut connection, &submission, fast_path.mode()).await?;
+        let queued_at = fast_path.publish_and_wait_durable(inserted, &mut connection).await?;
         Ok::<_, sqlx::Error>((submission, queued_at))
     };
-    let (submission, queued_at) = state.outgoing.see_through(submitting).await?;
-    Ok(response::now(&caller, submission, queued_at))
+    let (submission, queued_at) = state.dispatcher.run_detached(submitting).await?;
+    Ok(response::created(&caller, submission, queued_at))
 }
 
 /// A sealed environment is bound to its execution: the new one needs its own.

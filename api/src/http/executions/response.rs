@@ -1,10 +1,8 @@
-//! The answer 202, for an execution just written and for one that the same request wrote before.
+//! The answer 202, for an execution that was just created and for one that an earlier request created.
 
 use crate::{
-    db::{
-        self,
-        enqueue::{self, Submission},
-    },
+    db::{self, enqueue::Submission},
+    delivery::FastPath,
     http::{auth::Caller, error::ApiError, state::AppState},
     model::execution::{Execution, ExecutionSummary, Phases},
 };
@@ -17,15 +15,15 @@ use chrono::{DateTime, Utc};
 use shared::execution::Status;
 use uuid::Uuid;
 
-/// An execution that was just written, without reading it back.
-pub(super) fn now(caller: &Caller, submission: Submission, queued_at: DateTime<Utc>) -> Response {
+/// Answers an execution that was just created, without reading it back.
+pub(super) fn created(caller: &Caller, submission: Submission, queued_at: DateTime<Utc>) -> Response {
     answer(caller, &queued(submission, queued_at))
 }
 
-/// The execution that an earlier request with the same key wrote, as it is now.
-pub(super) async fn before(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
-    // It can be seen before it is on disk.
-    enqueue::flush(&mut *state.pool.acquire().await?).await?;
+/// Answers the execution that an earlier request with the same key created, as it is now.
+pub(super) async fn duplicate(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
+    // It can be read before it is on disk.
+    FastPath::flush(&mut *state.pool.acquire().await?).await?;
     let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
         ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
     })?;
@@ -37,7 +35,7 @@ fn answer(caller: &Caller, execution: &Execution) -> Response {
     (StatusCode::ACCEPTED, [location], Json(execution)).into_response()
 }
 
-/// As [`db::executions::get`] would read it before a worker has it.
+/// Returns what [`db::executions::get`] reads before a worker has claimed the execution.
 fn queued(submission: Submission, queued_at: DateTime<Utc>) -> Execution {
     let Submission { id, trigger_type, runnable, input, variables, replay_of, .. } = submission;
     let (script_id, script_version) = runnable.script.unzip();

@@ -2,7 +2,7 @@
 
 use super::response;
 use crate::{
-    app::executions::submit::{Intake, Key, Once, first_of},
+    app::executions::submit::{Intake, Key, SubmitOutcome, existing_execution},
     db,
     http::{
         auth::{Execute, May},
@@ -43,24 +43,26 @@ pub(crate) async fn create(
     let key = idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: hash() });
     let mut accept = traces::accept(traceparent(&headers));
     if let Some(Key { text, hash }) = &key
-        && let Some(earlier) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
+        && let Some(hit) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
     {
         // Before anything else: a repeat is answered also when the queue is full, or the script gone.
-        return response::before(&state, &caller, first_of(&earlier)?).await;
+        return response::duplicate(&state, &caller, existing_execution(&hit)?).await;
     }
     let intake = Intake {
-        state: state.clone(),
+        on: state.for_submissions(),
         workspace_id: caller.workspace_id,
         request,
         key,
         traceparent: accept.traceparent(),
     };
-    let (once, submission) = intake.submit().await?;
-    accept.of_execution(once.id(&submission));
+    let outcome = intake.submit().await?;
+    accept.of_execution(outcome.execution_id());
     drop(accept);
-    match once {
-        Once::Now { queued_at } => Ok(response::now(&caller, submission, queued_at)),
-        Once::Before(earlier) => response::before(&state, &caller, earlier).await,
+    match outcome {
+        SubmitOutcome::Created { submission, queued_at } => {
+            Ok(response::created(&caller, *submission, queued_at))
+        }
+        SubmitOutcome::Duplicate(earlier) => response::duplicate(&state, &caller, earlier).await,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         self,
         enqueue::{self, INTERACTIVE, Runnable, Submission},
     },
+    delivery::FastPath,
     http::{
         Resource,
         auth::{Execute, May},
@@ -78,16 +79,16 @@ pub(crate) async fn run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    let (outgoing, mut connection) = (state.outgoing.clone(), state.pool.acquire().await?);
+    let (dispatcher, mut connection) = (state.dispatcher.clone(), state.pool.acquire().await?);
     let submitting = async move {
-        let ticket = outgoing.ticket();
+        let fast_path = FastPath::try_enter(&dispatcher);
         let mut transaction = connection.begin().await?;
         db::builds::insert(&mut transaction, &built.build).await?;
-        let submitted = enqueue::submit(&mut transaction, &submission, ticket).await?;
+        let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await?;
         transaction.commit().await?;
-        submitted.depart(&outgoing, &mut connection).await.map(drop)
+        fast_path.publish_and_wait_durable(inserted, &mut connection).await.map(drop)
     };
-    state.outgoing.see_through(submitting).await?;
+    state.dispatcher.run_detached(submitting).await?;
     drop(accept);
 
     wait_for_end(&state, caller.workspace_id, id, state.http.test_run_wait).await?;

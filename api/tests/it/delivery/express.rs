@@ -1,24 +1,24 @@
-//! Executions that leave at once, without the relay: none runs here.
+//! The fast path: executions that their writer publishes. No relay runs here.
 
 use super::{LIMIT, Queues, next, until};
 use api::{
-    db::enqueue::{self, BACKGROUND, Runnable, Submission, Submitted},
-    delivery::Outgoing,
+    db::enqueue::{self, BACKGROUND, Inserted, Mode, Runnable, Submission},
+    delivery::{Dispatcher, FastPath},
     model::execution::{Input, empty_object},
 };
 use shared::{
     amqp::Topology,
     execution::{CodeType, TriggerType},
 };
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use std::{sync::Arc, time::Duration};
 use test_support::{Link, TestDatabase, TestQueues};
 use uuid::Uuid;
 
-/// How many messages the broker may hold before even the only row takes its turn.
+/// Number of messages in the broker from which on executions are left to the relay.
 const WINDOW: usize = 8;
 
-pub(super) async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
+async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
     let id = Uuid::now_v7();
     sqlx::query!(
         "INSERT INTO workspaces (id, slug, max_running) VALUES ($1, $2, $3)",
@@ -32,7 +32,7 @@ pub(super) async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
     id
 }
 
-pub(super) fn submission(workspace_id: Uuid) -> Submission {
+fn submission(workspace_id: Uuid) -> Submission {
     Submission {
         id: Uuid::now_v7(),
         workspace_id,
@@ -54,18 +54,33 @@ pub(super) fn submission(workspace_id: Uuid) -> Submission {
     }
 }
 
-async fn submit(pool: &PgPool, outgoing: &Arc<Outgoing>, workspace_id: Uuid) -> (Uuid, Submitted) {
+/// An execution that is committed and not published yet.
+struct Submitted {
+    id: Uuid,
+    fast_path: FastPath,
+    inserted: Inserted,
+}
+
+impl Submitted {
+    const fn is_marked(&self) -> bool {
+        self.inserted.marked.is_some()
+    }
+
+    async fn publish(self, pool: &PgPool) {
+        let connection = &mut pool.acquire().await.unwrap();
+        self.fast_path.publish_and_wait_durable(self.inserted, connection).await.unwrap();
+    }
+}
+
+async fn submit(pool: &PgPool, dispatcher: &Arc<Dispatcher>, workspace_id: Uuid) -> Submitted {
     let submission = submission(workspace_id);
-    let mut connection = pool.acquire().await.unwrap();
-    let submitted = enqueue::submit(&mut connection, &submission, outgoing.ticket()).await.unwrap();
-    (submission.id, submitted)
+    let fast_path = FastPath::try_enter(dispatcher);
+    let connection = &mut pool.acquire().await.unwrap();
+    let inserted = enqueue::insert(connection, &submission, fast_path.mode()).await.unwrap();
+    Submitted { id: submission.id, fast_path, inserted }
 }
 
-async fn depart(pool: &PgPool, outgoing: &Arc<Outgoing>, submitted: Submitted) {
-    submitted.depart(outgoing, &mut pool.acquire().await.unwrap()).await.unwrap();
-}
-
-pub(super) async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
+async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
     sqlx::query_scalar!(
         r#"SELECT published_at IS NOT NULL AS "marked!" FROM outbox WHERE execution_id = $1"#,
         execution
@@ -75,20 +90,25 @@ pub(super) async fn is_marked(pool: &PgPool, execution: Uuid) -> bool {
     .unwrap()
 }
 
-pub(super) async fn outgoing(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Arc<Outgoing> {
-    let outgoing = Outgoing::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
-    outgoing.ready().await.unwrap();
-    outgoing
+async fn dispatcher(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Arc<Dispatcher> {
+    let dispatcher = Dispatcher::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
+    dispatcher.ready().await.unwrap();
+    dispatcher
+}
+
+fn is_open(fast_path: &FastPath) -> bool {
+    fast_path.mode() == Mode::FastPath
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_execution_is_published_by_its_writer() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let outgoing = outgoing(&pool, &queues, 0).await;
-    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
+    let submitted = submit(&pool, &dispatcher, workspace(&pool, None).await).await;
+    let id = submitted.id;
     assert!(is_marked(&pool, id).await);
-    depart(&pool, &outgoing, submitted).await;
+    submitted.publish(&pool).await;
 
     let message = next(&mut queues.executions()).await;
     assert!(String::from_utf8_lossy(message.body()).contains(&id.to_string()));
@@ -96,18 +116,39 @@ async fn the_only_execution_is_published_by_its_writer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_after_one_that_waits_takes_its_turn() {
+async fn an_execution_that_is_rolled_back_has_no_message() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let outgoing = outgoing(&pool, &queues, 0).await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
+    let submission = submission(workspace(&pool, None).await);
+    let fast_path = FastPath::try_enter(&dispatcher);
+    let mut connection = pool.acquire().await.unwrap();
+    let mut transaction = connection.begin().await.unwrap();
+    let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await.unwrap();
+    assert!(inserted.marked.is_some());
+    transaction.rollback().await.unwrap();
+    drop(fast_path);
+    dispatcher.drain().await;
+    // Had there been a message, it would come before this one.
+    queues.publish_message("marker").await;
+    let message = next(&mut queues.executions()).await;
+    assert_eq!(message.body(), b"marker");
+    message.ack().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_behind_a_due_row_is_left_to_the_relay() {
+    let (database, queues) = (TestDatabase::create().await, Queues::create());
+    let pool = database.pool().await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
     let waiting = Uuid::now_v7();
     sqlx::query!("INSERT INTO outbox (execution_id, workspace_id) VALUES ($1, $1)", waiting)
         .execute(&pool)
         .await
         .unwrap();
-    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
-    assert!(submitted.departure.is_none());
-    assert!(!is_marked(&pool, id).await);
+    let submitted = submit(&pool, &dispatcher, workspace(&pool, None).await).await;
+    assert!(!submitted.is_marked());
+    assert!(!is_marked(&pool, submitted.id).await);
 
     sqlx::query!(
         "UPDATE outbox SET available_at = now() + interval '1 hour' WHERE execution_id = $1",
@@ -116,41 +157,41 @@ async fn who_comes_after_one_that_waits_takes_its_turn() {
     .execute(&pool)
     .await
     .unwrap();
-    sqlx::query!("DELETE FROM outbox WHERE execution_id = $1", id).execute(&pool).await.unwrap();
-    let (_, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
-    assert!(submitted.departure.is_some(), "one whose time has not come is no reason to wait");
+    sqlx::query!("DELETE FROM outbox WHERE execution_id = $1", submitted.id).execute(&pool).await.unwrap();
+    let submitted = submit(&pool, &dispatcher, workspace(&pool, None).await).await;
+    assert!(submitted.is_marked(), "a row that is not due yet is no backlog");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_broker_is_given_a_shallow_window_only() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let outgoing = outgoing(&pool, &queues, 0).await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
     let workspace = workspace(&pool, None).await;
     for _ in 0..WINDOW {
-        assert!(submit(&pool, &outgoing, workspace).await.1.departure.is_some());
+        assert!(submit(&pool, &dispatcher, workspace).await.is_marked());
     }
-    assert!(submit(&pool, &outgoing, workspace).await.1.departure.is_none());
+    assert!(!submit(&pool, &dispatcher, workspace).await.is_marked());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_same_moment_only_a_few_may_leave() {
+async fn two_executions_are_on_the_fast_path_at_a_time() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
-    let outgoing = outgoing(&database.pool().await, &queues, 0).await;
-    let held = [outgoing.ticket(), outgoing.ticket()];
-    assert!(held.iter().all(Option::is_some));
-    assert!(outgoing.ticket().is_none());
+    let dispatcher = dispatcher(&database.pool().await, &queues, 0).await;
+    let held = [FastPath::try_enter(&dispatcher), FastPath::try_enter(&dispatcher)];
+    assert!(held.iter().all(is_open));
+    assert!(!is_open(&FastPath::try_enter(&dispatcher)));
     drop(held);
-    assert!(outgoing.ticket().is_some());
+    assert!(is_open(&FastPath::try_enter(&dispatcher)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_seen_through_ends_though_nobody_waits() {
+async fn detached_work_ends_though_its_caller_is_gone() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
-    let outgoing = outgoing(&database.pool().await, &queues, 0).await;
+    let dispatcher = dispatcher(&database.pool().await, &queues, 0).await;
     let (gate, opened) = tokio::sync::oneshot::channel();
     let (done, ended) = tokio::sync::oneshot::channel();
-    let work = outgoing.see_through(async move {
+    let work = dispatcher.run_detached(async move {
         opened.await.unwrap();
         done.send(()).unwrap();
     });
@@ -160,32 +201,34 @@ async fn what_is_seen_through_ends_though_nobody_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_runs_are_counted_the_relay_decides() {
+async fn executions_that_are_limited_are_left_to_the_relay() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    assert!(outgoing(&pool, &queues, 1).await.ticket().is_none(), "the installation has a limit");
-    let outgoing = outgoing(&pool, &queues, 0).await;
+    let limited = dispatcher(&pool, &queues, 1).await;
+    assert!(!is_open(&FastPath::try_enter(&limited)), "the installation has a limit");
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
     let limited = workspace(&pool, Some(5)).await;
-    assert!(submit(&pool, &outgoing, limited).await.1.departure.is_none(), "the workspace has a limit");
+    assert!(!submit(&pool, &dispatcher, limited).await.is_marked(), "the workspace has a limit");
 }
 
-/// It leaves while the commit is not on disk: the answer must wait for that.
+/// The message is published while the commit is not on disk: the answer must wait for that.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_departed_is_on_disk() {
+async fn a_submission_is_durable_when_accepted() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     database.wait_for_disk().await;
     let pool = database.pool().await;
-    let outgoing = outgoing(&pool, &queues, 0).await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
     let workspace = workspace(&pool, None).await;
     let mut connection = pool.acquire().await.unwrap();
-    for _ in 0..WINDOW {
-        let (_, submitted) = submit(&pool, &outgoing, workspace).await;
-        assert!(submitted.departure.is_some());
+    // One more than the fast path takes: the relay's last one waits for the disk in its commit.
+    for number in 0..=WINDOW {
+        let submitted = submit(&pool, &dispatcher, workspace).await;
+        assert_eq!(submitted.is_marked(), number < WINDOW);
         let written = sqlx::query_scalar!(r#"SELECT pg_current_wal_insert_lsn()::text AS "end!""#)
             .fetch_one(&mut *connection)
             .await
             .unwrap();
-        depart(&pool, &outgoing, submitted).await;
+        submitted.publish(&pool).await;
         let is_flushed = sqlx::query_scalar!(
             r#"SELECT pg_current_wal_flush_lsn() >= $1::text::pg_lsn AS "is_flushed!""#,
             written
@@ -195,16 +238,17 @@ async fn what_departed_is_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_broker_did_not_take_is_the_relays() {
+async fn a_message_that_the_broker_refused_is_left_to_the_relay() {
     let (database, queues) = (TestDatabase::create().await, TestQueues::create());
     let pool = database.pool().await;
     let link = Link::to(queues.url(), 5672).await;
     let queues = Queues { broker: super::connect(link.url()), topology: Topology::prefixed(queues.prefix()) };
-    let outgoing = outgoing(&pool, &queues, 0).await;
-    let (id, submitted) = submit(&pool, &outgoing, workspace(&pool, None).await).await;
+    let dispatcher = dispatcher(&pool, &queues, 0).await;
+    let submitted = submit(&pool, &dispatcher, workspace(&pool, None).await).await;
+    let id = submitted.id;
     link.cut();
-    depart(&pool, &outgoing, submitted).await;
+    submitted.publish(&pool).await;
 
-    tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("the relay is woken");
-    until("the mark is taken back", async || !is_marked(&pool, id).await).await;
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("the relay is woken");
+    until("the row is unmarked", async || !is_marked(&pool, id).await).await;
 }

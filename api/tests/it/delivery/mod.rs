@@ -3,7 +3,6 @@
 //! On several threads, so that what a test leaves behind ends while its database is dropped: a connection that is
 //! half-way through its log-in would hold that up for a minute.
 
-mod ahead;
 mod broker;
 mod burial;
 mod express;

@@ -2,7 +2,7 @@
 
 use super::{LIMIT, Queues, connect, next, until};
 use api::{
-    delivery::{Outgoing, Relay},
+    delivery::{Dispatcher, Relay},
     live::{Live, NotificationSinks},
 };
 use shared::{amqp::Topology, config::Secret, message::ExecutionMessage};
@@ -27,9 +27,9 @@ fn run(pool: &PgPool, queues: &Queues) -> Running {
 
 fn run_with_limit(pool: &PgPool, queues: &Queues, workspace_limit: u32) -> Running {
     let stop = CancellationToken::new();
-    let outgoing = Outgoing::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
-    let wake = Arc::clone(outgoing.wake());
-    tokio::spawn(Relay::new(outgoing).run(stop.clone()));
+    let dispatcher = Dispatcher::new(pool, queues.broker.clone(), queues.topology.clone(), workspace_limit);
+    let wake = Arc::clone(dispatcher.wake());
+    tokio::spawn(Relay::new(dispatcher).run(stop.clone()));
     Running { wake, _stop: stop.drop_guard() }
 }
 
@@ -76,8 +76,8 @@ async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
 async fn a_row_of_another_process_is_heard_of() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let outgoing = Outgoing::new(&pool, queues.broker.clone(), queues.topology.clone(), 0);
-    let (written, changed) = (Arc::clone(&outgoing), Arc::clone(&outgoing));
+    let dispatcher = Dispatcher::new(&pool, queues.broker.clone(), queues.topology.clone(), 0);
+    let (written, changed) = (Arc::clone(&dispatcher), Arc::clone(&dispatcher));
     let sinks = NotificationSinks {
         outage: Arc::default(),
         execution_changed: Box::new(move || changed.note_change()),
@@ -89,10 +89,10 @@ async fn a_row_of_another_process_is_heard_of() {
     let _stop = stop.clone().drop_guard();
     tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, sinks, stop));
     // It listens: something may have been missed before.
-    tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("it listens");
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("it listens");
     enqueue(&pool, Uuid::now_v7(), 0).await;
     sqlx::query!("NOTIFY outbox").execute(&pool).await.unwrap();
-    tokio::time::timeout(LIMIT, outgoing.wake().notified()).await.expect("it is heard of");
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("it is heard of");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,15 @@
 //! Claim, heartbeat, finish, retry, hand-back.
 
-use super::{Bench, claim, failed, finish};
+use super::{Bench, claim, claimed, failed, finish};
 use chrono::Utc;
 use serde_json::value::RawValue;
 use shared::{
     execution::{ErrorCode, LogLevel},
-    message::ROW_PATIENCE,
     outcome::{LogLine, Verdict},
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::{End, Fenced, PREPARED, Pulse, WorkerRow};
+use worker::lease::{ClaimResult, End, FencedWrite, PREPARED, Pulse, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -41,13 +40,13 @@ async fn the_last_lines_and_the_end_are_stored_together() {
     let id = bench.enqueue().await;
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
-    assert_eq!(worker.append_logs(attempt, &[line(1)]).await.unwrap(), Fenced::Written);
+    assert_eq!(worker.append_logs(attempt, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     // A line whose first write was not confirmed comes again.
     let verdict = completed();
     let phases =
         worker::lease::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
     let end = End::Final { verdict: &verdict, phases };
-    assert_eq!(worker.end(attempt, &end, &[line(1), line(2)]).await.unwrap(), Fenced::Written);
+    assert_eq!(worker.end(attempt, &end, &[line(1), line(2)]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "completed 1");
     assert_eq!(
         bench.text("SELECT string_agg(message, ',' ORDER BY seq) FROM execution_logs").await,
@@ -61,45 +60,36 @@ async fn the_last_lines_and_the_end_are_stored_together() {
 async fn a_durable_claim_is_on_disk() {
     let bench = Bench::durable().await;
     let connection = bench.database.connection().await.unwrap();
-    let [claim, flush, ..] = PREPARED else { panic!("what a claim sends") };
+    let [claim_sql, flush_sql, ..] = PREPARED else { panic!("what a claim sends") };
     for _ in 0..8 {
         let id = bench.enqueue().await;
-        connection.query_one(*claim, &[&id, &"one", &10.0]).await.unwrap();
+        connection.query_one(*claim_sql, &[&id, &"one", &10.0]).await.unwrap();
         let end = bench.text("SELECT pg_current_wal_insert_lsn()::text").await;
-        connection.execute(*flush, &[]).await.unwrap();
+        connection.execute(*flush_sql, &[]).await.unwrap();
         let flushed = bench.text(&format!("SELECT (pg_current_wal_flush_lsn() >= '{end}')::text")).await;
         assert_eq!(flushed, "true");
-        assert!(bench.worker("other").claim(id).await.unwrap().is_none());
+        assert_eq!(claim(&bench.worker("other"), id).await, None);
     }
     let id = bench.enqueue().await;
-    bench.worker("one").claim(id).await.unwrap().unwrap().durable.await.unwrap();
-}
-
-/// A message may be faster than the commit of what it speaks of.
-#[tokio::test]
-async fn a_claim_waits_for_the_row_of_a_new_execution() {
-    let bench = Bench::create().await;
-    let worker = bench.lone_worker("one");
-    let id = Uuid::now_v7();
-    let looked_in_vain = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
-        AND query LIKE 'SELECT status = %' AND state = 'idle'";
-    let row = async {
-        while bench.text(looked_in_vain).await == "0" {}
-        bench.enqueue_as(id).await;
-    };
-    let (claim, ()) = tokio::join!(worker.claim(id), row);
-    assert_eq!(claim.unwrap().unwrap().row.unwrap().attempt.execution_id, id);
+    assert!(claim(&bench.worker("one"), id).await.is_some());
 }
 
 #[tokio::test]
-async fn a_message_whose_row_never_comes_is_done() {
+async fn a_claim_tells_why_it_has_nothing_to_run() {
     let bench = Bench::create().await;
     let worker = bench.worker("one");
-    for (id, is_waited_for) in [(Uuid::now_v7(), true), (Uuid::nil(), false)] {
-        let began = Instant::now();
-        assert!(worker.claim(id).await.unwrap().is_none());
-        assert_eq!(began.elapsed() >= ROW_PATIENCE, is_waited_for);
-    }
+    let status = async |id| match worker.claim(id).await.unwrap() {
+        ClaimResult::Claimed(_) => "claimed".to_owned(),
+        ClaimResult::Unavailable(status) => status,
+        ClaimResult::NotFound => "not found".to_owned(),
+    };
+    assert_eq!(status(Uuid::now_v7()).await, "not found");
+    let id = bench.enqueue().await;
+    bench.execute("UPDATE outbox SET available_at = now() + interval '1 hour'").await;
+    assert_eq!(status(id).await, "queued");
+    bench.execute("UPDATE outbox SET available_at = now()").await;
+    assert_eq!(status(id).await, "claimed");
+    assert_eq!(status(id).await, "running");
 }
 
 /// The plan of a claim is kept: it must be good for many scripts, too.
@@ -122,9 +112,9 @@ async fn an_end_that_comes_twice_changes_nothing() {
     let id = bench.enqueue().await;
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
-    assert_eq!(finish(&worker, attempt, &completed()).await, Fenced::Written);
-    assert_eq!(finish(&worker, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
-    assert_eq!(worker.append_logs(attempt, &[line(9)]).await.unwrap(), Fenced::TooLate);
+    assert_eq!(finish(&worker, attempt, &completed()).await, FencedWrite::Applied);
+    assert_eq!(finish(&worker, attempt, &failed(ErrorCode::Timeout)).await, FencedWrite::LeaseLost);
+    assert_eq!(worker.append_logs(attempt, &[line(9)]).await.unwrap(), FencedWrite::LeaseLost);
     assert_eq!(bench.status(id).await, "completed 1");
 }
 
@@ -134,13 +124,13 @@ async fn an_attempt_that_was_handed_back_is_not_spent_and_not_ours() {
     let id = bench.enqueue().await;
     let (draining, heir) = (bench.worker("draining"), bench.worker("heir"));
     let attempt = claim(&draining, id).await.unwrap();
-    assert_eq!(draining.end(attempt, &End::HandBack, &[line(1)]).await.unwrap(), Fenced::Written);
+    assert_eq!(draining.end(attempt, &End::HandBack, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 0");
     assert_eq!(bench.outbox_rows().await, "1");
-    let claimed = heir.claim(id).await.unwrap().unwrap().row.unwrap();
+    let claimed = claimed(&heir, id).await.unwrap();
     assert_eq!((claimed.attempt.number, claimed.last_log_seq), (1, 1));
     // The same number, but another worker's.
-    assert_eq!(finish(&draining, attempt, &completed()).await, Fenced::TooLate);
+    assert_eq!(finish(&draining, attempt, &completed()).await, FencedWrite::LeaseLost);
     assert_eq!(bench.status(id).await, "running 1");
 }
 
@@ -151,7 +141,7 @@ async fn a_run_that_is_handed_back_after_its_cancel_is_cancelled() {
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
     bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
-    assert_eq!(worker.end(attempt, &End::HandBack, &[]).await.unwrap(), Fenced::Written);
+    assert_eq!(worker.end(attempt, &End::HandBack, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "cancelled 1");
     assert_eq!(bench.outbox_rows().await, "0");
 }
@@ -163,13 +153,13 @@ async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
     let retry = End::Retry { after: Duration::from_mins(1) };
-    assert_eq!(worker.end(attempt, &retry, &[]).await.unwrap(), Fenced::Written);
+    assert_eq!(worker.end(attempt, &retry, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 1");
     // A message that came twice does not start it early.
     assert_eq!(claim(&worker, id).await, None);
     assert_eq!(bench.outbox_rows().await, "1");
     bench.execute("UPDATE outbox SET available_at = now()").await;
-    let claimed = worker.claim(id).await.unwrap().unwrap().row.unwrap();
+    let claimed = claimed(&worker, id).await.unwrap();
     assert_eq!((claimed.attempt.number, claimed.max_attempts, claimed.retries_left), (2, 4, 0));
 }
 

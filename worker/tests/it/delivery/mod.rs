@@ -13,14 +13,14 @@ use test_support::TestDatabase;
 use uuid::Uuid;
 use worker::{
     db::Database,
-    lease::{Attempt, Claims, End, Fenced, PREPARED, Phases},
+    lease::{Attempt, ClaimResult, Claimed, Claims, End, FencedWrite, PREPARED, Phases},
 };
 
 /// A database of one test's own, and workers on it.
 struct Bench {
     database: Database,
     workspace: Uuid,
-    server: TestDatabase,
+    _server: TestDatabase,
 }
 
 impl Bench {
@@ -36,8 +36,8 @@ impl Bench {
     }
 
     async fn on(server: TestDatabase) -> Self {
-        let database = connect(&server, 4);
-        let bench = Self { database, workspace: Uuid::now_v7(), server };
+        let database = Database::new(&Secret::from(server.url().to_owned()), 4, PREPARED).unwrap();
+        let bench = Self { database, workspace: Uuid::now_v7(), _server: server };
         bench
             .execute(&format!("INSERT INTO workspaces (id, slug) VALUES ('{}', 'demo')", bench.workspace))
             .await;
@@ -56,26 +56,16 @@ impl Bench {
         Claims::new(self.database.clone(), name)
     }
 
-    /// A worker with one connection that nobody else uses.
-    fn lone_worker(&self, name: &str) -> Claims {
-        Claims::new(connect(&self.server, 1), name)
-    }
-
     /// A queued execution with its outbox row.
     async fn enqueue(&self) -> Uuid {
-        let id = Uuid::now_v7();
-        self.enqueue_as(id).await;
-        id
-    }
-
-    async fn enqueue_as(&self, id: Uuid) {
-        let workspace = self.workspace;
+        let (id, workspace) = (Uuid::now_v7(), self.workspace);
         self.execute(&format!(
             "INSERT INTO script_executions (id, workspace_id, trigger_type, build_hash, code_type, retries_left)
              VALUES ('{id}', '{workspace}', 'api', 'hash', 'main_fn', 1);
              INSERT INTO outbox (execution_id, workspace_id, published_at) VALUES ('{id}', '{workspace}', now())"
         ))
         .await;
+        id
     }
 
     /// Status and attempt, as one text.
@@ -88,12 +78,14 @@ impl Bench {
     }
 }
 
-fn connect(server: &TestDatabase, connections: usize) -> Database {
-    Database::new(&Secret::from(server.url().to_owned()), connections, PREPARED).unwrap()
+async fn claim(worker: &Claims, id: Uuid) -> Option<Attempt> {
+    Some(claimed(worker, id).await?.attempt)
 }
 
-async fn claim(worker: &Claims, id: Uuid) -> Option<Attempt> {
-    worker.claim(id).await.unwrap().map(|claim| claim.row.unwrap().attempt)
+/// The row of a claim that is on disk.
+async fn claimed(worker: &Claims, id: Uuid) -> Option<Claimed> {
+    let ClaimResult::Claimed(claim) = worker.claim(id).await.unwrap() else { return None };
+    Some(claim.prepare(async |row| row.unwrap()).await.unwrap())
 }
 
 fn failed(code: ErrorCode) -> Verdict {
@@ -106,7 +98,7 @@ fn failed(code: ErrorCode) -> Verdict {
     })
 }
 
-async fn finish(worker: &Claims, attempt: Attempt, verdict: &Verdict) -> Fenced {
+async fn finish(worker: &Claims, attempt: Attempt, verdict: &Verdict) -> FencedWrite {
     let phases = Phases { usage: Usage::default(), ended: Instant::now() };
     worker.end(attempt, &End::Final { verdict, phases }, &[]).await.unwrap()
 }

@@ -6,7 +6,7 @@ use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
 use worker::lease::{
-    Fenced, Pulse, WorkerRow,
+    FencedWrite, Pulse, WorkerRow,
     reaper::{Reaped, Reaper},
 };
 
@@ -61,7 +61,7 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     );
     bench.execute("UPDATE outbox SET available_at = now()").await;
     assert_eq!(claim(&heir, id).await.unwrap().number, 2);
-    assert_eq!(finish(&lost, attempt, &failed(ErrorCode::Timeout)).await, Fenced::TooLate);
+    assert_eq!(finish(&lost, attempt, &failed(ErrorCode::Timeout)).await, FencedWrite::LeaseLost);
     assert_eq!(bench.status(id).await, "running 2");
 }
 

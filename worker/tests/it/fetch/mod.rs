@@ -9,7 +9,6 @@ mod redirects;
 mod requests;
 mod through_sandbox;
 mod tls;
-mod unconfirmed;
 
 use axum::{Router, serve::ListenerExt};
 use base64::{Engine, prelude::BASE64_STANDARD};

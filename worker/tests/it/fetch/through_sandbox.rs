@@ -18,7 +18,7 @@ const TOKEN: &str = "plane_api_0123456789";
 
 /// A pool whose scripts may reach the loopback interface, as `SANDBOX_ALLOW_PRIVATE_NETWORK=127.0.0.1` lets
 /// them.
-pub(super) async fn pool(slots: usize, api_base: &str) -> Arc<Pool> {
+async fn pool(slots: usize, api_base: &str) -> Arc<Pool> {
     let exceptions = "127.0.0.1".parse().unwrap();
     let fetcher = Fetcher::new(FetchConfig::new(api_base.parse().unwrap(), exceptions)).unwrap();
     Pool::start(PoolConfig { fetcher: Arc::new(fetcher), ..sandbox::config(slots) }).await.unwrap()

@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::supervisor::{
@@ -141,7 +141,6 @@ pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
         cancel: CancellationToken::new(),
         logs,
         first_log_seq: 1,
-        may_act: watch::channel(true).1,
     }
 }
 

@@ -1,0 +1,155 @@
+//! One attempt of one execution: claim, prepare, run, persist.
+//!
+//! Invariant: nothing of the script is started before the claim is on disk, or a crash of the database would have it run
+//! twice. Preparing goes on meanwhile.
+
+use super::{
+    Ended, log_writer, persist,
+    prepare::{PrepareError, Prepared},
+    record,
+    settle::{Decision, Settlement},
+    store,
+};
+use crate::{
+    consumer::{Fleet, Guard},
+    db::DatabaseError,
+    lease::{ClaimResult, Claimed, DurableClaim, RowError},
+    supervisor::{RunContext, Slot},
+};
+use shared::{
+    backoff::Backoff,
+    execution::ErrorCode,
+    outcome::{Usage, Verdict},
+    telemetry::{
+        metrics::EXECUTION_QUEUE,
+        traces::{self, Step},
+    },
+};
+use std::time::{Instant, SystemTime};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// Claims, runs and persists. An error leaves open whether the claim holds; nothing was run then.
+pub(super) async fn attempt(
+    fleet: &Fleet,
+    slot: Slot,
+    execution_id: Uuid,
+    traceparent: Option<String>,
+) -> Result<Settlement, DatabaseError> {
+    let mut step = traces::process(traceparent);
+    step.of_execution(execution_id);
+    let claiming = traces::part("claim", &step);
+    let claim = match claim(fleet, execution_id).await {
+        Ok(claim) => claim,
+        Err(settlement) => return Ok(settlement),
+    };
+    drop(claiming);
+    step.note("attempt", || claim.attempt.number.to_string());
+    let guard = fleet.held.hold(claim.attempt);
+    let preparing = async |row: Result<Claimed, RowError>| match row {
+        Ok(claimed) => Ok((prepare(fleet, &claimed, &guard).await, claimed)),
+        Err(error) => Err(error),
+    };
+    match claim.prepare(preparing).await? {
+        Ok((Ok(prepared), claimed)) => {
+            let ended = run(fleet, slot, prepared, &claimed, &guard).await;
+            end(fleet, step, &claimed, &guard, &ended).await;
+        }
+        Ok((Err(ended), claimed)) => end(fleet, step, &claimed, &guard, &ended).await,
+        Err(error) => give_up(fleet, &guard, &error).await,
+    }
+    Ok(Settlement::Ack)
+}
+
+/// Ends an attempt whose row can't be read.
+async fn give_up(fleet: &Fleet, guard: &Guard<'_>, error: &RowError) {
+    tracing::error!(%error, "a row that can't be read");
+    let ended = Ended::broken("the stored execution can't be read");
+    let stored = store(fleet, guard, Decision::Finish, &ended).await;
+    record(Decision::Finish, stored.as_deref(), guard.attempt(), &ended);
+}
+
+async fn end(fleet: &Fleet, mut step: Step, claimed: &Claimed, guard: &Guard<'_>, ended: &Ended) {
+    trace_phases(&step, ended);
+    let persisting = traces::part("persist", &step);
+    persist(fleet, claimed, guard, ended).await;
+    drop(persisting);
+    if let Verdict::Failed(error) = &ended.outcome.verdict {
+        step.fail(error.code.as_str());
+    }
+}
+
+/// Adds spans for the two phases that the sandbox measured; they ended when the run did.
+fn trace_phases(step: &Step, ended: &Ended) {
+    let Usage { init, run, .. } = ended.outcome.usage;
+    if init.is_zero() {
+        return;
+    }
+    let run_began = SystemTime::now() - ended.at.elapsed() - run;
+    traces::past_part("init", step, run_began - init, init);
+    if !run.is_zero() {
+        traces::past_part("run", step, run_began, run);
+    }
+}
+
+/// Claims, waiting for the database as long as it takes. Returns as an error how to settle a message without a run.
+async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Box<DurableClaim>, Settlement> {
+    let mut backoff = Backoff::CONNECTION;
+    loop {
+        if fleet.stopping.is_cancelled() {
+            return Err(Settlement::Requeue);
+        }
+        match fleet.claims.claim(execution_id).await {
+            Ok(ClaimResult::Claimed(claim)) => return Ok(claim),
+            Ok(ClaimResult::Unavailable(status)) => {
+                tracing::debug!(status, "the execution does not wait for a worker");
+                return Err(Settlement::Ack);
+            }
+            Ok(ClaimResult::NotFound) => {
+                tracing::warn!("the execution of a message does not exist");
+                return Err(Settlement::Ack);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "can't claim");
+                backoff.wait().await;
+            }
+        }
+    }
+}
+
+async fn run(fleet: &Fleet, slot: Slot, prepared: Prepared, claimed: &Claimed, guard: &Guard<'_>) -> Ended {
+    EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
+    // Room for every line the run may have, one that is cut and the note that says so: a database that is away
+    // holds up no script.
+    let (logs, lines) = mpsc::channel(prepared.job.limits.log_lines + 2);
+    let context = RunContext {
+        allowed_domains: prepared.allowed_domains,
+        plane_token: prepared.plane_token,
+        cancel: guard.cancel_token(),
+        logs,
+        first_log_seq: claimed.last_log_seq + 1,
+    };
+    let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
+    let store_lines = log_writer::forward(&fleet.claims, claimed.attempt, claimed.last_log_seq, lines);
+    let ((outcome, at), rest) = tokio::join!(run, store_lines);
+    Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, at }
+}
+
+/// Prepares, waiting for the database as long as the attempt is ours.
+async fn prepare(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>) -> Result<Prepared, Ended> {
+    let mut backoff = Backoff::CONNECTION;
+    while guard.interruption().is_none() {
+        match fleet.preparation.prepare(claimed).await {
+            Ok(prepared) => return Ok(prepared),
+            Err(PrepareError::Database(error)) => {
+                tracing::warn!(%error, "can't prepare");
+                backoff.wait().await;
+            }
+            Err(PrepareError::Corrupt(corrupt)) => {
+                tracing::error!(error = %corrupt, "can't be prepared");
+                return Err(Ended::broken(&corrupt.to_string()));
+            }
+        }
+    }
+    Err(Ended::before_its_run(ErrorCode::Cancelled, "cancelled"))
+}
