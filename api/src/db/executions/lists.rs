@@ -1,7 +1,7 @@
 //! Lists of executions.
 //!
 //! Invariant: what a page costs does not grow with the history, whatever it is narrowed to. Each statement reads its rows
-//! in the order of an index that carries its filters (see `migrations/0008_lists.sql`), and stops when the page is full.
+//! in the order of an index that carries its filters (see `migrations/0001_initial.sql`), and stops when the page is full.
 //! Its plan is the same for all values: none is planned around a filter that may be missing.
 
 use super::Row;
