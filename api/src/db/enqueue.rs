@@ -137,3 +137,12 @@ async fn insert_at(
         }),
     }))
 }
+
+/// Waits until everything that was committed before is on disk: the record of the write-ahead log that this writes comes
+/// after it, and its commit waits for the disk.
+pub async fn wait_durable(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
+        .fetch_one(connection)
+        .await
+        .map(drop)
+}

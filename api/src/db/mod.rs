@@ -1,4 +1,4 @@
-//! Every query of the resources, by table.
+//! Every statement of the api, by table.
 //!
 //! Invariant: each query of a tenant's rows is bound to a workspace. What another workspace owns is `None` here,
 //! and so 404 outside.
@@ -6,6 +6,7 @@
 pub mod api_keys;
 pub mod builds;
 pub mod channels;
+pub mod due_schedules;
 pub mod enqueue;
 pub mod environment;
 pub mod executions;

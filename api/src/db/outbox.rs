@@ -1,7 +1,7 @@
 //! The relay's statements.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -104,4 +104,20 @@ pub(crate) async fn unmark_stale(pool: &PgPool, min_age: Duration) -> sqlx::Resu
     .execute(pool)
     .await?;
     Ok(result.rows_affected())
+}
+
+/// Delays an entry by up to `max_s` seconds from now, at random: entries of the same moment are spread.
+pub(crate) async fn delay_at_random(
+    connection: &mut PgConnection,
+    execution_id: Uuid,
+    max_s: i32,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE outbox SET available_at = now() + random() * make_interval(secs => $2) WHERE execution_id = $1",
+        execution_id,
+        f64::from(max_s),
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }

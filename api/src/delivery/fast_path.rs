@@ -5,7 +5,7 @@
 //! an execution is accepted when both its row and its outbox row are on disk.
 
 use super::Dispatcher;
-use crate::db::enqueue::{Inserted, Mode};
+use crate::db::enqueue::{self, Inserted, Mode};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::sync::{Arc, atomic::Ordering};
@@ -65,16 +65,7 @@ impl FastPath {
         };
         self.dispatcher.dispatch(entry);
         drop(self.permit);
-        Self::flush(connection).await?;
+        enqueue::wait_durable(connection).await?;
         Ok(queued_at)
-    }
-
-    /// Waits until everything that was committed before is on disk: the record of the write-ahead log that this writes
-    /// comes after it.
-    pub async fn flush(connection: &mut PgConnection) -> sqlx::Result<()> {
-        sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
-            .fetch_one(connection)
-            .await
-            .map(drop)
     }
 }

@@ -1,9 +1,11 @@
-//! Firing one schedule.
+//! Fires one schedule.
 
 use crate::{
     db::{
         self,
+        due_schedules::{self, Advance, DueSchedule},
         enqueue::{self, BACKGROUND, Mode, Submission},
+        outbox,
         script_versions::Version,
     },
     model::{
@@ -13,18 +15,15 @@ use crate::{
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{
-    json,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::{json, value::to_raw_value};
 use shared::{execution::TriggerType, telemetry::traces};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// An occurrence that is this late counts as missed; what the schedule's policy is then decides.
+/// Limit of lateness beyond which an occurrence counts as missed; the schedule's policy then decides whether it runs.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
-/// What [`fire_next`] did.
+/// Result of [`fire_next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fired {
     /// Nothing is due.
@@ -35,38 +34,16 @@ pub(super) enum Fired {
     Skipped,
 }
 
-/// Whether the latest due occurrence runs, and how many are counted as missed. Pure.
+/// Decides whether the latest due occurrence runs, and counts the missed ones.
 fn plan(due: Due, now: DateTime<Utc>, catch_up: &str) -> (bool, usize) {
     let late = now - due.latest > GRACE;
     if late && catch_up == "none" { (false, due.earlier + 1) } else { (true, due.earlier) }
 }
 
-struct Schedule {
-    id: Uuid,
-    workspace_id: Uuid,
-    script_id: Uuid,
-    cron: String,
-    timezone: String,
-    variables: Json<Box<RawValue>>,
-    jitter_s: i32,
-    catch_up: String,
-    due: DateTime<Utc>,
-    now: DateTime<Utc>,
-}
-
 /// Fires the schedule that is due longest, if it is not being fired elsewhere.
 pub(super) async fn fire_next(pool: &PgPool) -> sqlx::Result<Fired> {
     let mut transaction = pool.begin().await?;
-    let schedule = sqlx::query_as!(
-        Schedule,
-        r#"SELECT id, workspace_id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", jitter_s,
-                  catch_up, next_run_at AS "due!", now() AS "now!"
-           FROM schedules WHERE enabled AND next_run_at <= now()
-           ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED"#
-    )
-    .fetch_optional(&mut *transaction)
-    .await?;
-    let Some(schedule) = schedule else { return Ok(Fired::Nothing) };
+    let Some(schedule) = due_schedules::lock_next(&mut transaction).await? else { return Ok(Fired::Nothing) };
     // Stored schedules were checked; one this build can't read any more stops until it is saved again.
     let recurrence = Recurrence::parse(&schedule.cron, &schedule.timezone).ok();
     let next = recurrence.as_ref().and_then(|recurrence| recurrence.next_after(schedule.now));
@@ -77,16 +54,22 @@ pub(super) async fn fire_next(pool: &PgPool) -> sqlx::Result<Fired> {
     let execution =
         if runs { submit_run(pool, &mut transaction, &schedule, due.latest).await? } else { None };
     let missed = if runs && execution.is_none() { missed + 1 } else { missed };
-    advance(&mut transaction, &schedule, next, due.latest, execution, missed).await?;
+    let advance = Advance {
+        next_run_at: next,
+        last_run_at: execution.is_some().then_some(due.latest),
+        last_execution_id: execution,
+        missed_runs: i64::try_from(missed).unwrap_or(i64::MAX),
+    };
+    due_schedules::advance(&mut transaction, schedule.id, &advance).await?;
     transaction.commit().await?;
     Ok(if execution.is_some() { Fired::Run } else { Fired::Skipped })
 }
 
-/// Submits the run. None if the script is gone, or wants a variable that the schedule does not give.
+/// Submits the run. Returns `None` if the script is gone, or requires a variable that the schedule does not have.
 async fn submit_run(
     pool: &PgPool,
     connection: &mut PgConnection,
-    schedule: &Schedule,
+    schedule: &DueSchedule,
     occurrence: DateTime<Utc>,
 ) -> sqlx::Result<Option<Uuid>> {
     let found = db::script_versions::newest(pool, schedule.workspace_id, schedule.script_id).await?;
@@ -120,48 +103,12 @@ async fn submit_run(
         traceparent: accept.traceparent(),
         replay_of: None,
     };
-    // By the relay: `delay` may still move its time, and no client waits for it.
+    // By the relay: the delay may still move its time, and no client waits for it.
     let _inserted = enqueue::insert(connection, &submission, Mode::Relay).await?;
-    delay(connection, submission.id, schedule.jitter_s).await?;
-    Ok(Some(submission.id))
-}
-
-/// Spreads what is due at the same moment.
-async fn delay(connection: &mut PgConnection, execution_id: Uuid, jitter_s: i32) -> sqlx::Result<()> {
-    if jitter_s > 0 {
-        sqlx::query!(
-            "UPDATE outbox SET available_at = now() + random() * make_interval(secs => $2) WHERE execution_id = $1",
-            execution_id,
-            f64::from(jitter_s),
-        )
-        .execute(connection)
-        .await?;
+    if schedule.jitter_s > 0 {
+        outbox::delay_at_random(connection, submission.id, schedule.jitter_s).await?;
     }
-    Ok(())
-}
-
-async fn advance(
-    connection: &mut PgConnection,
-    schedule: &Schedule,
-    next: Option<DateTime<Utc>>,
-    occurrence: DateTime<Utc>,
-    execution: Option<Uuid>,
-    missed: usize,
-) -> sqlx::Result<()> {
-    let occurrence = execution.is_some().then_some(occurrence);
-    sqlx::query!(
-        "UPDATE schedules SET next_run_at = $2, last_run_at = coalesce($3, last_run_at),
-                last_execution_id = coalesce($4, last_execution_id), missed_runs = missed_runs + $5
-         WHERE id = $1",
-        schedule.id,
-        next,
-        occurrence,
-        execution,
-        i64::try_from(missed).unwrap_or(i64::MAX),
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    Ok(Some(submission.id))
 }
 
 #[cfg(test)]

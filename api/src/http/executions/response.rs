@@ -1,8 +1,10 @@
 //! The answer 202, for an execution that was just created and for one that an earlier request created.
 
 use crate::{
-    db::{self, enqueue::Submission},
-    delivery::FastPath,
+    db::{
+        self,
+        enqueue::{self, Submission},
+    },
     http::{auth::Caller, error::ApiError, state::AppState},
     model::execution::{Execution, ExecutionSummary, Phases},
 };
@@ -23,7 +25,7 @@ pub(super) fn created(caller: &Caller, submission: Submission, queued_at: DateTi
 /// Answers the execution that an earlier request with the same key created, as it is now.
 pub(super) async fn duplicate(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
     // It can be read before it is on disk.
-    FastPath::flush(&mut *state.pool.acquire().await?).await?;
+    enqueue::wait_durable(&mut *state.pool.acquire().await?).await?;
     let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
         ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
     })?;
