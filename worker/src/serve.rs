@@ -5,7 +5,7 @@ use crate::{
     consumer::Fleet,
     db::{Database, DatabaseError},
     execution::{
-        Preparation,
+        Preparation, Runner,
         builds::Builds,
         plane_token::{PlaneTokens, TokenError},
     },
@@ -90,7 +90,8 @@ impl Worker {
         let worker_id = worker_id();
         tracing::info!(%worker_id, slots, "ready to take on runs");
         let claims = Claims::new(database.clone(), &worker_id);
-        let fleet = Arc::new(Fleet::new(claims, Arc::clone(&pool), preparation, dead_letters, stopping));
+        let runner = Runner::new(claims, Arc::clone(&pool), preparation, stopping);
+        let fleet = Arc::new(Fleet::new(runner, dead_letters));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::Database(Box::new(database.clone())),

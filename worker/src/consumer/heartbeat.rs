@@ -34,11 +34,11 @@ impl Fleet {
     }
 
     async fn beat(&self) -> Result<(), DatabaseError> {
-        let held = self.held.attempts();
-        let status = self.pool.status();
+        let held = self.runner.attempts.attempts();
+        let status = self.runner.pool.status();
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));
-        let (connections, idle) = self.claims.connections();
+        let (connections, idle) = self.runner.claims.connections();
         DATABASE_CONNECTIONS.with(["idle"]).set(approximate(idle));
         DATABASE_CONNECTIONS.with(["in_use"]).set(approximate(connections.saturating_sub(idle)));
         let row = WorkerRow {
@@ -47,15 +47,15 @@ impl Fleet {
             layers: status.layers.clone(),
             draining: self.draining.load(Ordering::Acquire),
         };
-        let alive = self.claims.beat(&row, &held).await?;
+        let alive = self.runner.claims.beat(&row, &held).await?;
         for attempt in held {
             match alive.iter().find(|pulse| pulse.attempt == attempt) {
                 Some(pulse) if pulse.cancel_requested => {
-                    self.held.interrupt(attempt, Interruption::Cancelled);
+                    self.runner.attempts.interrupt(attempt, Interruption::Cancelled);
                 }
                 Some(_) => {}
                 // Over already, or taken from us. If it is over, its guard is about to go and nothing is stopped.
-                None => self.held.interrupt(attempt, Interruption::Fenced),
+                None => self.runner.attempts.interrupt(attempt, Interruption::Fenced),
             }
         }
         Ok(())
@@ -71,7 +71,7 @@ impl Fleet {
                     Notification::Listening => self.pulse_now.notify_one(),
                     Notification::Payload(text) => {
                         if let Ok(id) = text.parse() {
-                            self.held.interrupt_execution(id, Interruption::Cancelled);
+                            self.runner.attempts.interrupt_execution(id, Interruption::Cancelled);
                         } else {
                             tracing::warn!("a cancel that names no execution");
                         }

@@ -5,15 +5,9 @@
 
 mod heartbeat;
 
-pub use crate::execution::in_flight::{Guard, Held};
-
-use crate::{
-    execution::{
-        self, Preparation,
-        settle::{Interruption, Settlement},
-    },
-    lease::Claims,
-    supervisor::Pool,
+use crate::execution::{
+    self, Runner,
+    settle::{Interruption, Settlement},
 };
 use futures_util::FutureExt;
 use shared::{
@@ -32,47 +26,31 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Notify, task::JoinSet};
-use tokio_util::sync::CancellationToken;
 
 /// For storing what runs ended with, and handing back, after the drain's own time is over.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
 /// One worker: what its runs share.
 pub struct Fleet {
-    pub claims: Claims,
-    pub pool: Arc<Pool>,
-    pub preparation: Preparation,
+    pub runner: Runner,
     /// On a connection of its own: a broker that blocks publishers still takes acknowledgements.
     pub dead_letters: Publisher,
-    pub held: Held,
     /// Nothing new is taken on.
     pub draining: AtomicBool,
     /// The last heartbeat reached the database.
     pub database_up: AtomicBool,
-    /// Cancelled with the drain: what has not begun must not begin.
-    pub stopping: CancellationToken,
     /// Asks for a heartbeat now.
     pub pulse_now: Notify,
 }
 
 impl Fleet {
     #[must_use]
-    pub fn new(
-        claims: Claims,
-        pool: Arc<Pool>,
-        preparation: Preparation,
-        dead_letters: Publisher,
-        stopping: CancellationToken,
-    ) -> Self {
+    pub fn new(runner: Runner, dead_letters: Publisher) -> Self {
         Self {
-            claims,
-            pool,
-            preparation,
+            runner,
             dead_letters,
-            held: Held::default(),
             draining: AtomicBool::new(false),
             database_up: AtomicBool::new(false),
-            stopping,
             pulse_now: Notify::new(),
         }
     }
@@ -80,7 +58,7 @@ impl Fleet {
     /// Takes on work until told to stop; then lets runs finish for `drain_timeout` and hands back the rest.
     pub async fn serve(self: Arc<Self>, mut consumer: Consumer, drain_timeout: Duration) {
         let mut runs = JoinSet::new();
-        while let Some(Some(delivery)) = self.stopping.run_until_cancelled(consumer.next()).await {
+        while let Some(Some(delivery)) = self.runner.stopping.run_until_cancelled(consumer.next()).await {
             runs.spawn(Arc::clone(&self).run(delivery));
             while runs.try_join_next().is_some() {}
         }
@@ -91,12 +69,12 @@ impl Fleet {
         tracing::info!(runs = runs.len(), timeout_s = drain_timeout.as_secs(), "draining");
         if tokio::time::timeout(drain_timeout, join_all(&mut runs)).await.is_err() {
             tracing::info!(runs = runs.len(), "handing back what did not finish in time");
-            self.held.interrupt_all(Interruption::Drained);
+            self.runner.attempts.interrupt_all(Interruption::Drained);
             if tokio::time::timeout(LAST_WRITES, join_all(&mut runs)).await.is_err() {
                 tracing::warn!(runs = runs.len(), "left to the reaper");
             }
         }
-        if let Err(error) = self.claims.sign_off().await {
+        if let Err(error) = self.runner.claims.sign_off().await {
             tracing::warn!(%error, "can't sign off");
         }
     }
@@ -106,7 +84,7 @@ impl Fleet {
             REDELIVERIES.with::<&str>([]).increment(1);
         }
         let processed =
-            AssertUnwindSafe(execution::process(&self, delivery.body(), delivery.header(TRACEPARENT)))
+            AssertUnwindSafe(execution::process(&self.runner, delivery.body(), delivery.header(TRACEPARENT)))
                 .catch_unwind()
                 .await;
         // The panic itself was logged where it happened. What was claimed is found by the reaper.
@@ -117,7 +95,7 @@ impl Fleet {
             Settlement::Requeue => delivery.requeue().await,
             Settlement::Reject(reason) => {
                 let exchange = &self.dead_letters.topology().executions;
-                self.dead_letters.bury(delivery, exchange, &reason, &self.stopping).await;
+                self.dead_letters.bury(delivery, exchange, &reason, &self.runner.stopping).await;
             }
         }
     }

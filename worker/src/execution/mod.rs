@@ -7,6 +7,7 @@ pub mod input;
 mod log_writer;
 pub mod plane_token;
 mod prepare;
+mod runner;
 pub mod settle;
 
 pub use prepare::{Corrupt, Preparation, PrepareError, Prepared};
@@ -15,6 +16,7 @@ use crate::{
     consumer::{Fleet, Guard},
     lease::{Attempt, Claimed, End, FencedWrite, Phases},
 };
+use in_flight::Guard;
 use settle::{Decision, Facts, Interruption, Settlement};
 use shared::{
     backoff::Backoff,
@@ -50,13 +52,13 @@ pub async fn process(fleet: &Fleet, body: &[u8], traceparent: Option<String>) ->
         }
     };
     let span = tracing::info_span!("execution", execution.id = %execution_id);
-    process_execution(fleet, execution_id, traceparent).instrument(span).await
+    process_execution(runner, execution_id, traceparent).instrument(span).await
 }
 
-async fn process_execution(fleet: &Fleet, execution_id: Uuid, traceparent: Option<String>) -> Settlement {
+async fn process_execution(runner: &Runner, execution_id: Uuid, traceparent: Option<String>) -> Settlement {
     let mut backoff = Backoff::CONNECTION;
     loop {
-        let Some(slot) = fleet.stopping.run_until_cancelled(fleet.pool.acquire()).await else {
+        let Some(slot) = runner.stopping.run_until_cancelled(runner.pool.acquire()).await else {
             return Settlement::Requeue;
         };
         match attempt::attempt(fleet, slot, execution_id, traceparent.clone()).await {
