@@ -34,7 +34,7 @@ impl Fleet {
     }
 
     async fn beat(&self) -> Result<(), DatabaseError> {
-        let held = self.runner.attempts.attempts();
+        let held = self.runner.attempts.list();
         let status = self.runner.pool.status();
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));

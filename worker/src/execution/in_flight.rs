@@ -1,7 +1,7 @@
-//! The attempts this worker holds.
+//! Attempts that this worker runs now.
 //!
-//! Invariant: an attempt is listed exactly as long as its guard lives. What is not listed gets no heartbeat, so an
-//! attempt whose task died is taken over by others when its lease runs out.
+//! Invariant: an attempt is listed exactly as long as its guard lives. The heartbeat renews the leases of listed attempts
+//! only, so the reaper takes over an attempt whose task died when its lease runs out.
 
 use super::settle::Interruption;
 use crate::lease::Attempt;
@@ -12,79 +12,79 @@ use std::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// All held attempts.
+/// List of all attempts in flight.
 #[derive(Debug, Default)]
-pub struct Held {
-    attempts: Mutex<HashMap<Attempt, Arc<Hold>>>,
+pub struct InFlight {
+    attempts: Mutex<HashMap<Attempt, Arc<InFlightEntry>>>,
 }
 
-/// What can happen to a held attempt from outside.
+/// Interruption of one attempt, and the signal that ends its run.
 #[derive(Debug, Default)]
-struct Hold {
+struct InFlightEntry {
     interruption: OnceLock<Interruption>,
     cancel: CancellationToken,
 }
 
 /// Keeps an attempt listed.
 #[derive(Debug)]
-pub struct Guard<'a> {
-    held: &'a Held,
+pub struct AttemptGuard<'a> {
+    in_flight: &'a InFlight,
     attempt: Attempt,
-    hold: Arc<Hold>,
+    entry: Arc<InFlightEntry>,
 }
 
-impl Held {
+impl InFlight {
     /// Lists an attempt that was just claimed.
-    pub fn hold(&self, attempt: Attempt) -> Guard<'_> {
-        let hold = Arc::new(Hold::default());
-        self.lock().insert(attempt, Arc::clone(&hold));
-        Guard { held: self, attempt, hold }
+    pub fn register(&self, attempt: Attempt) -> AttemptGuard<'_> {
+        let entry = Arc::new(InFlightEntry::default());
+        self.lock().insert(attempt, Arc::clone(&entry));
+        AttemptGuard { in_flight: self, attempt, entry }
     }
 
     #[must_use]
-    pub fn attempts(&self) -> Vec<Attempt> {
+    pub fn list(&self) -> Vec<Attempt> {
         self.lock().keys().copied().collect()
     }
 
     /// Ends one attempt's run.
-    pub fn interrupt(&self, attempt: Attempt, why: Interruption) {
-        if let Some(hold) = self.lock().get(&attempt) {
-            hold.interrupt(why);
+    pub fn interrupt(&self, attempt: Attempt, interruption: Interruption) {
+        if let Some(entry) = self.lock().get(&attempt) {
+            entry.interrupt(interruption);
         }
     }
 
     /// Ends the run of an execution, if it runs here.
-    pub fn interrupt_execution(&self, execution_id: Uuid, why: Interruption) {
-        let holds = self.lock();
-        let of_execution = holds.iter().filter(|(attempt, _)| attempt.execution_id == execution_id);
-        of_execution.for_each(|(_, hold)| hold.interrupt(why));
+    pub fn interrupt_execution(&self, execution_id: Uuid, interruption: Interruption) {
+        let entries = self.lock();
+        let of_execution = entries.iter().filter(|(attempt, _)| attempt.execution_id == execution_id);
+        of_execution.for_each(|(_, entry)| entry.interrupt(interruption));
     }
 
     /// Ends every run.
-    pub fn interrupt_all(&self, why: Interruption) {
-        self.lock().values().for_each(|hold| hold.interrupt(why));
+    pub fn interrupt_all(&self, interruption: Interruption) {
+        self.lock().values().for_each(|entry| entry.interrupt(interruption));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Attempt, Arc<Hold>>> {
-        // Every change is one insert or remove: a panic elsewhere leaves nothing half-made.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Attempt, Arc<InFlightEntry>>> {
+        // Every change is one insert or remove, so a panic leaves no half-made change behind.
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Hold {
-    /// The first reason counts.
-    fn interrupt(&self, why: Interruption) {
-        if self.interruption.set(why).is_ok() {
+impl InFlightEntry {
+    /// Cancels the run. The first interruption counts.
+    fn interrupt(&self, interruption: Interruption) {
+        if self.interruption.set(interruption).is_ok() {
             self.cancel.cancel();
         }
     }
 }
 
-impl Guard<'_> {
-    /// Cancelled when the run has to end.
+impl AttemptGuard<'_> {
+    /// Returns the token that is cancelled when the run has to end.
     #[must_use]
     pub fn cancel_token(&self) -> CancellationToken {
-        self.hold.cancel.clone()
+        self.entry.cancel.clone()
     }
 
     #[must_use]
@@ -92,18 +92,18 @@ impl Guard<'_> {
         self.attempt
     }
 
-    /// Why the run was ended from outside, if it was.
+    /// Returns why the run was ended from outside, if it was.
     #[must_use]
     pub fn interruption(&self) -> Option<Interruption> {
-        self.hold.interruption.get().copied()
+        self.entry.interruption.get().copied()
     }
 }
 
-impl Drop for Guard<'_> {
+impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
-        let mut attempts = self.held.lock();
-        // A claim that a crash of the server took back gives the number again.
-        if attempts.get(&self.attempt).is_some_and(|hold| Arc::ptr_eq(hold, &self.hold)) {
+        let mut attempts = self.in_flight.lock();
+        // A crash of the server that takes a claim back lets the same attempt number be claimed and registered again.
+        if attempts.get(&self.attempt).is_some_and(|entry| Arc::ptr_eq(entry, &self.entry)) {
             attempts.remove(&self.attempt);
         }
     }
@@ -119,11 +119,11 @@ mod tests {
 
     #[test]
     fn an_attempt_is_listed_as_long_as_its_guard_lives() {
-        let held = Held::default();
-        let guard = held.hold(attempt(1));
-        assert_eq!(held.attempts(), [attempt(1)]);
+        let in_flight = InFlight::default();
+        let guard = in_flight.register(attempt(1));
+        assert_eq!(in_flight.list(), [attempt(1)]);
         drop(guard);
-        assert!(held.attempts().is_empty());
+        assert!(in_flight.list().is_empty());
     }
 
     #[test]
@@ -138,19 +138,19 @@ mod tests {
 
     #[test]
     fn the_first_reason_counts() {
-        let held = Held::default();
-        let guard = held.hold(attempt(1));
-        held.interrupt_execution(Uuid::nil(), Interruption::Cancelled);
-        held.interrupt_all(Interruption::Drained);
+        let in_flight = InFlight::default();
+        let guard = in_flight.register(attempt(1));
+        in_flight.interrupt_execution(Uuid::nil(), Interruption::Cancelled);
+        in_flight.interrupt_all(Interruption::Drained);
         assert_eq!(guard.interruption(), Some(Interruption::Cancelled));
         assert!(guard.cancel_token().is_cancelled());
     }
 
     #[test]
     fn another_attempt_of_the_same_execution_is_left_alone() {
-        let held = Held::default();
-        let (old, new) = (held.hold(attempt(1)), held.hold(attempt(2)));
-        held.interrupt(attempt(1), Interruption::Fenced);
+        let in_flight = InFlight::default();
+        let (old, new) = (in_flight.register(attempt(1)), in_flight.register(attempt(2)));
+        in_flight.interrupt(attempt(1), Interruption::Fenced);
         assert_eq!(old.interruption(), Some(Interruption::Fenced));
         assert_eq!(new.interruption(), None);
     }

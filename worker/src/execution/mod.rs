@@ -16,7 +16,7 @@ use crate::{
     consumer::{Fleet, Guard},
     lease::{Attempt, Claimed, End, FencedWrite, Phases},
 };
-use in_flight::Guard;
+use in_flight::AttemptGuard;
 use settle::{Decision, Facts, Interruption, Settlement};
 use shared::{
     backoff::Backoff,

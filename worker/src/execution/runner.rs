@@ -1,6 +1,6 @@
 //! State that the executions of one worker share.
 
-use super::{in_flight::Held, prepare::Preparation};
+use super::{in_flight::InFlight, prepare::Preparation};
 use crate::{lease::Claims, supervisor::Pool};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Runner {
     pub claims: Claims,
     /// Attempts in flight. The heartbeat renews their leases, and a cancel interrupts them.
-    pub attempts: Held,
+    pub attempts: InFlight,
     pub pool: Arc<Pool>,
     pub preparation: Preparation,
     /// Cancelled when the drain begins: an execution that is not claimed by then is requeued.
@@ -24,6 +24,6 @@ impl Runner {
         preparation: Preparation,
         stopping: CancellationToken,
     ) -> Self {
-        Self { claims, attempts: Held::default(), pool, preparation, stopping }
+        Self { claims, attempts: InFlight::default(), pool, preparation, stopping }
     }
 }
