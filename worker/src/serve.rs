@@ -1,8 +1,8 @@
-//! `worker serve`: everything of one process, until it is told to stop.
+//! `worker serve`: starts all parts of one worker process, and runs them until the drain is over.
 
 use crate::{
     config::Config,
-    consumer::Fleet,
+    consumer::ExecutionConsumer,
     db::{Database, DatabaseError},
     execution::{
         Preparation, Runner,
@@ -30,7 +30,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Why a worker can't start. A broker or a database that is away is no reason.
+/// Reason why a worker can't start. It starts while the broker or the database is unreachable.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("AMQP_URL is {0}")]
@@ -45,13 +45,13 @@ pub enum ServeError {
     Packages(#[from] packages::StartError),
     #[error(transparent)]
     Control(#[from] TokenError),
-    #[error("port {port} can't be listened on: {error}")]
+    #[error("can't listen on port {port}: {error}")]
     Listen { port: u16, error: io::Error },
 }
 
 /// A worker that is ready to take on runs.
 pub struct Worker {
-    fleet: Arc<Fleet>,
+    consumer: Arc<ExecutionConsumer>,
     broker: Broker,
     database: Database,
     listener: TcpListener,
@@ -60,7 +60,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts the sandboxes and the connections. `stopping` begins the drain; `metrics` is what `/metrics` shows.
+    /// Starts the sandboxes and the connections. Cancelling `stopping` begins the drain. `/metrics` renders `metrics`.
     pub async fn start(
         config: Config,
         stopping: CancellationToken,
@@ -88,10 +88,10 @@ impl Worker {
             api_base_url: config.sdk_base_url(),
         };
         let worker_id = worker_id();
-        tracing::info!(%worker_id, slots, "ready to take on runs");
+        tracing::info!(%worker_id, slots, "the worker is ready to take on executions");
         let claims = Claims::new(database.clone(), &worker_id);
         let runner = Runner::new(claims, Arc::clone(&pool), preparation, stopping);
-        let fleet = Arc::new(Fleet::new(runner, dead_letters));
+        let consumer = Arc::new(ExecutionConsumer::new(runner, dead_letters));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::Database(Box::new(database.clone())),
@@ -100,45 +100,45 @@ impl Worker {
             api_base_url: config.sdk_base_url(),
             plane_tokens,
             packages: config.packages.clone().map(Packages::new).transpose()?,
-            connections: connections(&fleet, &broker),
+            connections: connections(&consumer, &broker),
             metrics,
         }));
-        Ok(Self { fleet, broker, database, listener, router, config })
+        Ok(Self { consumer, broker, database, listener, router, config })
     }
 
-    /// Takes on runs until the drain is over.
+    /// Takes on executions until the drain is over.
     pub async fn run(self) {
         let topology = Topology::prefixed(&self.config.amqp.prefix);
         let queue = topology.executions.clone();
-        let consumer = Consumer::new(self.broker.clone(), topology, queue, self.config.concurrency);
+        let messages = Consumer::new(self.broker.clone(), topology, queue, self.config.concurrency);
         let drained = CancellationToken::new();
         let server =
             axum::serve(self.listener, self.router).with_graceful_shutdown(drained.clone().cancelled_owned());
         let server = tokio::spawn(server.into_future());
         let background = async {
             tokio::join!(
-                self.fleet.keep_leases(),
-                self.fleet.hear_cancels(&self.database),
+                self.consumer.keep_leases(),
+                self.consumer.listen_for_cancels(&self.database),
                 Reaper::new(self.database.clone()).run(),
             )
         };
         tokio::select! {
-            () = Arc::clone(&self.fleet).serve(consumer, self.config.drain_timeout) => {}
+            () = Arc::clone(&self.consumer).serve(messages, self.config.drain_timeout) => {}
             _ = background => {}
         }
-        // The endpoints answer until here, so that a drain can be watched. An `execute-sync` may still be under way.
+        // Until here the endpoints accept requests, so that a drain can be observed. An `execute-sync` may still be under way.
         drained.cancel();
-        if tokio::time::timeout(LAST_ANSWERS, server).await.is_err() {
-            tracing::warn!("requests were cut off by the end of the drain");
+        if tokio::time::timeout(LAST_RESPONSES_TIMEOUT, server).await.is_err() {
+            tracing::warn!("HTTP requests were aborted at the end of the drain");
         }
         self.broker.close().await;
     }
 }
 
-/// How long requests that are under way may take once the drain is over.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// Limits, in seconds, how long HTTP requests under way may take once the drain is over.
+const LAST_RESPONSES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Every address of the host, of both families where it has both.
+/// Listens on every address of the host: of both families, or of IPv4 alone where there is no IPv6.
 async fn listen(port: u16) -> Result<TcpListener, ServeError> {
     match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
@@ -149,15 +149,19 @@ async fn listen(port: u16) -> Result<TcpListener, ServeError> {
     .map_err(|error| ServeError::Listen { port, error })
 }
 
-fn connections(fleet: &Arc<Fleet>, broker: &Broker) -> Arc<dyn Fn() -> Connections + Send + Sync> {
-    let (fleet, broker) = (Arc::clone(fleet), broker.clone());
+fn connections(
+    consumer: &Arc<ExecutionConsumer>,
+    broker: &Broker,
+) -> Arc<dyn Fn() -> Connections + Send + Sync> {
+    let (consumer, broker) = (Arc::clone(consumer), broker.clone());
     Arc::new(move || Connections {
-        database: fleet.database_up.load(Ordering::Acquire),
+        database: consumer.database_up.load(Ordering::Acquire),
         broker: broker.state() == ConnectionState::Connected,
     })
 }
 
-/// New for every process: an attempt's fence rests on it. Begins with the host's name, for people.
+/// Returns an id that is new for every process: the fence of attempts depends on it. It begins with the host's name, so
+/// that people recognise it.
 fn worker_id() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim();

@@ -1,6 +1,6 @@
-//! Heartbeats, and what they and LISTEN tell about held attempts.
+//! Heartbeats, and the interruption of attempts that a heartbeat or a notification reports as cancelled or lost.
 
-use super::Fleet;
+use super::ExecutionConsumer;
 use crate::{
     db::{Database, DatabaseError, Notification, listen},
     execution::settle::Interruption,
@@ -10,31 +10,32 @@ use shared::telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLO
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::sync::mpsc;
 
-/// Channel on which the cancelling of a running execution is told.
+/// Channel on which the api notifies workers of the cancel of a running execution.
 const CANCEL_CHANNEL: &str = "execution_cancel";
-/// After a heartbeat that failed; several fit into a lease.
-const RETRY: Duration = Duration::from_secs(1);
+/// Pause after a failed heartbeat, in seconds. Several of them fit into a lease.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A count as a gauge takes it; ours are small enough to be exact.
+/// Converts a count for a gauge. The counts here are small enough to be exact.
 fn approximate(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-impl Fleet {
-    /// Keeps the leases for as long as it is polled.
+impl ExecutionConsumer {
+    /// Sends heartbeats, which renew the leases, for as long as it is polled.
     pub async fn keep_leases(&self) {
         loop {
-            let beaten = self.beat().await.inspect_err(|error| tracing::warn!(%error, "heartbeat failed"));
-            let pause = if beaten.is_ok() { HEARTBEAT } else { RETRY };
-            self.database_up.store(beaten.is_ok(), Ordering::Release);
-            CONNECTION_UP.with(["database", "pool"]).set(if beaten.is_ok() { 1.0 } else { 0.0 });
-            // A timeout is the usual reason to go on.
-            drop(tokio::time::timeout(pause, self.pulse_now.notified()).await);
+            let sent =
+                self.heartbeat().await.inspect_err(|error| tracing::warn!(%error, "the heartbeat failed"));
+            let pause = if sent.is_ok() { HEARTBEAT } else { RETRY_INTERVAL };
+            self.database_up.store(sent.is_ok(), Ordering::Release);
+            CONNECTION_UP.with(["database", "pool"]).set(if sent.is_ok() { 1.0 } else { 0.0 });
+            // Usually ends by its timeout.
+            drop(tokio::time::timeout(pause, self.heartbeat_now.notified()).await);
         }
     }
 
-    async fn beat(&self) -> Result<(), DatabaseError> {
-        let held = self.runner.attempts.list();
+    async fn heartbeat(&self) -> Result<(), DatabaseError> {
+        let in_flight = self.runner.attempts.list();
         let status = self.runner.pool.status();
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));
@@ -43,42 +44,46 @@ impl Fleet {
         DATABASE_CONNECTIONS.with(["in_use"]).set(approximate(connections.saturating_sub(idle)));
         let row = WorkerRow {
             slots: i32::try_from(status.slots).unwrap_or(i32::MAX),
-            busy: i32::try_from(held.len()).unwrap_or(i32::MAX),
+            busy: i32::try_from(in_flight.len()).unwrap_or(i32::MAX),
             layers: status.layers.clone(),
             draining: self.draining.load(Ordering::Acquire),
         };
-        let alive = self.runner.claims.beat(&row, &held).await?;
-        for attempt in held {
-            match alive.iter().find(|pulse| pulse.attempt == attempt) {
-                Some(pulse) if pulse.cancel_requested => {
+        let replies = self.runner.claims.heartbeat(&row, &in_flight).await?;
+        for attempt in in_flight {
+            match replies.iter().find(|reply| reply.attempt == attempt) {
+                Some(reply) if reply.cancel_requested => {
                     self.runner.attempts.interrupt(attempt, Interruption::Cancelled);
                 }
                 Some(_) => {}
-                // Over already, or taken from us. If it is over, its guard is about to go and nothing is stopped.
+                // The attempt is over, or belongs to another worker. If it is over, its guard is about to be dropped, and
+                // nothing is interrupted.
                 None => self.runner.attempts.interrupt(attempt, Interruption::Fenced),
             }
         }
         Ok(())
     }
 
-    /// Hears of cancelled executions for as long as it is polled.
-    pub async fn hear_cancels(&self, database: &Database) {
-        let (sender, mut heard) = mpsc::channel(64);
-        let hear = async {
-            while let Some(notification) = heard.recv().await {
+    /// Interrupts executions whose cancel is notified, for as long as it is polled.
+    pub async fn listen_for_cancels(&self, database: &Database) {
+        let (sender, mut notifications) = mpsc::channel(64);
+        let interrupt = async {
+            while let Some(notification) = notifications.recv().await {
                 match notification {
-                    // The heartbeat asks for what was missed.
-                    Notification::Listening => self.pulse_now.notify_one(),
+                    // The heartbeat's replies contain the cancels that were missed.
+                    Notification::Listening => self.heartbeat_now.notify_one(),
                     Notification::Payload(text) => {
                         if let Ok(id) = text.parse() {
                             self.runner.attempts.interrupt_execution(id, Interruption::Cancelled);
                         } else {
-                            tracing::warn!("a cancel that names no execution");
+                            tracing::warn!(
+                                channel = CANCEL_CHANNEL,
+                                "the payload of a cancel notification is not an execution id"
+                            );
                         }
                     }
                 }
             }
         };
-        tokio::join!(listen(database, CANCEL_CHANNEL, sender), hear);
+        tokio::join!(listen(database, CANCEL_CHANNEL, sender), interrupt);
     }
 }

@@ -1,7 +1,7 @@
 //! Consumes messages while slots are free, and drains.
 //!
-//! Invariant: after [`Fleet::serve`] has returned, this worker holds nothing: every run is finished or handed back,
-//! every message acknowledged or back in its queue.
+//! Invariant: after [`ExecutionConsumer::serve`] has returned, every run of this worker is finished, released or left to
+//! the reaper, and every message is acknowledged or back in its queue.
 
 mod heartbeat;
 
@@ -27,23 +27,24 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinSet};
 
-/// For storing what runs ended with, and handing back, after the drain's own time is over.
-const LAST_WRITES: Duration = Duration::from_secs(5);
+/// Limits, in seconds, how long runs that were interrupted at the end of the drain may take to store their outcomes and to
+/// release their attempts.
+const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One worker: what its runs share.
-pub struct Fleet {
+/// Consumes the messages of executions, and keeps the leases of those that it runs.
+pub struct ExecutionConsumer {
     pub runner: Runner,
     /// On a connection of its own: a broker that blocks publishers still takes acknowledgements.
     pub dead_letters: Publisher,
-    /// Nothing new is taken on.
+    /// True once the drain has begun: no message is taken on any more.
     pub draining: AtomicBool,
-    /// The last heartbeat reached the database.
+    /// True if the last heartbeat reached the database.
     pub database_up: AtomicBool,
-    /// Asks for a heartbeat now.
-    pub pulse_now: Notify,
+    /// Requests a heartbeat now.
+    pub heartbeat_now: Notify,
 }
 
-impl Fleet {
+impl ExecutionConsumer {
     #[must_use]
     pub fn new(runner: Runner, dead_letters: Publisher) -> Self {
         Self {
@@ -51,11 +52,12 @@ impl Fleet {
             dead_letters,
             draining: AtomicBool::new(false),
             database_up: AtomicBool::new(false),
-            pulse_now: Notify::new(),
+            heartbeat_now: Notify::new(),
         }
     }
 
-    /// Takes on work until told to stop; then lets runs finish for `drain_timeout` and hands back the rest.
+    /// Takes on messages until the worker stops. Then waits up to `drain_timeout` for runs to finish, and interrupts the
+    /// others, which releases their attempts.
     pub async fn serve(self: Arc<Self>, mut consumer: Consumer, drain_timeout: Duration) {
         let mut runs = JoinSet::new();
         while let Some(Some(delivery)) = self.runner.stopping.run_until_cancelled(consumer.next()).await {
@@ -63,19 +65,29 @@ impl Fleet {
             while runs.try_join_next().is_some() {}
         }
         self.draining.store(true, Ordering::Release);
-        self.pulse_now.notify_one();
-        // Late acknowledgements need the channel.
+        self.heartbeat_now.notify_one();
+        // Messages of runs that finish during the drain are acknowledged on this channel.
         let _channel = consumer.stop().await;
-        tracing::info!(runs = runs.len(), timeout_s = drain_timeout.as_secs(), "draining");
+        tracing::info!(
+            runs = runs.len(),
+            timeout_s = drain_timeout.as_secs(),
+            "draining: no new executions are taken on"
+        );
         if tokio::time::timeout(drain_timeout, join_all(&mut runs)).await.is_err() {
-            tracing::info!(runs = runs.len(), "handing back what did not finish in time");
+            tracing::info!(
+                runs = runs.len(),
+                "drain timeout reached: unfinished runs are interrupted and released"
+            );
             self.runner.attempts.interrupt_all(Interruption::Drained);
-            if tokio::time::timeout(LAST_WRITES, join_all(&mut runs)).await.is_err() {
-                tracing::warn!(runs = runs.len(), "left to the reaper");
+            if tokio::time::timeout(LAST_WRITES_TIMEOUT, join_all(&mut runs)).await.is_err() {
+                tracing::warn!(
+                    runs = runs.len(),
+                    "runs did not end after the drain: the reaper takes them over when their leases end"
+                );
             }
         }
-        if let Err(error) = self.runner.claims.sign_off().await {
-            tracing::warn!(%error, "can't sign off");
+        if let Err(error) = self.runner.claims.deregister().await {
+            tracing::warn!(%error, "can't delete this worker's row from the table of workers");
         }
     }
 
@@ -87,7 +99,7 @@ impl Fleet {
             AssertUnwindSafe(execution::process(&self.runner, delivery.body(), delivery.header(TRACEPARENT)))
                 .catch_unwind()
                 .await;
-        // The panic itself was logged where it happened. What was claimed is found by the reaper.
+        // The panic itself was logged where it happened. The reaper takes over an attempt that was claimed.
         let settlement = processed.unwrap_or(Settlement::Ack);
         DELIVERIES.with([settlement.as_str()]).increment(1);
         match settlement {

@@ -179,18 +179,18 @@ async fn a_heartbeat_keeps_the_lease_and_tells_what_was_cancelled_or_taken() {
             cancelled.execution_id, taken.execution_id
         ))
         .await;
-    let mut pulses = worker.beat(&row(), &[kept, cancelled, taken]).await.unwrap();
-    pulses.sort_by_key(|pulse| pulse.cancel_requested);
+    let mut replies = worker.heartbeat(&row(), &[kept, cancelled, taken]).await.unwrap();
+    replies.sort_by_key(|reply| reply.cancel_requested);
     let expected = [
         Pulse { attempt: kept, cancel_requested: false },
         Pulse { attempt: cancelled, cancel_requested: true },
     ];
-    assert_eq!(pulses, expected);
+    assert_eq!(replies, expected);
     let extended =
         "SELECT count(*)::text FROM script_executions WHERE lease_expires_at > now() + interval '5 seconds'";
     assert_eq!(bench.text(extended).await, "2");
     assert_eq!(bench.text("SELECT id || ' ' || slots FROM workers").await, "one 2");
-    worker.sign_off().await.unwrap();
+    worker.deregister().await.unwrap();
     assert_eq!(bench.text("SELECT count(*)::text FROM workers").await, "0");
 }
 

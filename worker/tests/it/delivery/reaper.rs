@@ -134,7 +134,7 @@ async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
     let mut reaper = reaper(&bench);
     assert!(reaper.look().await.unwrap().is_empty(), "whoever is alive has time to renew");
     let row = WorkerRow { slots: 1, busy: 1, layers: Vec::new(), draining: false };
-    let renewed = alive.beat(&row, &[attempt]).await.unwrap();
+    let renewed = alive.heartbeat(&row, &[attempt]).await.unwrap();
     assert_eq!(renewed, [Pulse { attempt, cancel_requested: false }]);
     assert_eq!(reaped_by(&mut reaper).await, one(lost, "queued", 1));
     assert_eq!(bench.status(kept).await, "running 1");
@@ -148,7 +148,7 @@ async fn a_run_whose_worker_lives_but_does_not_know_of_it_is_taken_over() {
     // Its answer was lost on the way.
     claim(&worker, id).await.unwrap();
     let row = WorkerRow { slots: 1, busy: 0, layers: Vec::new(), draining: false };
-    worker.beat(&row, &[]).await.unwrap();
+    worker.heartbeat(&row, &[]).await.unwrap();
     lose_the_lease(&bench).await;
     assert_eq!(reaped(&bench).await, one(id, "queued", 1));
 }
