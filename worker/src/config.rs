@@ -1,4 +1,4 @@
-//! What the worker is told by its environment.
+//! Configuration of the worker, read from environment variables.
 
 use crate::supervisor::egress::Exceptions;
 use packages::PackagesConfig;
@@ -11,63 +11,66 @@ use shared::{
 use std::{sync::Arc, time::Duration};
 use url::Url;
 
-/// RabbitMQ closes a channel whose message was not acknowledged for this long (its default `consumer_timeout`).
+/// Maximum time, in minutes, that RabbitMQ waits for the acknowledgement of a message before it closes the channel. Its
+/// default `consumer_timeout`.
 const BROKER_CONSUMER_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// Everything `worker serve` needs.
+/// Settings of `worker serve`.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `PORT`: where the worker's own HTTP endpoints are.
+    /// `PORT`: port of the worker's own HTTP endpoints.
     pub port: u16,
     pub database: DatabaseConfig,
     pub amqp: AmqpConfig,
-    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first, as the api has them.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first, the same as the api's.
     pub signing_keys: Arc<Keys>,
-    /// `ENCRYPTION_KEY`: what opens environment values, as the api has it.
+    /// `ENCRYPTION_KEY`: keys that decrypt environment values, the same as the api's.
     pub keyring: Arc<Keyring>,
-    /// `WORKER_CONCURRENCY`: runs at the same time.
+    /// `WORKER_CONCURRENCY`: maximum number of runs at the same time.
     pub concurrency: u16,
-    /// `DRAIN_TIMEOUT_S`: how long a stopping worker lets its runs go on.
+    /// `DRAIN_TIMEOUT_S`: maximum time, in seconds, for which a stopping worker lets its runs go on.
     pub drain_timeout: Duration,
-    /// `API_BASE_URL`: Plane's API.
+    /// `API_BASE_URL`: base URL of Plane's API.
     pub api_base_url: Url,
-    /// `CONTROL_SERVICE_BASE_URL`: where a workspace's Plane token is asked for; none if not set.
+    /// `CONTROL_SERVICE_BASE_URL`: base URL of the control service, which issues a workspace's Plane token. Without it, runs have
+    /// no token.
     pub control_service: Option<Url>,
     pub limits: Limits,
-    /// `SANDBOX_ALLOW_PRIVATE_NETWORK`: what scripts may reach besides the public Internet.
+    /// `SANDBOX_ALLOW_PRIVATE_NETWORK`: addresses that scripts may reach besides the public Internet.
     pub exceptions: Exceptions,
     /// `SANDBOX_STRICT`: refuse to start unless every isolation layer holds.
     pub sandbox_strict: bool,
-    /// Packages that scripts may import; `None` if they may not.
+    /// npm packages that scripts may import. `None` if they may import none.
     pub packages: Option<PackagesConfig>,
 }
 
-/// Where rows are.
+/// Connections to PostgreSQL.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` hold.
+    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` are supported.
     pub url: Secret,
-    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. Runs share them: each needs one for milliseconds.
+    /// `DATABASE_POOL_SIZE`: maximum number of connections of this process to PostgreSQL. Runs share them: each needs one for
+    /// milliseconds.
     pub pool_size: usize,
 }
 
-/// Where messages come from.
+/// Connection to RabbitMQ.
 #[derive(Clone, Debug)]
 pub struct AmqpConfig {
-    /// `AMQP_URL`: broker and virtual host.
+    /// `AMQP_URL`: URL of the broker and its virtual host.
     pub url: Secret,
-    /// `AMQP_PREFIX`: put before the names of exchanges and queues.
+    /// `AMQP_PREFIX`: prefix of the names of exchanges and queues.
     pub prefix: String,
 }
 
 impl Config {
-    /// Reads what `serve` needs; every problem is reported.
+    /// Reads the settings of `serve`. An error reports every problem.
     pub fn read(mut environment: Environment) -> Result<Self, Problems> {
         let config = Self::read_from(&mut environment);
         environment.finish(|| config)
     }
 
-    /// None if a problem was recorded in `environment`.
+    /// Returns `None` if a problem was recorded in `environment`.
     fn read_from(environment: &mut Environment) -> Option<Self> {
         let port = environment.parse_or("PORT", 3000);
         let database = DatabaseConfig::read_from(environment);
@@ -85,8 +88,8 @@ impl Config {
         let sandbox_strict = environment.flag("SANDBOX_STRICT");
         let packages = PackagesConfig::read(environment);
 
-        let longest_hold = limits.init_timeout + limits.execution_timeout + drain_timeout;
-        if longest_hold >= BROKER_CONSUMER_TIMEOUT {
+        let max_unacknowledged = limits.init_timeout + limits.execution_timeout + drain_timeout;
+        if max_unacknowledged >= BROKER_CONSUMER_TIMEOUT {
             let rule = "must leave a run and the drain less than 30 minutes together: the broker takes messages back then";
             environment.problem("EXECUTION_TIMEOUT_MS", rule);
         }
@@ -107,7 +110,7 @@ impl Config {
         })
     }
 
-    /// [`Config::api_base_url`] as the SDK takes it: it puts its paths, which begin with a slash, right after.
+    /// Returns [`Config::api_base_url`] without its last slash: the SDK appends paths that begin with one.
     #[must_use]
     pub fn sdk_base_url(&self) -> String {
         self.api_base_url.as_str().trim_end_matches('/').to_owned()
@@ -129,7 +132,7 @@ fn read_limits(environment: &mut Environment) -> Limits {
         execution_timeout: environment.millis_or("EXECUTION_TIMEOUT_MS", default.execution_timeout),
         init_timeout: environment.millis_or("INIT_TIMEOUT_MS", default.init_timeout),
         memory_bytes: environment.number_in("ISOLATE_MEMORY_MB", mebibytes, 16..=4096) * MIB,
-        // What crosses the sandbox's socket has to fit into a frame of 16 MiB, escaped as JSON or in base64.
+        // These maxima fit into a frame of 16 MiB on the sandbox's socket, escaped as JSON or in base64.
         result_bytes: environment.number_in("MAX_RESULT_BYTES", default.result_bytes, 1..=2 * MIB),
         log_bytes: environment.number_in("MAX_LOG_BYTES", default.log_bytes, 1..=2 * MIB),
         log_lines: environment.number_in("MAX_LOG_LINES", default.log_lines, 1..=100_000),
@@ -144,7 +147,7 @@ fn processors() -> u16 {
     std::thread::available_parallelism().ok().and_then(|count| u16::try_from(count.get()).ok()).unwrap_or(1)
 }
 
-/// An address that paths are put after.
+/// Parses a URL to which paths are appended.
 fn base_url(text: &str) -> Result<Url, &'static str> {
     let rule = "must be an http or https URL";
     let url = Url::parse(text).map_err(|_| rule)?;
@@ -155,7 +158,7 @@ fn base_url(text: &str) -> Result<Url, &'static str> {
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
-    if bare { Ok(url) } else { Err("must have no credentials, query or fragment: paths are put after it") }
+    if bare { Ok(url) } else { Err("must have no credentials, query or fragment: paths are appended to it") }
 }
 
 #[cfg(test)]

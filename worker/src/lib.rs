@@ -1,8 +1,9 @@
 #![forbid(unsafe_code)]
 
-//! Runs executions: consumes, claims, executes in a sandbox process, persists, settles.
+//! Runs executions: consumes a message, claims, executes in a sandbox process, persists, settles.
 //!
-//! V8 runs in a process of its own, from the crate `sandbox`; the crate `sandbox-protocol` is all that the two share.
+//! V8 runs in a process of its own, from the crate `sandbox`. The two processes share the crate `sandbox-protocol` and nothing
+//! else.
 
 pub mod config;
 pub mod consumer;

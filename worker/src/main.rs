@@ -1,4 +1,4 @@
-//! `worker serve`, and the commands that it starts itself: `worker sandbox` and `worker snapshot`.
+//! Command line: `worker serve`, and the commands that `serve` starts itself, `worker sandbox` and `worker snapshot`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Command::Snapshot => {
             sandbox::write_snapshot(&mut std::io::stdout().lock()).context("the snapshot can't be written")
         }
-        Command::Sandbox => unreachable!("was started above"),
+        Command::Sandbox => unreachable!("`sandbox` runs before the arguments are parsed"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,7 +82,7 @@ async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Cancelled by SIGTERM or SIGINT.
+/// Returns a token that SIGTERM or SIGINT cancels.
 fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let stopping = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
