@@ -1,4 +1,4 @@
-//! LISTEN, over all reconnects.
+//! LISTEN on a connection of its own that reconnects.
 
 use super::{Database, DatabaseError};
 use futures_util::{StreamExt, stream};
@@ -6,23 +6,23 @@ use shared::{backoff::Backoff, telemetry::metrics::RECONNECTS};
 use tokio::sync::mpsc;
 use tokio_postgres::AsyncMessage;
 
-/// What a listener hears.
+/// Event on a listened channel.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Notification {
-    /// The connection stands (again): whatever was sent before may have been missed.
+    /// The connection is established, again perhaps. Payloads sent before may have been missed.
     Listening,
     /// A payload sent on the channel.
     Payload(String),
 }
 
-/// Listens on `channel` for as long as the receiver lives; never returns before.
-pub async fn listen(database: &Database, channel: &'static str, heard: mpsc::Sender<Notification>) {
+/// Listens on `channel` and sends what is notified to `notifications`. Returns only after the receiver was dropped.
+pub async fn listen(database: &Database, channel: &'static str, notifications: mpsc::Sender<Notification>) {
     let mut backoff = Backoff::CONNECTION;
     let mut connected_before = false;
-    while !heard.is_closed() {
-        match listen_once(database, channel, &heard, &mut backoff, &mut connected_before).await {
-            Ok(()) => tracing::warn!(channel, "the listening connection ended"),
-            Err(error) => tracing::warn!(%error, channel, "can't listen"),
+    while !notifications.is_closed() {
+        match listen_once(database, channel, &notifications, &mut backoff, &mut connected_before).await {
+            Ok(()) => tracing::warn!(channel, "the connection that listens for notifications was closed"),
+            Err(error) => tracing::warn!(%error, channel, "can't listen for notifications"),
         }
         backoff.wait().await;
     }
@@ -31,13 +31,13 @@ pub async fn listen(database: &Database, channel: &'static str, heard: mpsc::Sen
 async fn listen_once(
     database: &Database,
     channel: &'static str,
-    heard: &mpsc::Sender<Notification>,
+    notifications: &mpsc::Sender<Notification>,
     backoff: &mut Backoff,
     connected_before: &mut bool,
 ) -> Result<(), DatabaseError> {
     let (client, mut connection) = database.target.config.connect(database.target.tls.clone()).await?;
     let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
-    // The connection moves only while it is polled, the LISTEN included.
+    // The connection, and so the LISTEN too, proceeds only while the stream is polled.
     let command = format!("LISTEN {channel}");
     let mut listening = std::pin::pin!(client.batch_execute(&command));
     loop {
@@ -50,10 +50,10 @@ async fn listen_once(
     if std::mem::replace(connected_before, true) {
         RECONNECTS.with(["database", "listener"]).increment(1);
     }
-    drop(heard.send(Notification::Listening).await);
+    drop(notifications.send(Notification::Listening).await);
     while let Some(message) = messages.next().await {
         if let AsyncMessage::Notification(notification) = message?
-            && heard.send(Notification::Payload(notification.payload().to_owned())).await.is_err()
+            && notifications.send(Notification::Payload(notification.payload().to_owned())).await.is_err()
         {
             break;
         }

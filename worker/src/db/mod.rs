@@ -1,7 +1,7 @@
 //! The worker's connections to PostgreSQL.
 //!
-//! Invariant: no statement waits without end. The server ends what runs too long, a connection that went silent is
-//! noticed by TCP, and one that failed is not used again.
+//! Invariant: no statement waits for ever. The server ends statements that run too long, TCP detects a connection that went
+//! silent, and a connection that failed is not used again.
 
 mod listen;
 mod tls;
@@ -13,22 +13,22 @@ use shared::config::Secret;
 use std::time::Duration;
 use tls::{InvalidUrl, Target};
 
-/// Longest wait for a connection, a free one or a new one.
+/// Limits the wait for a connection, free or new, in seconds.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time without an answer of the server's kernel to what we sent.
-const SILENCE: Duration = Duration::from_secs(10);
-/// Longest time of one statement, enforced by the server; all of ours take milliseconds. Planned once, since planning a
-/// claim anew takes longer than the claim; and by indexes, since a plan made while the outbox is empty would read all of
-/// it when it is full.
+/// Limits the time, in seconds, for which the server's kernel may leave sent data unacknowledged.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Session settings. They limit a statement to 10 s and its wait for a lock to 5 s. The worker's statements take
+/// milliseconds. Statements are planned once, since planning a claim takes longer than the claim. They are planned with
+/// indexes, since a plan made while the outbox is empty would scan all of it when it is full.
 const SETTINGS: &str = "-c statement_timeout=10s -c lock_timeout=5s -c jit=off -c enable_seqscan=off \
     -c plan_cache_mode=force_generic_plan";
 
-/// Why there is no database to talk to.
+/// Reason why a statement failed, or could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error(transparent)]
     InvalidUrl(#[from] InvalidUrl),
-    /// No connection: the server is away, or all are in use.
+    /// No connection: the server is unreachable, or all connections are in use.
     #[error("no database connection: {0}")]
     Pool(#[from] deadpool_postgres::PoolError),
     /// The server's disk took so long that the reaper may have taken the execution that was claimed.
@@ -40,8 +40,8 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether the same statement may succeed later: everything but an answer of the server that the statement
-    /// itself is wrong.
+    /// Tells whether the same statement may succeed later. It may not if the server answered that the statement itself is
+    /// wrong.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -56,14 +56,15 @@ impl DatabaseError {
     }
 }
 
-/// The server's own words; the error's display has only its kind.
+/// Returns the server's message and code: the error's `Display` has only its kind.
 fn describe(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |told| format!("{} ({})", told.message(), told.code().code()))
+    error.as_db_error().map_or_else(
+        || error.to_string(),
+        |answer| format!("{} ({})", answer.message(), answer.code().code()),
+    )
 }
 
-/// Connections to one database.
+/// Pool of connections to one database.
 #[derive(Clone, Debug)]
 pub struct Database {
     pool: Pool,
@@ -71,8 +72,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// A pool that connects when it is first used, so that a worker starts while the database is away.
-    /// `prepared` are statements prepared on every new connection, ahead of their first use.
+    /// Creates a pool that connects when it is first used, so that a worker starts while the database is unreachable.
+    /// The statements of `prepared` are prepared on every new connection, ahead of their first use.
     pub fn new(
         url: &Secret,
         connections: usize,
@@ -84,8 +85,8 @@ impl Database {
             .application_name("runnerctl-worker")
             .options(SETTINGS)
             .connect_timeout(ACQUIRE_TIMEOUT)
-            .keepalives_idle(SILENCE)
-            .tcp_user_timeout(SILENCE);
+            .keepalives_idle(TCP_TIMEOUT)
+            .tcp_user_timeout(TCP_TIMEOUT);
         let fast = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(target.config.clone(), target.tls.clone(), fast);
         let timeouts = Timeouts {
@@ -107,17 +108,17 @@ impl Database {
             .timeouts(timeouts)
             .post_create(prepare)
             .build()
-            .expect("a runtime is given, which is all that building can miss");
+            .expect("building fails only without a runtime, and one is given");
         Ok(Self { pool, target })
     }
 
-    /// How many connections there are, and how many of them are idle.
+    /// Returns the number of connections, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();
         (status.size, status.available)
     }
 
-    /// A connection for one or a few statements.
+    /// Returns a connection for one or a few statements.
     pub async fn connection(&self) -> Result<deadpool_postgres::Object, DatabaseError> {
         Ok(self.pool.get().await?)
     }

@@ -1,4 +1,4 @@
-//! `DATABASE_URL` with libpq's TLS modes, as the api understands them too.
+//! `DATABASE_URL` with libpq's TLS modes. The api supports the same ones.
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -12,31 +12,31 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::Url;
 
-/// Why `DATABASE_URL` can't be used. Never quotes it: it holds a password.
+/// Reason why `DATABASE_URL` can't be used. Never quotes the URL, which contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidUrl {
     #[error("DATABASE_URL is not a URL")]
     NotAUrl,
     #[error("DATABASE_URL: sslmode must be disable, prefer, require, verify-ca or verify-full")]
     UnknownMode,
-    #[error("DATABASE_URL: {0}")]
+    #[error("DATABASE_URL is refused: {0}")]
     Refused(tokio_postgres::Error),
-    #[error("DATABASE_URL: sslrootcert: {0}")]
+    #[error("DATABASE_URL: sslrootcert can't be read: {0}")]
     RootCertificate(String),
-    #[error("DATABASE_URL: no TLS: {0}")]
+    #[error("DATABASE_URL: TLS can't be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// Whether the server's certificate is looked at.
+/// Verification of the server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verification {
-    /// `prefer` and `require` without `sslrootcert`: encrypted, but to anyone. That is what libpq promises.
+    /// `prefer` and `require` without `sslrootcert`: encrypted, but to any server, as libpq does.
     None,
-    /// Against the system's roots, or those of a file. The host name is checked in `verify-ca` as well.
+    /// Verified against the system's roots, or those of a file. The host name is verified with `verify-ca` as well.
     Roots(Option<PathBuf>),
 }
 
-/// Where the database is and how to speak to it.
+/// Address of the database, and the TLS configuration for it.
 #[derive(Clone)]
 pub(super) struct Target {
     pub(super) config: tokio_postgres::Config,
@@ -51,15 +51,15 @@ impl std::fmt::Debug for Target {
 
 impl Target {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let (url, mode, verification) = read(text)?;
+        let (url, mode, verification) = split_tls_parameters(text)?;
         let mut config: tokio_postgres::Config = url.as_str().parse().map_err(InvalidUrl::Refused)?;
         config.ssl_mode(mode);
         Ok(Self { config, tls: MakeRustlsConnect::new(client_config(&verification)?) })
     }
 }
 
-/// Takes out of the URL what tokio-postgres does not know.
-fn read(text: &str) -> Result<(Url, SslMode, Verification), InvalidUrl> {
+/// Takes the TLS parameters, which tokio-postgres does not know, out of the URL.
+fn split_tls_parameters(text: &str) -> Result<(Url, SslMode, Verification), InvalidUrl> {
     let mut url = Url::parse(text).map_err(|_| InvalidUrl::NotAUrl)?;
     let (mut mode, mut root) = ("prefer".to_owned(), None);
     let mut others = Vec::new();
@@ -106,7 +106,7 @@ fn client_config(verification: &Verification) -> Result<ClientConfig, InvalidUrl
     Ok(builder.with_no_client_auth())
 }
 
-/// Takes any certificate, but still checks that the server has its key.
+/// Accepts any certificate, but still verifies that the server has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn modes_are_those_of_libpq() {
         let read = |mode: &str| {
-            let (_, mode, verification) = read(&format!("postgres://u:p@db/runnerctl{mode}")).expect(mode);
+            let (_, mode, verification) =
+                split_tls_parameters(&format!("postgres://u:p@db/runnerctl{mode}")).expect(mode);
             (mode, verification)
         };
         assert_eq!(read(""), (SslMode::Prefer, Verification::None));
@@ -175,7 +176,8 @@ mod tests {
 
     #[test]
     fn other_parameters_stay() {
-        let (url, ..) = read("postgres://db/runnerctl?host=/run/postgresql&sslmode=disable").expect("a URL");
+        let (url, ..) = split_tls_parameters("postgres://db/runnerctl?host=/run/postgresql&sslmode=disable")
+            .expect("a URL");
         assert_eq!(url.query(), Some("host=%2Frun%2Fpostgresql"));
     }
 
