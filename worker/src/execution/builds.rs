@@ -1,4 +1,4 @@
-//! Build outputs by their hash. They are immutable, so a cached one needs no check.
+//! Cache of build outputs by their hash. They are immutable, so a cached one is never checked again.
 
 use crate::db::{Database, DatabaseError};
 use moka::sync::Cache;
@@ -7,12 +7,12 @@ use std::{
     sync::Arc,
 };
 
-/// Limits the code that is kept, in bytes. A build has at most some hundred KiB, most have a few.
+/// Limits the cached code, in bytes. A build has at most some hundred KiB, most have a few.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 const FETCH: &str = "SELECT hash, code FROM builds WHERE hash = ANY ($1)";
 
-/// Builds by their hash: from memory, else from the database.
+/// Loads builds by their hash: from memory, else from the database.
 #[derive(Debug)]
 pub struct Builds {
     database: Database,
@@ -30,7 +30,7 @@ impl Builds {
         Self { database, cache: cache() }
     }
 
-    /// The code of each hash; one that does not exist is missing in the answer.
+    /// Returns the code of each hash. A hash without a build is missing in the result.
     pub async fn get(&self, hashes: BTreeSet<&str>) -> Result<HashMap<String, Arc<str>>, DatabaseError> {
         let (mut found, unknown) = self.look_up(&hashes);
         if unknown.is_empty() {

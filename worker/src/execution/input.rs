@@ -1,11 +1,11 @@
-//! The first argument of `main`. Pure.
+//! First argument of `main`. Pure.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use shared::{execution::TriggerType, json::extended};
 use uuid::Uuid;
 
-/// What `context` holds besides what the trigger gave.
+/// Members that the worker adds to `context` after those of the trigger.
 #[derive(Debug, Serialize)]
 pub(crate) struct Identity {
     pub(crate) execution_id: Uuid,
@@ -15,16 +15,16 @@ pub(crate) struct Identity {
 }
 
 #[derive(Serialize)]
-struct Input<'a> {
+struct MainInput<'a> {
     event: &'a RawValue,
     context: &'a RawValue,
 }
 
-/// `{ event, context }`; for schedule runs the variables too, as keys of their own (Plane documents
-/// `main(variables)` there).
+/// Composes `{ event, context }`. The input of a schedule run has the variables as keys of its own, too, since Plane
+/// documents `main(variables)` there.
 ///
-/// All that was given stays as it was written. Ours stands behind it, where `JSON.parse` takes the last of two members with
-/// one name: a trigger can't forge it.
+/// The given texts are not changed. The worker's members follow them: of two members with one name `JSON.parse` takes the
+/// last, so a trigger can't forge them.
 pub(crate) fn compose(
     event: &RawValue,
     context: &RawValue,
@@ -32,7 +32,7 @@ pub(crate) fn compose(
     identity: &Identity,
 ) -> Result<Box<RawValue>, serde_json::Error> {
     let context = extended(context, identity)?;
-    let input = Input { event, context: &context };
+    let input = MainInput { event, context: &context };
     match identity.trigger_type {
         TriggerType::Cron => extended(variables, &input),
         _ => to_raw_value(&input),

@@ -1,4 +1,4 @@
-//! Stores console lines while the run goes on.
+//! Stores console lines during the run.
 
 use crate::lease::{Attempt, Claims, FencedWrite};
 use shared::{
@@ -8,25 +8,26 @@ use shared::{
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// From the first unstored line to its statement: what a person who watches does not notice.
-const FLUSH: Duration = Duration::from_millis(300);
+/// Limits the time, in milliseconds, from the first unstored line to the statement that stores it. A reader of the live log
+/// does not notice it.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Lines that go with the run's end.
+/// Lines that are stored together with the run's outcome.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct UnstoredLines {
     pub(super) unstored: Vec<LogLine>,
     /// Number of the last line, stored or not.
     pub(super) last_seq: i32,
 }
 
-/// Stores lines until the run is over, and returns those that are not stored by then. A line that can't be stored
-/// now is tried again with the next.
+/// Stores lines until the run is over, and returns those that are not stored by then. Lines that could not be stored are
+/// tried again together with the next ones.
 pub(super) async fn forward(
     claims: &Claims,
     attempt: Attempt,
     mut last_seq: i32,
     mut lines: mpsc::Receiver<LogLine>,
-) -> Rest {
+) -> UnstoredLines {
     let mut unstored = Vec::new();
     while let Some(first) = lines.recv().await {
         unstored.push(first);
@@ -35,7 +36,7 @@ pub(super) async fn forward(
                 unstored.push(line);
             }
         };
-        let over = tokio::time::timeout(FLUSH, collect).await.is_ok();
+        let over = tokio::time::timeout(FLUSH_INTERVAL, collect).await.is_ok();
         last_seq = unstored.last().map_or(last_seq, |line: &LogLine| line.seq);
         if over {
             break;
@@ -45,14 +46,14 @@ pub(super) async fn forward(
             // The end of the run finds out the same, and says so.
             Ok(FencedWrite::LeaseLost) => {}
             Err(error) => {
-                tracing::warn!(%error, "lines not stored yet");
+                tracing::warn!(%error, "console lines could not be stored: they are tried again with the next ones");
             }
         }
     }
-    Rest { unstored, last_seq }
+    UnstoredLines { unstored, last_seq }
 }
 
-/// What the author reads between two attempts.
+/// Returns the line that tells the author of the retry, between the lines of two attempts.
 pub(super) fn retry_line(seq: i32, error: &ExecutionError, after: Duration) -> LogLine {
     LogLine {
         seq,

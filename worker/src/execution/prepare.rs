@@ -1,4 +1,4 @@
-//! From a claimed row to what the sandbox is given.
+//! Preparation of a claimed row: builds, secrets and input become a job for the sandbox.
 
 use super::{
     builds::Builds,
@@ -16,18 +16,18 @@ use std::{
     sync::Arc,
 };
 
-/// What every run of this worker is made with.
+/// Parts with which every run of this worker is prepared.
 #[derive(Debug)]
 pub struct Preparation {
     pub builds: Builds,
     pub keyring: Arc<Keyring>,
     pub plane_tokens: Arc<PlaneTokens>,
     pub limits: Limits,
-    /// Base address of Plane's API, without a slash at its end.
+    /// Base URL of Plane's API, without a slash at its end.
     pub api_base_url: String,
 }
 
-/// A run, ready for a sandbox.
+/// Run that is ready for a sandbox.
 #[derive(Debug)]
 pub struct Prepared {
     pub job: Job,
@@ -50,11 +50,11 @@ pub enum PrepareError {
 pub enum Corrupt {
     #[error("the build {0} is gone")]
     BuildMissing(String),
-    #[error("{what} can't be opened: {error}")]
+    #[error("{what} can't be decrypted: {error}")]
     Sealed { what: String, error: OpenError },
-    #[error("{what} is not what was stored: {error}")]
+    #[error("{what} can't be read as JSON: {error}")]
     Malformed { what: &'static str, error: serde_json::Error },
-    /// It was stored before there was a limit.
+    /// The environment was stored before the limit existed.
     #[error(
         "the values of the workspace's environment, the script's env and the execution's env have {0} bytes together; \
          {RUN_SECRET_BYTES} are allowed"

@@ -1,4 +1,4 @@
-//! What becomes of an attempt and of its message. Pure.
+//! Decides how an attempt ends and how its message is settled. Pure.
 
 use shared::{
     backoff::Backoff,
@@ -7,19 +7,19 @@ use shared::{
 };
 use std::time::Duration;
 
-/// What becomes of a message.
+/// Settlement of a message with the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// The database has all that matters.
+    /// The database has everything that matters: the outcome, or the status that leaves nothing to do.
     Ack,
-    /// Not taken on: somebody else may.
+    /// The message was not processed. Another worker may take it.
     Requeue,
-    /// Nobody can read it: to the dead letters, with this reason.
+    /// No worker can read the message. It becomes a dead letter with this reason.
     Reject(String),
 }
 
 impl Settlement {
-    /// Metric label.
+    /// Returns the label of the metric.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -30,47 +30,47 @@ impl Settlement {
     }
 }
 
-/// Why we ended a run ourselves.
+/// Reason why the worker ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interruption {
-    /// Somebody asked for it.
+    /// A client asked to cancel the execution.
     Cancelled,
-    /// This worker stops; the time it gave its runs is over.
+    /// This worker stops, and its drain timeout is over.
     Drained,
-    /// The attempt is no longer ours.
+    /// The attempt no longer belongs to this worker.
     Fenced,
 }
 
-/// What becomes of an attempt whose run is over.
+/// Decision about an attempt whose run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Record the verdict.
     Finish,
-    /// Run it again after this time.
+    /// Run the execution again after this time.
     Retry { after: Duration },
-    /// Give it back unspent.
+    /// Release the attempt without counting it.
     HandBack,
     /// Write nothing.
     Forget,
 }
 
-/// What the decision rests on besides the verdict.
+/// Inputs of the decision besides the verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts {
     pub interruption: Option<Interruption>,
-    /// Retries the script still has for its own faults.
+    /// Number of retries left for the script's own faults.
     pub retries_left: i32,
-    /// How often it was retried already.
+    /// Number of retries so far.
     pub retries_spent: u32,
-    /// Before the first retry; doubled for every further one.
+    /// Delay before the first retry. It doubles with every further one.
     pub retry_backoff: Duration,
 }
 
-/// The longest time between a fault and the retry.
-const LONGEST_RETRY: Duration = Duration::from_hours(24);
+/// Limits the delay between a fault and its retry, in hours.
+const MAX_RETRY_DELAY: Duration = Duration::from_hours(24);
 
-/// Decides. A verdict that was reached in time stands, whatever was asked for meanwhile: only a run that was cut
-/// short is given back.
+/// Decides about an attempt. A verdict that was reached in time is recorded, even if the worker drains meanwhile: only a run
+/// that the drain ended is released.
 #[must_use]
 pub fn decide(verdict: &Verdict, facts: Facts) -> Decision {
     let Verdict::Failed(error) = verdict else {
@@ -85,14 +85,14 @@ pub fn decide(verdict: &Verdict, facts: Facts) -> Decision {
         Some(Interruption::Drained) if error.code == ErrorCode::Cancelled => Decision::HandBack,
         Some(Interruption::Cancelled) => Decision::Finish,
         _ if facts.retries_left > 0 && is_own_fault(error) => {
-            let after = Backoff::after(facts.retry_backoff, LONGEST_RETRY, facts.retries_spent);
+            let after = Backoff::after(facts.retry_backoff, MAX_RETRY_DELAY, facts.retries_spent);
             Decision::Retry { after }
         }
         _ => Decision::Finish,
     }
 }
 
-/// Faults that another run of the same script may not have.
+/// Returns true for faults that another run of the same script may not have.
 const fn is_own_fault(error: &ExecutionError) -> bool {
     matches!(error.code, ErrorCode::ScriptError | ErrorCode::Timeout | ErrorCode::InitTimeout)
 }
@@ -167,7 +167,7 @@ mod tests {
         };
         assert!((5.0..=10.0).contains(&after(0)));
         assert!((20.0..=40.0).contains(&after(2)));
-        assert!(after(40) <= LONGEST_RETRY.as_secs_f64());
+        assert!(after(40) <= MAX_RETRY_DELAY.as_secs_f64());
         for code in [ErrorCode::MemoryLimit, ErrorCode::InvalidResult, ErrorCode::SandboxCrashed] {
             assert_eq!(decide(&failed(code), left(0)), Decision::Finish, "{code}");
         }

@@ -1,23 +1,23 @@
-//! Console lines, while the run goes on and with its end.
+//! Statements that store console lines, during the run and with its outcome.
 
 use super::{Attempt, Claims, FencedWrite};
 use crate::db::DatabaseError;
 use chrono::{DateTime, Utc};
 use shared::outcome::LogLine;
 
-/// Parameters: execution, attempt, worker, then one array per column. A line whose first write was not confirmed
-/// comes again and is kept once.
+/// Parameters: execution, attempt, worker, then one array per column. A line is stored once, even if it is written again
+/// because its first write was not confirmed.
 const APPEND: &str = "
-WITH held AS (
+WITH fenced AS (
     SELECT id FROM script_executions WHERE id = $1 AND attempt = $2 AND worker_id = $3 AND status = 'running'
 ), lines AS (
     INSERT INTO execution_logs (execution_id, seq, ts, level, message)
-    SELECT held.id, line.* FROM held, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
+    SELECT fenced.id, line.* FROM fenced, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
     ON CONFLICT DO NOTHING
 )
-SELECT pg_notify('execution_changed', id::text)::text FROM held";
+SELECT pg_notify('execution_changed', id::text)::text FROM fenced";
 
-/// Lines as the statements take them: one array per column.
+/// Columns of lines as parameters of a statement: one array per column.
 #[derive(Debug, Default)]
 pub(super) struct Columns<'a> {
     pub(super) seqs: Vec<i32>,
