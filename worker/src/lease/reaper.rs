@@ -1,7 +1,7 @@
-//! Takes over runs whose worker no longer answers.
+//! Takes over runs whose worker no longer sends heartbeats.
 //!
-//! Invariant: the database's clock alone decides that a lease is over, and a run is taken only after its worker had
-//! the time to renew the lease while the database could be written. A clock that goes back prolongs no lease.
+//! Invariant: the database's clock alone decides that a lease is over. A run is taken over only after its worker had the time
+//! to renew the lease while the database was writable. A clock that is set back prolongs no lease.
 
 mod watch;
 
@@ -13,20 +13,25 @@ use shared::{
 };
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use watch::{Stale, Watch};
+use watch::{LeaseWatch, StaleLease};
 
-/// Between two looks; every worker looks. With the lease of 10 s and the delay below, a lost run is in the queue
-/// again at most 14 s after its worker's last heartbeat.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// A lease that was not renewed for this long is watched: little longer than between two heartbeats, so that a dead
-/// worker's runs are watched for [`watch::CHANCE`] before their leases are over.
-const STALE: Duration = Duration::from_millis(3_500);
-/// Before the second attempt, in seconds; doubled for every further one, and spread by half.
-const DELAY_S: f64 = 1.0;
+/// Interval between two scans of a worker, in seconds. Every worker scans. With the lease of 10 s and the delay below, a lost
+/// run is in the queue again at most 14 s after its worker's last heartbeat.
+const SCAN_INTERVAL: Duration = Duration::from_secs(2);
+/// Age, in milliseconds, from which a lease that was not renewed is watched. It is little longer than the interval between two
+/// heartbeats, so that a dead worker's runs are watched for [`watch::RENEWAL_TIME`] before their leases are over.
+const STALE_AFTER: Duration = Duration::from_millis(3_500);
+/// Delay before the second attempt, in seconds. It doubles for every further one, and up to half of it is taken off at random.
+const RETRY_DELAY_S: f64 = 1.0;
 
-/// Parameters: the lease, and what a stale one has left at most, in seconds. A lease that no heartbeat can have set is
-/// from before the clock went back: it begins anew. That is a write, even if there is none: the look fails, as a
-/// heartbeat does, while the table can't be written.
+/// Limits the runs that one scan takes over.
+const MAX_REAPED: usize = 100;
+
+/// Parameters: length of a lease, and the time that a stale one has left at most, both in seconds.
+///
+/// First resets leases that end more than two lease lengths from now: the database's clock was set back. Being an UPDATE, it
+/// also makes the scan fail while the table is read-only, as heartbeats do, so that no lease is judged while no worker could
+/// renew it.
 const STALE_LEASES: &str = "
 WITH overlong AS (
     UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $1::float8)
@@ -37,8 +42,8 @@ WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $2
 ORDER BY lease_expires_at
 LIMIT 1000";
 
-/// Parameters: the delay in seconds, the runs. The last attempt's loss ends the execution; one that was to be
-/// cancelled is.
+/// Parameters: delay in seconds, executions. The loss of the last attempt ends the execution. An execution whose cancel was
+/// requested ends cancelled.
 const REAP: &str = "
 WITH lost AS (
     SELECT id FROM script_executions
@@ -64,7 +69,7 @@ WITH lost AS (
     WHERE e.id = lost.id
     RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
 ), enqueued AS (
-    -- It had its turn before: it does not queue up again behind what came later.
+    -- With a higher priority than the backlog, since the execution had reached the head of the queue before.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
     SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent,
         now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
@@ -72,55 +77,55 @@ WITH lost AS (
 )
 SELECT id, status, attempt, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM reaped";
 
-/// The reaper of one worker process. Each has its own view of how long the database could be written.
+/// Reaper of one worker process. Each measures for itself how long the database was writable.
 #[derive(Debug)]
 pub struct Reaper {
     database: Database,
-    watch: Watch,
+    watch: LeaseWatch,
 }
 
 impl Reaper {
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, watch: Watch::default() }
+        Self { database, watch: LeaseWatch::default() }
     }
 
     /// Reaps for as long as it is polled.
     pub async fn run(mut self) {
-        let mut interval = Backoff::new(INTERVAL, INTERVAL);
+        let mut interval = Backoff::new(SCAN_INTERVAL, SCAN_INTERVAL);
         loop {
             interval.wait().await;
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "can't look for lost runs");
+            if let Err(error) = self.scan().await {
+                tracing::warn!(%error, "can't scan for executions of lost workers");
             }
         }
     }
 
-    /// Takes over the lost runs there are now, at most 100, and counts them.
-    pub async fn look(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
-        let looked = self.try_look().await;
-        if looked.is_err() {
+    /// Takes over the runs that are lost now, at most 100, and counts them.
+    pub async fn scan(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
+        let reaped = self.try_scan().await;
+        if reaped.is_err() {
             self.watch.interrupt();
         }
-        looked
+        reaped
     }
 
-    async fn try_look(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
+    async fn try_scan(&mut self) -> Result<Vec<Reaped>, DatabaseError> {
         let connection = self.database.connection().await?;
         let statement = connection.prepare_cached(STALE_LEASES).await?;
-        let left = LEASE.saturating_sub(STALE).as_secs_f64();
+        let left = LEASE.saturating_sub(STALE_AFTER).as_secs_f64();
         let rows = connection.query(&statement, &[&LEASE.as_secs_f64(), &left]).await?;
         let stale = |row: &tokio_postgres::Row| {
-            Ok(Stale { execution_id: row.try_get(0)?, lease: row.try_get(1)?, is_over: row.try_get(2)? })
+            Ok(StaleLease { execution_id: row.try_get(0)?, lease: row.try_get(1)?, is_over: row.try_get(2)? })
         };
         let stale = rows.iter().map(stale).collect::<Result<Vec<_>, DatabaseError>>()?;
-        let mut lost = self.watch.look(Instant::now(), stale);
+        let mut lost = self.watch.observe(Instant::now(), stale);
         if lost.is_empty() {
             return Ok(Vec::new());
         }
-        lost.truncate(100);
+        lost.truncate(MAX_REAPED);
         let statement = connection.prepare_cached(REAP).await?;
-        let rows = connection.query(&statement, &[&DELAY_S, &lost]).await?;
+        let rows = connection.query(&statement, &[&RETRY_DELAY_S, &lost]).await?;
         let reaped = |row: &tokio_postgres::Row| {
             Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
         };
@@ -130,20 +135,20 @@ impl Reaper {
     }
 }
 
-/// A run that was taken from its worker.
+/// Run that was taken over from a lost worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaped {
     pub execution_id: Uuid,
     /// `queued`, `errored` or `cancelled`.
     pub status: String,
-    /// The attempt that was lost.
+    /// Number of the attempt that was lost.
     pub attempt: i32,
 }
 
 fn report(reaped: &Reaped) {
     let Reaped { execution_id, status, attempt } = reaped;
     tracing::warn!(execution.id = %execution_id, attempt, status, "took over the run of a lost worker");
-    // A status that ends the execution has an error code of the same name as what became of the run.
+    // The label of a run that is over is its error code as well.
     let (outcome, is_over) = match status.as_str() {
         "queued" => ("requeued", false),
         "errored" => ("worker_lost", true),

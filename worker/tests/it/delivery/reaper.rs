@@ -22,7 +22,7 @@ async fn reaped(bench: &Bench) -> Vec<Reaped> {
 async fn reaped_by(reaper: &mut Reaper) -> Vec<Reaped> {
     let reaping = async {
         loop {
-            let reaped = reaper.look().await.unwrap();
+            let reaped = reaper.scan().await.unwrap();
             if !reaped.is_empty() {
                 return reaped;
             }
@@ -115,7 +115,7 @@ async fn a_lease_from_before_the_clock_went_back_lasts_no_longer_than_any_other(
         .execute("UPDATE script_executions SET lease_expires_at = lease_expires_at + interval '1 hour'")
         .await;
     let mut reaper = reaper(&bench);
-    assert!(reaper.look().await.unwrap().is_empty(), "a worker that lives has time to renew it");
+    assert!(reaper.scan().await.unwrap().is_empty(), "a worker that lives has time to renew it");
     let ends_soon = "SELECT (lease_expires_at <= now() + interval '10 seconds')::text FROM script_executions";
     assert_eq!(bench.text(ends_soon).await, "true");
     lose_the_lease(&bench).await;
@@ -132,7 +132,7 @@ async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
     // As after an outage of the database that was longer than a lease.
     lose_the_lease(&bench).await;
     let mut reaper = reaper(&bench);
-    assert!(reaper.look().await.unwrap().is_empty(), "whoever is alive has time to renew");
+    assert!(reaper.scan().await.unwrap().is_empty(), "whoever is alive has time to renew");
     let row = WorkerRow { slots: 1, busy: 1, layers: Vec::new(), draining: false };
     let renewed = alive.heartbeat(&row, &[attempt]).await.unwrap();
     assert_eq!(renewed, [Pulse { attempt, cancel_requested: false }]);
