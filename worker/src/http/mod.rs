@@ -1,10 +1,12 @@
 //! The worker's HTTP endpoints: build, validate, execute-sync, health, metrics.
 //!
-//! Invariant: what makes the worker work is signed; what only looks at it is not, and shows no tenant's data.
+//! Invariant: requests that cause work must be signed. Requests that only observe the worker need no signature, and their
+//! responses contain no tenant's data.
 
 mod build;
 mod error;
 mod execute;
+mod execute_request;
 mod functions;
 mod health;
 mod nonces;
@@ -33,24 +35,24 @@ use shared::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// What the endpoints work with.
+/// State that the endpoints share.
 pub struct ServerState {
     pub keys: Arc<Keys>,
     pub nonces: Nonces,
     pub pool: Arc<Pool>,
-    /// What one `execute-sync` may use.
+    /// Limits of one `execute-sync`.
     pub limits: Limits,
-    /// Base address of Plane's API (`API_BASE_URL`).
+    /// Base URL of Plane's API (`API_BASE_URL`).
     pub api_base_url: String,
     pub plane_tokens: Arc<PlaneTokens>,
-    /// npm packages for scripts; `None` if they are off.
+    /// npm packages for scripts. `None` if they are off.
     pub packages: Option<Packages>,
-    /// How the connections stand at this moment.
+    /// Returns the present state of the connections.
     pub connections: Arc<dyn Fn() -> Connections + Send + Sync>,
     pub metrics: PrometheusHandle,
 }
 
-/// All endpoints, each with and without a trailing slash.
+/// Returns the router of all endpoints, each with and without a trailing slash.
 pub fn router(state: Arc<ServerState>) -> Router {
     let routes = [
         ("/build", post(build::build)),
@@ -63,9 +65,9 @@ pub fn router(state: Arc<ServerState>) -> Router {
         router.route(&format!("{path}/"), methods.clone()).route(path, methods)
     });
     router
-        .fallback(|| async { HttpError::refused(StatusCode::NOT_FOUND, "not_found", "No such path.") })
+        .fallback(|| async { HttpError::refused(StatusCode::NOT_FOUND, "not_found", "Not found.") })
         .method_not_allowed_fallback(|| async {
-            let detail = "The path takes another method; see the Allow header.";
+            let detail = "Method not allowed. See the Allow header for the methods of this path.";
             HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(middleware::from_fn(record))
@@ -76,7 +78,7 @@ async fn render_metrics(State(state): State<Arc<ServerState>>) -> String {
     state.metrics.render()
 }
 
-/// Counts requests by route pattern, never by path: paths are the client's choice.
+/// Counts requests by route pattern. Paths are no labels, since clients choose them.
 async fn record(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     let route = route.strip_suffix('/').unwrap_or(route).to_owned();
@@ -89,7 +91,7 @@ async fn record(request: Request, next: Next) -> Response {
     response
 }
 
-/// A client may send any word as a method; the label keeps to those there are.
+/// Returns the label of a method. A client may send any word, so unknown methods share the label `other`.
 fn method_label(method: &axum::http::Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
