@@ -1,4 +1,4 @@
-//! `/build` and `/validate`: the builder over HTTP.
+//! `/build` and `/validate`: builder over HTTP.
 
 use super::{ServerState, error::HttpError, signed::Signed};
 use axum::{Json, extract::State};
@@ -13,7 +13,7 @@ use shared::{
 };
 use std::{sync::Arc, time::Instant};
 
-/// A script's text and how it is called.
+/// Text of a script, and its code type.
 #[derive(Debug)]
 pub(super) struct ScriptText {
     code: String,
@@ -28,7 +28,7 @@ impl ReadFields for ScriptText {
     }
 }
 
-/// A required text within the size limit.
+/// Reads a required text within the size limit.
 pub(super) fn code(fields: &mut Fields, name: &'static str) -> Option<String> {
     let code: String = fields.required(name)?;
     if code.len() > CODE_BYTES {
@@ -43,11 +43,11 @@ pub(super) struct Built {
     build: String,
     build_hash: String,
     function_names: Vec<String>,
-    /// Warnings only: with an error there is no build.
+    /// Warnings. A text with an error has no build.
     diagnostics: Vec<Diagnostic>,
 }
 
-/// 400 with diagnostics if the text does not build.
+/// Builds a script. Responds with 400 and diagnostics if the text does not build.
 pub(super) async fn build(
     State(state): State<Arc<ServerState>>,
     Signed { body, .. }: Signed<ScriptText>,
@@ -66,7 +66,7 @@ pub(super) async fn build(
 
 #[derive(Debug, Serialize)]
 pub(super) struct Validation {
-    /// Whether the text would build.
+    /// True if the text would build.
     valid: bool,
     diagnostics: Vec<Diagnostic>,
 }
@@ -85,7 +85,7 @@ async fn report(state: &ServerState, text: ScriptText) -> Result<Report, HttpErr
     tokio::task::spawn_blocking(build).await.map_err(HttpError::internal)
 }
 
-/// Builds and records how long it took. Blocking.
+/// Builds and records the duration. Blocking.
 pub(super) fn timed_build(unit: Unit<'_>, code: &str, packages: &Prepared) -> Report {
     let started = Instant::now();
     let report = packages.build(unit, code);

@@ -1,4 +1,4 @@
-//! What a request is answered with when it can't be done: the same shapes as the api's.
+//! Error responses of the worker's endpoints, in the same form as the api's.
 
 use axum::{
     Json,
@@ -13,7 +13,7 @@ use shared::{
 };
 use std::borrow::Cow;
 
-/// Why a request is not done.
+/// Reason why a request is refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// 400 `{field: [messages]}`.
@@ -30,7 +30,7 @@ pub enum HttpError {
     Refused { status: StatusCode, code: &'static str, detail: Cow<'static, str> },
 }
 
-/// Seconds after which a refused client may try again.
+/// Time, in seconds, after which a refused client may try again.
 const RETRY_AFTER_S: u64 = 1;
 
 impl HttpError {
@@ -42,15 +42,15 @@ impl HttpError {
         Self::Refused { status, code, detail: detail.into() }
     }
 
-    /// 503, to be tried again shortly.
+    /// Returns a 503, after which the client may try again shortly.
     pub(super) fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::refused(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
-    /// 500: a defect of ours, told to the log and not to the client.
+    /// Logs a defect of the worker. Returns a 500 that does not reveal it.
     pub(super) fn internal(reason: impl std::fmt::Display) -> Self {
-        tracing::error!(%reason, "internal error");
-        let detail = "Something failed on our side; the worker's log says what.";
+        tracing::error!(%reason, "a request failed with an internal error");
+        let detail = "Internal error. The worker's log has the cause.";
         Self::refused(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", detail)
     }
 }
@@ -96,7 +96,7 @@ impl IntoResponse for HttpError {
     }
 }
 
-/// An error's text as a sentence of its own.
+/// Returns an error's text as a sentence: with a capital letter and a full stop.
 fn sentence(error: &SignatureError) -> String {
     let text = error.to_string();
     let mut characters = text.chars();

@@ -1,4 +1,4 @@
-//! The functions that come with an `execute-sync`: read in either form, built as far as they are needed.
+//! Functions in the body of an `execute-sync`: parses both of their forms, and builds those that the script needs.
 
 use super::{build::timed_build, error::HttpError};
 use builder::{Unit, near_matches};
@@ -10,8 +10,8 @@ use serde::{
 use shared::http::fields::FieldErrors;
 use std::{collections::BTreeMap, fmt};
 
-/// Most functions one request may bring.
-const MOST_FUNCTIONS: usize = 200;
+/// Limits the number of functions in one request.
+const MAX_FUNCTIONS: usize = 200;
 
 /// Functions by name: `{name: code}` or `[{name, code, parameters?}]` in JSON.
 #[derive(Debug, Default)]
@@ -25,14 +25,14 @@ struct FunctionText {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Described {
+struct FunctionEntry {
     name: String,
     code: String,
     #[serde(default)]
     parameters: Vec<Parameter>,
 }
 
-/// As the api answers it, or the name alone.
+/// Parameter in the form of the api's responses, or its name alone.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a parameter's name, or an object with its name")]
 enum Parameter {
@@ -65,7 +65,7 @@ impl<'de> Visitor<'de> for FunctionsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Functions, A::Error> {
         let mut functions = BTreeMap::new();
-        while let Some(Described { name, code, parameters }) = list.next_element()? {
+        while let Some(FunctionEntry { name, code, parameters }) = list.next_element()? {
             let parameters = parameters.into_iter().map(|parameter| match parameter {
                 Parameter::Name(name) | Parameter::Described { name } => name,
             });
@@ -75,25 +75,25 @@ impl<'de> Visitor<'de> for FunctionsVisitor {
     }
 }
 
-/// Build outputs by name.
+/// Build outputs by the function's name.
 pub(super) type FunctionBuilds = BTreeMap<String, String>;
 
 impl Functions {
-    /// Notes what is wrong with the functions as a whole.
+    /// Adds an error if there are too many functions.
     pub(super) fn check(&self, errors: &mut FieldErrors) {
-        if self.0.len() > MOST_FUNCTIONS {
+        if self.0.len() > MAX_FUNCTIONS {
             errors.add(
                 "functions",
-                format!("Must have at most {MOST_FUNCTIONS} functions; there are {}.", self.0.len()),
+                format!("Must have at most {MAX_FUNCTIONS} functions; there are {}.", self.0.len()),
             );
         }
     }
 
-    /// Builds `needed` and, in turn, what those call. Blocking.
+    /// Builds the functions `needed` and all that they call, directly or not. Blocking.
     pub(super) fn build(&self, needed: Vec<String>) -> Result<FunctionBuilds, HttpError> {
         let mut builds = FunctionBuilds::new();
-        let mut waiting = needed;
-        while let Some(name) = waiting.pop() {
+        let mut pending = needed;
+        while let Some(name) = pending.pop() {
             if builds.contains_key(&name) {
                 continue;
             }
@@ -104,13 +104,13 @@ impl Functions {
                 let field = format!("functions.{name}").into();
                 return Err(HttpError::Code { field, diagnostics: report.diagnostics });
             };
-            waiting.extend(build.function_names);
+            pending.extend(build.function_names);
             builds.insert(name, build.code);
         }
         Ok(builds)
     }
 
-    /// Every name, for a build whose calls are not known.
+    /// Returns every name, for a build whose calls are not known.
     pub(super) fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }

@@ -1,27 +1,27 @@
-//! How the worker is, for probes and people.
+//! `/health`: state of the worker, for probes and operators.
 
 use super::ServerState;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Which connections stand.
+/// State of the worker's connections, true if connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Connections {
     pub database: bool,
     pub broker: bool,
 }
 
-/// Always `ok` while the process answers: `execute-sync` needs neither connection, and a broker's outage must not
-/// make an orchestrator restart every worker.
+/// Response of `/health`. The status is always `ok`: `execute-sync` needs neither connection, and an outage of the broker must
+/// not make an orchestrator restart every worker.
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
     status: &'static str,
     slots: usize,
     busy: usize,
-    /// Isolation layers in force.
+    /// Isolation layers that hold.
     layers: Vec<String>,
-    /// Isolation layers this host does not give.
+    /// Isolation layers that this host does not support.
     missing_layers: Vec<String>,
     connections: Connections,
     version: &'static str,

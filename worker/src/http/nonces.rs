@@ -1,4 +1,4 @@
-//! Which nonces were used, so that a signed request counts once.
+//! Used nonces: each signed request is accepted once.
 
 use crate::db::{Database, DatabaseError};
 use shared::signing::CLOCK_SKEW_S;
@@ -8,59 +8,61 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A signature may be presented from 300 s before its time until 300 s after it.
+/// Time, in seconds, for which a nonce must be remembered: a signature is valid from 300 s before its timestamp until 300 s
+/// after it.
 const LIFETIME: Duration = Duration::from_secs(2 * CLOCK_SKEW_S);
-/// How many nonces are remembered at most without a database; beyond, requests are refused rather than forgotten.
-const MOST_REMEMBERED: usize = 200_000;
+/// Limits the nonces in memory, where there is no database. Beyond it requests are refused, since a forgotten nonce could be
+/// used again.
+const MAX_NONCES: usize = 200_000;
 
 const INSERT: &str = "INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT DO NOTHING";
 
-/// Where nonces are kept.
+/// Store of used nonces.
 #[derive(Debug)]
 pub enum Nonces {
-    /// `request_nonces`, shared by every worker and api process.
+    /// Table `request_nonces`, shared by every worker and api process.
     Database(Box<Database>),
-    /// This process only, for a worker that runs without a database.
+    /// Memory of this process, for a worker that runs without a database.
     Memory(MemoryNonces),
 }
 
-/// Why it is not known whether a nonce is new.
+/// Reason why a nonce could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum NonceError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("{MOST_REMEMBERED} nonces are in use")]
+    #[error("the memory of nonces is full: {MAX_NONCES} are in use")]
     Full,
 }
 
 impl Nonces {
-    /// Uses up `nonce`; false if it was used before.
-    pub async fn take(&self, nonce: &str) -> Result<bool, NonceError> {
+    /// Marks `nonce` as used. Returns false if it was used before.
+    pub async fn use_once(&self, nonce: &str) -> Result<bool, NonceError> {
         match self {
             Self::Database(database) => {
                 let connection = database.connection().await?;
                 let insert = connection.prepare_cached(INSERT).await.map_err(DatabaseError::from)?;
                 Ok(connection.execute(&insert, &[&nonce]).await.map_err(DatabaseError::from)? == 1)
             }
-            Self::Memory(nonces) => nonces.take(nonce, Instant::now()),
+            Self::Memory(nonces) => nonces.use_once(nonce, Instant::now()),
         }
     }
 }
 
-/// Nonces of one process.
+/// Used nonces of one process.
 #[derive(Debug, Default)]
 pub struct MemoryNonces(Mutex<HashMap<String, Instant>>);
 
 impl MemoryNonces {
-    fn take(&self, nonce: &str, now: Instant) -> Result<bool, NonceError> {
+    fn use_once(&self, nonce: &str, now: Instant) -> Result<bool, NonceError> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.contains_key(nonce) {
             return Ok(false);
         }
-        if seen.len() >= MOST_REMEMBERED {
+        if seen.len() >= MAX_NONCES {
             seen.retain(|_, since| now.duration_since(*since) < LIFETIME);
         }
-        if seen.len() >= MOST_REMEMBERED {
+        if seen.len() >= MAX_NONCES {
             return Err(NonceError::Full);
         }
         seen.insert(nonce.to_owned(), now);
@@ -75,19 +77,19 @@ mod tests {
     #[tokio::test]
     async fn a_nonce_is_taken_once() {
         let nonces = Nonces::Memory(MemoryNonces::default());
-        assert!(nonces.take("0123456789abcdef").await.unwrap());
-        assert!(!nonces.take("0123456789abcdef").await.unwrap());
-        assert!(nonces.take("0123456789abcdeg").await.unwrap());
+        assert!(nonces.use_once("0123456789abcdef").await.unwrap());
+        assert!(!nonces.use_once("0123456789abcdef").await.unwrap());
+        assert!(nonces.use_once("0123456789abcdeg").await.unwrap());
     }
 
     #[test]
     fn a_full_memory_refuses_until_old_nonces_may_go() {
         let nonces = MemoryNonces::default();
         let start = Instant::now();
-        for number in 0..MOST_REMEMBERED {
-            assert!(nonces.take(&number.to_string(), start).unwrap());
+        for number in 0..MAX_NONCES {
+            assert!(nonces.use_once(&number.to_string(), start).unwrap());
         }
-        assert!(matches!(nonces.take("one more", start), Err(NonceError::Full)));
-        assert!(nonces.take("one more", start + LIFETIME).unwrap());
+        assert!(matches!(nonces.use_once("one more", start), Err(NonceError::Full)));
+        assert!(nonces.use_once("one more", start + LIFETIME).unwrap());
     }
 }

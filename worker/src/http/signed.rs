@@ -1,7 +1,7 @@
-//! Lets signed requests in, and nothing else.
+//! Extractor that accepts signed requests only.
 //!
-//! Order matters: form, body, signature, nonce. A nonce is written only once the signature holds, so that strangers
-//! can't fill the table.
+//! The order of the checks matters: headers, body, signature, nonce. A nonce is stored only after the signature was verified,
+//! so that unsigned requests can't fill the table.
 
 use super::{ServerState, error::HttpError};
 use axum::{
@@ -20,10 +20,11 @@ use shared::{
 };
 use std::sync::Arc;
 
-/// Largest request body: code of 256 KiB may take six bytes per byte when escaped; functions and input come on top.
+/// Limits a request body, in bytes. Code of 256 KiB takes up to six bytes per byte when escaped, and functions and input come on
+/// top.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// A signed request's JSON body, and the workspace it was signed for.
+/// JSON body of a signed request, and the workspace that it is signed for.
 #[derive(Debug)]
 pub(super) struct Signed<T> {
     pub(super) workspace_slug: String,
@@ -41,9 +42,9 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         let path_and_query = parts.uri.path_and_query().map_or("/", |text| text.as_str());
         let signed = headers.covering(parts.method.as_str(), path_and_query, &body);
         state.keys.verify(&signed, headers.signature, chrono::Utc::now().timestamp())?;
-        let fresh = state.nonces.take(headers.nonce).await.map_err(|error| {
-            tracing::warn!(%error, "a nonce could not be checked");
-            HttpError::unavailable("nonces_unavailable", "Whether this request is new can't be told now.")
+        let fresh = state.nonces.use_once(headers.nonce).await.map_err(|error| {
+            tracing::warn!(%error, "the nonce of a signed request could not be checked");
+            HttpError::unavailable("nonces_unavailable", "The nonce of this request can't be checked now.")
         })?;
         if !fresh {
             return Err(SignatureError::Replayed.into());
@@ -54,7 +55,7 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
 }
 
 fn read_headers(headers: &HeaderMap) -> Result<SignedHeaders<'_>, SignatureError> {
-    // Two values of one header would let the signer and the reader mean different ones.
+    // With two values of one header, client and worker could use different ones.
     for header in [TIMESTAMP_HEADER, NONCE_HEADER, WORKSPACE_HEADER, USER_HEADER, SIGNATURE_HEADER] {
         if headers.get_all(header).iter().nth(1).is_some() {
             return Err(SignatureError::Malformed { header, rule: "must be sent once" });
