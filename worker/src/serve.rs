@@ -12,7 +12,7 @@ use crate::{
     http::{self, Connections, Nonces, ServerState},
     lease::{self, Claims, reaper::Reaper},
     supervisor::{
-        Pool, PoolConfig, StartError,
+        Pool, PoolConfig, PoolStartError,
         fetch::{self, FetchConfig, Fetcher},
     },
 };
@@ -38,7 +38,7 @@ pub enum ServeError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
-    Sandbox(#[from] StartError),
+    Sandbox(#[from] PoolStartError),
     #[error(transparent)]
     Fetch(#[from] fetch::StartError),
     #[error(transparent)]

@@ -1,7 +1,11 @@
-//! The parent of the sandbox processes: a pool of slots, each with a ready child.
+//! Parent of the sandbox processes: a pool of slots, each with a ready process.
 //!
-//! Invariants: V8 never runs here; what a child says is untrusted; every run ends within its limits plus half
-//! a second of its beginning, whatever the child does, or the reader of its console lines; a child that ended badly is never used again.
+//! Invariants:
+//! - V8 never runs here.
+//! - Messages of a sandbox process are untrusted.
+//! - Every run ends within its limits plus half a second of its beginning, whatever its process or the reader of its console
+//!   lines does.
+//! - A process that ended badly is never used again.
 
 pub mod egress;
 pub mod fetch;
@@ -12,6 +16,6 @@ mod pool;
 mod run;
 mod sandbox_process;
 
-pub use pool::{Pool, PoolConfig, PoolStatus, Slot, StartError};
+pub use pool::{Pool, PoolConfig, PoolStartError, PoolStatus, Slot};
 pub use run::RunContext;
 pub use sandbox_process::{SpawnError, StrictError};

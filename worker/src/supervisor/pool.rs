@@ -1,18 +1,20 @@
-//! A pool of slots. A slot is the right to run one job at a time, and a child that is ready for it.
+//! Pool of slots. A slot is the permission to run one job, and a sandbox process that is ready for it.
 //!
-//! Invariants: no more than `slots` runs at once; a child has one run at a time, and those of one workspace only; a child
-//! that ended badly, or whose run was abandoned, is replaced, never reused; whoever drops a slot gives it back.
+//! Invariants:
+//! - At most `slots` runs go on at once.
+//! - A process has one run at a time, and runs of one workspace only.
+//! - A process that ended badly, or whose run was abandoned, is replaced and never reused.
+//! - Dropping a slot gives it back.
+
+mod slot;
+
+pub use slot::Slot;
 
 use super::{
     fetch::Fetcher,
-    run::{self, RunContext},
-    sandbox_process::{ALL_LAYERS, Recipe, Sandbox, SpawnError},
+    sandbox_process::{ALL_LAYERS, Sandbox, SandboxConfig, SpawnError},
 };
-use sandbox_protocol::Job;
-use shared::{
-    outcome::Outcome,
-    telemetry::metrics::{SANDBOX_LAYER, SANDBOX_RESTARTS},
-};
+use shared::telemetry::metrics::{SANDBOX_LAYER, SANDBOX_RESTARTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -21,42 +23,40 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::{
-    process::Command,
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{process::Command, runtime::Handle, sync::Semaphore, task::JoinSet, time::sleep};
 
-/// Shortest and longest wait between attempts to replace a child.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Wait, in milliseconds, after the first failed attempt to replace a process. It doubles after every further one.
+const MIN_REPLACE_BACKOFF: Duration = Duration::from_millis(100);
+/// Limits the wait, in seconds, between attempts to replace a process.
+const MAX_REPLACE_BACKOFF: Duration = Duration::from_secs(5);
+/// Metric label of a process that exited while it had no run.
+const EXITED_WHILE_IDLE: &str = "died_idle";
 
-/// What a pool is made from.
+/// Configuration of a pool.
 #[derive(Clone)]
 pub struct PoolConfig {
-    /// This binary: it is started again for the snapshot and for every child.
+    /// Path of this binary, which is started again for the snapshot and for every process.
     pub program: PathBuf,
-    /// Runs at once (`WORKER_CONCURRENCY`).
+    /// Maximum number of runs at once (`WORKER_CONCURRENCY`).
     pub slots: usize,
-    /// Children beyond the slots, ready to stand in for one that is being replaced.
+    /// Number of processes beyond the slots. They are ready to take the place of one that is being replaced.
     pub spares: usize,
-    /// Memory the spare isolates are made for, in bytes (`ISOLATE_MEMORY_MB`).
+    /// Memory, in bytes, that spare isolates are created with (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,
-    /// Refuse to start unless every isolation layer holds (`SANDBOX_STRICT`).
+    /// Refuses to start unless every isolation layer holds (`SANDBOX_STRICT`).
     pub strict: bool,
-    /// Runs after which a child is replaced, so that nothing a run leaves in its process adds up.
+    /// Number of runs after which a process is replaced, so that leftovers of its runs don't add up.
     pub runs_per_child: u32,
-    /// Carries out the requests of every run.
+    /// Performs the requests of every run.
     pub fetcher: Arc<Fetcher>,
 }
 
 impl PoolConfig {
-    /// A pool of this process's own binary with the measured defaults.
+    /// Returns the measured defaults, for this process's own binary.
     #[must_use]
     pub fn new(slots: usize, memory_bytes: usize, fetcher: Arc<Fetcher>) -> Self {
         Self {
-            // The running binary itself, even if its file was replaced meanwhile.
+            // The running binary, even if its file was replaced since.
             program: PathBuf::from("/proc/self/exe"),
             slots,
             spares: 1,
@@ -68,36 +68,36 @@ impl PoolConfig {
     }
 }
 
-/// Why there is no pool.
+/// Reason why a pool can't be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the startup snapshot could not be made: {0}")]
+pub enum PoolStartError {
+    #[error("the process that makes the startup snapshot could not be run: {0}")]
     Snapshot(#[source] io::Error),
-    #[error("making the startup snapshot failed: {0}")]
+    #[error("the startup snapshot could not be made: {0}")]
     SnapshotFailed(String),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
 }
 
-/// What `/health` tells of a pool.
+/// State of a pool, as `/health` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct PoolStatus {
     pub slots: usize,
-    /// Slots taken now.
+    /// Number of slots in use.
     pub busy: usize,
-    /// Children ready for a job now.
+    /// Number of processes that are ready for a job.
     pub ready: usize,
-    /// Isolation layers that hold in every child.
+    /// Isolation layers that hold in every process.
     pub layers: Vec<String>,
-    /// Isolation layers this host does not give.
+    /// Isolation layers that this host does not support.
     pub missing_layers: Vec<String>,
-    /// Children replaced, by reason.
+    /// Number of processes replaced, by reason.
     pub restarts: BTreeMap<&'static str, u64>,
 }
 
-/// The children and the right to use them.
+/// Sandbox processes, and the slots that limit their use.
 pub struct Pool {
-    recipe: Recipe,
+    sandbox_config: SandboxConfig,
     config: PoolConfig,
     layers: Vec<String>,
     slots: Arc<Semaphore>,
@@ -108,9 +108,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Makes the snapshot and starts every child.
-    pub async fn start(config: PoolConfig) -> Result<Arc<Self>, StartError> {
-        let recipe = Arc::new(Recipe {
+    /// Makes the snapshot and starts every process.
+    pub async fn start(config: PoolConfig) -> Result<Arc<Self>, PoolStartError> {
+        let sandbox_config = Arc::new(SandboxConfig {
             program: config.program.clone().into_boxed_path(),
             snapshot: snapshot(&config).await?.into(),
             memory_bytes: config.memory_bytes,
@@ -118,21 +118,24 @@ impl Pool {
         });
         let mut starting = JoinSet::new();
         for _ in 0..config.slots + config.spares {
-            let recipe = Arc::clone(&recipe);
-            starting.spawn(async move { Sandbox::spawn(&recipe).await });
+            let sandbox_config = Arc::clone(&sandbox_config);
+            starting.spawn(async move { Sandbox::spawn(&sandbox_config).await });
         }
         let idle = starting.join_all().await.into_iter().collect::<Result<VecDeque<_>, _>>()?;
         let layers = idle.front().map(|sandbox| sandbox.layers().to_vec()).unwrap_or_default();
         let missing = missing(&layers);
         if !missing.is_empty() {
-            tracing::warn!(missing = missing.join(", "), "isolation layers this host does not give");
+            tracing::warn!(
+                missing = missing.join(", "),
+                "this host does not support all isolation layers of the sandbox"
+            );
         }
         for layer in ALL_LAYERS {
             let held = if missing.contains(&layer) { 0.0 } else { 1.0 };
             SANDBOX_LAYER.with([layer]).set(held);
         }
         Ok(Arc::new(Self {
-            recipe: Arc::into_inner(recipe).expect("every task that shared it has ended"),
+            sandbox_config: Arc::into_inner(sandbox_config).expect("every task that shared it has ended"),
             layers,
             slots: Arc::new(Semaphore::new(config.slots)),
             ready: Semaphore::new(idle.len()),
@@ -143,14 +146,14 @@ impl Pool {
         }))
     }
 
-    /// Waits for a free slot and a ready child. Cancel-safe.
+    /// Waits for a free slot and a ready process. Cancel-safe.
     pub async fn acquire(self: &Arc<Self>) -> Slot {
         let permit = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
         let sandbox = self.next_ready().await;
         Slot { pool: Arc::clone(self), sandbox: Some(sandbox), used: false, _permit: permit }
     }
 
-    /// Waits for a ready child. Cancel-safe.
+    /// Waits for a ready process. Cancel-safe.
     async fn next_ready(self: &Arc<Self>) -> Sandbox {
         loop {
             self.ready.acquire().await.expect("the semaphore is never closed").forget();
@@ -160,7 +163,7 @@ impl Pool {
         }
     }
 
-    /// A slot if one is free and its child is ready now.
+    /// Returns a slot if one is free and a process is ready now.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Slot> {
         let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         loop {
@@ -176,7 +179,7 @@ impl Pool {
         }
     }
 
-    /// What `/health` tells.
+    /// Returns the state that `/health` shows.
     pub fn status(&self) -> PoolStatus {
         PoolStatus {
             slots: self.config.slots,
@@ -188,19 +191,19 @@ impl Pool {
         }
     }
 
-    /// The next idle child, if it still lives.
+    /// Returns the next idle process if it is alive. Replaces it otherwise.
     fn take_idle(self: &Arc<Self>) -> Option<Sandbox> {
         let mut sandbox = lock(&self.idle).pop_front()?;
         if sandbox.is_alive() {
             return Some(sandbox);
         }
-        self.replace(sandbox, "died_idle");
+        self.replace(sandbox, EXITED_WHILE_IDLE);
         None
     }
 
-    /// The child that suits a run of this workspace best: one that has had others of it, one that has had none, or else
-    /// the given one, which goes back for a better one.
-    fn exchange(&self, sandbox: Sandbox, workspace: &str) -> Sandbox {
+    /// Returns the process that suits a run of this workspace best: one that has had runs of it, one that has had none, or else
+    /// the given one. The given one goes back to the pool for a better one.
+    fn swap_for_affinity(&self, sandbox: Sandbox, workspace: &str) -> Sandbox {
         if sandbox.belongs_to(workspace) {
             return sandbox;
         }
@@ -219,7 +222,7 @@ impl Pool {
         self.ready.add_permits(1);
     }
 
-    /// Takes a child back after a run that ended cleanly: it is idle again when its next isolate stands.
+    /// Takes a process back after a run that ended cleanly. It is idle again when its next isolate is ready.
     fn reuse(self: &Arc<Self>, mut sandbox: Sandbox) {
         if sandbox.count_run() >= self.config.runs_per_child {
             return self.replace(sandbox, "recycled");
@@ -235,7 +238,7 @@ impl Pool {
         });
     }
 
-    /// Kills a child and starts another, for as long as that takes.
+    /// Kills a process and starts another in a task of its own, which tries until it succeeds.
     fn replace(self: &Arc<Self>, mut sandbox: Sandbox, reason: &'static str) {
         *lock(&self.restarts).entry(reason).or_default() += 1;
         SANDBOX_RESTARTS.with([reason]).increment(1);
@@ -243,83 +246,19 @@ impl Pool {
         self.runtime.spawn(async move {
             sandbox.kill().await;
             drop(sandbox);
-            let mut wait = BACKOFF.0;
+            let mut wait = MIN_REPLACE_BACKOFF;
             while let Some(pool) = pool.upgrade() {
-                match Sandbox::spawn(&pool.recipe).await {
+                match Sandbox::spawn(&pool.sandbox_config).await {
                     Ok(fresh) => return pool.put_idle(fresh),
                     Err(error) => {
-                        tracing::error!(%error, "a sandbox process could not be replaced; trying again");
+                        tracing::error!(%error, "a sandbox process could not be replaced: trying again");
                     }
                 }
                 drop(pool);
                 sleep(wait).await;
-                wait = (wait * 2).min(BACKOFF.1);
+                wait = (wait * 2).min(MAX_REPLACE_BACKOFF);
             }
         });
-    }
-}
-
-/// One job's place in the pool. Dropped unused, its child goes back; dropped during a run, it is replaced.
-pub struct Slot {
-    pool: Arc<Pool>,
-    sandbox: Option<Sandbox>,
-    used: bool,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Slot {
-    /// Runs a job. Whatever a script does is in the outcome; dropping the future ends the run.
-    pub async fn run(mut self, job: Job, context: RunContext) -> Outcome {
-        let mut ended = self.run_once(&job, &context).await;
-        if ended.untouched {
-            tracing::warn!(execution.id = %job.execution_id, "a sandbox was lost before anything was seen of its run; another one takes it");
-            self.sandbox = Some(self.pool.next_ready().await);
-            ended = self.run_once(&job, &context).await;
-        }
-        ended.outcome
-    }
-
-    async fn run_once(&mut self, job: &Job, context: &RunContext) -> run::Ended {
-        self.assign(&job.workspace_slug).await;
-        self.used = true;
-        let sandbox = self.sandbox.as_mut().expect("a slot holds its child until its run is over");
-        let ended = run::run(sandbox, job, context, &self.pool.config.fetcher).await;
-        self.used = false;
-        if let Some(sandbox) = self.sandbox.take() {
-            match ended.dirty {
-                None => self.pool.reuse(sandbox),
-                Some(reason) => self.pool.replace(sandbox, reason),
-            }
-        }
-        ended
-    }
-
-    /// Sees to it that the slot's child has had no run of another workspace.
-    async fn assign(&mut self, workspace: &str) {
-        loop {
-            let sandbox = self.sandbox.take().expect("a slot holds its child until its run is over");
-            let mut sandbox = self.pool.exchange(sandbox, workspace);
-            if !sandbox.is_alive() {
-                self.pool.replace(sandbox, "died_idle");
-            } else if sandbox.is_fresh() || sandbox.belongs_to(workspace) {
-                sandbox.assign(workspace);
-                self.sandbox = Some(sandbox);
-                return;
-            } else {
-                self.pool.replace(sandbox, "other_workspace");
-            }
-            self.sandbox = Some(self.pool.next_ready().await);
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        match self.sandbox.take() {
-            Some(sandbox) if self.used => self.pool.replace(sandbox, "abandoned"),
-            Some(sandbox) => self.pool.put_idle(sandbox),
-            None => {}
-        }
     }
 }
 
@@ -331,8 +270,8 @@ fn missing(layers: &[String]) -> Vec<&'static str> {
     ALL_LAYERS.into_iter().filter(|name| !layers.iter().any(|held| held == name)).collect()
 }
 
-/// The startup snapshot, made by a process of its own: V8 never runs in this one.
-async fn snapshot(config: &PoolConfig) -> Result<Vec<u8>, StartError> {
+/// Makes the startup snapshot in a process of its own, since V8 never runs in this one.
+async fn snapshot(config: &PoolConfig) -> Result<Vec<u8>, PoolStartError> {
     let output = Command::new(&config.program)
         .arg("snapshot")
         .env_clear()
@@ -340,10 +279,10 @@ async fn snapshot(config: &PoolConfig) -> Result<Vec<u8>, StartError> {
         .kill_on_drop(true)
         .output()
         .await
-        .map_err(StartError::Snapshot)?;
+        .map_err(PoolStartError::Snapshot)?;
     if output.status.success() {
         Ok(output.stdout)
     } else {
-        Err(StartError::SnapshotFailed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+        Err(PoolStartError::SnapshotFailed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 }

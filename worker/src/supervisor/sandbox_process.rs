@@ -1,4 +1,4 @@
-//! One sandbox process as its parent sees it: started, prepared, watched, killed, reaped.
+//! One sandbox process: starts, prepares, watches, kills and reaps it.
 
 use sandbox_protocol::{FrameError, FromSandbox, ToSandbox};
 use serde::Serialize;
@@ -20,13 +20,14 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a process may take to say that it is ready. Generous: it is no part of any run.
+/// Limits, in seconds, how long a process may take to become ready. It is generous, since it is no part of a
+/// run's time.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a killed process may take to be gone.
+/// Limits, in seconds, the wait for the end of a killed process.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of a read buffer is kept between messages.
-const KEPT_BUFFER_BYTES: usize = 64 * 1024;
-/// The layers that `SANDBOX_STRICT=1` asks for: every one there is.
+/// Limits the read buffer that is kept between messages, in bytes.
+const MAX_KEPT_BUFFER_BYTES: usize = 64 * 1024;
+/// Names of all isolation layers. `SANDBOX_STRICT=1` requires every one of them.
 pub(super) const ALL_LAYERS: [&str; 11] = [
     "descriptors",
     "environment",
@@ -41,14 +42,14 @@ pub(super) const ALL_LAYERS: [&str; 11] = [
     "seccomp",
 ];
 
-/// Why there is no sandbox process. A fault of the platform, never of a script.
+/// Reason why a sandbox process could not be started or prepared. Always a fault of the platform, never of a script.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     #[error("a sandbox process could not be started: {0}")]
     Start(#[source] io::Error),
-    #[error("the sandbox process did not get ready: {0}")]
+    #[error("the sandbox process did not become ready: {0}")]
     Prepare(#[from] FrameError),
-    #[error("the sandbox process said something else than that it is ready")]
+    #[error("the sandbox process sent another message than that it is ready")]
     NotReady,
     #[error("the sandbox process was not ready within {} s", READY_TIMEOUT.as_secs())]
     Slow,
@@ -56,47 +57,47 @@ pub enum SpawnError {
     Strict(#[from] StrictError),
 }
 
-/// The host forbids what `SANDBOX_STRICT=1` insists on.
+/// Isolation layers that `SANDBOX_STRICT=1` requires and this host does not support.
 #[derive(Debug, thiserror::Error)]
 #[error("SANDBOX_STRICT is set, and these isolation layers do not hold here: {}", .missing.join(", "))]
 pub struct StrictError {
     pub missing: Vec<&'static str>,
 }
 
-/// What every process of a pool is made from.
-pub(super) struct Recipe {
+/// Configuration of every process of a pool.
+pub(super) struct SandboxConfig {
     pub(super) program: Box<Path>,
     pub(super) snapshot: Arc<[u8]>,
     pub(super) memory_bytes: usize,
     pub(super) strict: bool,
 }
 
-/// A sandbox process. Dropped, it is killed.
+/// Sandbox process. Dropping it kills the process.
 pub(super) struct Sandbox {
     process: Child,
     pub(super) frames: Frames,
     pub(super) writer: OwnedWriteHalf,
     layers: Vec<String>,
     runs: u32,
-    /// Processor time it had used when it got ready for the next run.
+    /// Processor time that the process had used when it became ready for the next run.
     cpu_before: Duration,
-    /// Whose runs it has had.
+    /// Slug of the workspace whose runs the process has had.
     workspace: Option<String>,
 }
 
 impl Sandbox {
     /// Starts a process and waits until it is ready for a job.
-    pub(super) async fn spawn(recipe: &Recipe) -> Result<Self, SpawnError> {
-        let mut sandbox = Self::start(recipe).map_err(SpawnError::Start)?;
+    pub(super) async fn spawn(config: &SandboxConfig) -> Result<Self, SpawnError> {
+        let mut sandbox = Self::start(config).map_err(SpawnError::Start)?;
         timeout(READY_TIMEOUT, async {
-            sandbox.send(&ToSandbox::Prepare { memory_bytes: recipe.memory_bytes }).await?;
-            let snapshot = sandbox_protocol::frame(&recipe.snapshot)?;
+            sandbox.send(&ToSandbox::Prepare { memory_bytes: config.memory_bytes }).await?;
+            let snapshot = sandbox_protocol::frame(&config.snapshot)?;
             sandbox.writer.write_all(&snapshot).await.map_err(FrameError::Io)?;
             sandbox.ready().await
         })
         .await
         .map_err(|_elapsed| SpawnError::Slow)??;
-        if recipe.strict {
+        if config.strict {
             let missing: Vec<_> = ALL_LAYERS
                 .into_iter()
                 .filter(|name| !sandbox.layers.iter().any(|held| held == name))
@@ -108,13 +109,13 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    fn start(recipe: &Recipe) -> io::Result<Self> {
+    fn start(config: &SandboxConfig) -> io::Result<Self> {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let process = Command::new(&*recipe.program)
+        let process = Command::new(&*config.program)
             .arg("sandbox")
             .env_clear()
-            // ICU asks for the time zone once; scripts run in UTC wherever the worker is.
+            // ICU reads the time zone once. Scripts run in UTC, whatever the worker's time zone is.
             .env("TZ", "UTC")
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -135,7 +136,7 @@ impl Sandbox {
         })
     }
 
-    /// Waits until a fresh isolate stands; for a process that just finished a run, too.
+    /// Waits until a fresh isolate is ready, at the start of the process or after a run.
     pub(super) async fn ready(&mut self) -> Result<(), SpawnError> {
         match timeout(READY_TIMEOUT, self.frames.next()).await.map_err(|_elapsed| SpawnError::Slow)?? {
             FromSandbox::Ready { layers } => {
@@ -151,87 +152,87 @@ impl Sandbox {
         Ok(self.writer.write_all(&sandbox_protocol::encode(message)?).await?)
     }
 
-    /// The isolation layers it said are in force.
+    /// Returns the isolation layers that the process has reported to hold.
     pub(super) fn layers(&self) -> &[String] {
         &self.layers
     }
 
-    /// Whether it has had no run yet.
+    /// Returns true if the process has had no run yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.workspace.is_none()
     }
 
-    /// Whether its runs were this workspace's.
+    /// Returns true if the process has had runs of this workspace.
     pub(super) fn belongs_to(&self, workspace: &str) -> bool {
         self.workspace.as_deref() == Some(workspace)
     }
 
-    /// From here on, its runs are this workspace's.
+    /// Reserves the process for runs of this workspace.
     pub(super) fn assign(&mut self, workspace: &str) {
         if !self.belongs_to(workspace) {
             self.workspace = Some(workspace.to_owned());
         }
     }
 
-    /// How many runs it has had, counting one more.
+    /// Counts a run. Returns the number of runs so far.
     pub(super) fn count_run(&mut self) -> u32 {
         self.runs += 1;
         self.runs
     }
 
-    /// Bytes of memory it holds now.
+    /// Returns the resident memory of the process, in bytes.
     pub(super) fn resident_bytes(&self) -> Option<usize> {
         let pid = self.process.id()?;
-        // A file of the kernel's: read from memory, never from a disk. In kibibytes, whatever a page has.
+        // Reading blocks on no disk: the kernel makes this file. Its unit is the kibibyte, whatever the size of a page.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes: usize = resident.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes.saturating_mul(1024))
     }
 
-    /// Whether the process still runs.
+    /// Returns true if the process still runs.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Processor time it had used before its present run.
+    /// Returns the processor time that the process had used before its present run.
     pub(super) const fn cpu_before(&self) -> Duration {
         self.cpu_before
     }
 
-    /// Processor time it has used.
+    /// Returns the processor time that the process has used.
     pub(super) fn cpu_time(&self) -> Option<Duration> {
         let pid = self.process.id()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // Fields 14 and 15, counted after the name in parentheses; hundredths of a second.
+        // Fields 14 and 15, in hundredths of a second. The name in parentheses before them may contain spaces.
         let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
         let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
         Some(Duration::from_millis((user + system) * 10))
     }
 
-    /// How the process ended, if it ends by itself within a moment; else it is killed.
-    pub(super) async fn end(&mut self) -> Option<ExitStatus> {
+    /// Waits 100 ms for the process to exit by itself, else kills it. Returns its status.
+    pub(super) async fn exit(&mut self) -> Option<ExitStatus> {
         if let Ok(status) = timeout(Duration::from_millis(100), self.process.wait()).await {
             return status.ok();
         }
         self.kill().await
     }
 
-    /// Kills and reaps it.
+    /// Kills and reaps the process. Returns its status.
     pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
         let _ = self.process.start_kill();
         timeout(REAP_TIMEOUT, self.process.wait()).await.ok()?.ok()
     }
 }
 
-/// Reads a sandbox's messages.
+/// Reads the messages of a sandbox process.
 pub(super) struct Frames {
     reader: OwnedReadHalf,
     buffer: Vec<u8>,
 }
 
 impl Frames {
-    /// The next message. Cancel-safe: bytes already read are kept.
+    /// Returns the next message. Cancel-safe: bytes already read are kept.
     pub(super) async fn next(&mut self) -> Result<FromSandbox, FrameError> {
         loop {
             if let Some((header, rest)) = self.buffer.split_first_chunk() {
@@ -239,7 +240,7 @@ impl Frames {
                 if let Some(payload) = rest.get(..length) {
                     let message = serde_json::from_slice(payload)?;
                     self.buffer.drain(..4 + length);
-                    self.buffer.shrink_to(KEPT_BUFFER_BYTES);
+                    self.buffer.shrink_to(MAX_KEPT_BUFFER_BYTES);
                     return Ok(message);
                 }
             }

@@ -20,7 +20,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 use uuid::Uuid;
-use worker::supervisor::{Pool, PoolConfig, SpawnError, StartError};
+use worker::supervisor::{Pool, PoolConfig, PoolStartError, SpawnError};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 /// The probe's word for a layer that this host does not give.
@@ -293,7 +293,7 @@ async fn strict_pools_start_only_where_every_layer_holds() {
     let missing = pool.status().missing_layers;
     match Pool::start(PoolConfig { strict: true, ..config(1) }).await {
         Ok(_) => assert!(missing.is_empty(), "{missing:?}"),
-        Err(StartError::Spawn(SpawnError::Strict(error))) => assert_eq!(error.missing, missing),
+        Err(PoolStartError::Spawn(SpawnError::Strict(error))) => assert_eq!(error.missing, missing),
         Err(error) => panic!("{error}"),
     }
 }

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
-use worker::supervisor::{Pool, PoolConfig, StartError};
+use worker::supervisor::{Pool, PoolConfig, PoolStartError};
 
 #[tokio::test]
 async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {
@@ -80,7 +80,7 @@ async fn children_are_replaced_after_their_share_of_runs() {
 #[tokio::test]
 async fn a_program_that_is_no_sandbox_is_refused_at_start() {
     let wrong = PoolConfig { program: "/bin/false".into(), ..config(1) };
-    assert!(matches!(Pool::start(wrong).await, Err(StartError::SnapshotFailed(_))));
+    assert!(matches!(Pool::start(wrong).await, Err(PoolStartError::SnapshotFailed(_))));
 }
 
 fn job_of_workspace(workspace: &str) -> Job {
