@@ -1,19 +1,19 @@
-//! Frames on their way to a child.
+//! Frames that wait to be written to a sandbox process.
 
 use super::fetch::Hold;
 use sandbox_protocol::{FetchAnswer, ToSandbox};
 use tokio::sync::mpsc;
 
-/// A frame on its way to the child.
+/// Frame that is written to the sandbox process.
 #[derive(Default)]
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
     pub(super) written: usize,
-    /// What an answer counts against, until the last byte is written.
+    /// Limits of the run that an answer counts against until its last byte is written.
     pub(super) _hold: Hold,
 }
 
-/// Queues a message; `hold` is what it counts against until it is written.
+/// Queues a message. It counts against `hold` until it is written.
 pub(super) fn send(outgoing: &mpsc::Sender<Outgoing>, message: &ToSandbox, hold: Hold) {
     let frame = sandbox_protocol::encode(message).or_else(|_too_long| match message {
         ToSandbox::FetchDone { id, .. } => {
@@ -26,7 +26,7 @@ pub(super) fn send(outgoing: &mpsc::Sender<Outgoing>, message: &ToSandbox, hold:
         other => sandbox_protocol::encode(other),
     });
     if let Ok(bytes) = frame {
-        // There is room by construction; a child that has none is stopped by its deadline.
+        // The queue has room by construction. If it had none, the deadline would stop the run.
         let _ = outgoing.try_send(Outgoing { bytes, written: 0, _hold: hold });
     }
 }

@@ -1,65 +1,87 @@
-//! What a run comes to, once its loop is over.
+//! Concludes a run once its loop is over: verdict, usage, and what happens to its sandbox process.
 
 use super::{
     End, RESIDENT_OVERHEAD_BYTES, Run,
     verdict::{self, Decision},
 };
-use shared::outcome::{Usage, Verdict};
-use std::os::unix::process::ExitStatusExt as _;
+use sandbox_protocol::RunEnd;
+use shared::{
+    limits::Limits,
+    outcome::{Usage, Verdict},
+};
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
+
+/// Verdict and usage of a run, and why its process must be replaced, if it must.
+type Conclusion = (Verdict, Usage, Option<&'static str>);
 
 impl Run<'_> {
-    /// Whatever still goes on for the run ends first; its last lines are handed over after that.
-    pub(super) async fn conclude(&mut self, end: End) -> (Verdict, Usage, Option<&'static str>) {
-        let limits = self.limits();
+    /// Ends the run's fetches, then sends its last lines to the reader, then concludes.
+    pub(super) async fn conclude(&mut self, end: End) -> Conclusion {
         self.fetches.abort_all();
         match end {
-            End::Finished(end, mut usage) => {
-                // A child's word on what it used is good up to what it can have used.
-                let wall = self.given_at.elapsed();
-                usage.init = usage.init.min(wall);
-                usage.run = usage.run.min(wall.saturating_sub(usage.init));
-                usage.cpu = usage.cpu.min(wall);
-                let most = limits.memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES);
-                usage.memory_peak_bytes =
-                    usage.memory_peak_bytes.min(u64::try_from(most).unwrap_or(u64::MAX));
-                usage.fetches = self.fetch_count;
+            End::Finished(end, reported) => {
+                let usage = Usage {
+                    fetches: self.fetch_count,
+                    ..plausible(reported, self.given_at.elapsed(), self.limits())
+                };
                 self.flush_lines().await;
-                let (verdict, dirty) = verdict::finished(end, self.decision, limits);
-                (verdict, usage, dirty)
+                self.conclude_reported(end, usage)
             }
             End::Gone => {
-                let usage = self.observed();
-                if self.decision == Decision::None && self.resident_peak > limits.memory_bytes {
-                    self.decision = Decision::Swollen;
-                }
-                let status = match self.decision {
-                    Decision::None | Decision::Swollen => self.sandbox.end().await,
-                    _ => self.sandbox.kill().await,
-                };
-                self.drain().await;
-                // The kernel kills when the machine has no memory left, and so do we what hangs; a script can't.
-                let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-                self.untouched = self.decision == Decision::None
-                    && self.initialized.is_none()
-                    && (killed || !self.handed_over)
-                    && self.fetch_count == 0
-                    && !self.logs.any();
-                let verdict = verdict::of_dead_child(self.decision, status, limits);
-                if let Verdict::Failed(error) = &verdict {
-                    tracing::warn!(
-                        execution.id = %self.job.execution_id,
-                        code = %error.code,
-                        end = verdict::describe(status),
-                        "a sandbox process ended with its run"
-                    );
-                }
-                (verdict, usage, Some(verdict::reason(self.decision, status)))
+                let usage = self.observed_usage();
+                let status = self.exit_status().await;
+                self.drain_lines().await;
+                self.conclude_lost(status, usage)
             }
         }
     }
 
-    /// What can be told of a run whose child did not live to tell.
-    fn observed(&self) -> Usage {
+    /// Concludes a run whose end the process reported.
+    fn conclude_reported(&self, end: RunEnd, usage: Usage) -> Conclusion {
+        let (verdict, replace_reason) = verdict::of_report(end, self.decision, self.limits());
+        (verdict, usage, replace_reason)
+    }
+
+    /// Concludes a run whose process died, or had to be killed.
+    fn conclude_lost(&mut self, status: Option<ExitStatus>, usage: Usage) -> Conclusion {
+        self.untouched = self.is_safe_to_retry(status);
+        let verdict = verdict::of_dead_process(self.decision, status, self.limits());
+        if let Verdict::Failed(error) = &verdict {
+            tracing::warn!(
+                execution.id = %self.job.execution_id,
+                code = %error.code,
+                end = verdict::describe(status),
+                "a sandbox process died with its run"
+            );
+        }
+        (verdict, usage, Some(verdict::replace_reason(self.decision, status)))
+    }
+
+    /// Waits for the end of the process, or kills it if the supervisor decided so. Returns its status.
+    async fn exit_status(&mut self) -> Option<ExitStatus> {
+        if self.decision == Decision::None && self.resident_peak > self.limits().memory_bytes {
+            self.decision = Decision::Swollen;
+        }
+        match self.decision {
+            Decision::None | Decision::Swollen => self.sandbox.exit().await,
+            _ => self.sandbox.kill().await,
+        }
+    }
+
+    /// Returns true if another process may run the job: this one was lost for no reason of the script's, before anything of
+    /// the run was seen.
+    fn is_safe_to_retry(&self, status: Option<ExitStatus>) -> bool {
+        // The kernel kills when the machine has no memory left, and the supervisor kills a process that hangs. A script can't.
+        let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
+        self.decision == Decision::None
+            && self.initialized.is_none()
+            && (killed || !self.handed_over)
+            && self.fetch_count == 0
+            && !self.logs.received_any()
+    }
+
+    /// Returns the usage of a run whose process died before it reported any, as far as the supervisor has observed it.
+    fn observed_usage(&self) -> Usage {
         let wall = self.given_at.elapsed();
         let init = self.initialized.map_or(wall, |at| at - self.given_at);
         Usage {
@@ -69,5 +91,18 @@ impl Run<'_> {
             memory_peak_bytes: u64::try_from(self.resident_peak).unwrap_or(u64::MAX),
             fetches: self.fetch_count,
         }
+    }
+}
+
+/// Limits the usage that a process reports, which is untrusted, to what its run can have used in this time.
+fn plausible(reported: Usage, wall: Duration, limits: &Limits) -> Usage {
+    let max_memory = limits.memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES);
+    let init = reported.init.min(wall);
+    Usage {
+        init,
+        run: reported.run.min(wall.saturating_sub(init)),
+        cpu: reported.cpu.min(wall),
+        memory_peak_bytes: reported.memory_peak_bytes.min(u64::try_from(max_memory).unwrap_or(u64::MAX)),
+        ..reported
     }
 }

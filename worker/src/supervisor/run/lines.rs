@@ -1,17 +1,17 @@
-//! A run's console lines, from the child to their reader.
+//! Console lines of a run, from the sandbox process to their reader.
 
 use super::{GRACE, Run};
-use crate::supervisor::{logs::Taken, masking::beside};
+use crate::supervisor::{logs::AddedLine, masking::beside};
 use sandbox_protocol::FromSandbox;
 use shared::{execution::LogLevel, masking::Masker};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long the reader of console lines may take for the last ones.
+/// Limits, in seconds, how long the reader of console lines may take for the last ones.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Run<'_> {
-    /// Takes a line that the child sent; false for a flood.
+    /// Masks and queues a line that the process sent. Returns false for a flood.
     pub(super) async fn line(&mut self, level: LogLevel, message: String) -> bool {
         let (sent, is_cut) = (message.len(), self.logs.cuts(message.len()));
         let masked = if self.logs.is_open() {
@@ -23,28 +23,28 @@ impl Run<'_> {
         } else {
             String::new()
         };
-        let taken = self.logs.take(level, sent, &masked);
-        self.keep(taken)
+        let added = self.logs.add(level, sent, &masked);
+        self.queue_line(added)
     }
 
-    /// Adds a line of the supervisor's own, if there is room.
+    /// Adds a line of the supervisor, if the run's limits allow it.
     pub(super) async fn note(&mut self, message: &str) {
         if self.logs.is_open() {
             self.line(LogLevel::Debug, message.to_owned()).await;
         }
     }
 
-    /// Queues lines; false for a flood.
-    fn keep(&mut self, taken: Taken) -> bool {
-        if let Taken::Lines(first, second) = taken {
+    /// Queues a line for the reader. Returns false for a flood.
+    fn queue_line(&mut self, added: AddedLine) -> bool {
+        if let AddedLine::Lines(first, second) = added {
             self.lines.push_back(first);
             self.lines.extend(second);
             return true;
         }
-        taken == Taken::Dropped
+        added == AddedLine::Dropped
     }
 
-    /// Hands over the lines that are still here.
+    /// Sends the queued lines to the reader.
     pub(super) async fn flush_lines(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let logs = &self.context.logs;
@@ -58,8 +58,8 @@ impl Run<'_> {
         .await;
     }
 
-    /// Console lines that the child had sent before it died.
-    pub(super) async fn drain(&mut self) {
+    /// Queues the lines that the process had sent before it died, and sends all lines to the reader.
+    pub(super) async fn drain_lines(&mut self) {
         let _ = timeout(GRACE, async {
             while let Ok(message) = self.sandbox.frames.next().await {
                 if let FromSandbox::Log { level, message } = message {

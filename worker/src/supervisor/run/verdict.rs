@@ -1,4 +1,4 @@
-//! What a child's word, or its end, means for the run it had. Pure.
+//! Derives a run's verdict from the report of its sandbox process, or from the way the process died. Pure.
 
 use crate::supervisor::logs::clean;
 use sandbox_protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, LONGEST_ERROR_TEXT, RunEnd};
@@ -11,28 +11,29 @@ use shared::{
 };
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
-/// What the supervisor itself had decided about the run before its child was gone.
+/// Decision of the supervisor about the run before its process died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Nothing: the child died by itself.
+    /// The supervisor decided nothing: the process died by itself.
     None,
-    /// The child was told to stop, for this reason.
+    /// The supervisor told the process to stop, for this reason.
     Stop(ErrorCode),
-    /// Its resident memory went over what a run may need.
+    /// The process's resident memory exceeded the limit of a run.
     Memory,
-    /// Nothing: the child died by itself, and held more memory than its run may when it was last seen.
+    /// The supervisor decided nothing: the process died by itself. At the last measurement it had more memory than its run may
+    /// use.
     Swollen,
-    /// It broke the protocol.
+    /// The process violated the protocol.
     Nonsense,
 }
 
-/// Why a run whose child is gone did not complete. A decision of ours outranks the way the child then died.
-pub(super) fn of_dead_child(decision: Decision, status: Option<ExitStatus>, limits: &Limits) -> Verdict {
+/// Returns the verdict on a run whose process died. A decision of the supervisor outranks the way the process then died.
+pub(super) fn of_dead_process(decision: Decision, status: Option<ExitStatus>, limits: &Limits) -> Verdict {
     match decision {
         Decision::Stop(code) => stopped(code, limits),
         Decision::Memory => stopped(ErrorCode::MemoryLimit, limits),
         Decision::Nonsense => failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned()),
-        // Native code that is refused memory crashes in many ways; what it held tells why.
+        // Native code that is refused memory crashes in many ways. The memory that it had shows the reason.
         Decision::Swollen if status.is_some_and(|status| status.signal().is_some()) => {
             stopped(ErrorCode::MemoryLimit, limits)
         }
@@ -46,7 +47,7 @@ pub(super) fn of_dead_child(decision: Decision, status: Option<ExitStatus>, limi
     }
 }
 
-/// A run that was stopped, in the words of its limit.
+/// Returns the verdict on a run that was stopped, with a message that names its limit.
 pub(super) fn stopped(code: ErrorCode, limits: &Limits) -> Verdict {
     let message = match code {
         ErrorCode::Timeout => {
@@ -68,9 +69,9 @@ pub(super) fn failed(code: ErrorCode, message: String) -> Verdict {
     Verdict::Failed(ExecutionError { code, message, stack: None, line: None, column: None })
 }
 
-/// How a process ended, for logs and messages.
+/// Describes how a process exited, for logs and messages.
 pub(super) fn describe(status: Option<ExitStatus>) -> String {
-    let Some(status) = status else { return "its end could not be read".to_owned() };
+    let Some(status) = status else { return "its exit status could not be read".to_owned() };
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(libc::SIGSYS)) => "a forbidden system call (SIGSYS)".to_owned(),
@@ -80,8 +81,8 @@ pub(super) fn describe(status: Option<ExitStatus>) -> String {
     }
 }
 
-/// Why a child that is gone is replaced; a label of a metric.
-pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
+/// Returns why a process that died is replaced, as label of a metric.
+pub(super) fn replace_reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
     match decision {
         Decision::Stop(code) => code.as_str(),
         Decision::Memory | Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
@@ -93,10 +94,10 @@ pub(super) fn reason(decision: Decision, status: Option<ExitStatus>) -> &'static
     }
 }
 
-/// The verdict on what a child reported, and why it can't be used again, if so.
-pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
+/// Returns the verdict on a run whose end the process reported, and why the process must be replaced, if it must.
+pub(super) fn of_report(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
     let stopped = match decision {
-        // A `Terminate` is on its way and would hit the next run.
+        // A `Terminate` was sent, and would end the next run.
         Decision::Stop(code) => Some(code.as_str()),
         _ => None,
     };
@@ -106,14 +107,14 @@ pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Ver
                 if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
             match result {
                 Some(result) => (Verdict::Completed(result), stopped),
-                None => (of_dead_child(Decision::Nonsense, None, limits), Some("protocol")),
+                None => (of_dead_process(Decision::Nonsense, None, limits), Some("protocol")),
             }
         }
-        RunEnd::Failed { code, .. } if !may_say(code, decision) => {
-            (of_dead_child(Decision::Nonsense, None, limits), Some("protocol"))
+        RunEnd::Failed { code, .. } if !may_report(code, decision) => {
+            (of_dead_process(Decision::Nonsense, None, limits), Some("protocol"))
         }
         RunEnd::Failed { code, message, stack, line, column } => {
-            let dirty = match code {
+            let replace_reason = match code {
                 ErrorCode::ScriptError
                 | ErrorCode::InvalidResult
                 | ErrorCode::ResultTooLarge
@@ -122,13 +123,14 @@ pub(super) fn finished(end: RunEnd, decision: Decision, limits: &Limits) -> (Ver
                 _ => Some(code.as_str()),
             };
             let (message, stack) = (bounded(message), stack.map(bounded));
-            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), dirty)
+            (Verdict::Failed(ExecutionError { code, message, stack, line, column }), replace_reason)
         }
     }
 }
 
-/// Whether it is for the sandbox to say that a run ended so: what the run itself did, or what it was told.
-fn may_say(code: ErrorCode, decision: Decision) -> bool {
+/// Returns true if a sandbox process may report this code: a fault of the run itself, or the code that it was told to stop
+/// with.
+fn may_report(code: ErrorCode, decision: Decision) -> bool {
     match code {
         ErrorCode::ScriptError
         | ErrorCode::InvalidResult
@@ -143,13 +145,13 @@ fn may_say(code: ErrorCode, decision: Decision) -> bool {
     }
 }
 
-/// At most as long as a sandbox of ours makes it: a UTF-16 unit has three bytes at most.
+/// Truncates a text to the length that the sandbox's own limit allows: a UTF-16 unit has at most three bytes.
 fn bounded(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(3 * LONGEST_ERROR_TEXT));
     text
 }
 
-/// Bytes of text that may hold secrets.
+/// Returns the bytes of text that may contain secrets.
 pub(super) fn bytes(verdict: &Verdict) -> usize {
     match verdict {
         Verdict::Completed(result) => result.get().len(),
@@ -157,7 +159,7 @@ pub(super) fn bytes(verdict: &Verdict) -> usize {
     }
 }
 
-/// Without secrets, and without what the database can't hold.
+/// Removes secrets, and characters that the database can't store.
 pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
     match verdict {
         Verdict::Completed(result) => Verdict::Completed(masker.mask_json(result)),
@@ -180,9 +182,9 @@ mod tests {
     use shared::execution::Status;
 
     fn code(decision: Decision, raw: i32) -> ErrorCode {
-        match of_dead_child(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
+        match of_dead_process(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
             Verdict::Failed(error) => error.code,
-            Verdict::Completed(_) => unreachable!("a dead child completes nothing"),
+            Verdict::Completed(_) => unreachable!("a dead process completes nothing"),
         }
     }
 
@@ -214,22 +216,23 @@ mod tests {
         let limits = Limits::default();
         for code in [ErrorCode::WorkerLost, ErrorCode::Cancelled, ErrorCode::Timeout, ErrorCode::InitTimeout]
         {
-            let (verdict, dirty) = finished(failed_with(code, "forged"), Decision::None, &limits);
+            let (verdict, replace_reason) = of_report(failed_with(code, "forged"), Decision::None, &limits);
             let Verdict::Failed(error) = verdict else { unreachable!("nothing was completed") };
-            assert_eq!((error.code, dirty), (ErrorCode::SandboxCrashed, Some("protocol")), "{code}");
+            assert_eq!((error.code, replace_reason), (ErrorCode::SandboxCrashed, Some("protocol")), "{code}");
         }
         let told = Decision::Stop(ErrorCode::Cancelled);
-        let (verdict, dirty) = finished(failed_with(ErrorCode::Cancelled, "as told"), told, &limits);
-        assert_eq!((verdict.status(), dirty), (Status::Cancelled, Some("cancelled")));
-        let (_, dirty) = finished(failed_with(ErrorCode::Timeout, "not as told"), told, &limits);
-        assert_eq!(dirty, Some("protocol"));
+        let (verdict, replace_reason) =
+            of_report(failed_with(ErrorCode::Cancelled, "as told"), told, &limits);
+        assert_eq!((verdict.status(), replace_reason), (Status::Cancelled, Some("cancelled")));
+        let (_, replace_reason) = of_report(failed_with(ErrorCode::Timeout, "not as told"), told, &limits);
+        assert_eq!(replace_reason, Some("protocol"));
     }
 
     #[test]
     fn a_secret_across_the_end_of_an_error_s_text_shows_no_beginning() {
         let text = format!("{}hunter2-", "x".repeat(LONGEST_ERROR_TEXT - 8));
         let (verdict, _) =
-            finished(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
+            of_report(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
         let Verdict::Failed(error) = masked(verdict, &Masker::new(["hunter2-secret"])) else {
             unreachable!("it failed")
         };
