@@ -34,7 +34,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // The sandbox must not inherit a runtime, a logger or anything else from what follows.
+    // A sandbox process must not inherit a runtime, a logger or anything else that is set up below.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["sandbox"] => sandbox::run_child(),

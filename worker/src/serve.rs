@@ -49,7 +49,7 @@ pub enum ServeError {
     Listen { port: u16, error: io::Error },
 }
 
-/// A worker that is ready to take on runs.
+/// Worker that is ready to take on executions.
 pub struct Worker {
     consumer: Arc<ExecutionConsumer>,
     broker: Broker,

@@ -25,7 +25,7 @@ impl ExecutionConsumer {
     pub async fn keep_leases(&self) {
         loop {
             let sent =
-                self.heartbeat().await.inspect_err(|error| tracing::warn!(%error, "the heartbeat failed"));
+                self.heartbeat().await.inspect_err(|error| tracing::warn!(%error, "heartbeat failed: the leases of this worker were not renewed"));
             let pause = if sent.is_ok() { HEARTBEAT } else { RETRY_INTERVAL };
             self.database_up.store(sent.is_ok(), Ordering::Release);
             CONNECTION_UP.with(["database", "pool"]).set(if sent.is_ok() { 1.0 } else { 0.0 });

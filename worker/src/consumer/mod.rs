@@ -34,7 +34,7 @@ const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
 /// Consumes the messages of executions, and keeps the leases of those that it runs.
 pub struct ExecutionConsumer {
     pub runner: Runner,
-    /// On a connection of its own: a broker that blocks publishers still takes acknowledgements.
+    /// Publisher on a connection of its own: a broker that blocks publishers still accepts acknowledgements.
     pub dead_letters: Publisher,
     /// True once the drain has begun: no message is taken on any more.
     pub draining: AtomicBool,
