@@ -1,4 +1,4 @@
-// Threat: a sloppy function asks who of the runtime or of native code called it
+// Threat: a sloppy function reads which function of the runtime or of native code called it
 // Expect: completed {"own":true,"timer":"null null","microtask":"null null","listener":"null null","getter":"null null","then":"null null"}
 async function main() {
   const seen = {};

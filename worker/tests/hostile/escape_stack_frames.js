@@ -1,4 +1,4 @@
-// Threat: structured stack frames that expose functions or this of our glue
+// Threat: structured stack frames that expose functions or `this` of the runtime
 // Expect: completed true
 function main() {
   let seen = null;

@@ -8,7 +8,7 @@ async function main() {
     witness = new WeakRef(doomed);
     registry.register(doomed, 'doomed');
   })();
-  // Never looked at meanwhile: a weak reference that was read holds its target until the turn is over.
+  // The weak reference is never read meanwhile, since reading it would keep its target until the turn is over.
   for (let turn = 0; turn < 100; turn++) {
     new Array(500000).fill(turn);
     await new Promise(resolve => setTimeout(resolve, 0));

@@ -1,4 +1,4 @@
-// Threat: catches whatever the limit throws and goes on allocating
+// Threat: catches every error of the limit and goes on allocating
 // Expect: errored memory_limit
 // Timeout: 15000
 function main() {

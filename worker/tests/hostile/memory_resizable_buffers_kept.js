@@ -1,4 +1,4 @@
-// Threat: resizable buffers, which no allocator of ours sees, each within the limit
+// Threat: resizable buffers, which the sandbox's allocator does not see, each within the limit
 // Expect: errored memory_limit
 // Timeout: 15000
 function main() {

@@ -1,4 +1,4 @@
-// Threat: replaces the collections glue code might keep its state in
+// Threat: replaces the collections in which the runtime might keep its state
 // Expect: completed 7
 async function main() {
   for (const type of [Map, Set, WeakMap, WeakSet]) for (const name of ['get', 'set', 'has', 'add', 'delete']) {

@@ -1,4 +1,4 @@
-// Threat: pollution of Object.prototype changes what is recorded
+// Threat: pollution of Object.prototype changes the recorded result
 // Expect: completed {"real":1}
 // Log: info recorded
 function main() {

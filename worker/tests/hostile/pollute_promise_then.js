@@ -1,4 +1,4 @@
-// Threat: replaces what promises are settled with
+// Threat: replaces the functions that settle promises
 // Expect: completed "real"
 async function main() {
   Promise.prototype.then = function (resolve) { resolve('stolen'); };

@@ -1,4 +1,4 @@
-// Threat: replaces what text handling calls
+// Threat: replaces the functions that text handling calls
 // Expect: completed "real"
 // Log: info value 5
 function main() {

@@ -1,4 +1,4 @@
-// Threat: a rejection nobody handles must be seen, and must not change a good result
+// Threat: an unhandled rejection must be reported, and must not change a good result
 // Expect: completed "done"
 // Log: error forgotten
 async function main() {

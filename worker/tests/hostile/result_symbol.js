@@ -1,4 +1,4 @@
-// Threat: returns a symbol, for which JSON.stringify answers nothing
+// Threat: returns a symbol, for which JSON.stringify returns undefined
 // Expect: errored invalid_result
 function main() {
   return Symbol('secret');

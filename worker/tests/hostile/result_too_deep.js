@@ -1,4 +1,4 @@
-// Threat: nesting that overflows whoever parses the result next
+// Threat: nesting that overflows the next parser of the result
 // Expect: errored invalid_result
 function main() {
   let value = 1;

@@ -1,4 +1,4 @@
-// Threat: throws what has no message
+// Threat: throws a value that has no message
 // Expect: errored script_error null
 function main() {
   throw null;

@@ -1,4 +1,4 @@
-// Threat: what is thrown spins when it is made a text
+// Threat: a thrown value spins when it is converted to text
 // Expect: errored script_error toString
 function main() {
   throw { toString() { for (;;); }, [Symbol.toPrimitive]() { for (;;); } };

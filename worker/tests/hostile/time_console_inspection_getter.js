@@ -1,4 +1,4 @@
-// Threat: an object that spins when console looks at it
+// Threat: an object that spins when console inspects it
 // Expect: completed "printed"
 function main() {
   console.log({ get trap() { for (;;); } });

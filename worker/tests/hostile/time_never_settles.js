@@ -1,4 +1,4 @@
-// Threat: awaits what nobody will ever settle, with a timer that keeps the loop alive
+// Threat: awaits a promise that never settles, with a timer that keeps the loop alive
 // Expect: errored timeout
 async function main() {
   setInterval(() => {}, 50);

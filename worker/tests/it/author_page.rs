@@ -1,4 +1,4 @@
-//! `docs/script-contract.md` shows nothing that does not run as it says.
+//! Examples of `docs/script-contract.md`: each is run, and must end as the page says.
 
 use super::sandbox::{job_of, pool, raw, run, short_limits};
 use builder::{Unit, build};
@@ -15,7 +15,7 @@ const INPUT: &str = r#"{
 }"#;
 const HOURS_BETWEEN: &str = "function hoursBetween({ from, to }) { return Math.round((Date.parse(to) - Date.parse(from)) / 3_600_000); }";
 
-/// A block of code, with the line of the page it begins on and what it says of its end.
+/// Block of code, with its first line on the page and the outcome that it states.
 struct Example<'a> {
     line: usize,
     code_type: CodeType,

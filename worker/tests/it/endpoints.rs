@@ -1,4 +1,4 @@
-//! A worker's HTTP endpoints over a real pool of sandboxes, and a client that signs.
+//! HTTP endpoints of a worker with a real pool of sandbox processes, and a client that signs its requests.
 
 use axum::{Json, Router, routing::get};
 use packages::Packages;
@@ -22,10 +22,10 @@ use worker::{
 
 pub(crate) const SECRET: &str = "the-secret-of-the-tests";
 pub(crate) const WORKSPACE: &str = "demo";
-/// What the control service of the tests hands out.
+/// Token that the control service of the tests issues.
 pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
 
-/// Endpoints on a port of their own; they end with the value.
+/// Endpoints on a port of their own. Dropping the value ends them.
 pub(crate) struct Endpoints {
     pub(crate) pool: Arc<Pool>,
     address: SocketAddr,
@@ -34,7 +34,7 @@ pub(crate) struct Endpoints {
     client: reqwest::Client,
 }
 
-/// A request before it is signed; tests change what they want to get wrong.
+/// Request before it is signed. Tests change the fields that they want to be wrong.
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -60,7 +60,7 @@ impl Call {
 }
 
 impl Endpoints {
-    /// Endpoints whose scripts reach Plane at `api_base_url`, with the token of a real control service.
+    /// Starts endpoints whose scripts reach Plane at `api_base_url`, with the token of a real control service.
     pub(crate) async fn start(api_base_url: &str) -> Self {
         Self::with_limits(api_base_url, Limits::default()).await
     }
@@ -105,12 +105,12 @@ impl Endpoints {
         Self { pool, address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
     }
 
-    /// A signed POST.
+    /// Sends a signed POST.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         self.send(Call::post(path, body)).await
     }
 
-    /// A request signed as the call says.
+    /// Sends a request, signed as the call says.
     pub(crate) async fn send(&self, call: Call) -> (StatusCode, Value) {
         let signature = self.signature(&call);
         self.send_signed(call, &signature).await
@@ -146,7 +146,7 @@ impl Endpoints {
         (status, body)
     }
 
-    /// A request that nobody signed.
+    /// Sends a GET without a signature.
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, HeaderMap, Value) {
         answer(self.client.get(self.url(path))).await
     }
@@ -162,7 +162,7 @@ impl Drop for Endpoints {
     }
 }
 
-/// Status, headers and body, as JSON or as a text.
+/// Returns status, headers and body, the body as JSON or else as text.
 async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, HeaderMap, Value) {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());

@@ -1,4 +1,4 @@
-//! The worker's parts together with real servers and processes.
+//! Integration tests of the worker, with real servers and processes.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
@@ -17,7 +17,7 @@ mod security_page;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::LazyLock;
 
-/// The process's metrics: there is one recorder, whatever the number of tests.
+/// Returns the metrics of this process. It has one recorder, whatever the number of tests.
 fn metrics() -> PrometheusHandle {
     static METRICS: LazyLock<PrometheusHandle> =
         LazyLock::new(|| shared::telemetry::install_metrics().unwrap());

@@ -1,4 +1,4 @@
-//! The token of a workspace, from a real control service that goes away.
+//! Plane token of a workspace, from a real control service that becomes unavailable.
 
 use axum::{Json, Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
 use reqwest::StatusCode;
@@ -35,7 +35,7 @@ async fn while_the_control_service_fails_every_workspace_keeps_its_last_known_to
     let broken = Arc::new(AtomicBool::new(false));
     let url = control_service(Arc::clone(&broken)).await;
     let keys = Arc::new(Keys::parse("secret").unwrap());
-    // Asked again each time: no token is fresh.
+    // The control service is asked each time, since tokens expire at once.
     let tokens = PlaneTokens::new(Some(url.parse().unwrap()), keys).unwrap().known_for(Duration::ZERO);
     let ask = async || [tokens.get("a").await, tokens.get("b").await, tokens.get("without").await];
     let known = [Some("token-of-a".to_owned()), Some("token-of-b".to_owned()), None];

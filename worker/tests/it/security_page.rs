@@ -1,8 +1,8 @@
-//! `docs/security.md`, and the README's section of that name, promise nothing that no test shows.
+//! Tests that `docs/security.md` and the README's section of that name quote: each must exist.
 
 use std::{fs, path::Path};
 
-/// Texts of all Rust files below a folder.
+/// Collects the texts of all Rust files below a folder.
 fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -25,7 +25,7 @@ fn every_test_it_names_exists() {
     let (_, section) = readme.split_once("\n## Security\n").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
     let page = format!("{}\n{section}", fs::read_to_string(root.join("docs/security.md")).unwrap());
-    // Every other piece between backticks is code.
+    // Of the pieces between backticks, every other one is code.
     let named: Vec<_> = page.split('`').skip(1).step_by(2).collect();
     let (mut tests, mut scripts) = (0, 0);
     for name in named {

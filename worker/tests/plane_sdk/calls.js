@@ -1,5 +1,5 @@
-// Calls every method of every resource of the Plane client, with arguments made up from the parameters' names.
-// Runs twice, over the SDK under Node and inside a sandbox; the requests must be the same.
+// Calls every method of every resource of the Plane client, with arguments derived from the parameters' names.
+// Runs twice, with the SDK under Node and inside a sandbox. The requests must be the same.
 
 /** `[path, method]` of every method, resources within resources included, in the client's order. */
 function methodsOf(client) {

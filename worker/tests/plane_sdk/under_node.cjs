@@ -1,4 +1,4 @@
-// The reference: the SDK as npm delivers it, over Node's own HTTP. `node under_node.cjs MODULES BASE_URL TOKEN`.
+// Reference: the SDK as published, with Node's own HTTP. `node under_node.cjs MODULES BASE_URL TOKEN`.
 
 const fs = require('node:fs');
 const path = require('node:path');

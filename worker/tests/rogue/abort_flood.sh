@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gives up requests without end.
+# Aborts requests without end.
 . "$(dirname "$0")/rogue.sh"
 frame '"initialized"'
 while :; do frame '{"fetch_aborted":{"id":1}}'; done

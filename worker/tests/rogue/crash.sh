@@ -1,5 +1,5 @@
 #!/bin/sh
-# Dies of a segmentation fault.
+# Crashes with a segmentation fault.
 . "$(dirname "$0")/rogue.sh"
 frame '{"log":{"level":"info","message":"last words"}}'
 kill -SEGV $$

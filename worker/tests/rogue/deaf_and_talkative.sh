@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tells its process id, goes on talking, and never honours a deadline.
+# Writes its process id as a console line, goes on writing lines, and never honours a deadline.
 . "$(dirname "$0")/rogue.sh"
 frame '"initialized"'
 for text in $$ more and more; do

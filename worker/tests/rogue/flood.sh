@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes console lines far beyond its limit.
+# Writes console lines far beyond the limit.
 . "$(dirname "$0")/rogue.sh"
 frame '"initialized"'
 while :; do frame '{"log":{"level":"info","message":"more"}}'; done

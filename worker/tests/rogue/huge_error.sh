@@ -1,5 +1,5 @@
 #!/bin/sh
-# Hands in an error whose text is far longer than one of ours.
+# Reports an error whose text is far longer than the sandbox's limit.
 . "$(dirname "$0")/rogue.sh"
 text=$(head -c 1000000 /dev/zero | tr '\0' x)
 frame '"initialized"'

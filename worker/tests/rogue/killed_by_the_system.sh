@@ -1,5 +1,5 @@
 #!/bin/sh
-# Is killed, as by the kernel when there is no memory left, as soon as its first job comes.
+# Kills itself when its first job arrives, as the kernel does when there is no memory left.
 real_snapshot=1
 . "$(dirname "$0")/rogue.sh"
 kill -KILL $$

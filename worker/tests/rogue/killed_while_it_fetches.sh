@@ -1,5 +1,5 @@
 #!/bin/sh
-# Asks for a request as soon as its first job comes, and is killed, as by the kernel when there is no memory left.
+# Sends a fetch when its first job arrives, then kills itself, as the kernel does when there is no memory left.
 real_snapshot=1
 . "$(dirname "$0")/rogue.sh"
 frame '{"fetch":{"id":1,"request":{"method":"POST","url":"http://nowhere.example/","headers":[],"body":null,"redirect":"follow"}}}'

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Asks for more requests than the run may make.
+# Sends more fetches than a run may make.
 . "$(dirname "$0")/rogue.sh"
 frame '"initialized"'
 for id in $(seq 60); do

@@ -1,4 +1,4 @@
 #!/bin/sh
-# Says what is no message.
+# Sends a frame that is not a message.
 . "$(dirname "$0")/rogue.sh"
 frame '{"ready":'; exec sleep 600

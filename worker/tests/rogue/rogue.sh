@@ -1,5 +1,5 @@
-# Speaks the sandbox's protocol up to the first job, then does what the script that sources this says.
-# The socket is standard input; a frame is its length, little-endian, and that many bytes of JSON.
+# Follows the sandbox's protocol up to the first job. The script that sources this file goes on from there.
+# The socket is standard input. A frame is its length, little-endian, and that many bytes of JSON.
 
 frame() {
   length=${#1}
@@ -7,7 +7,7 @@ frame() {
   printf '%s' "$1" >&0
 }
 
-# Those that get the real snapshot: `Prepare`, the snapshot by its length, and the first byte of the job.
+# With the real snapshot: reads `Prepare`, the snapshot by its length, and the first byte of the job.
 if [ -n "$real_snapshot" ]; then
   frame '{"ready":{"layers":[]}}'
   head -c 42 <&0 >/dev/null
@@ -21,5 +21,5 @@ if [ "$1" = snapshot ]; then
   exit 0
 fi
 frame '{"ready":{"layers":[]}}'
-# `Prepare`, the snapshot's frame, and the first byte of the job: 4 + 38 + 4 + 9 + 1.
+# Bytes of `Prepare`, the snapshot's frame, and the first byte of the job: 4 + 38 + 4 + 9 + 1.
 head -c 56 <&0 >/dev/null

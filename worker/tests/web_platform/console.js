@@ -1,5 +1,5 @@
-// What `console` prints. The script logs; the driver compares the execution's log lines with `lines`, in order.
-// The texts for values are those of Node 22's `util.inspect`; none of them may depend on a stack trace.
+// Output of `console`. The script logs, and the driver compares the execution's log lines with `lines`, in order.
+// The texts for values are those of Node 22's `util.inspect`. They must not depend on a stack trace.
 
 const lines = [];
 /** A message of which only the ends are known. */

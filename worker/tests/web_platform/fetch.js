@@ -1,5 +1,5 @@
-// Against a real HTTP server: `ORIGIN` is its address. `/echo` answers the request as JSON, `/status/N` a status,
-// `/redirect/N` a redirect to `/echo` with status N, `/slow` nothing for a long time, `/bytes` the bytes 0 to 255.
+// Uses a real HTTP server: `ORIGIN` is its address. `/echo` responds with the request as JSON, `/status/N` with a status,
+// `/redirect/N` with a redirect to `/echo` of status N, `/slow` after a long time, `/bytes` with the bytes 0 to 255.
 
 const echo = async (init, path = '/echo?q=1') => (await fetch(`${ORIGIN}${path}`, init)).json();
 

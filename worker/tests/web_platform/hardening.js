@@ -1,5 +1,5 @@
-// What a script does to the built-ins must not reach what the runtime does on its behalf. Each case damages one and
-// checks results that were set by the runtime alone.
+// Damage that a script does to built-ins must not affect the runtime. Each case damages one of them and
+// checks results that only the runtime has set.
 
 const { defineProperty, getOwnPropertyDescriptor } = Object;
 
@@ -22,7 +22,7 @@ const withAccessor = (object, key, get, run) => (
 );
 const boom = () => { throw new Error('reached'); };
 
-// Made beforehand: making them asks iterators and methods by the standard's own rules.
+// Created before any damage: as the standard says, creating them calls iterators and methods, which the cases replace.
 const LOGGED = { a: [1, new Map([[1, new Set([2])]])], e: new Error('x') };
 const ROWS = [{ a: 1 }];
 const BLOB = new Blob(['ab', 'c']);

@@ -1,4 +1,4 @@
-//! Claim, heartbeat, finish, retry, hand-back.
+//! Claim, heartbeat, finish, retry, release.
 
 use super::{Bench, claim, claimed, failed, finish};
 use chrono::Utc;
@@ -92,7 +92,7 @@ async fn a_claim_tells_why_it_has_nothing_to_run() {
     assert_eq!(status(id).await, "running");
 }
 
-/// The plan of a claim is kept: it must be good for many scripts, too.
+/// The plan of a claim is cached, so it must be good for many scripts, too.
 #[tokio::test]
 async fn a_claim_reads_no_other_script() {
     let bench = Bench::create().await;
@@ -155,7 +155,7 @@ async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
     let retry = End::Retry { after: Duration::from_mins(1) };
     assert_eq!(worker.end(attempt, &retry, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 1");
-    // A message that came twice does not start it early.
+    // A duplicate message does not start the retry early.
     assert_eq!(claim(&worker, id).await, None);
     assert_eq!(bench.outbox_rows().await, "1");
     bench.execute("UPDATE outbox SET available_at = now()").await;

@@ -1,4 +1,4 @@
-//! The statements of a worker, on a real database.
+//! Statements of a worker, on a real database.
 
 mod claims;
 mod reaper;
@@ -16,7 +16,7 @@ use worker::{
     lease::{Attempt, ClaimResult, Claimed, Claims, End, FencedWrite, PREPARED, Phases},
 };
 
-/// A database of one test's own, and workers on it.
+/// Database of one test, and workers on it.
 struct Bench {
     database: Database,
     workspace: Uuid,
@@ -28,7 +28,7 @@ impl Bench {
         Self::on(TestDatabase::create().await).await
     }
 
-    /// Commits wait for the disk, as they do outside tests.
+    /// Creates a database whose commits wait for the disk, as they do outside tests.
     async fn durable() -> Self {
         let server = TestDatabase::create().await;
         server.wait_for_disk().await;
@@ -68,7 +68,7 @@ impl Bench {
         id
     }
 
-    /// Status and attempt, as one text.
+    /// Returns status and attempt, as one text.
     async fn status(&self, id: Uuid) -> String {
         self.text(&format!("SELECT status || ' ' || attempt FROM script_executions WHERE id = '{id}'")).await
     }

@@ -1,4 +1,4 @@
-//! Runs whose worker no longer answers.
+//! Runs whose worker no longer sends heartbeats.
 
 use super::{Bench, claim, failed, finish};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -14,7 +14,7 @@ async fn lose_the_lease(bench: &Bench) {
     bench.execute("UPDATE script_executions SET lease_expires_at = now() - interval '1 second'").await;
 }
 
-/// What a reaper takes over that begins now: workers that are alive get time to renew their leases.
+/// Returns the runs that a new reaper takes over, after live workers have had the time to renew their leases.
 async fn reaped(bench: &Bench) -> Vec<Reaped> {
     reaped_by(&mut reaper(bench)).await
 }
@@ -65,7 +65,7 @@ async fn a_lost_run_is_queued_again_and_its_worker_comes_too_late() {
     assert_eq!(bench.status(id).await, "running 2");
 }
 
-/// What is counted while `reaping` goes on, on this thread.
+/// Returns the metrics that this thread counts while `reaping` goes on.
 async fn counted<T>(reaping: impl Future<Output = T>) -> (T, String) {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
@@ -129,7 +129,7 @@ async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
     let (alive, dead) = (bench.worker("alive"), bench.worker("dead"));
     let attempt = claim(&alive, kept).await.unwrap();
     claim(&dead, lost).await.unwrap();
-    // As after an outage of the database that was longer than a lease.
+    // This is the state after an outage of the database that was longer than a lease.
     lose_the_lease(&bench).await;
     let mut reaper = reaper(&bench);
     assert!(reaper.scan().await.unwrap().is_empty(), "whoever is alive has time to renew");
@@ -145,7 +145,7 @@ async fn a_run_whose_worker_lives_but_does_not_know_of_it_is_taken_over() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let worker = bench.worker("alive");
-    // Its answer was lost on the way.
+    // The response to the claim was lost.
     claim(&worker, id).await.unwrap();
     let row = WorkerRow { slots: 1, busy: 0, layers: Vec::new(), draining: false };
     worker.heartbeat(&row, &[]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Names are judged by what they resolve to, at the moment a connection is made.
+//! Addresses of names: checked when the connection is made, after the name was resolved.
 
 use super::*;
 use axum::{http::header, routing::get as on_get};

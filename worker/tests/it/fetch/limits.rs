@@ -1,4 +1,4 @@
-//! Bounds on what a request may send and an answer may bring.
+//! Limits on requests and responses.
 
 use super::*;
 use axum::{
@@ -12,18 +12,18 @@ use std::convert::Infallible;
 const LIMIT: usize = 10 * 1024 * 1024;
 const TOO_LARGE: &str = "Response too large: over 10485760 bytes";
 
-/// A body without end.
+/// Returns a body without end.
 fn endless(chunk: Bytes) -> Body {
     Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone())))
 }
 
-/// A gzip stream of zeros without end: a header, then the same deflate block for ever.
+/// Returns a gzip stream of zeros without end: a header, then the same deflate block for ever.
 fn endless_zeros() -> Body {
     use flate2::{Compress, Compression, FlushCompress};
     let mut deflate = Compress::new(Compression::best(), false);
     let zeros = vec![0; 1024 * 1024];
     let mut block = Vec::with_capacity(64 * 1024);
-    // A full flush makes each block stand alone.
+    // A full flush makes each block independent of the others.
     deflate.compress_vec(&zeros, &mut block, FlushCompress::Full).unwrap();
     let header = Bytes::from_static(b"\x1f\x8b\x08\0\0\0\0\0\0\xff");
     let blocks = std::iter::repeat(Bytes::from(block));

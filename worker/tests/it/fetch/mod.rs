@@ -1,6 +1,7 @@
 //! `fetch` against real servers on the loopback interface.
 //!
-//! Every server counts the connections it takes, so that a test can tell "refused" from "dialled in vain".
+//! Every server counts the connections that it accepts, so that a test can tell a request that was refused from one that
+//! connected in vain.
 
 mod addresses;
 mod limits;
@@ -27,7 +28,7 @@ use std::{
 use tokio::{net::TcpListener, task::AbortHandle};
 use worker::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
 
-/// An HTTP server that ends with the test.
+/// HTTP server that ends with the test.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -59,7 +60,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// The entry of `allowed_domains` for this server.
+    /// Returns the entry of `allowed_domains` for this server.
     fn entry(&self) -> String {
         self.address.to_string()
     }
@@ -75,7 +76,7 @@ impl Drop for Server {
     }
 }
 
-/// Names with the answers a test wrote for them. The last answer stays.
+/// Name service with answers that a test gives. The last answer of a name is repeated.
 #[derive(Default)]
 struct Names(Mutex<HashMap<String, VecDeque<Vec<IpAddr>>>>);
 
@@ -99,12 +100,12 @@ impl NameService for Names {
     }
 }
 
-/// A configuration whose only exceptions are those given.
+/// Returns a configuration with only these exceptions.
 fn config(exceptions: &str) -> FetchConfig {
     FetchConfig::new("https://api.plane.example/".parse().unwrap(), exceptions.parse().unwrap())
 }
 
-/// A fetcher that may reach the test servers.
+/// Returns a fetcher that may reach the test servers.
 fn fetcher() -> Fetcher {
     Fetcher::new(config("127.0.0.1")).unwrap()
 }
@@ -128,7 +129,7 @@ fn get(url: impl Into<String>) -> FetchRequest {
     request("GET", url)
 }
 
-/// A response, its body as text.
+/// Response, with its body as text.
 #[derive(Debug)]
 struct Answer {
     status: u16,

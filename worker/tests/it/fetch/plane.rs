@@ -1,4 +1,4 @@
-//! The Plane SDK's channel: the supervisor's token, to Plane's API and nowhere else.
+//! Channel of the Plane SDK: the supervisor's token is sent to Plane's API and nowhere else.
 
 use super::*;
 use axum::{
@@ -8,7 +8,7 @@ use axum::{
 
 const TOKEN: &str = "plane_api_0123456789";
 
-/// Says what credentials arrived; `/api/to?…` redirects to what follows the question mark.
+/// Returns a router that responds with the credentials that arrived. `/api/to?…` redirects to the URL after the question mark.
 fn router() -> Router {
     Router::new().fallback(async |uri: axum::http::Uri, headers: HeaderMap| {
         if uri.path().ends_with("/to") {
@@ -20,7 +20,7 @@ fn router() -> Router {
     })
 }
 
-/// Plane at `/api` of a server, and another server.
+/// Starts a server with Plane at `/api`, and another server.
 async fn plane() -> (Server, Server, Fetcher) {
     let (plane, store) = (Server::start(router()).await, Server::start(router()).await);
     let base = plane.url("/api").parse().unwrap();
@@ -90,7 +90,7 @@ async fn a_redirect_out_of_the_api_loses_the_token_for_good_and_needs_the_allow_
     assert_eq!(message, "Domain not allowed: 127.0.0.1");
     let run = run(&[plane.entry(), store.entry()]);
     assert_eq!(response(&fetcher, out, &run).await.body, "/file - -");
-    // Out by the same host's other paths, and back in again.
+    // The redirects lead to another path of the same host, and back to the API.
     assert_eq!(response(&fetcher, of_the_sdk(plane.url("/api/to?/other")), &run).await.body, "/other - -");
     let back = of_the_sdk(plane.url("/api/to?/other/to?/api/end"));
     assert_eq!(response(&fetcher, back, &run).await.body, "/api/end - -");

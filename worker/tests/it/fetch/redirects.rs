@@ -1,4 +1,4 @@
-//! Redirects pass the same gates as first requests.
+//! Redirects: checked by the same rules as first requests.
 
 use super::*;
 use axum::{
@@ -12,7 +12,7 @@ fn redirect(status: u16, location: impl AsRef<str>) -> Response {
     (StatusCode::from_u16(status).unwrap(), [(header::LOCATION, location.as_ref())]).into_response()
 }
 
-/// `/to/{status}/{location}` redirects there; everything else says what arrived.
+/// Returns a router whose `/to/{status}/{location}` redirects there. Other paths respond with the request that arrived.
 fn router() -> Router {
     Router::new()
         .route(

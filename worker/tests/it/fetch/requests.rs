@@ -1,4 +1,4 @@
-//! What goes over the wire and what comes back.
+//! Requests and responses of `fetch` on the wire.
 
 use super::*;
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
 use std::{fmt::Write as _, sync::Arc};
 use tokio::sync::{Barrier, Notify};
 
-/// Says how the request arrived.
+/// Responds with the request as it arrived.
 async fn echo(request: Request) -> String {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
@@ -123,7 +123,7 @@ async fn runs_share_a_connection_that_is_idle() {
         response(&fetcher, get(server.url("/")), &policy(&[server.entry()])).await;
     }
     assert_eq!(server.connections(), 1);
-    // The allow-list is asked before a connection is.
+    // The allow-list is checked before a connection is made.
     let none: [&str; 0] = [];
     assert_eq!(
         refusal(&fetcher, get(server.url("/")), &policy(&none)).await,
@@ -270,7 +270,7 @@ fn a_proxy_in_the_environment_is_not_used() {
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
     again.args(["--exact", "fetch::requests::a_response_comes_back_whole"]);
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"] {
-        // Nothing listens there.
+        // No server listens at this address.
         again.env(name, "http://127.0.0.1:1");
     }
     let output = again.output().unwrap();

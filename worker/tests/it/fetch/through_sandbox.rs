@@ -1,4 +1,4 @@
-//! `fetch` as a script calls it: through the real sandbox, its socket and the supervisor.
+//! `fetch` called by a script: through the real sandbox, its socket and the supervisor.
 
 use super::*;
 use crate::sandbox::{self, Finished, job};
@@ -16,7 +16,7 @@ use worker::supervisor::{Pool, PoolConfig, RunContext};
 
 const TOKEN: &str = "plane_api_0123456789";
 
-/// A pool whose scripts may reach the loopback interface, as `SANDBOX_ALLOW_PRIVATE_NETWORK=127.0.0.1` lets
+/// Starts a pool whose scripts may reach the loopback interface, as `SANDBOX_ALLOW_PRIVATE_NETWORK=127.0.0.1` lets
 /// them.
 async fn pool(slots: usize, api_base: &str) -> Arc<Pool> {
     let exceptions = "127.0.0.1".parse().unwrap();
@@ -33,7 +33,7 @@ async fn run(pool: &Arc<Pool>, job: Job, allowed: &[String]) -> Finished {
     .await
 }
 
-/// Runs a script against one server that it may reach.
+/// Runs a script that may reach one server.
 async fn run_against(server: &Server, code: &str) -> Finished {
     let code = code.replace("SERVER", &server.url(""));
     run(&pool(1, "http://plane.example").await, job(&code), &[server.entry()]).await
@@ -122,8 +122,8 @@ async fn a_response_of_ten_mebibytes_arrives_and_a_larger_one_is_refused() {
     assert_eq!(finished.result(), json!([10 << 20, "Response too large: over 10485760 bytes"]));
 }
 
-/// A server whose `/never` has no answer, whose `/arrived` answers when that was asked for, and what tells
-/// that it was given up.
+/// Starts a server whose `/never` gets no response, and whose `/arrived` responds once `/never` was requested. Returns it with
+/// the signal that the request of `/never` was given up.
 async fn silent() -> (Server, Arc<Notify>) {
     struct OnDrop(Arc<Notify>);
     impl Drop for OnDrop {
@@ -246,7 +246,7 @@ async fn two_hundred_runs_wait_on_fetch_eight_at_once_in_eight_slots() {
     let router = Router::new().route(
         "/{number}",
         on_get(async move |Path(number): Path<String>| {
-            // Answers when every slot has a run that waits here.
+            // The response is sent when every slot has a run that waits here.
             all_slots.wait().await;
             number
         }),

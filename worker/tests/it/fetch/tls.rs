@@ -10,7 +10,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// Takes TLS connections, and leaves those whose handshake fails.
+/// Listener that accepts TLS connections, and drops those whose handshake fails.
 struct TlsListener {
     tcp: TcpListener,
     tls: TlsAcceptor,
@@ -34,7 +34,7 @@ impl Listener for TlsListener {
     }
 }
 
-/// A server for `secure.example` that offers these protocols and answers with the one in use.
+/// Starts a server for `secure.example` that offers these protocols and responds with the one in use.
 async fn secure(protocols: &[&str]) -> (u16, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["secure.example".to_owned()]).unwrap();

@@ -8,7 +8,7 @@ use crate::endpoints::{Call, Endpoints};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-/// Nobody listens there: these tests do not reach Plane.
+/// Address at which no server listens, since these tests do not reach Plane.
 const NO_PLANE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]

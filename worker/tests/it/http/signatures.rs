@@ -1,4 +1,4 @@
-//! Who may make the worker work.
+//! Signatures of requests, which the worker requires.
 
 use super::NO_PLANE;
 use crate::endpoints::{Call, Endpoints};

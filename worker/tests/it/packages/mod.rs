@@ -1,4 +1,4 @@
-//! npm packages in scripts: from the import to the run, against a registry of the tests' own.
+//! npm packages in scripts, from the import to the run, against a registry of the tests.
 
 mod real;
 
@@ -10,7 +10,7 @@ use shared::{config::Environment, limits::Limits};
 use tar::EntryType;
 use test_support::{Registry, archive};
 
-/// Nobody listens there.
+/// Address at which no server listens.
 const NO_PLANE: &str = "http://127.0.0.1:9";
 
 fn packages(registry: &str, allowed: &str) -> Packages {
@@ -34,7 +34,7 @@ async fn endpoints(registry: &Registry) -> Endpoints {
     Endpoints::with_packages(NO_PLANE, Limits::default(), Some(packages(&registry.url(), ""))).await
 }
 
-/// The result of a script that must complete.
+/// Returns the result of a script that must complete.
 async fn result(endpoints: &Endpoints, code: &str) -> Value {
     let (status, answer) = endpoints.post("/execute-sync", &json!({ "code": code, "input": {} })).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
@@ -42,7 +42,7 @@ async fn result(endpoints: &Endpoints, code: &str) -> Value {
     answer["result"].clone()
 }
 
-/// `line:column-end rule message` of every finding of a script that must not build.
+/// Returns `line:column-end rule message` of every finding of a script that must not build.
 async fn findings(endpoints: &Endpoints, code: &str) -> Vec<String> {
     let (status, answer) = endpoints.post("/validate", &json!({ "code": code })).await;
     assert_eq!((status, &answer["valid"]), (StatusCode::OK, &json!(false)), "{answer}");

@@ -1,5 +1,5 @@
-//! Packages as they are published, from the registry that npm uses on this machine. Where it can't be reached the test
-//! says so and ends.
+//! Published packages, from the registry that npm uses on this machine. If the registry is unreachable, the test logs so and
+//! ends.
 
 use super::{NO_PLANE, findings, packages, result};
 use crate::endpoints::Endpoints;
@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::limits::Limits;
 use std::{process::Command, time::Duration};
 
-/// The registry's address, if it answers.
+/// Returns the registry's address, if it responds.
 async fn registry() -> Option<String> {
     let output = Command::new("npm").args(["config", "get", "registry"]).output().unwrap();
     let address = String::from_utf8(output.stdout).unwrap().trim().to_owned();

@@ -1,4 +1,4 @@
-//! The JavaScript inside the isolate, through real runs: the web platform area by area, and the Plane SDK.
+//! JavaScript inside the isolate, tested by real runs: the web platform area by area, and the Plane SDK.
 
 mod plane;
 mod web_platform;
@@ -17,7 +17,7 @@ use worker::supervisor::{
 
 const TOKEN: &str = "plane_api_of_the_test";
 
-/// An HTTP server that ends with the test.
+/// HTTP server that ends with the test.
 struct Server {
     origin: String,
     host: String,
@@ -39,7 +39,7 @@ impl Drop for Server {
     }
 }
 
-/// Sandboxes whose runs may reach the loopback interface, and Plane at `api_base`.
+/// Starts a pool whose runs may reach the loopback interface, and Plane at `api_base`.
 async fn pool(api_base: &str) -> Arc<Pool> {
     let config = FetchConfig::new(api_base.parse().unwrap(), "127.0.0.1".parse().unwrap());
     let fetcher = Arc::new(Fetcher::new(config).unwrap());
@@ -47,13 +47,13 @@ async fn pool(api_base: &str) -> Arc<Pool> {
     Pool::start(PoolConfig { program, ..PoolConfig::new(1, 128 * MIB, fetcher) }).await.unwrap()
 }
 
-/// A file below `worker/tests`.
+/// Reads a file below `worker/tests`.
 fn source(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A job whose script is this function body, as it stands: the builder's lint has no say here.
+/// Returns a job whose script is this function body, unchanged. The builder's lint is not applied.
 fn job(body: &str, api_base: &str) -> Job {
     Job {
         execution_id: Uuid::now_v7(),
@@ -82,7 +82,7 @@ async fn run(pool: &Arc<Pool>, job: Job, allowed_domains: &[&str]) -> Finished {
     .await
 }
 
-/// The texts of a JSON array.
+/// Returns the texts of a JSON array.
 fn texts(value: &Value) -> Vec<String> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }

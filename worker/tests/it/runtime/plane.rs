@@ -1,4 +1,4 @@
-//! The Plane SDK inside the sandbox, against a real HTTP server, compared with the SDK under Node.
+//! Plane SDK inside the sandbox, against a real HTTP server, compared with the SDK under Node.
 
 use super::{Server, TOKEN, job, pool, run, source, texts};
 use axum::{
@@ -17,7 +17,7 @@ use std::{
 };
 use uuid::Uuid;
 
-/// What a request says, without what differs by client (user agent, connection) or is ours (the idempotency key).
+/// Request without the headers that differ by client (user agent, connection) or that RunnerCtl adds (the idempotency key).
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     method: String,
@@ -28,11 +28,11 @@ struct Seen {
 
 const COMPARED: [&str; 4] = ["accept", "content-type", "authorization", "x-api-key"];
 
-/// Keeps every request with its idempotency key, and answers as `answer` says.
+/// Server that records every request with its idempotency key, and responds with the result of `answer`.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<Request>>>);
 
-/// A request, and its idempotency key.
+/// Request, and its idempotency key.
 type Request = (Seen, Option<String>);
 
 impl Recorder {
@@ -115,7 +115,7 @@ async fn a_second_attempt_carries_the_keys_of_the_first() {
     assert!(another.iter().all(|key| !first.contains(key)));
 }
 
-/// Answers these statuses first, with `Retry-After: 0`.
+/// Returns an `answer` that responds with these statuses first, with `Retry-After: 0`.
 fn failing(statuses: &'static [u16]) -> impl Fn(usize) -> Response + Clone + Send + Sync + 'static {
     move |number| match statuses.get(number - 1) {
         Some(&status) => {

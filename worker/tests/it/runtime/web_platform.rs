@@ -1,4 +1,4 @@
-//! Facts of the standards, restated in `tests/web_platform/`, one file per area.
+//! Facts of the standards, restated in `tests/web_platform/` with one file per area.
 
 use super::{Server, job, pool, run, source, texts};
 use axum::{
@@ -32,14 +32,14 @@ const AREAS: [&str; 17] = [
     "timers",
     "url",
 ];
-/// What is known not to pass, and why.
+/// Cases that are known to fail, each with its reason.
 const KNOWN_GAPS: [&str; 1] = [
-    // The `url` crate leaves a drive letter's bar; scripts have no files.
+    // The `url` crate keeps the bar of a drive letter, which does not matter, since scripts have no files.
     "url: parses file:///C|/x:",
 ];
 const PLANE: &str = "http://plane.example";
 
-/// Runs one area's cases, prints its pass rate, and returns what did not pass and was not known to.
+/// Runs one area's cases and prints the pass rate. Returns the cases that failed unexpectedly.
 async fn area(pool: &Arc<Pool>, name: &str, prelude: &str, allowed: &[&str]) -> Vec<String> {
     let cases = source(&format!("web_platform/{name}.js"));
     let harness = source("web_platform/harness.js");
@@ -62,7 +62,7 @@ async fn every_area_of_the_web_platform_behaves_as_its_standard_says() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// The server `fetch.js` speaks of.
+/// Returns the router of the server that `fetch.js` uses.
 fn echo_server() -> Router {
     Router::new()
         .route("/echo", any(echo))
@@ -99,7 +99,7 @@ async fn fetch_behaves_as_its_standard_says() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-/// Whether a line is the one that is expected: a text, or `{ start, end }` of one.
+/// Returns true if a line is the expected one: a text, or the `{ start, end }` of one.
 fn is_expected(expected: &Value, message: &str) -> bool {
     match (expected["start"].as_str(), expected["end"].as_str()) {
         (Some(start), Some(end)) => message.starts_with(start) && message.ends_with(end),

@@ -1,4 +1,4 @@
-//! The builder's word against V8's: what it accepts compiles, and what a run calls was detected.
+//! Compares the builder with V8: texts that it accepts compile, and functions that a run calls were detected.
 
 use super::{Finished, Verdict, job_of, pool, raw, run};
 use builder::{Build, Diagnostic, Unit, build};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const NAMES: [&str; 8] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
 
-/// Ways to call functions: `$a` and `$b` are functions, `$i` makes variables unique. Each calls what it names.
+/// Ways to call functions: `$a` and `$b` are functions, `$i` makes variables unique. Each calls the functions that it names.
 const CALLS: &[&str] = &[
     "await Functions.$a({});",
     "await Functions['$a']({});",
@@ -83,7 +83,7 @@ const CALLS: &[&str] = &[
     "/* uses: $a */ await Functions[Object.keys({ $a: 1 })[0]]({});",
 ];
 
-/// Statements of all kinds, sound ones and such as break rules that only the whole text shows.
+/// Statements of all kinds: valid ones, and ones that break rules that apply to the whole text.
 const STATEMENTS: &[&str] = &[
     "let a = 1;",
     "const b: number = a!;",
@@ -179,7 +179,7 @@ const STATEMENTS: &[&str] = &[
     "while (0) const n1 = 1;",
 ];
 
-/// The same texts in every run, so that a failure is one to look at rather than one of luck.
+/// Returns a runner that generates the same texts in every test run, so that a failure can be reproduced.
 fn runner() -> TestRunner {
     TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
@@ -188,9 +188,9 @@ fn sample<T: std::fmt::Debug>(strategy: &impl Strategy<Value = T>, runner: &mut 
     strategy.new_tree(runner).expect("nothing is filtered").current()
 }
 
-/// Some calls in a row, in one block or in blocks of their own.
+/// Generates some calls in a row, in one block or in blocks of their own.
 fn program() -> impl Strategy<Value = String> {
-    // Two different names: what a pattern took out is not in its rest.
+    // The two names differ, since the rest of a pattern does not contain the members that it took out.
     let names = (0..NAMES.len(), 1..NAMES.len())
         .prop_map(|(first, step)| (NAMES[first], NAMES[(first + step) % NAMES.len()]));
     let call = (prop::sample::select(CALLS), names, any::<bool>());
@@ -203,7 +203,7 @@ fn program() -> impl Strategy<Value = String> {
     })
 }
 
-/// All functions there are, each of which tells when it is called.
+/// Returns a job with all functions. Each of them logs that it is called.
 fn instrumented(code_type: CodeType, text: &str) -> Job {
     let functions: BTreeMap<String, _> = NAMES
         .iter()
@@ -225,7 +225,7 @@ fn called(finished: &Finished) -> BTreeSet<String> {
         .collect()
 }
 
-/// The author was told that names may be missing, and how to list them.
+/// Returns true if a finding tells the author that names may be missing, and how to list them.
 fn is_told(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|found| found.rule.starts_with("functions-"))
 }
@@ -240,7 +240,7 @@ async fn every_function_that_a_run_calls_was_detected() {
     let together = (0..400).map(|_| sample(&program(), &mut runner));
     for text in alone.collect::<Vec<_>>().into_iter().chain(together) {
         let report = build(Unit::Script(CodeType::Raw), &text);
-        // Who lists names answers for the rest of the text, too.
+        // An author who lists names is responsible for the rest of the text as well.
         let silent = !is_told(&report.diagnostics) && !text.contains("/* uses:");
         let Some(Build { function_names, .. }) = report.build else {
             assert!(!silent, "{text}\n{:?}", report.diagnostics);
@@ -272,7 +272,7 @@ async fn what_the_builder_accepts_compiles_in_v8() {
     let mut accepted = 0;
     let mut refused_by_v8 = Vec::new();
     for text in alone.collect::<Vec<_>>().into_iter().chain(together) {
-        // V8 compiles all of it, and runs none.
+        // V8 compiles the whole text, and runs nothing after the first line.
         let text = format!("return 1;\n{text}");
         if build(Unit::Script(CodeType::Raw), &text).build.is_none() {
             continue;

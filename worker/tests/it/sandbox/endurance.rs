@@ -1,4 +1,4 @@
-//! Many runs, and what they cost. Ignored by default: `cargo test -p worker --test it -- --ignored --nocapture`.
+//! Measures time and memory of many runs. Ignored by default: `cargo test -p worker --test it -- --ignored --nocapture`.
 
 use super::{MIB, config, job, run};
 use futures_util::{StreamExt as _, stream};
@@ -18,14 +18,14 @@ const SCRIPT: &str = "async function main({ event }) {
     return kept.length;
 }";
 
-/// Resident bytes of a process.
+/// Returns the resident memory of a process, in bytes.
 fn resident(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or_default() * 1024
 }
 
-/// Resident bytes of this process's children, largest first.
+/// Returns the resident memory of this process's children, in bytes, the largest first.
 fn children() -> Vec<u64> {
     let own = std::process::id();
     let stat = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -102,7 +102,7 @@ async fn what_a_run_costs() {
             median(times.iter().map(|t| t.1))
         );
     }
-    // A job with another limit finds no spare isolate, and the limit alternates, so it never does.
+    // A job with another limit than the last one finds no spare isolate. The limits alternate, so no job finds one.
     let mut times = Vec::new();
     for n in 0..RUNS {
         let mut job = job(trivial);
@@ -112,7 +112,7 @@ async fn what_a_run_costs() {
         times.push(began.elapsed());
     }
     println!("one process, no spare isolate: {}", median(times.into_iter()));
-    // More workspaces than processes: each run finds none of its own.
+    // There are more workspaces than processes, so no run finds a process of its workspace.
     for workspaces in [1, 2, 3] {
         let pool = Pool::start(PoolConfig { spares: 1, ..config(1) }).await.expect("the pool starts");
         let mut times = Vec::new();

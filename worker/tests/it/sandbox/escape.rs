@@ -1,6 +1,6 @@
-//! With the isolate assumed broken: what native code in a locked-down process can still do.
+//! Attempts of native code to escape from a locked-down process, with the isolate assumed broken.
 //!
-//! Each attempt is first made without any lockdown, which shows that it is a real one.
+//! Each attempt is first made without any lockdown, which shows that it can succeed.
 
 use super::config;
 use sandbox_protocol::{FromSandbox, ToSandbox, frame, read_frame, write_message};
@@ -23,19 +23,19 @@ use uuid::Uuid;
 use worker::supervisor::{Pool, PoolConfig, PoolStartError, SpawnError};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
-/// The probe's word for a layer that this host does not give.
+/// Exit code of the probe for a layer that this host does not support.
 const NO_SUCH_LAYER: i32 = 251;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Met {
     Success,
     Refused(i32),
-    /// Killed by the filter of system calls.
+    /// The filter of system calls killed the process.
     Killed,
     NoSuchLayer,
 }
 
-/// A process to aim at, ended with the test.
+/// Target process of an attempt. It ends with the test.
 struct Target(Child);
 
 impl Target {
@@ -79,20 +79,20 @@ fn met(attempt: &str, lockdown: &str, status: ExitStatus) -> Met {
     }
 }
 
-/// Nobody, on Linux.
+/// User id of `nobody` on Linux.
 const NOBODY: u32 = 65_534;
 
 fn is_root() -> bool {
     fs::metadata("/proc/self").expect("procfs").uid() == 0
 }
 
-/// A copy of a program that everybody may start, gone with its value.
+/// Copy of a program that every user may start. Dropping the value deletes it.
 struct Installed(PathBuf);
 
 impl Installed {
     fn new(program: &str, mode: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sandbox-probe-{}", Uuid::now_v7()));
-        // By another process: a file that this one had open for writing could not be started.
+        // Another process copies, since a file that this process had open for writing could not be started.
         let status = Command::new("install").args(["-m", mode, program]).arg(&path).status();
         assert!(status.expect("coreutils is there").success(), "{program} is installed");
         Self(path)
@@ -105,7 +105,7 @@ impl Drop for Installed {
     }
 }
 
-/// The probe, for somebody who is not root, whom several layers do not bind. `inherited` is open as descriptor 9.
+/// Probe that runs as a user other than root, since several layers do not bind root. `inherited` is open as descriptor 9.
 struct Unprivileged {
     program: Installed,
     inherited: PathBuf,
@@ -113,7 +113,7 @@ struct Unprivileged {
 
 impl Unprivileged {
     fn new(inherited: &Path) -> Self {
-        // The target folder may be where nobody else may look.
+        // The target folder may be in one that other users may not read.
         Self { program: Installed::new(WORKER, "755"), inherited: inherited.to_owned() }
     }
 
@@ -267,7 +267,7 @@ fn one_sandbox_reaches_no_other_even_without_the_filter_of_system_calls() {
     }
 }
 
-/// A sandbox process that waits for a job.
+/// Starts a sandbox process that waits for a job.
 fn ready_sandbox() -> (Target, UnixStream) {
     let snapshot = Command::new(WORKER).arg("snapshot").output().expect("a snapshot").stdout;
     let (mut ours, theirs) = UnixStream::pair().expect("a socket");

@@ -1,4 +1,4 @@
-//! The corpus of hostile scripts, each beside an honest one. See `tests/hostile/README.md` for the headers.
+//! Corpus of hostile scripts, each run beside an honest one. `tests/hostile/README.md` describes the headers.
 
 use super::{Finished, MIB, config, job_of, patient_limits, run};
 use futures_util::{StreamExt as _, stream};
@@ -11,14 +11,14 @@ use shared::{
 use std::{fs, path::Path, sync::Arc, time::Duration};
 use worker::supervisor::{Pool, PoolConfig};
 
-/// Scripts at once, each with its neighbour: twice as many slots.
+/// Number of scripts at once. Each needs two slots, since it runs beside an honest one.
 const AT_ONCE: usize = 2;
 
 struct Script {
     name: String,
     code: String,
     kind: CodeType,
-    /// Where the header states one.
+    /// Timeout, if the header states one.
     timeout: Option<Duration>,
     memory_bytes: usize,
     expected: Expected,
@@ -27,7 +27,7 @@ struct Script {
 
 enum Expected {
     Completed(Value),
-    /// Bytes of the result as JSON.
+    /// Size of the result as JSON, in bytes.
     Length(usize),
     Errored(ErrorCode, String),
 }
@@ -72,7 +72,8 @@ impl Script {
         matches!(self.expected, Expected::Errored(expected, _) if expected == code)
     }
 
-    /// What the header says; where it says nothing and the clock is not the point, a busy machine must not decide.
+    /// Returns the limits of the header. Without a timeout there, and unless the script is expected to time out, a busy machine
+    /// does not reach them.
     fn limits(&self) -> Limits {
         let patient = Limits { memory_bytes: self.memory_bytes, ..patient_limits() };
         let on_time = self.expects(ErrorCode::Timeout) || self.expects(ErrorCode::InitTimeout);
@@ -82,7 +83,7 @@ impl Script {
         }
     }
 
-    /// What differs from the expectation, if anything does.
+    /// Returns the differences from the expectation, if there are any.
     fn complaints(&self, finished: &Finished) -> Vec<String> {
         let mut complaints = Vec::new();
         match (&self.expected, &finished.outcome.verdict) {
@@ -145,7 +146,8 @@ fn corpus() -> Vec<Script> {
     scripts.iter().map(|path| Script::read(path)).collect()
 }
 
-/// An honest script: uses the time that the hostile one takes, then answers.
+/// Runs an honest script, which takes as long as the hostile one and then returns a result. Returns a complaint if its outcome
+/// is another one.
 async fn neighbour(pool: &Arc<Pool>) -> Vec<String> {
     let job = job_of(
         CodeType::MainFn,
@@ -190,7 +192,7 @@ async fn every_hostile_script_ends_as_its_header_says_beside_an_honest_one() {
     assert_eq!(run(&pool, job_of(CodeType::Raw, "return 'fine'")).await.result(), json!("fine"));
 }
 
-/// `HOSTILE`: a part of the names of the scripts to run; all by default.
+/// Runs the scripts whose names contain the value of `HOSTILE`, by default all.
 #[expect(
     clippy::disallowed_methods,
     reason = "for a person at work on one script; nothing is configured by it"

@@ -1,4 +1,4 @@
-//! Runs through the real sandbox: the binary of this package as children of a pool.
+//! Runs in the real sandbox: a pool starts the binary of this package as its processes.
 
 mod detection;
 mod endurance;
@@ -32,7 +32,7 @@ use worker::supervisor::{
 
 pub(crate) const MIB: usize = 1024 * 1024;
 
-/// A pool of this package's binary.
+/// Starts a pool of this package's binary.
 pub(crate) async fn pool(slots: usize) -> Arc<Pool> {
     Pool::start(config(slots)).await.expect("the pool starts")
 }
@@ -47,7 +47,7 @@ pub(crate) fn config(slots: usize) -> PoolConfig {
     }
 }
 
-/// Limits whose clock no busy machine reaches.
+/// Returns limits whose timeouts even a busy machine does not reach.
 pub(crate) fn patient_limits() -> Limits {
     Limits {
         execution_timeout: Duration::from_mins(2),
@@ -56,13 +56,13 @@ pub(crate) fn patient_limits() -> Limits {
     }
 }
 
-/// Limits that end a hanging script soon.
+/// Returns limits that end a hanging script soon.
 pub(crate) fn short_limits() -> Limits {
     let short = Duration::from_millis(1_500);
     Limits { execution_timeout: short, init_timeout: short, ..Limits::default() }
 }
 
-/// A job from an author's text, built as the api builds it.
+/// Returns a job from an author's text, built as the api builds it.
 pub(crate) fn job(code: &str) -> Job {
     job_of(CodeType::MainFn, code)
 }
@@ -87,16 +87,16 @@ pub(crate) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.to_owned()).expect("is JSON")
 }
 
-/// What a run left behind.
+/// Outcome and console lines of a run.
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     pub(crate) logs: Vec<LogLine>,
-    /// From the job's start to its outcome, by the test's own clock.
+    /// Time from the job's start to its outcome, by the test's clock.
     pub(crate) took: Duration,
 }
 
 impl Finished {
-    /// The result of a run that must have completed.
+    /// Returns the result of a run that must have completed.
     #[track_caller]
     pub(crate) fn result(&self) -> Value {
         match &self.outcome.verdict {
@@ -105,7 +105,7 @@ impl Finished {
         }
     }
 
-    /// The error of a run that must have failed.
+    /// Returns the error of a run that must have failed.
     #[track_caller]
     pub(crate) fn error(&self) -> &ExecutionError {
         match &self.outcome.verdict {
@@ -133,7 +133,7 @@ pub(crate) async fn run_cancellable(pool: &Arc<Pool>, job: Job, cancel: Cancella
     run_with(pool, job, |logs| RunContext { cancel, ..bare_context(logs) }).await
 }
 
-/// A context without domains or a token.
+/// Returns a context without domains or a token.
 pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
     RunContext {
         allowed_domains: Vec::new(),
@@ -144,7 +144,7 @@ pub(crate) fn bare_context(logs: mpsc::Sender<LogLine>) -> RunContext {
     }
 }
 
-/// Runs a job in the next free slot, with the context made for its lines.
+/// Runs a job in the next free slot, with the context that `context` makes for the sender of its lines.
 pub(crate) async fn run_with(
     pool: &Arc<Pool>,
     job: Job,

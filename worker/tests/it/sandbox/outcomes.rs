@@ -1,4 +1,4 @@
-//! What becomes of a script: results, errors in the author's coordinates, console lines, limits.
+//! Outcomes of scripts: results, errors in the author's coordinates, console lines, limits.
 
 use super::{job, job_of, pool, raw, run, run_alone, run_cancellable, short_limits};
 use builder::{Unit, build};

@@ -1,4 +1,4 @@
-//! Slots and children: limits on what runs at once, replacement, nothing left over.
+//! Slots and processes of a pool: limit on runs at once, replacement, no leftovers.
 
 use super::{Finished, config, job, pool, run};
 use futures_util::future::join_all;
@@ -101,7 +101,7 @@ async fn a_workspace_comes_back_to_its_own_process() {
     let pool = Pool::start(PoolConfig { spares: 1, ..config(1) }).await.expect("the pool starts");
     for workspace in ["a", "b", "a", "b", "b", "a"] {
         assert_eq!(run(&pool, job_of_workspace(workspace)).await.result(), json!(workspace));
-        // Its process is back when all are ready.
+        // The process is back in the pool when all are ready.
         while pool.status().ready < 2 {
             tokio::task::yield_now().await;
         }
@@ -109,7 +109,7 @@ async fn a_workspace_comes_back_to_its_own_process() {
     assert!(pool.status().restarts.is_empty(), "{:?}", pool.status());
 }
 
-/// What a trivial job comes to in a pool of ours whose first process is this rogue, and how many processes crashed.
+/// Runs a trivial job in a pool whose first process is this rogue. Returns the outcome and the number of crashed processes.
 async fn run_after_rogue(rogue: &str) -> (Finished, u64) {
     let folder = std::env::temp_dir().join(format!("rogue-once-{}", Uuid::now_v7()));
     fs::create_dir(&folder).expect("the temporary folder is writable");
@@ -140,7 +140,7 @@ async fn a_process_that_the_system_kills_before_its_run_began_costs_that_run_not
     assert_eq!((finished.result(), crashed), (json!(1), 1));
 }
 
-/// Its request may have arrived: a second one would be one too many.
+/// The run is not repeated, since its request may have arrived already.
 #[tokio::test]
 async fn a_process_that_is_killed_after_a_fetch_costs_the_run_its_attempt() {
     let (finished, crashed) = run_after_rogue("killed_while_it_fetches.sh").await;

@@ -1,4 +1,4 @@
-//! Children that are no sandboxes of ours: what they do stays theirs.
+//! Processes that misbehave in place of a sandbox process: the damage stays within their own run.
 
 use super::{Finished, bare_context, config, job, run, short_limits};
 use sandbox_protocol::{Job, LONGEST_ERROR_TEXT};
@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 use worker::supervisor::{Pool, PoolConfig};
 
-/// A pool of one child that behaves as `tests/rogue/<name>.sh`.
+/// Starts a pool of one process that behaves as `tests/rogue/<name>.sh`.
 async fn rogue_pool(name: &str) -> Arc<Pool> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/rogue/{name}.sh"));
     Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts")
@@ -19,7 +19,7 @@ fn short_job() -> Job {
     job
 }
 
-/// Runs a job in a rogue child, and waits until that is replaced.
+/// Runs a job in a rogue process, and waits until the process is replaced.
 async fn run_in(name: &str) -> Finished {
     let pool = rogue_pool(name).await;
     let finished = run(&pool, short_job()).await;
@@ -88,7 +88,7 @@ async fn a_child_is_killed_on_time_also_when_nobody_takes_its_lines() {
     let slot = pool.acquire().await;
     let running = tokio::spawn(slot.run(short_job(), bare_context(logs)));
     let pid = lines.recv().await.expect("it tells its id").message;
-    // From here on the channel is full. The process is gone, or a zombie, long before the last lines are given up.
+    // The channel is full from here on. The process has exited, or is a zombie, long before the last lines are given up.
     let gone = async {
         while std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty()) {
             sleep(Duration::from_millis(10)).await;
