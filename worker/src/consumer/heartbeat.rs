@@ -24,8 +24,10 @@ impl ExecutionConsumer {
     /// Sends heartbeats, which renew the leases, for as long as it is polled.
     pub async fn keep_leases(&self) {
         loop {
-            let sent =
-                self.heartbeat().await.inspect_err(|error| tracing::warn!(%error, "heartbeat failed: the leases of this worker were not renewed"));
+            let sent = self.heartbeat().await;
+            if let Err(error) = &sent {
+                tracing::warn!(%error, "heartbeat failed: the leases of this worker were not renewed");
+            }
             let pause = if sent.is_ok() { HEARTBEAT } else { RETRY_INTERVAL };
             self.database_up.store(sent.is_ok(), Ordering::Release);
             CONNECTION_UP.with(["database", "pool"]).set(if sent.is_ok() { 1.0 } else { 0.0 });
