@@ -15,7 +15,7 @@ pub enum Notification {
     Payload(String),
 }
 
-/// Listens on `channel` and sends what is notified to `notifications`. Returns only after the receiver was dropped.
+/// Listens on `channel` and sends each payload to `notifications`. Returns only after the receiver was dropped.
 pub async fn listen(database: &Database, channel: &'static str, notifications: mpsc::Sender<Notification>) {
     let mut backoff = Backoff::CONNECTION;
     let mut connected_before = false;
