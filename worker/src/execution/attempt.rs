@@ -4,14 +4,15 @@
 //! twice. Preparing goes on meanwhile.
 
 use super::{
-    Ended, log_writer, persist,
+    Ended, Runner,
+    in_flight::AttemptGuard,
+    log_writer, persist,
     prepare::{PrepareError, Prepared},
     record,
     settle::{Decision, Settlement},
     store,
 };
 use crate::{
-    consumer::{Fleet, Guard},
     db::DatabaseError,
     lease::{ClaimResult, Claimed, DurableClaim, RowError},
     supervisor::{RunContext, Slot},
@@ -31,7 +32,7 @@ use uuid::Uuid;
 
 /// Claims, runs and persists. An error leaves open whether the claim holds; nothing was run then.
 pub(super) async fn attempt(
-    fleet: &Fleet,
+    runner: &Runner,
     slot: Slot,
     execution_id: Uuid,
     traceparent: Option<String>,
@@ -39,40 +40,40 @@ pub(super) async fn attempt(
     let mut step = traces::process(traceparent);
     step.of_execution(execution_id);
     let claiming = traces::part("claim", &step);
-    let claim = match claim(fleet, execution_id).await {
+    let claim = match claim(runner, execution_id).await {
         Ok(claim) => claim,
         Err(settlement) => return Ok(settlement),
     };
     drop(claiming);
     step.note("attempt", || claim.attempt.number.to_string());
-    let guard = fleet.held.hold(claim.attempt);
+    let guard = runner.attempts.register(claim.attempt);
     let preparing = async |row: Result<Claimed, RowError>| match row {
-        Ok(claimed) => Ok((prepare(fleet, &claimed, &guard).await, claimed)),
+        Ok(claimed) => Ok((prepare(runner, &claimed, &guard).await, claimed)),
         Err(error) => Err(error),
     };
     match claim.prepare(preparing).await? {
         Ok((Ok(prepared), claimed)) => {
-            let ended = run(fleet, slot, prepared, &claimed, &guard).await;
-            end(fleet, step, &claimed, &guard, &ended).await;
+            let ended = run(runner, slot, prepared, &claimed, &guard).await;
+            end(runner, step, &claimed, &guard, &ended).await;
         }
-        Ok((Err(ended), claimed)) => end(fleet, step, &claimed, &guard, &ended).await,
-        Err(error) => give_up(fleet, &guard, &error).await,
+        Ok((Err(ended), claimed)) => end(runner, step, &claimed, &guard, &ended).await,
+        Err(error) => give_up(runner, &guard, &error).await,
     }
     Ok(Settlement::Ack)
 }
 
 /// Ends an attempt whose row can't be read.
-async fn give_up(fleet: &Fleet, guard: &Guard<'_>, error: &RowError) {
+async fn give_up(runner: &Runner, guard: &AttemptGuard<'_>, error: &RowError) {
     tracing::error!(%error, "a row that can't be read");
     let ended = Ended::broken("the stored execution can't be read");
-    let stored = store(fleet, guard, Decision::Finish, &ended).await;
+    let stored = store(runner, guard, Decision::Finish, &ended).await;
     record(Decision::Finish, stored.as_deref(), guard.attempt(), &ended);
 }
 
-async fn end(fleet: &Fleet, mut step: Step, claimed: &Claimed, guard: &Guard<'_>, ended: &Ended) {
+async fn end(runner: &Runner, mut step: Step, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
     trace_phases(&step, ended);
     let persisting = traces::part("persist", &step);
-    persist(fleet, claimed, guard, ended).await;
+    persist(runner, claimed, guard, ended).await;
     drop(persisting);
     if let Verdict::Failed(error) = &ended.outcome.verdict {
         step.fail(error.code.as_str());
@@ -93,13 +94,13 @@ fn trace_phases(step: &Step, ended: &Ended) {
 }
 
 /// Claims, waiting for the database as long as it takes. Returns as an error how to settle a message without a run.
-async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Box<DurableClaim>, Settlement> {
+async fn claim(runner: &Runner, execution_id: Uuid) -> Result<Box<DurableClaim>, Settlement> {
     let mut backoff = Backoff::CONNECTION;
     loop {
-        if fleet.stopping.is_cancelled() {
+        if runner.stopping.is_cancelled() {
             return Err(Settlement::Requeue);
         }
-        match fleet.claims.claim(execution_id).await {
+        match runner.claims.claim(execution_id).await {
             Ok(ClaimResult::Claimed(claim)) => return Ok(claim),
             Ok(ClaimResult::Unavailable(status)) => {
                 tracing::debug!(status, "the execution does not wait for a worker");
@@ -117,7 +118,13 @@ async fn claim(fleet: &Fleet, execution_id: Uuid) -> Result<Box<DurableClaim>, S
     }
 }
 
-async fn run(fleet: &Fleet, slot: Slot, prepared: Prepared, claimed: &Claimed, guard: &Guard<'_>) -> Ended {
+async fn run(
+    runner: &Runner,
+    slot: Slot,
+    prepared: Prepared,
+    claimed: &Claimed,
+    guard: &AttemptGuard<'_>,
+) -> Ended {
     EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
     // Room for every line the run may have, one that is cut and the note that says so: a database that is away
     // holds up no script.
@@ -130,16 +137,16 @@ async fn run(fleet: &Fleet, slot: Slot, prepared: Prepared, claimed: &Claimed, g
         first_log_seq: claimed.last_log_seq + 1,
     };
     let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
-    let store_lines = log_writer::forward(&fleet.claims, claimed.attempt, claimed.last_log_seq, lines);
+    let store_lines = log_writer::forward(&runner.claims, claimed.attempt, claimed.last_log_seq, lines);
     let ((outcome, at), rest) = tokio::join!(run, store_lines);
     Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, at }
 }
 
 /// Prepares, waiting for the database as long as the attempt is ours.
-async fn prepare(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>) -> Result<Prepared, Ended> {
+async fn prepare(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>) -> Result<Prepared, Ended> {
     let mut backoff = Backoff::CONNECTION;
     while guard.interruption().is_none() {
-        match fleet.preparation.prepare(claimed).await {
+        match runner.preparation.prepare(claimed).await {
             Ok(prepared) => return Ok(prepared),
             Err(PrepareError::Database(error)) => {
                 tracing::warn!(%error, "can't prepare");

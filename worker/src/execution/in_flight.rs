@@ -128,11 +128,11 @@ mod tests {
 
     #[test]
     fn dropping_a_stale_guard_keeps_the_new_one_listed() {
-        let held = Held::default();
-        let (stale, new) = (held.hold(attempt(1)), held.hold(attempt(1)));
+        let in_flight = InFlight::default();
+        let (stale, new) = (in_flight.register(attempt(1)), in_flight.register(attempt(1)));
         drop(stale);
-        assert_eq!(held.attempts(), [attempt(1)]);
-        held.interrupt(attempt(1), Interruption::Fenced);
+        assert_eq!(in_flight.list(), [attempt(1)]);
+        in_flight.interrupt(attempt(1), Interruption::Fenced);
         assert_eq!(new.interruption(), Some(Interruption::Fenced));
     }
 

@@ -11,11 +11,9 @@ mod runner;
 pub mod settle;
 
 pub use prepare::{Corrupt, Preparation, PrepareError, Prepared};
+pub use runner::Runner;
 
-use crate::{
-    consumer::{Fleet, Guard},
-    lease::{Attempt, Claimed, End, FencedWrite, Phases},
-};
+use crate::lease::{Attempt, Claimed, End, FencedWrite, Phases};
 use in_flight::AttemptGuard;
 use settle::{Decision, Facts, Interruption, Settlement};
 use shared::{
@@ -42,7 +40,7 @@ struct Ended {
 }
 
 /// Processes one message: claim, run, persist. Returns how to settle it, only after the outcome is committed.
-pub async fn process(fleet: &Fleet, body: &[u8], traceparent: Option<String>) -> Settlement {
+pub async fn process(runner: &Runner, body: &[u8], traceparent: Option<String>) -> Settlement {
     let execution_id = match decode(body) {
         Ok(execution_id) => execution_id,
         Err(unreadable) => {
@@ -61,7 +59,7 @@ async fn process_execution(runner: &Runner, execution_id: Uuid, traceparent: Opt
         let Some(slot) = runner.stopping.run_until_cancelled(runner.pool.acquire()).await else {
             return Settlement::Requeue;
         };
-        match attempt::attempt(fleet, slot, execution_id, traceparent.clone()).await {
+        match attempt::attempt(runner, slot, execution_id, traceparent.clone()).await {
             Ok(settlement) => return settlement,
             Err(error) => {
                 tracing::warn!(%error, "a claim that may not hold");
@@ -92,7 +90,7 @@ fn decode(body: &[u8]) -> Result<Uuid, DecodeError> {
     }
 }
 
-async fn persist(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>, ended: &Ended) {
+async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
     let facts = Facts {
         interruption: guard.interruption(),
         retries_left: claimed.retries_left,
@@ -100,7 +98,7 @@ async fn persist(fleet: &Fleet, claimed: &Claimed, guard: &Guard<'_>, ended: &En
         retry_backoff: claimed.retry_backoff,
     };
     let decision = settle::decide(&ended.outcome.verdict, facts);
-    let stored = store(fleet, guard, decision, ended).await;
+    let stored = store(runner, guard, decision, ended).await;
     record(decision, stored.as_deref(), claimed.attempt, ended);
 }
 
@@ -133,8 +131,8 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended:
 
 /// Writes until it is written, or no longer ours to write. Returns the verdict that was written; None if none was.
 async fn store<'a>(
-    fleet: &Fleet,
-    guard: &Guard<'_>,
+    runner: &Runner,
+    guard: &AttemptGuard<'_>,
     decision: Decision,
     ended: &'a Ended,
 ) -> Option<Cow<'a, Verdict>> {
@@ -153,7 +151,7 @@ async fn store<'a>(
             Decision::HandBack => End::HandBack,
             Decision::Forget => return None,
         };
-        match fleet.claims.end(attempt, &end, &lines).await {
+        match runner.claims.end(attempt, &end, &lines).await {
             Ok(FencedWrite::Applied) => return Some(verdict),
             Ok(FencedWrite::LeaseLost) => {
                 tracing::warn!(attempt = attempt.number, "too late to write");
