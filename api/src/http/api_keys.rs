@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read, Write},
+    auth::{Authorized, Read, Write},
     error::ApiError,
     extract::{
         json::Payload,
@@ -40,7 +40,7 @@ impl ReadQuery for KeyQuery {
 ), responses((status = 200, body = Page<ApiKey>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(KeyQuery(page)): Query<KeyQuery>,
 ) -> Result<Json<Page<ApiKey>>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn list(
     responses((status = 201, body = CreatedApiKey), Refusals))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(input): Payload<ApiKeyInput>,
 ) -> Result<(StatusCode, Json<CreatedApiKey>), ApiError> {
@@ -74,7 +74,7 @@ pub(crate) async fn create(
     responses((status = 200, body = ApiKey), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<ApiKey>, ApiError> {
@@ -90,7 +90,7 @@ pub(crate) async fn read(
     responses((status = 204, description = "Revoked"), NotFound, Refusals))]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {

@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{Caller, May, Read, Write},
+    auth::{Authorized, Caller, Read, Write},
     error::ApiError,
     extract::{
         json::Payload,
@@ -42,7 +42,7 @@ impl ReadQuery for LetterQuery {
 ), responses((status = 200, body = Page<DeadLetter>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(LetterQuery { per_page }): Query<LetterQuery>,
 ) -> Result<Json<Page<DeadLetter>>, ApiError> {
     let letters = own(&state, &caller).await?;
@@ -66,7 +66,7 @@ fn absent() -> ApiError {
     responses((status = 200, body = DeadLetter), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<DeadLetter>, ApiError> {
@@ -81,7 +81,7 @@ pub(crate) async fn read(
     responses((status = 200, body = Requeued), Refusals))]
 pub(crate) async fn requeue(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(RequeueRequest { ids }): Payload<RequeueRequest>,
 ) -> Result<Json<Requeued>, ApiError> {
@@ -96,7 +96,7 @@ pub(crate) async fn requeue(
     responses((status = 204, description = "Dropped"), NotFound, Refusals))]
 pub(crate) async fn drop_letter(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {

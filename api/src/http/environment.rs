@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read, Write},
+    auth::{Authorized, Read, Write},
     error::{ApiError, ErrorKind},
     extract::{
         json::Payload,
@@ -47,7 +47,7 @@ pub(super) fn router() -> Router<AppState> {
     responses((status = 200, body = Page<EnvironmentVariable>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<Page<EnvironmentVariable>>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn list(
     responses((status = 200, body = EnvironmentVariable), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<EnvironmentVariable>, ApiError> {
@@ -92,7 +92,7 @@ fn absent() -> ApiError {
         (status = 201, description = "New", body = EnvironmentVariable), Refusals))]
 pub(crate) async fn set(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
     Payload(EnvironmentValue { value }): Payload<EnvironmentValue>,
@@ -140,7 +140,7 @@ const fn warning(reason: Unmasked) -> &'static str {
     responses((status = 204, description = "Deleted"), NotFound, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(key): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
@@ -172,7 +172,7 @@ impl ReadQuery for ChangeQuery {
 ), responses((status = 200, body = Page<EnvironmentChange>), NotFound, Refusals))]
 pub(crate) async fn changes(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(key): PathText,
     Query(ChangeQuery(page)): Query<ChangeQuery>,
 ) -> Result<Json<Page<EnvironmentChange>>, ApiError> {

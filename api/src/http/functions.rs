@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read, Write},
+    auth::{Authorized, Read, Write},
     error::ApiError,
     etag::{Etag, IfMatch},
     extract::{
@@ -63,7 +63,7 @@ impl ReadQuery for FunctionQuery {
 ), responses((status = 200, body = Page<Function>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(query): Query<FunctionQuery>,
 ) -> Result<Json<Page<Function>>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
@@ -78,7 +78,7 @@ pub(crate) async fn list(
     responses((status = 201, body = SavedFunction), Refusals))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<FunctionDraft>,
 ) -> Result<Response, ApiError> {
@@ -93,7 +93,7 @@ pub(crate) async fn create(
     responses((status = 200, body = Function), (status = 304, description = "Unchanged"), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
@@ -116,7 +116,7 @@ pub(crate) async fn read(
     responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -133,7 +133,7 @@ pub(crate) async fn replace(
     responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn change(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -144,7 +144,7 @@ pub(crate) async fn change(
 
 async fn update(
     state: &AppState,
-    caller: &May<Write>,
+    caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
     change: Change,
@@ -176,7 +176,7 @@ impl ReadQuery for DeleteQuery {
 ), responses((status = 204, description = "Deleted"), NotFound, Stale, Needed, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(query): Query<DeleteQuery>,
     IfMatch(expected): IfMatch,

@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{Caller, May, Read, Write},
+    auth::{Authorized, Caller, Read, Write},
     error::{ApiError, ErrorKind},
     extract::{
         json::{Fields, Payload, ReadFields},
@@ -67,7 +67,7 @@ fn absent() -> ApiError {
     responses((status = 200, body = PlaneToken), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Response, ApiError> {
     require_signed(&caller)?;
@@ -88,7 +88,7 @@ pub(crate) async fn read(
     responses((status = 204, description = "Set"), Refusals))]
 pub(crate) async fn set(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(PlaneToken { token }): Payload<PlaneToken>,
 ) -> Result<StatusCode, ApiError> {
@@ -105,7 +105,7 @@ pub(crate) async fn set(
     responses((status = 204, description = "Deleted"), NotFound, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     require_signed(&caller)?;

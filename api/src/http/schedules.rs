@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read, Write},
+    auth::{Authorized, Read, Write},
     error::ApiError,
     etag::IfMatch,
     extract::{
@@ -59,7 +59,7 @@ impl ReadQuery for ScheduleQuery {
 ), responses((status = 200, body = Page<Schedule>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(query): Query<ScheduleQuery>,
 ) -> Result<Json<Page<Schedule>>, ApiError> {
     let ScheduleQuery { script_id, enabled, page } = query;
@@ -73,7 +73,7 @@ pub(crate) async fn list(
     responses((status = 201, body = Schedule), Refusals))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
@@ -87,7 +87,7 @@ pub(crate) async fn create(
     responses((status = 200, body = Schedule), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Response, ApiError> {
@@ -104,7 +104,7 @@ pub(crate) async fn read(
     responses((status = 200, body = Schedule), NotFound, Stale, Refusals))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -119,7 +119,7 @@ pub(crate) async fn replace(
     responses((status = 200, body = Schedule), NotFound, Stale, Refusals))]
 pub(crate) async fn change(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -130,7 +130,7 @@ pub(crate) async fn change(
 
 async fn update(
     state: &AppState,
-    caller: &May<Write>,
+    caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
     change: Change,
@@ -148,7 +148,7 @@ async fn update(
     responses((status = 204, description = "Deleted"), NotFound, Stale, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,

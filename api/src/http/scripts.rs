@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read, Write},
+    auth::{Authorized, Read, Write},
     error::ApiError,
     etag::{Etag, IfMatch},
     extract::{
@@ -67,7 +67,7 @@ impl ReadQuery for ScriptQuery {
 ), responses((status = 200, body = Page<Script>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(query): Query<ScriptQuery>,
 ) -> Result<Json<Page<Script>>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn list(
     responses((status = 201, body = SavedScript), Refusals))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<ScriptDraft>,
 ) -> Result<Response, ApiError> {
@@ -97,7 +97,7 @@ pub(crate) async fn create(
     responses((status = 200, body = Script), (status = 304, description = "Unchanged"), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
@@ -120,7 +120,7 @@ pub(crate) async fn read(
     responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -135,7 +135,7 @@ pub(crate) async fn replace(
     responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
 pub(crate) async fn change(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -146,7 +146,7 @@ pub(crate) async fn change(
 
 async fn update(
     state: &AppState,
-    caller: &May<Write>,
+    caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
     change: Change,
@@ -164,7 +164,7 @@ async fn update(
     responses((status = 204, description = "Deleted"), NotFound, Stale, Conflict, Refusals))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    caller: May<Write>,
+    caller: Authorized<Write>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -197,7 +197,7 @@ impl ReadQuery for VersionQuery {
 ), responses((status = 200, body = Page<ScriptVersion>), NotFound, Refusals))]
 pub(crate) async fn versions(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<Page<ScriptVersion>>, ApiError> {

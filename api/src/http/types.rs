@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{May, Read},
+    auth::{Authorized, Read},
     error::ApiError,
     etag::Etag,
     extract::query::{NoQuery, Query},
@@ -32,7 +32,7 @@ pub(super) fn router() -> Router<AppState> {
         (status = 304, description = "Unchanged"), Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

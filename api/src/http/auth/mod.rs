@@ -1,6 +1,6 @@
 //! Who is calling, for which workspace, and what they may do.
 //!
-//! Invariant: a handler gets a [`Caller`] only through [`May`], so no route is reached without its scope, and
+//! Invariant: a handler gets a [`Caller`] only through [`Authorized`], so no route is reached without its scope, and
 //! every query of a handler is bound to the caller's workspace.
 
 pub mod api_key;
@@ -36,7 +36,7 @@ impl Caller {
     }
 }
 
-/// A scope as a type, for [`May`].
+/// A scope as a type, for [`Authorized`].
 pub trait Permission {
     const SCOPE: Scope;
 }
@@ -60,9 +60,9 @@ impl Permission for Execute {
 
 /// A caller who has the scope `P`.
 #[derive(Debug)]
-pub struct May<P>(pub Caller, PhantomData<P>);
+pub struct Authorized<P>(pub Caller, PhantomData<P>);
 
-impl<P> Deref for May<P> {
+impl<P> Deref for Authorized<P> {
     type Target = Caller;
 
     fn deref(&self) -> &Caller {
@@ -70,7 +70,7 @@ impl<P> Deref for May<P> {
     }
 }
 
-impl<S: Sync, P: Permission> FromRequestParts<S> for May<P> {
+impl<S: Sync, P: Permission> FromRequestParts<S> for Authorized<P> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {

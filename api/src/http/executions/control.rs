@@ -9,7 +9,7 @@ use crate::{
     },
     delivery::FastPath,
     http::{
-        auth::{Execute, May},
+        auth::{Authorized, Execute},
         error::ApiError,
         extract::{
             json::OptionalPayload,
@@ -56,7 +56,7 @@ impl crate::http::extract::json::ReadFields for NoFields {
     (status = 202, description = "Asked to stop", body = Execution), NotFound, Conflict, Refusals))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
-    caller: May<Execute>,
+    caller: Authorized<Execute>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     OptionalPayload(NoFields): OptionalPayload<NoFields>,
@@ -88,7 +88,7 @@ pub(crate) async fn cancel(
     responses((status = 202, description = "Queued", body = Execution), NotFound, Conflict, Refusals))]
 pub(crate) async fn replay(
     State(state): State<AppState>,
-    caller: May<Execute>,
+    caller: Authorized<Execute>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,

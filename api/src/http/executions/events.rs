@@ -7,7 +7,7 @@ use super::read::LiveClient;
 use crate::{
     db,
     http::{
-        auth::{May, Read},
+        auth::{Authorized, Read},
         error::ApiError,
         extract::query::{NoQuery, PathText, Query, path_id},
         openapi::responses::{NotFound, Refusals},
@@ -68,7 +68,7 @@ impl Seen {
     (status = 204, description = "It is over, and the client has seen it"), NotFound, Refusals))]
 pub(crate) async fn follow(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,

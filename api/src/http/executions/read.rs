@@ -3,7 +3,7 @@
 use crate::{
     db::{self, executions::Filter},
     http::{
-        auth::{May, Read},
+        auth::{Authorized, Read},
         error::ApiError,
         etag::Etag,
         extract::query::{Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
@@ -67,7 +67,7 @@ impl ReadQuery for ExecutionQuery {
 ), responses((status = 200, body = Page<ExecutionSummary>), Refusals))]
 pub(crate) async fn list(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     Query(query): Query<ExecutionQuery>,
 ) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
@@ -96,7 +96,7 @@ impl ReadQuery for WaitQuery {
 ), responses((status = 200, body = Execution), (status = 304, description = "Unchanged"), NotFound, Refusals))]
 pub(crate) async fn read(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(WaitQuery(wait)): Query<WaitQuery>,
     headers: HeaderMap,
@@ -187,7 +187,7 @@ pub(crate) struct Logs {
 ), responses((status = 200, body = Logs), NotFound, Refusals))]
 pub(crate) async fn logs(
     State(state): State<AppState>,
-    caller: May<Read>,
+    caller: Authorized<Read>,
     PathText(id): PathText,
     Query(LogQuery(after)): Query<LogQuery>,
 ) -> Result<Json<Logs>, ApiError> {

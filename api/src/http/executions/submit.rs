@@ -5,7 +5,7 @@ use crate::{
     app::executions::submit::{Intake, Key, SubmitOutcome, existing_execution},
     db,
     http::{
-        auth::{Execute, May},
+        auth::{Authorized, Execute},
         error::ApiError,
         extract::{
             json::Payload,
@@ -34,7 +34,7 @@ const MAX_KEY: usize = 255;
     responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, Refusals))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: May<Execute>,
+    caller: Authorized<Execute>,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(request): Payload<ExecutionRequest>,

@@ -14,7 +14,7 @@ use crate::{
     delivery::FastPath,
     http::{
         Resource,
-        auth::{Execute, May},
+        auth::{Authorized, Execute},
         error::{ApiError, ErrorKind},
         extract::{
             json::Payload,
@@ -46,7 +46,7 @@ pub(in crate::http) fn router() -> Router<AppState> {
     (status = 504, description = "Not over yet; `execution_id` names it", body = StillRunning), Refusals))]
 pub(crate) async fn run(
     State(state): State<AppState>,
-    caller: May<Execute>,
+    caller: Authorized<Execute>,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(test): Payload<TestRun>,
