@@ -8,7 +8,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     },
-    openapi::responses::{NotFound, Refusals},
+    openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
 };
 use crate::{
@@ -37,7 +37,7 @@ impl ReadQuery for KeyQuery {
 #[utoipa::path(get, path = "/api-keys/", tag = "API keys", params(
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<ApiKey>), Refusals))]
+), responses((status = 200, body = Page<ApiKey>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -52,7 +52,7 @@ pub(crate) async fn list(
 ///
 /// The answer holds the key; it is not shown again. A caller can't give away scopes it does not have.
 #[utoipa::path(post, path = "/api-keys/", tag = "API keys", request_body = ApiKeyInput,
-    responses((status = 201, body = CreatedApiKey), Refusals))]
+    responses((status = 201, body = CreatedApiKey), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -71,7 +71,7 @@ pub(crate) async fn create(
 
 /// Read an API key
 #[utoipa::path(get, path = "/api-keys/{id}/", tag = "API keys", params(("id" = uuid::Uuid, Path)),
-    responses((status = 200, body = ApiKey), NotFound, Refusals))]
+    responses((status = 200, body = ApiKey), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -87,7 +87,7 @@ pub(crate) async fn read(
 ///
 /// It is refused from now on, by every process within seconds.
 #[utoipa::path(delete, path = "/api-keys/{id}/", tag = "API keys", params(("id" = uuid::Uuid, Path)),
-    responses((status = 204, description = "Revoked"), NotFound, Refusals))]
+    responses((status = 204, description = "Revoked"), NotFound, ErrorResponses))]
 pub(crate) async fn revoke(
     State(state): State<AppState>,
     caller: Authorized<Write>,

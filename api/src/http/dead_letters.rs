@@ -8,7 +8,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, Parameters, PathText, Query, ReadQuery},
     },
-    openapi::responses::{NotFound, Refusals},
+    openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
 };
 use crate::{
@@ -39,7 +39,7 @@ impl ReadQuery for LetterQuery {
 /// The workspace's, oldest first, among the first 1,000 in the queue; more are seen once some of these are gone.
 #[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<DeadLetter>), Refusals))]
+), responses((status = 200, body = Page<DeadLetter>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -63,7 +63,7 @@ fn absent() -> ApiError {
 
 /// Read a dead letter
 #[utoipa::path(get, path = "/dead-letters/{id}/", tag = "Dead letters", params(("id" = String, Path)),
-    responses((status = 200, body = DeadLetter), NotFound, Refusals))]
+    responses((status = 200, body = DeadLetter), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -78,7 +78,7 @@ pub(crate) async fn read(
 ///
 /// Publishes them again where they came from. Ids that name no letter of the workspace are passed over.
 #[utoipa::path(post, path = "/dead-letters/", tag = "Dead letters", request_body = RequeueRequest,
-    responses((status = 200, body = Requeued), Refusals))]
+    responses((status = 200, body = Requeued), ErrorResponses))]
 pub(crate) async fn requeue(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -93,7 +93,7 @@ pub(crate) async fn requeue(
 
 /// Drop a dead letter
 #[utoipa::path(delete, path = "/dead-letters/{id}/", tag = "Dead letters", params(("id" = String, Path)),
-    responses((status = 204, description = "Dropped"), NotFound, Refusals))]
+    responses((status = 204, description = "Dropped"), NotFound, ErrorResponses))]
 pub(crate) async fn drop_letter(
     State(state): State<AppState>,
     caller: Authorized<Write>,

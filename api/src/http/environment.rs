@@ -8,7 +8,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery},
     },
-    openapi::responses::{NotFound, Refusals},
+    openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn router() -> Router<AppState> {
 ///
 /// Every variable by key, without values. One page: there are 200 at most.
 #[utoipa::path(get, path = "/environment/", tag = "Environment",
-    responses((status = 200, body = Page<EnvironmentVariable>), Refusals))]
+    responses((status = 200, body = Page<EnvironmentVariable>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -59,7 +59,7 @@ pub(crate) async fn list(
 ///
 /// Whether it is there and who set it; the value is not shown.
 #[utoipa::path(get, path = "/environment/{key}/", tag = "Environment", params(("key" = String, Path)),
-    responses((status = 200, body = EnvironmentVariable), NotFound, Refusals))]
+    responses((status = 200, body = EnvironmentVariable), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -89,7 +89,7 @@ fn absent() -> ApiError {
 #[utoipa::path(put, path = "/environment/{key}/", tag = "Environment", request_body = EnvironmentValue,
     params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")),
     responses((status = 200, description = "Changed", body = EnvironmentVariable),
-        (status = 201, description = "New", body = EnvironmentVariable), Refusals))]
+        (status = 201, description = "New", body = EnvironmentVariable), ErrorResponses))]
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -137,7 +137,7 @@ const fn warning(reason: Unmasked) -> &'static str {
 
 /// Delete a variable
 #[utoipa::path(delete, path = "/environment/{key}/", tag = "Environment", params(("key" = String, Path)),
-    responses((status = 204, description = "Deleted"), NotFound, Refusals))]
+    responses((status = 204, description = "Deleted"), NotFound, ErrorResponses))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -169,7 +169,7 @@ impl ReadQuery for ChangeQuery {
     ("key" = String, Path),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<EnvironmentChange>), NotFound, Refusals))]
+), responses((status = 200, body = Page<EnvironmentChange>), NotFound, ErrorResponses))]
 pub(crate) async fn changes(
     State(state): State<AppState>,
     caller: Authorized<Read>,

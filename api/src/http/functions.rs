@@ -9,7 +9,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     },
-    openapi::responses::{Needed, NotFound, Refusals, Stale},
+    openapi::responses::{ErrorResponses, InUseConflict, NotFound, PreconditionFailed},
     state::AppState,
 };
 use crate::{
@@ -60,7 +60,7 @@ impl ReadQuery for FunctionQuery {
     ("search" = Option<String>, Query, description = "Part of name or description", max_length = 200),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<Function>), Refusals))]
+), responses((status = 200, body = Page<Function>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -75,7 +75,7 @@ pub(crate) async fn list(
 ///
 /// Builds it; functions that it calls itself must exist.
 #[utoipa::path(post, path = "/functions/", tag = "Functions", request_body = FunctionDraft,
-    responses((status = 201, body = SavedFunction), Refusals))]
+    responses((status = 201, body = SavedFunction), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -90,7 +90,7 @@ pub(crate) async fn create(
 /// Read a function
 #[utoipa::path(get, path = "/functions/{id}/", tag = "Functions",
     params(("id" = uuid::Uuid, Path), ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
-    responses((status = 200, body = Function), (status = 304, description = "Unchanged"), NotFound, Refusals))]
+    responses((status = 200, body = Function), (status = 304, description = "Unchanged"), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -113,7 +113,7 @@ pub(crate) async fn read(
 /// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
 #[utoipa::path(put, path = "/functions/{id}/", tag = "Functions", request_body = FunctionDraft,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
-    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
+    responses((status = 200, body = SavedFunction), NotFound, PreconditionFailed, InUseConflict, ErrorResponses))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -130,7 +130,7 @@ pub(crate) async fn replace(
 /// Scripts that need it get a new version with the new build. A name in use can't be changed (409).
 #[utoipa::path(patch, path = "/functions/{id}/", tag = "Functions", request_body = FunctionPatch,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the function is no longer this one")),
-    responses((status = 200, body = SavedFunction), NotFound, Stale, Needed, Refusals))]
+    responses((status = 200, body = SavedFunction), NotFound, PreconditionFailed, InUseConflict, ErrorResponses))]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -173,7 +173,7 @@ impl ReadQuery for DeleteQuery {
     ("id" = uuid::Uuid, Path),
     ("force" = Option<bool>, Query, description = "Delete it although it is in use"),
     ("If-Match" = Option<String>, Header, description = "Refuse if the function is no longer this one"),
-), responses((status = 204, description = "Deleted"), NotFound, Stale, Needed, Refusals))]
+), responses((status = 204, description = "Deleted"), NotFound, PreconditionFailed, InUseConflict, ErrorResponses))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Authorized<Write>,

@@ -8,7 +8,7 @@ use super::{
         json::{Fields, Payload, ReadFields},
         query::{NoQuery, Query},
     },
-    openapi::responses::{NotFound, Refusals},
+    openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
 };
 use crate::db;
@@ -64,7 +64,7 @@ fn absent() -> ApiError {
 ///
 /// Signed requests only: workers ask for it.
 #[utoipa::path(get, path = "/control/plane-token/", tag = "Control", security(("signature" = [])),
-    responses((status = 200, body = PlaneToken), NotFound, Refusals))]
+    responses((status = 200, body = PlaneToken), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -85,7 +85,7 @@ pub(crate) async fn read(
 ///
 /// Signed requests only. Encrypted at rest.
 #[utoipa::path(put, path = "/control/plane-token/", tag = "Control", security(("signature" = [])), request_body = PlaneToken,
-    responses((status = 204, description = "Set"), Refusals))]
+    responses((status = 204, description = "Set"), ErrorResponses))]
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -102,7 +102,7 @@ pub(crate) async fn set(
 ///
 /// Signed requests only. Scripts then call Plane without one.
 #[utoipa::path(delete, path = "/control/plane-token/", tag = "Control", security(("signature" = [])),
-    responses((status = 204, description = "Deleted"), NotFound, Refusals))]
+    responses((status = 204, description = "Deleted"), NotFound, ErrorResponses))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Authorized<Write>,

@@ -9,7 +9,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     },
-    openapi::responses::{NotFound, Refusals, Stale},
+    openapi::responses::{ErrorResponses, NotFound, PreconditionFailed},
     state::AppState,
 };
 use crate::{
@@ -56,7 +56,7 @@ impl ReadQuery for ScheduleQuery {
     ("enabled" = Option<bool>, Query, description = "Only those that are, or are not"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<Schedule>), Refusals))]
+), responses((status = 200, body = Page<Schedule>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -70,7 +70,7 @@ pub(crate) async fn list(
 
 /// Create a schedule
 #[utoipa::path(post, path = "/schedules/", tag = "Schedules", request_body = ScheduleDraft,
-    responses((status = 201, body = Schedule), Refusals))]
+    responses((status = 201, body = Schedule), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -84,7 +84,7 @@ pub(crate) async fn create(
 
 /// Read a schedule
 #[utoipa::path(get, path = "/schedules/{id}/", tag = "Schedules", params(("id" = Uuid, Path)),
-    responses((status = 200, body = Schedule), NotFound, Refusals))]
+    responses((status = 200, body = Schedule), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -101,7 +101,7 @@ pub(crate) async fn read(
 /// Replace a schedule
 #[utoipa::path(put, path = "/schedules/{id}/", tag = "Schedules", request_body = ScheduleDraft,
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the schedule is no longer this one")),
-    responses((status = 200, body = Schedule), NotFound, Stale, Refusals))]
+    responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -116,7 +116,7 @@ pub(crate) async fn replace(
 /// Change a schedule
 #[utoipa::path(patch, path = "/schedules/{id}/", tag = "Schedules", request_body = SchedulePatch,
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the schedule is no longer this one")),
-    responses((status = 200, body = Schedule), NotFound, Stale, Refusals))]
+    responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -145,7 +145,7 @@ async fn update(
 /// The executions it led to stay.
 #[utoipa::path(delete, path = "/schedules/{id}/", tag = "Schedules",
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse if the schedule is no longer this one")),
-    responses((status = 204, description = "Deleted"), NotFound, Stale, Refusals))]
+    responses((status = 204, description = "Deleted"), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Authorized<Write>,

@@ -9,7 +9,7 @@ use super::{
         json::Payload,
         query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     },
-    openapi::responses::{Conflict, NotFound, Refusals, Stale},
+    openapi::responses::{Conflict, ErrorResponses, NotFound, PreconditionFailed},
     state::AppState,
 };
 use crate::{
@@ -64,7 +64,7 @@ impl ReadQuery for ScriptQuery {
     ("search" = Option<String>, Query, description = "Part of name or description", max_length = 200),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<Script>), Refusals))]
+), responses((status = 200, body = Page<Script>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -79,7 +79,7 @@ pub(crate) async fn list(
 ///
 /// Builds it; `diagnostics` holds the warnings. Code that does not build is refused with the positions.
 #[utoipa::path(post, path = "/scripts/", tag = "Scripts", request_body = ScriptDraft,
-    responses((status = 201, body = SavedScript), Refusals))]
+    responses((status = 201, body = SavedScript), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -94,7 +94,7 @@ pub(crate) async fn create(
 /// Read a script
 #[utoipa::path(get, path = "/scripts/{id}/", tag = "Scripts",
     params(("id" = uuid::Uuid, Path), ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
-    responses((status = 200, body = Script), (status = 304, description = "Unchanged"), NotFound, Refusals))]
+    responses((status = 200, body = Script), (status = 304, description = "Unchanged"), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -117,7 +117,7 @@ pub(crate) async fn read(
 /// Builds only if the code, the code type or the functions it needs changed. What is left out takes its default.
 #[utoipa::path(put, path = "/scripts/{id}/", tag = "Scripts", request_body = ScriptDraft,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the script is no longer this one")),
-    responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
+    responses((status = 200, body = SavedScript), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -132,7 +132,7 @@ pub(crate) async fn replace(
 /// Change a script
 #[utoipa::path(patch, path = "/scripts/{id}/", tag = "Scripts", request_body = ScriptPatch,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the script is no longer this one")),
-    responses((status = 200, body = SavedScript), NotFound, Stale, Refusals))]
+    responses((status = 200, body = SavedScript), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn change(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -161,7 +161,7 @@ async fn update(
 /// Its executions and versions stay; its schedules stop.
 #[utoipa::path(delete, path = "/scripts/{id}/", tag = "Scripts",
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse if the script is no longer this one")),
-    responses((status = 204, description = "Deleted"), NotFound, Stale, Conflict, Refusals))]
+    responses((status = 204, description = "Deleted"), NotFound, PreconditionFailed, Conflict, ErrorResponses))]
 pub(crate) async fn delete(
     State(state): State<AppState>,
     caller: Authorized<Write>,
@@ -194,7 +194,7 @@ impl ReadQuery for VersionQuery {
     ("id" = uuid::Uuid, Path),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<ScriptVersion>), NotFound, Refusals))]
+), responses((status = 200, body = Page<ScriptVersion>), NotFound, ErrorResponses))]
 pub(crate) async fn versions(
     State(state): State<AppState>,
     caller: Authorized<Read>,

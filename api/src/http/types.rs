@@ -6,7 +6,7 @@ use super::{
     error::ApiError,
     etag::Etag,
     extract::query::{NoQuery, Query},
-    openapi::responses::Refusals,
+    openapi::responses::ErrorResponses,
     state::AppState,
 };
 use crate::{app::type_declarations::declarations, db};
@@ -29,7 +29,7 @@ pub(super) fn router() -> Router<AppState> {
 #[utoipa::path(get, path = "/types/", tag = "Scripts",
     params(("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
     responses((status = 200, description = "A `.d.ts` file", body = String, content_type = "application/typescript"),
-        (status = 304, description = "Unchanged"), Refusals))]
+        (status = 304, description = "Unchanged"), ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,

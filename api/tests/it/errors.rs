@@ -1,4 +1,4 @@
-//! Refusals: each has its status, its shape and its reason.
+//! ErrorResponses: each has its status, its shape and its reason.
 
 use crate::{
     client::{json, send},

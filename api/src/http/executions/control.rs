@@ -15,7 +15,7 @@ use crate::{
             json::OptionalPayload,
             query::{NoQuery, PathText, Query, path_id},
         },
-        openapi::responses::{Conflict, NotFound, Refusals},
+        openapi::responses::{Conflict, ErrorResponses, NotFound},
         state::AppState,
     },
     model::{
@@ -53,7 +53,7 @@ impl crate::http::extract::json::ReadFields for NoFields {
 /// ends otherwise first. Repeating it is harmless; what ended otherwise is refused (409).
 #[utoipa::path(post, path = "/executions/{id}/cancel/", tag = "Executions", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "Cancelled", body = Execution),
-    (status = 202, description = "Asked to stop", body = Execution), NotFound, Conflict, Refusals))]
+    (status = 202, description = "Asked to stop", body = Execution), NotFound, Conflict, ErrorResponses))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
     caller: Authorized<Execute>,
@@ -85,7 +85,7 @@ pub(crate) async fn cancel(
 /// With the same version and input unless the body says otherwise. Works while the first one still runs, too.
 #[utoipa::path(post, path = "/executions/{id}/replay/", tag = "Executions", request_body = Option<ReplayRequest>,
     params(("id" = Uuid, Path)),
-    responses((status = 202, description = "Queued", body = Execution), NotFound, Conflict, Refusals))]
+    responses((status = 202, description = "Queued", body = Execution), NotFound, Conflict, ErrorResponses))]
 pub(crate) async fn replay(
     State(state): State<AppState>,
     caller: Authorized<Execute>,

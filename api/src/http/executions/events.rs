@@ -10,7 +10,7 @@ use crate::{
         auth::{Authorized, Read},
         error::ApiError,
         extract::query::{NoQuery, PathText, Query, path_id},
-        openapi::responses::{NotFound, Refusals},
+        openapi::responses::{ErrorResponses, NotFound},
         state::AppState,
     },
     live::Watch,
@@ -65,7 +65,7 @@ impl Seen {
     ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen"),
 ), responses(
     (status = 200, description = "A stream of events", body = String, content_type = "text/event-stream"),
-    (status = 204, description = "It is over, and the client has seen it"), NotFound, Refusals))]
+    (status = 204, description = "It is over, and the client has seen it"), NotFound, ErrorResponses))]
 pub(crate) async fn follow(
     State(state): State<AppState>,
     caller: Authorized<Read>,

@@ -7,7 +7,7 @@ use crate::{
         error::ApiError,
         etag::Etag,
         extract::query::{Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
-        openapi::responses::{NotFound, Refusals},
+        openapi::responses::{ErrorResponses, NotFound},
         state::AppState,
     },
     model::execution::{Execution, ExecutionSummary, Log, Progress},
@@ -64,7 +64,7 @@ impl ReadQuery for ExecutionQuery {
     ("created_before" = Option<chrono::DateTime<chrono::Utc>>, Query, description = "Only those with an earlier `queued_at`"),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<ExecutionSummary>), Refusals))]
+), responses((status = 200, body = Page<ExecutionSummary>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -93,7 +93,7 @@ impl ReadQuery for WaitQuery {
     ("id" = Uuid, Path),
     ("wait" = Option<i64>, Query, description = "Seconds to wait for the end", minimum = 0, maximum = 60),
     ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer"),
-), responses((status = 200, body = Execution), (status = 304, description = "Unchanged"), NotFound, Refusals))]
+), responses((status = 200, body = Execution), (status = 304, description = "Unchanged"), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -184,7 +184,7 @@ pub(crate) struct Logs {
 #[utoipa::path(get, path = "/executions/{id}/logs/", tag = "Executions", params(
     ("id" = Uuid, Path),
     ("after" = Option<i32>, Query, description = "Only lines with a `seq` above this", minimum = 0),
-), responses((status = 200, body = Logs), NotFound, Refusals))]
+), responses((status = 200, body = Logs), NotFound, ErrorResponses))]
 pub(crate) async fn logs(
     State(state): State<AppState>,
     caller: Authorized<Read>,

@@ -11,7 +11,7 @@ use crate::{
             json::Payload,
             query::{NoQuery, Query},
         },
-        openapi::responses::{Conflict, NotFound, Refusals},
+        openapi::responses::{Conflict, ErrorResponses, NotFound},
         state::AppState,
     },
     model::{
@@ -31,7 +31,7 @@ const MAX_KEY: usize = 255;
 /// execution; with another body it is refused (409).
 #[utoipa::path(post, path = "/executions/", tag = "Executions", request_body = ExecutionRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
-    responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, Refusals))]
+    responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Execute>,

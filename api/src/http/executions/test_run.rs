@@ -20,7 +20,7 @@ use crate::{
             json::Payload,
             query::{NoQuery, Query},
         },
-        openapi::responses::Refusals,
+        openapi::responses::ErrorResponses,
         state::AppState,
     },
     model::{
@@ -43,7 +43,7 @@ pub(in crate::http) fn router() -> Router<AppState> {
 /// outlives the request, so that the client can go on asking for it.
 #[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
     (status = 200, description = "The execution, over", body = Execution),
-    (status = 504, description = "Not over yet; `execution_id` names it", body = StillRunning), Refusals))]
+    (status = 504, description = "Not over yet; `execution_id` names it", body = StillRunning), ErrorResponses))]
 pub(crate) async fn run(
     State(state): State<AppState>,
     caller: Authorized<Execute>,

@@ -27,7 +27,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 #[openapi(
     info(title = "RunnerCtl", description = "Runs the scripts behind Plane's automations.
 Every path is served with and without its trailing slash."),
-    modifiers(&Surroundings),
+    modifiers(&DocumentMeta),
     tags(
         (name = "Scripts", description = "What people write and automations run"),
         (name = "Functions", description = "What scripts call as `Functions.<name>({…})`"),
@@ -58,9 +58,9 @@ Every path is served with and without its trailing slash."),
 struct Document;
 
 /// What the handlers do not say themselves: where they are served and who may call.
-struct Surroundings;
+struct DocumentMeta;
 
-impl Modify for Surroundings {
+impl Modify for DocumentMeta {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         name_operations(&mut document.paths);
         document.servers = Some(vec![Server::new(EXTERNAL), Server::new(INTERNAL)]);

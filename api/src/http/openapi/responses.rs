@@ -6,7 +6,7 @@ use utoipa::IntoResponses;
 /// What any request may be refused with.
 #[derive(Debug, IntoResponses)]
 #[expect(dead_code, reason = "read by the OpenAPI derive alone")]
-pub(crate) enum Refusals {
+pub(crate) enum ErrorResponses {
     /// Fields or parameters break a rule.
     #[response(status = 400)]
     Invalid(Invalid),
@@ -46,7 +46,7 @@ pub(crate) struct NotFound(Problem);
 #[derive(Debug, IntoResponses)]
 #[expect(dead_code, reason = "read by the OpenAPI derive alone")]
 #[response(status = 412)]
-pub(crate) struct Stale(Problem);
+pub(crate) struct PreconditionFailed(Problem);
 
 /// The state of the row forbids it.
 #[derive(Debug, IntoResponses)]
@@ -58,4 +58,4 @@ pub(crate) struct Conflict(Problem);
 #[derive(Debug, IntoResponses)]
 #[expect(dead_code, reason = "read by the OpenAPI derive alone")]
 #[response(status = 409)]
-pub(crate) struct Needed(InUse);
+pub(crate) struct InUseConflict(InUse);
