@@ -118,7 +118,7 @@ mod tests {
         let first = shares.turn(busy).await.unwrap();
         let _second = shares.turn(busy).await.unwrap();
         let refused = shares.turn(busy).await.unwrap_err();
-        assert!(matches!(refused, ApiError::Refused(refusal) if refusal.code == "workspace_busy"));
+        assert!(matches!(refused, ApiError::Problem(problem) if problem.code == "workspace_busy"));
         shares.turn(other).await.unwrap();
         drop(first);
         shares.turn(busy).await.unwrap();

@@ -79,7 +79,7 @@ async fn find(
 }
 
 fn absent() -> ApiError {
-    ApiError::refused(ErrorKind::NotFound, "not_found", "No variable with this key.")
+    ApiError::problem(ErrorKind::NotFound, "not_found", "No variable with this key.")
 }
 
 /// Set a variable

@@ -5,7 +5,7 @@
 
 use crate::{
     db::pool::lacks_partition,
-    model::error::{NON_FIELD, Refusal},
+    model::error::{NON_FIELD, ProblemDetails},
 };
 use axum::{
     Json,
@@ -46,7 +46,7 @@ impl From<BodyError> for ApiError {
             BodyError::Late => ErrorKind::BodyTimeout,
             BodyError::NotJson => ErrorKind::UnsupportedMediaType,
         };
-        Self::refused(kind, error.code(), error.to_string())
+        Self::problem(kind, error.code(), error.to_string())
     }
 }
 
@@ -55,7 +55,7 @@ impl IntoResponse for ApiError {
         match self {
             Self::Invalid(errors) => (StatusCode::BAD_REQUEST, Json(errors)).into_response(),
             Self::Code(diagnostics) => code_refused(&diagnostics),
-            Self::Refused(refusal) => refusal.into_response(),
+            Self::Problem(problem) => problem.into_response(),
             Self::Database(error) => database_error(&error).into_response(),
             Self::Internal(reason) => {
                 tracing::error!(%reason, "internal error");
@@ -65,7 +65,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
         let mut body = self.members;
         body.insert("code".into(), self.code.into());
@@ -98,8 +98,8 @@ pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     internal().into_response()
 }
 
-fn internal() -> Refusal {
-    Refusal {
+fn internal() -> ProblemDetails {
+    ProblemDetails {
         kind: ErrorKind::Internal,
         code: "internal_error",
         detail: "Something failed on our side; the request id finds it in the log.".into(),
@@ -122,7 +122,7 @@ fn database_error(error: &sqlx::Error) -> ApiError {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
     tracing::error!(%error, "query failed");
-    ApiError::Refused(Box::new(internal()))
+    ApiError::Problem(Box::new(internal()))
 }
 
 /// `query_canceled`: by `statement_timeout`, that is.

@@ -57,7 +57,7 @@ fn require_signed(caller: &Caller) -> Result<(), ApiError> {
 }
 
 fn absent() -> ApiError {
-    ApiError::refused(ErrorKind::NotFound, "not_found", "The workspace has no Plane token.")
+    ApiError::problem(ErrorKind::NotFound, "not_found", "The workspace has no Plane token.")
 }
 
 /// Read the Plane token

@@ -11,7 +11,7 @@ pub use shared::http::fields::{FieldErrors, NON_FIELD};
 /// Seconds after which a client may try again when the database or the broker is away.
 const RETRY_AFTER_OUTAGE_S: u64 = 2;
 
-/// A kind of refusal. `http::error` gives each its status.
+/// A kind of problem. `http::error` gives each its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     Unauthorized,
@@ -31,7 +31,7 @@ pub enum ErrorKind {
 
 /// A refusal that belongs to no field.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct ProblemDetails {
     pub kind: ErrorKind,
     /// Stable text for programs.
     pub code: &'static str,
@@ -52,7 +52,7 @@ pub enum ApiError {
     #[error("the code does not build")]
     Code(Vec<Diagnostic>),
     #[error("{}", .0.detail)]
-    Refused(Box<Refusal>),
+    Problem(Box<ProblemDetails>),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     /// A defect of ours, with what is known about it for the log.
@@ -62,18 +62,24 @@ pub enum ApiError {
 
 impl ApiError {
     /// A refusal with a kind, a code and a sentence.
-    pub fn refused(kind: ErrorKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn problem(kind: ErrorKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self::Refused(Box::new(Refusal { kind, code, detail, retry_after_s: None, members: Map::new() }))
+        Self::Problem(Box::new(ProblemDetails {
+            kind,
+            code,
+            detail,
+            retry_after_s: None,
+            members: Map::new(),
+        }))
     }
 
     /// Answers rows that are not there, and those of other workspaces alike.
     pub fn not_found(what: &'static str) -> Self {
-        Self::refused(ErrorKind::NotFound, "not_found", format!("No {what} with this id."))
+        Self::problem(ErrorKind::NotFound, "not_found", format!("No {what} with this id."))
     }
 
     pub fn forbidden(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::refused(ErrorKind::Forbidden, code, detail)
+        Self::problem(ErrorKind::Forbidden, code, detail)
     }
 
     /// Refuses changes of system rows, which are read-only for every workspace.
@@ -82,16 +88,16 @@ impl ApiError {
     }
 
     pub fn unauthorized(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::refused(ErrorKind::Unauthorized, code, detail)
+        Self::problem(ErrorKind::Unauthorized, code, detail)
     }
 
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::refused(ErrorKind::Conflict, code, detail)
+        Self::problem(ErrorKind::Conflict, code, detail)
     }
 
     /// Refuses a change of a row that another request changed first.
     pub fn stale() -> Self {
-        Self::refused(
+        Self::problem(
             ErrorKind::PreconditionFailed,
             "precondition_failed",
             "The row has changed since it was read; read it again.",
@@ -99,11 +105,11 @@ impl ApiError {
     }
 
     pub fn too_many_requests(code: &'static str, detail: impl Into<Cow<'static, str>>, after_s: u64) -> Self {
-        Self::refused(ErrorKind::TooManyRequests, code, detail).retry_after(after_s)
+        Self::problem(ErrorKind::TooManyRequests, code, detail).retry_after(after_s)
     }
 
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::refused(ErrorKind::Unavailable, "unavailable", detail).retry_after(RETRY_AFTER_OUTAGE_S)
+        Self::problem(ErrorKind::Unavailable, "unavailable", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
     /// Answers while the database is away, or overloaded.
@@ -114,7 +120,7 @@ impl ApiError {
     /// Answers when a statement overran its time.
     pub fn query_timeout() -> Self {
         let detail = "The database took longer than a request may; ask for less, or try again shortly.";
-        Self::refused(ErrorKind::Unavailable, "query_timeout", detail).retry_after(RETRY_AFTER_OUTAGE_S)
+        Self::problem(ErrorKind::Unavailable, "query_timeout", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
     /// One problem with one field.
@@ -125,16 +131,16 @@ impl ApiError {
     /// Adds a member to a refusal; other errors stay as they are.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
-        if let Self::Refused(refusal) = &mut self {
-            refusal.members.insert(member.to_owned(), value.into());
+        if let Self::Problem(problem) = &mut self {
+            problem.members.insert(member.to_owned(), value.into());
         }
         self
     }
 
     #[must_use]
     fn retry_after(mut self, seconds: u64) -> Self {
-        if let Self::Refused(refusal) = &mut self {
-            refusal.retry_after_s = Some(seconds);
+        if let Self::Problem(problem) = &mut self {
+            problem.retry_after_s = Some(seconds);
         }
         self
     }

@@ -98,6 +98,6 @@ pub(crate) async fn run(
         return Ok(Json(execution));
     }
     let detail = "The execution is not over yet; ask for it by its id.";
-    let late = ApiError::refused(ErrorKind::StillRunning, "still_running", detail);
+    let late = ApiError::problem(ErrorKind::StillRunning, "still_running", detail);
     Err(late.with("execution_id", id.to_string()).with("status", execution.summary.status))
 }

@@ -158,7 +158,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 
 /// 404 of a path that leads nowhere.
 pub fn not_found() -> ApiError {
-    ApiError::refused(ErrorKind::NotFound, "not_found", "There is nothing at this path.")
+    ApiError::problem(ErrorKind::NotFound, "not_found", "There is nothing at this path.")
 }
 
 /// An id from a path. What is not a UUID names no row.
@@ -169,7 +169,7 @@ pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
 /// 405 with the documented shape; axum adds `Allow`.
 pub async fn method_not_allowed() -> ApiError {
     let detail = "This path does not take this method.";
-    ApiError::refused(ErrorKind::MethodNotAllowed, "method_not_allowed", detail)
+    ApiError::problem(ErrorKind::MethodNotAllowed, "method_not_allowed", detail)
 }
 
 #[cfg(test)]
