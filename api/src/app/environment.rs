@@ -1,6 +1,6 @@
 //! A sealed set of environment values, as scripts and test runs carry one.
 
-use crate::model::{HIDDEN, error::ApiError};
+use crate::model::{REDACTED, error::ApiError};
 use shared::{
     encryption::{Context, Keyring},
     limits::SECRET_SET_BYTES,
@@ -32,7 +32,7 @@ pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Resu
 /// What may be shown: the keys.
 pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
     match open(keyring, sealed, context) {
-        Ok(values) => values.into_keys().map(|key| (key, HIDDEN.to_owned())).collect(),
+        Ok(values) => values.into_keys().map(|key| (key, REDACTED.to_owned())).collect(),
         Err(error) => {
             tracing::error!(%error, "an environment can't be shown");
             Values::new()
@@ -57,9 +57,9 @@ fn bytes(values: &Values) -> usize {
 /// `written` with every hidden value replaced by the stored one.
 pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
     for (key, value) in &mut written {
-        if value == HIDDEN {
+        if value == REDACTED {
             let kept = stored.get(key).ok_or_else(|| {
-                ApiError::field("env", format!("{key}: {HIDDEN} keeps a stored value, and there is none."))
+                ApiError::field("env", format!("{key}: {REDACTED} keeps a stored value, and there is none."))
             })?;
             value.clone_from(kept);
         }
@@ -80,10 +80,10 @@ mod tests {
     fn a_hidden_value_keeps_the_stored_one() {
         let stored = values(&[("A", "1"), ("B", "2")]);
         assert_eq!(
-            merge(values(&[("A", HIDDEN), ("C", "3")]), &stored).unwrap(),
+            merge(values(&[("A", REDACTED), ("C", "3")]), &stored).unwrap(),
             values(&[("A", "1"), ("C", "3")])
         );
-        assert!(merge(values(&[("X", HIDDEN)]), &stored).is_err());
+        assert!(merge(values(&[("X", REDACTED)]), &stored).is_err());
     }
 
     #[test]
@@ -93,8 +93,8 @@ mod tests {
         let over = values(&[("A", &most), ("B", "1")]);
         let refused = merge(over.clone(), &Values::new()).unwrap_err().to_string();
         assert_eq!(refused, "env: All values together may have 65536 bytes; they have 65537.");
-        assert!(merge(values(&[("A", HIDDEN), ("B", HIDDEN)]), &over).is_ok());
-        assert!(merge(values(&[("A", HIDDEN), ("B", "2")]), &over).is_ok());
-        assert!(merge(values(&[("A", HIDDEN), ("B", "12")]), &over).is_err());
+        assert!(merge(values(&[("A", REDACTED), ("B", REDACTED)]), &over).is_ok());
+        assert!(merge(values(&[("A", REDACTED), ("B", "2")]), &over).is_ok());
+        assert!(merge(values(&[("A", REDACTED), ("B", "12")]), &over).is_err());
     }
 }

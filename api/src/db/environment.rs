@@ -3,7 +3,7 @@
 use crate::{
     model::pagination::PageRequest,
     model::{
-        HIDDEN,
+        REDACTED,
         environment::{EnvironmentChange, EnvironmentVariable},
     },
 };
@@ -25,7 +25,7 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVa
     .await?;
     let variables = rows.into_iter().map(|row| EnvironmentVariable {
         key: row.key,
-        value: HIDDEN,
+        value: REDACTED,
         created_at: row.created_at,
         updated_at: row.updated_at,
         updated_by: row.updated_by,
@@ -49,7 +49,7 @@ pub async fn get(
     .await?;
     Ok(row.map(|row| EnvironmentVariable {
         key: row.key,
-        value: HIDDEN,
+        value: REDACTED,
         created_at: row.created_at,
         updated_at: row.updated_at,
         updated_by: row.updated_by,

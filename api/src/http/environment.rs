@@ -15,7 +15,7 @@ use crate::{
     app::environment::check_bytes,
     db::{self, environment::MOST},
     model::{
-        HIDDEN,
+        REDACTED,
         environment::{EnvironmentChange, EnvironmentValue, EnvironmentVariable},
         validation,
     },
@@ -98,9 +98,9 @@ pub(crate) async fn set(
     Payload(EnvironmentValue { value }): Payload<EnvironmentValue>,
 ) -> Result<Response, ApiError> {
     validation::env_key(&key).map_err(|rule| ApiError::field("key", format!("{key:?} {rule}")))?;
-    if value == HIDDEN {
+    if value == REDACTED {
         let kept = find(&state, caller.workspace_id, &key).await.map_err(|_| {
-            ApiError::field("value", format!("{HIDDEN} keeps a stored value, and there is none."))
+            ApiError::field("value", format!("{REDACTED} keeps a stored value, and there is none."))
         })?;
         return Ok(Json(kept).into_response());
     }

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Shown instead of a secret value. Writing it back keeps the stored value.
-pub const HIDDEN: &str = "********";
+pub const REDACTED: &str = "********";
 
 /// Problems by field; for code also where in the text they are.
 #[derive(Debug, Serialize, ToSchema)]
