@@ -1,6 +1,7 @@
 //! Saves of functions, and the new versions they mean for the scripts that need them.
 
 use super::{
+    Update,
     build::{self, Built, Kind},
     function_resolution::{UnknownFunction, resolve},
 };
@@ -16,15 +17,6 @@ use packages::Prepared;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-/// How an update describes the function it wants.
-#[derive(Debug)]
-pub enum Change {
-    /// PUT: as it shall be.
-    Whole(FunctionDraft),
-    /// PATCH: what shall be different.
-    Some(FunctionPatch),
-}
 
 /// Builds and stores a new function.
 pub async fn create(
@@ -53,15 +45,15 @@ pub async fn update(
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<FunctionDraft, FunctionPatch>,
 ) -> Result<SavedFunction, ApiError> {
     let turn = saves.turn(workspace_id).await?;
     let mut transaction = turn.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
-    let mut draft = match change {
-        Change::Whole(draft) => draft,
-        Change::Some(patch) => apply(patch, &current),
+    let mut draft = match update {
+        Update::Replace(draft) => draft,
+        Update::Patch(patch) => apply(patch, &current),
     };
     give_example(&mut draft, Some(&current));
     if draft.name != current.name {

@@ -13,3 +13,12 @@ pub mod schedules;
 pub mod script_cache;
 pub mod scripts;
 pub mod type_declarations;
+
+/// An update of a resource.
+#[derive(Debug)]
+pub enum Update<Draft, Patch> {
+    /// PUT: every field, with defaults for fields that are left out.
+    Replace(Draft),
+    /// PATCH: the fields that change.
+    Patch(Patch),
+}

@@ -1,5 +1,6 @@
 //! Saves of schedules.
 
+use super::Update;
 use crate::{
     db::{self, shares::Shares},
     model::{
@@ -14,15 +15,6 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// How an update describes the schedule it wants.
-#[derive(Debug)]
-pub enum Change {
-    /// PUT: as it shall be.
-    Whole(ScheduleDraft),
-    /// PATCH: what shall be different.
-    Some(SchedulePatch),
-}
-
 pub async fn create(saves: &Shares, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
     let turn = saves.turn(workspace_id).await?;
     let mut connection = turn.acquire().await?;
@@ -36,14 +28,14 @@ pub async fn update(
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<ScheduleDraft, SchedulePatch>,
 ) -> Result<Schedule, ApiError> {
     let turn = saves.turn(workspace_id).await?;
     let mut transaction = turn.begin().await?;
     let current = lock(&mut transaction, workspace_id, id, expected).await?;
-    let draft = match change {
-        Change::Whole(draft) => draft,
-        Change::Some(patch) => apply(patch, &current),
+    let draft = match update {
+        Update::Replace(draft) => draft,
+        Update::Patch(patch) => apply(patch, &current),
     };
     check_script(&mut transaction, workspace_id, &draft).await?;
     let same_times =

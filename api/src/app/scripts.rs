@@ -1,6 +1,7 @@
 //! Saves of scripts.
 
 use super::{
+    Update,
     build::{self, Built, Kind},
     environment::{self, Values},
     packages,
@@ -30,15 +31,6 @@ pub struct Dependencies<'a> {
     pub keyring: &'a Keyring,
     /// `None` if packages are off.
     pub packages: Option<&'a Packages>,
-}
-
-/// How an update describes the script it wants.
-#[derive(Debug)]
-pub enum Change {
-    /// PUT: as it shall be.
-    Whole(ScriptDraft),
-    /// PATCH: what shall be different.
-    Some(ScriptPatch),
 }
 
 /// A script as it is shown: keys of its environment without values.
@@ -95,12 +87,12 @@ pub async fn update(
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<ScriptDraft, ScriptPatch>,
 ) -> Result<SavedScript, ApiError> {
     // The registry is asked before anything is locked.
-    let packages = match &change {
-        Change::Whole(draft) => packages::resolve(on.packages, &draft.code).await?,
-        Change::Some(patch) => {
+    let packages = match &update {
+        Update::Replace(draft) => packages::resolve(on.packages, &draft.code).await?,
+        Update::Patch(patch) => {
             packages::resolve(on.packages, patch.code.as_deref().unwrap_or_default()).await?
         }
     };
@@ -109,9 +101,9 @@ pub async fn update(
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let context = Context::script_env(id);
     let stored_env = environment::open(on.keyring, current.env_sealed.as_deref(), &context)?;
-    let draft = match change {
-        Change::Whole(draft) => draft,
-        Change::Some(patch) => apply(patch, &current, &stored_env)?,
+    let draft = match update {
+        Update::Replace(draft) => draft,
+        Update::Patch(patch) => apply(patch, &current, &stored_env)?,
     };
     let env = environment::merge(draft.env.clone(), &stored_env)?;
     let sealed = environment::seal(on.keyring, &env, &context);

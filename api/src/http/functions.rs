@@ -13,7 +13,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    app::functions::{self, Change},
+    app::{Update, functions},
     db::{self, functions::Filter},
     model::{
         etag::ExpectedState,
@@ -122,7 +122,7 @@ pub(crate) async fn replace(
     IfMatch(expected): IfMatch,
     Payload(draft): Payload<FunctionDraft>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Whole(draft)).await
+    update(&state, &caller, &id, &expected, Update::Replace(draft)).await
 }
 
 /// Change a function
@@ -139,7 +139,7 @@ pub(crate) async fn change(
     IfMatch(expected): IfMatch,
     Payload(patch): Payload<FunctionPatch>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Some(patch)).await
+    update(&state, &caller, &id, &expected, Update::Patch(patch)).await
 }
 
 async fn update(
@@ -147,10 +147,10 @@ async fn update(
     caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<FunctionDraft, FunctionPatch>,
 ) -> Result<Response, ApiError> {
     let id = path_id(id, "function")?;
-    let saved = functions::update(&state.saves, caller.workspace_id, id, expected, change).await?;
+    let saved = functions::update(&state.saves, caller.workspace_id, id, expected, update).await?;
     Ok(([etag(&saved.function).header()], Json(saved)).into_response())
 }
 

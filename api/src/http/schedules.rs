@@ -13,7 +13,10 @@ use super::{
     state::AppState,
 };
 use crate::{
-    app::schedules::{self, Change, etag},
+    app::{
+        Update,
+        schedules::{self, etag},
+    },
     db,
     model::{
         etag::ExpectedState,
@@ -110,7 +113,7 @@ pub(crate) async fn replace(
     IfMatch(expected): IfMatch,
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Whole(draft)).await
+    update(&state, &caller, &id, &expected, Update::Replace(draft)).await
 }
 
 /// Change a schedule
@@ -125,7 +128,7 @@ pub(crate) async fn change(
     IfMatch(expected): IfMatch,
     Payload(patch): Payload<SchedulePatch>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Some(patch)).await
+    update(&state, &caller, &id, &expected, Update::Patch(patch)).await
 }
 
 async fn update(
@@ -133,10 +136,10 @@ async fn update(
     caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<ScheduleDraft, SchedulePatch>,
 ) -> Result<Response, ApiError> {
     let id = path_id(id, "schedule")?;
-    let schedule = schedules::update(&state.saves, caller.workspace_id, id, expected, change).await?;
+    let schedule = schedules::update(&state.saves, caller.workspace_id, id, expected, update).await?;
     Ok(([etag(&schedule).header()], Json(schedule)).into_response())
 }
 

@@ -13,7 +13,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    app::scripts::{self, Change},
+    app::{Update, scripts},
     db::{self, scripts::Filter},
     model::{
         etag::ExpectedState,
@@ -126,7 +126,7 @@ pub(crate) async fn replace(
     IfMatch(expected): IfMatch,
     Payload(draft): Payload<ScriptDraft>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Whole(draft)).await
+    update(&state, &caller, &id, &expected, Update::Replace(draft)).await
 }
 
 /// Change a script
@@ -141,7 +141,7 @@ pub(crate) async fn change(
     IfMatch(expected): IfMatch,
     Payload(patch): Payload<ScriptPatch>,
 ) -> Result<Response, ApiError> {
-    update(&state, &caller, &id, &expected, Change::Some(patch)).await
+    update(&state, &caller, &id, &expected, Update::Patch(patch)).await
 }
 
 async fn update(
@@ -149,10 +149,10 @@ async fn update(
     caller: &Authorized<Write>,
     id: &str,
     expected: &ExpectedState,
-    change: Change,
+    update: Update<ScriptDraft, ScriptPatch>,
 ) -> Result<Response, ApiError> {
     let id = path_id(id, "script")?;
-    let saved = scripts::update(&state.for_scripts(), caller.workspace_id, id, expected, change).await?;
+    let saved = scripts::update(&state.for_scripts(), caller.workspace_id, id, expected, update).await?;
     Ok(([etag(&saved.script).header()], Json(saved)).into_response())
 }
 
