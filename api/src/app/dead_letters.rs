@@ -28,22 +28,22 @@ pub async fn of_workspace(
 }
 
 #[derive(Deserialize)]
-struct Execution {
+struct ExecutionBody {
     execution_id: Uuid,
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct EventBody {
     workspace_slug: String,
 }
 
 fn execution_of(letter: &DeadLetter) -> Option<Uuid> {
-    Some(serde_json::from_slice::<Execution>(&letter.body).ok()?.execution_id)
+    Some(serde_json::from_slice::<ExecutionBody>(&letter.body).ok()?.execution_id)
 }
 
 /// The body says; one that can't be read came with the slug in front of its routing key.
 fn workspace_of(letter: &DeadLetter) -> Option<String> {
-    let named = serde_json::from_slice::<Event>(&letter.body).ok().map(|event| event.workspace_slug);
+    let named = serde_json::from_slice::<EventBody>(&letter.body).ok().map(|event| event.workspace_slug);
     named.or_else(|| letter.routing_key.split_once('.').map(|(slug, _)| slug.to_owned()))
 }
 

@@ -14,9 +14,9 @@ use uuid::Uuid;
 
 mod lists;
 
-pub use lists::{Filter, list};
+pub use lists::{ExecutionFilter, list};
 
-struct Row {
+struct ExecutionRow {
     id: Uuid,
     script_id: Option<Uuid>,
     script_version: Option<i32>,
@@ -42,8 +42,8 @@ struct Row {
     memory_peak_bytes: Option<i64>,
 }
 
-impl From<Row> for ExecutionSummary {
-    fn from(row: Row) -> Self {
+impl From<ExecutionRow> for ExecutionSummary {
+    fn from(row: ExecutionRow) -> Self {
         let error = row.error_code.map(|code| Failure {
             code,
             message: row.error_message.unwrap_or_default(),
@@ -90,7 +90,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
     let mut connection = pool.acquire().await?;
     let Some(input) = input(&mut connection, workspace_id, id).await? else { return Ok(None) };
     let row = sqlx::query_as!(
-        Row,
+        ExecutionRow,
         r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
                   result AS "result: Json<Box<RawValue>>",
                   error_code, error_message, error_stack, error_line, error_column, function_names, replay_of, queued_at,
@@ -103,7 +103,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
     .await?;
     let Some(row) = row else { return Ok(None) };
     let logs = logs_after(&mut *connection, id, 0).await?;
-    let Given { event, context, variables } = input;
+    let StoredInput { event, context, variables } = input;
     Ok(Some(Execution {
         summary: row.into(),
         logs,
@@ -115,7 +115,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
 
 /// What an execution was given.
 #[derive(Debug)]
-pub struct Given {
+pub struct StoredInput {
     pub event: Json<Box<RawValue>>,
     pub context: Json<Box<RawValue>>,
     pub variables: Json<Box<RawValue>>,
@@ -125,9 +125,9 @@ async fn input(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     id: Uuid,
-) -> Result<Option<Given>, sqlx::Error> {
+) -> Result<Option<StoredInput>, sqlx::Error> {
     sqlx::query_as!(
-        Given,
+        StoredInput,
         r#"SELECT event AS "event: Json<Box<RawValue>>", context AS "context: Json<Box<RawValue>>",
                   variables AS "variables: Json<Box<RawValue>>"
            FROM script_executions WHERE workspace_id = $1 AND id = $2 LIMIT 1"#,

@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 /// What a list is narrowed to.
 #[derive(Debug, Default)]
-pub struct Filter {
+pub struct FunctionFilter {
     pub category: Option<String>,
     pub is_system: Option<bool>,
     /// An `ILIKE` pattern for name and description.
     pub search: Option<String>,
 }
 
-struct Row {
+struct FunctionRow {
     id: Uuid,
     name: String,
     description: String,
@@ -33,8 +33,8 @@ struct Row {
     updated_at: chrono::DateTime<chrono::Utc>,
 }
 
-impl From<Row> for Function {
-    fn from(row: Row) -> Self {
+impl From<FunctionRow> for Function {
+    fn from(row: FunctionRow) -> Self {
         Self {
             id: row.id,
             name: row.name,
@@ -59,11 +59,11 @@ impl From<Row> for Function {
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &FunctionFilter,
     page: PageRequest,
 ) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions
@@ -98,7 +98,7 @@ pub async fn list(
 /// A function the workspace can see.
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Function>, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions
@@ -118,7 +118,7 @@ pub async fn lock(
     id: Uuid,
 ) -> Result<Option<Function>, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions
@@ -134,7 +134,7 @@ pub async fn lock(
 /// The system's functions, locked.
 pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
                   return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
            FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL FOR UPDATE"#
@@ -203,7 +203,7 @@ pub async fn insert(
     function_names: &[String],
 ) -> Result<Function, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"INSERT INTO script_functions (id, workspace_id, name, description, category, parameters, return_type,
                   usage_example, code, build_hash, function_names, is_system)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $2::uuid IS NULL)
@@ -235,7 +235,7 @@ pub async fn update(
     function_names: &[String],
 ) -> Result<Function, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"UPDATE script_functions SET name = $2, description = $3, category = $4, parameters = $5, return_type = $6,
                   usage_example = $7, code = $8, build_hash = $9, function_names = $10, updated_at = clock_timestamp(),
                   version = version + (build_hash <> $9)::integer
@@ -268,7 +268,7 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 
 /// Who calls a function by name.
 #[derive(Debug)]
-pub struct Dependant {
+pub struct DependentFunction {
     pub id: Uuid,
     pub name: String,
 }
@@ -278,9 +278,9 @@ pub async fn callers(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     name: &str,
-) -> Result<Vec<Dependant>, sqlx::Error> {
+) -> Result<Vec<DependentFunction>, sqlx::Error> {
     sqlx::query_as!(
-        Dependant,
+        DependentFunction,
         "SELECT id, name FROM script_functions
          WHERE workspace_id = $1 AND deleted_at IS NULL AND name <> $2 AND $2 = ANY(function_names) ORDER BY name",
         workspace_id,
@@ -293,7 +293,7 @@ pub async fn callers(
 /// Every function that code of the workspace may call, by name.
 pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
-        Row,
+        FunctionRow,
         r#"SELECT DISTINCT ON (name) id, name, description, category,
                   parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, code,
                   build_hash, function_names, is_system, version, created_at, updated_at

@@ -1,6 +1,6 @@
 //! What a replay needs of the execution it repeats.
 
-use super::{enqueue::Runnable, executions::Given, script_versions};
+use super::{enqueue::Runnable, executions::StoredInput, script_versions};
 use crate::model::{
     execution::ReplayVersion,
     script::{FunctionPin, VariableDefinition},
@@ -17,7 +17,7 @@ pub struct Replayed {
     pub runnable: Option<Runnable>,
     /// The variables its script asks for; none for unsaved code.
     pub definitions: Vec<VariableDefinition>,
-    pub given: Given,
+    pub given: StoredInput,
     pub trigger_type: TriggerType,
     pub env_sealed: Option<Vec<u8>>,
 }
@@ -63,7 +63,7 @@ pub async fn replayed(
         ),
         None => (None, Vec::new()),
     };
-    let given = Given { event: row.event, context: row.context, variables: row.variables };
+    let given = StoredInput { event: row.event, context: row.context, variables: row.variables };
     Ok(Some(Replayed { runnable, definitions, given, trigger_type, env_sealed: row.env_sealed }))
 }
 

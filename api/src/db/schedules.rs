@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-struct Row {
+struct ScheduleRow {
     id: Uuid,
     script_id: Uuid,
     cron: String,
@@ -28,8 +28,8 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-impl From<Row> for Schedule {
-    fn from(row: Row) -> Self {
+impl From<ScheduleRow> for Schedule {
+    fn from(row: ScheduleRow) -> Self {
         Self {
             id: row.id,
             script_id: row.script_id,
@@ -58,7 +58,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Vec<Schedule>, sqlx::Error> {
     let rows = sqlx::query_as!(
-        Row,
+        ScheduleRow,
         r#"SELECT id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
                   next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at
            FROM schedules
@@ -83,7 +83,7 @@ pub async fn get(
     id: Uuid,
 ) -> Result<Option<Schedule>, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        ScheduleRow,
         r#"SELECT id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
                   next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at
            FROM schedules WHERE workspace_id = $1 AND id = $2 FOR UPDATE"#,
@@ -103,7 +103,7 @@ pub async fn insert(
     next_run_at: Option<DateTime<Utc>>,
 ) -> Result<Schedule, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        ScheduleRow,
         r#"INSERT INTO schedules (id, workspace_id, script_id, cron, timezone, variables, enabled, jitter_s, catch_up, next_run_at)
            VALUES ($1, $2, $3, $4, $5, $6::text::json, $7, $8, $9, $10)
            RETURNING id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
@@ -132,7 +132,7 @@ pub async fn update(
     next_run_at: Option<DateTime<Utc>>,
 ) -> Result<Schedule, sqlx::Error> {
     let row = sqlx::query_as!(
-        Row,
+        ScheduleRow,
         r#"UPDATE schedules SET script_id = $2, cron = $3, timezone = $4, variables = $5::text::json, enabled = $6, jitter_s = $7,
                   catch_up = $8, next_run_at = $9, updated_at = clock_timestamp()
            WHERE id = $1

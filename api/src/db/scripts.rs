@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 /// What a list is narrowed to.
 #[derive(Debug, Default)]
-pub struct Filter {
+pub struct ScriptFilter {
     pub trigger_type: Option<String>,
     pub is_system: Option<bool>,
     pub category: Option<String>,
@@ -61,7 +61,7 @@ impl BuiltScript {
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &ScriptFilter,
     page: PageRequest,
 ) -> Result<Vec<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
@@ -251,7 +251,7 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 
 /// A script that a changed function concerns, with what its newest version runs.
 #[derive(Debug)]
-pub struct DependantScript {
+pub struct DependentScript {
     pub id: Uuid,
     pub name: String,
     /// The functions its own code calls.
@@ -264,9 +264,9 @@ pub async fn needing(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     names: &[String],
-) -> Result<Vec<DependantScript>, sqlx::Error> {
+) -> Result<Vec<DependentScript>, sqlx::Error> {
     sqlx::query_as!(
-        DependantScript,
+        DependentScript,
         r#"SELECT script.id, script.name, build.function_names AS called,
                   version.functions AS "functions: Json<Vec<FunctionPin>>"
            FROM scripts AS script

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{Update, functions},
-    db::{self, functions::Filter},
+    db::{self, functions::FunctionFilter},
     model::{
         etag::ExpectedState,
         function::{CATEGORIES, Function, FunctionDraft, FunctionPatch, SavedFunction},
@@ -36,13 +36,13 @@ pub(super) fn router() -> Router<AppState> {
 
 /// Filters of a list of functions.
 pub(crate) struct FunctionQuery {
-    filter: Filter,
+    filter: FunctionFilter,
     page: PageRequest,
 }
 
 impl ReadQuery for FunctionQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
-        let filter = Filter {
+        let filter = FunctionFilter {
             category: parameters.choice("category", &CATEGORIES),
             is_system: parameters.parsed("is_system", "true or false"),
             search: parameters.search(),

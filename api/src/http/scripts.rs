@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{Update, scripts},
-    db::{self, scripts::Filter},
+    db::{self, scripts::ScriptFilter},
     model::{
         etag::ExpectedState,
         script::{SavedScript, Script, ScriptDraft, ScriptPatch, ScriptVersion, TRIGGERS},
@@ -37,14 +37,14 @@ pub(super) fn router() -> Router<AppState> {
 
 /// Filters of a list of scripts.
 pub(crate) struct ScriptQuery {
-    filter: Filter,
+    filter: ScriptFilter,
     page: PageRequest,
 }
 
 impl ReadQuery for ScriptQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
         let triggers = TRIGGERS.map(shared::execution::TriggerType::as_str);
-        let filter = Filter {
+        let filter = ScriptFilter {
             trigger_type: parameters.choice("trigger_type", &triggers),
             is_system: parameters.parsed("is_system", "true or false"),
             category: parameters.text("category"),

@@ -13,7 +13,7 @@ pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<
     if definitions.is_empty() {
         return Ok(given.to_owned());
     }
-    let mut values = Values::of(given).map_err(|error| unreadable(&error))?;
+    let mut values = VariableValues::of(given).map_err(|error| unreadable(&error))?;
     let mut errors = FieldErrors::default();
     for VariableDefinition { key, required, default, .. } in definitions {
         if values.has(key) {
@@ -33,7 +33,7 @@ fn unreadable(error: &serde_json::Error) -> FieldErrors {
     FieldErrors::one("variables", format!("{error}."))
 }
 
-struct Values<'a> {
+struct VariableValues<'a> {
     given: &'a RawValue,
     members: Members<'a>,
     /// Where the value of a name stands: of members with one name the last counts.
@@ -42,7 +42,7 @@ struct Values<'a> {
     added: Vec<(&'a str, &'a Value)>,
 }
 
-impl<'a> Values<'a> {
+impl<'a> VariableValues<'a> {
     fn of(given: &'a RawValue) -> Result<Self, serde_json::Error> {
         let members = Members::of(given)?;
         let names = members.iter().enumerate();

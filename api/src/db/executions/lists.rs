@@ -4,7 +4,7 @@
 //! in the order of an index that carries its filters (see `migrations/0001_initial.sql`), and stops when the page is full.
 //! Its plan is the same for all values: none is planned around a filter that may be missing.
 
-use super::Row;
+use super::ExecutionRow;
 use crate::model::{execution::ExecutionSummary, pagination::PageRequest};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ const SLACK_S: u64 = CLOCK_SKEW_S;
 
 /// What a list is narrowed to.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Filter {
+pub struct ExecutionFilter {
     pub script_id: Option<Uuid>,
     pub status: Option<Status>,
     pub trigger_type: Option<TriggerType>,
@@ -43,7 +43,7 @@ struct Range {
 }
 
 impl Range {
-    fn of(filter: &Filter, page: PageRequest) -> Self {
+    fn of(filter: &ExecutionFilter, page: PageRequest) -> Self {
         let slack = TimeDelta::seconds(SLACK_S.cast_signed());
         let bound = |time: DateTime<Utc>| time.clamp(DateTime::UNIX_EPOCH, last_time());
         let (after, before) = (filter.created_after.map(bound), filter.created_before.map(bound));
@@ -68,7 +68,7 @@ fn least_id(moment: DateTime<Utc>) -> Uuid {
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<Vec<ExecutionSummary>, sqlx::Error> {
     let range = Range::of(filter, page);
@@ -89,7 +89,7 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn of(filter: &Filter) -> Self {
+    fn of(filter: &ExecutionFilter) -> Self {
         let (none, failed, cancelled) =
             (None, Some(ErrorCode::ScriptError.as_str()), Some(ErrorCode::Cancelled.as_str()));
         let codes = match filter.status {
@@ -106,12 +106,12 @@ impl Kinds {
     }
 }
 
-fn triggers(filter: &Filter) -> Vec<&'static str> {
+fn triggers(filter: &ExecutionFilter) -> Vec<&'static str> {
     let any = || TriggerType::ALL.iter().map(|trigger| trigger.as_str()).collect();
     filter.trigger_type.map_or_else(any, |trigger| vec![trigger.as_str()])
 }
 
-fn statuses(filter: &Filter) -> Vec<&'static str> {
+fn statuses(filter: &ExecutionFilter) -> Vec<&'static str> {
     let any = || Status::ALL.iter().map(|status| status.as_str()).collect();
     filter.status.map_or_else(any, |status| vec![status.as_str()])
 }
@@ -123,7 +123,7 @@ fn statuses(filter: &Filter) -> Vec<&'static str> {
 macro_rules! page {
     ($before:literal, $after:literal, $pool:expr, $workspace_id:expr, $range:expr, $page:expr, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
-            Row,
+            ExecutionRow,
             r#"SELECT id, script_id, script_version, trigger_type, status, attempt,
                       CASE WHEN pg_column_size(result) <= $1 + 4 AND octet_length(result::text) <= $1 THEN result END
                           AS "result: Json<Box<RawValue>>",
@@ -154,10 +154,10 @@ macro_rules! page {
 async fn of_workspace(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &ExecutionFilter,
     range: &Range,
     page: PageRequest,
-) -> Result<Vec<Row>, sqlx::Error> {
+) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     let Kinds { triggers, error_codes } = Kinds::of(filter);
     page!(
         "SELECT newest.* FROM (
@@ -187,10 +187,10 @@ async fn of_script(
     pool: &PgPool,
     workspace_id: Uuid,
     script_id: Uuid,
-    filter: &Filter,
+    filter: &ExecutionFilter,
     range: &Range,
     page: PageRequest,
-) -> Result<Vec<Row>, sqlx::Error> {
+) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     let Kinds { triggers, error_codes } = Kinds::of(filter);
     page!(
         "SELECT newest.* FROM (
@@ -220,10 +220,10 @@ async fn of_script(
 async fn queued(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &ExecutionFilter,
     range: &Range,
     page: PageRequest,
-) -> Result<Vec<Row>, sqlx::Error> {
+) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     page!(
         "",
         "WHERE workspace_id = $3 AND status = 'queued' AND id >= $4 AND id < $5
@@ -243,10 +243,10 @@ async fn queued(
 async fn running(
     pool: &PgPool,
     workspace_id: Uuid,
-    filter: &Filter,
+    filter: &ExecutionFilter,
     range: &Range,
     page: PageRequest,
-) -> Result<Vec<Row>, sqlx::Error> {
+) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     page!(
         "WITH running AS MATERIALIZED (",
         "WHERE status = 'running')
@@ -273,8 +273,11 @@ mod tests {
     }
 
     fn range(after: Option<&str>, before: Option<&str>, cursor: Option<Uuid>) -> Range {
-        let filter =
-            Filter { created_after: after.map(time), created_before: before.map(time), ..Filter::default() };
+        let filter = ExecutionFilter {
+            created_after: after.map(time),
+            created_before: before.map(time),
+            ..ExecutionFilter::default()
+        };
         Range::of(&filter, PageRequest { before: cursor, per_page: 50 })
     }
 
@@ -311,7 +314,9 @@ mod tests {
     #[test]
     fn a_filter_names_the_kinds_it_can_match() {
         let kinds = |status, trigger_type| {
-            Kinds::of(&Filter { status, trigger_type, ..Filter::default() }).error_codes.len()
+            Kinds::of(&ExecutionFilter { status, trigger_type, ..ExecutionFilter::default() })
+                .error_codes
+                .len()
         };
         assert_eq!(kinds(None, None), 15);
         assert_eq!(kinds(Some(Status::Errored), None), 5);

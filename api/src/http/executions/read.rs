@@ -1,7 +1,7 @@
 //! `GET /executions/` and what is below it.
 
 use crate::{
-    db::{self, executions::Filter},
+    db::{self, executions::ExecutionFilter},
     http::{
         auth::{Authorized, Read},
         error::ApiError,
@@ -32,7 +32,7 @@ const MAX_WAIT_S: i64 = 60;
 
 /// Filters of a list of executions.
 pub(crate) struct ExecutionQuery {
-    filter: Filter,
+    filter: ExecutionFilter,
     page: PageRequest,
 }
 
@@ -40,7 +40,7 @@ impl ReadQuery for ExecutionQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
         let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
         let triggers: Vec<&str> = TriggerType::ALL.iter().map(|trigger| trigger.as_str()).collect();
-        let filter = Filter {
+        let filter = ExecutionFilter {
             script_id: parameters.parsed("script_id", "a UUID"),
             status: parameters.choice("status", &statuses).and_then(|status| status.parse().ok()),
             trigger_type: parameters

@@ -177,12 +177,12 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Filter {
+    struct TestQuery {
         page: PageRequest,
         search: Option<String>,
     }
 
-    impl ReadQuery for Filter {
+    impl ReadQuery for TestQuery {
         fn read(parameters: &mut Parameters) -> Option<Self> {
             Some(Self { page: parameters.page(), search: parameters.search() })
         }
@@ -190,14 +190,14 @@ mod tests {
 
     #[test]
     fn wildcards_in_a_search_are_literal() {
-        let filter = parse::<Filter>("search=50%25_off").unwrap();
+        let filter = parse::<TestQuery>("search=50%25_off").unwrap();
         assert_eq!(filter.search.as_deref(), Some("%50\\%\\_off%"));
         assert_eq!(filter.page.per_page, DEFAULT_PER_PAGE);
     }
 
     #[test]
     fn wrong_parameters_are_named() {
-        let error = parse::<Filter>("per_page=101&cursor=x&serch=a&search=a&search=b").unwrap_err();
+        let error = parse::<TestQuery>("per_page=101&cursor=x&serch=a&search=a&search=b").unwrap_err();
         assert_eq!(
             error.to_string(),
             "cursor: Must be the next_cursor of an earlier page.; per_page: Must be a whole number from 1 to 100.; \

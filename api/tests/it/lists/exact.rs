@@ -2,19 +2,19 @@
 
 use super::{history, lists_pool, script, with_each_trigger_and_status, workspace};
 use api::{
-    db::{self, executions::Filter},
+    db::{self, executions::ExecutionFilter},
     http::extract::query::PageRequest,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-async fn ids(pool: &PgPool, workspace: Uuid, filter: &Filter, page: PageRequest) -> Vec<Uuid> {
+async fn ids(pool: &PgPool, workspace: Uuid, filter: &ExecutionFilter, page: PageRequest) -> Vec<Uuid> {
     let executions = db::executions::list(pool, workspace, filter, page).await.unwrap();
     executions.iter().map(|execution| execution.id).collect()
 }
 
-async fn plainly(pool: &PgPool, workspace: Uuid, filter: &Filter, page: PageRequest) -> Vec<Uuid> {
+async fn plainly(pool: &PgPool, workspace: Uuid, filter: &ExecutionFilter, page: PageRequest) -> Vec<Uuid> {
     sqlx::query_scalar(
         "SELECT id FROM script_executions
          WHERE workspace_id = $1 AND ($2 IS NULL OR id < $2) AND ($3 IS NULL OR script_id = $3)
@@ -60,7 +60,12 @@ async fn every_combination_of_filters_gives_what_it_says() {
             for (created_after, created_before) in
                 [(None, None), (Some(old), None), (None, Some(new)), (Some(old), Some(new))]
             {
-                let times = Filter { script_id, created_after, created_before, ..Filter::default() };
+                let times = ExecutionFilter {
+                    script_id,
+                    created_after,
+                    created_before,
+                    ..ExecutionFilter::default()
+                };
                 for filter in with_each_trigger_and_status(times) {
                     let first = PageRequest { before: None, per_page: 4 };
                     let page = ids(&lists, workspace, &filter, first).await;
@@ -103,7 +108,13 @@ async fn times_are_exact_though_two_clocks_differ() {
     }
     let page = PageRequest { before: None, per_page: 10 };
     let list = async |created_after, created_before| {
-        ids(&lists, workspace, &Filter { created_after, created_before, ..Filter::default() }, page).await
+        ids(
+            &lists,
+            workspace,
+            &ExecutionFilter { created_after, created_before, ..ExecutionFilter::default() },
+            page,
+        )
+        .await
     };
     let microsecond = TimeDelta::microseconds(1);
     assert_eq!(list(Some(queued - microsecond), Some(queued + microsecond)).await, executions);
@@ -116,7 +127,8 @@ async fn times_are_exact_though_two_clocks_differ() {
 async fn an_operators_statement_cancels_for_lists_too() {
     let (database, pool) = history(1_000, 1).await;
     let lists = lists_pool(database.url());
-    let cancelled = Filter { status: Some(shared::execution::Status::Cancelled), ..Filter::default() };
+    let cancelled =
+        ExecutionFilter { status: Some(shared::execution::Status::Cancelled), ..ExecutionFilter::default() };
     let page = PageRequest { before: None, per_page: 100 };
     assert!(ids(&lists, workspace(4), &cancelled, page).await.is_empty());
     // As `docs/operator-guide.md` has it.

@@ -7,7 +7,7 @@ mod shares;
 
 use api::{
     config::DatabaseConfig,
-    db::{executions::Filter, pool},
+    db::{executions::ExecutionFilter, pool},
 };
 use shared::execution::{Status, TriggerType};
 use sqlx::{Executor, PgPool};
@@ -48,10 +48,10 @@ fn script(workspace: u128, number: u128) -> Uuid {
 }
 
 /// `filter` with every trigger and status, and with none.
-fn with_each_trigger_and_status(filter: Filter) -> impl Iterator<Item = Filter> {
+fn with_each_trigger_and_status(filter: ExecutionFilter) -> impl Iterator<Item = ExecutionFilter> {
     let triggers = std::iter::once(None).chain(TriggerType::ALL.iter().copied().map(Some));
     triggers.flat_map(move |trigger_type| {
         let statuses = std::iter::once(None).chain(Status::ALL.iter().copied().map(Some));
-        statuses.map(move |status| Filter { trigger_type, status, ..filter })
+        statuses.map(move |status| ExecutionFilter { trigger_type, status, ..filter })
     })
 }

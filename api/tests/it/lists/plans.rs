@@ -6,7 +6,7 @@ use super::{
     script, with_each_trigger_and_status, workspace,
 };
 use api::{
-    db::{self, executions::Filter},
+    db::{self, executions::ExecutionFilter},
     http::extract::query::PageRequest,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -60,7 +60,13 @@ async fn partitions(pool: &PgPool) -> f64 {
     count.into()
 }
 
-async fn plan(plans: &Plans, pool: &PgPool, workspace: Uuid, filter: &Filter, page: PageRequest) -> Plan {
+async fn plan(
+    plans: &Plans,
+    pool: &PgPool,
+    workspace: Uuid,
+    filter: &ExecutionFilter,
+    page: PageRequest,
+) -> Plan {
     db::executions::list(pool, workspace, filter, page).await.unwrap();
     plans.take()
 }
@@ -70,9 +76,9 @@ fn weeks_ago(weeks: i64) -> DateTime<Utc> {
 }
 
 /// Nothing, a time after, a time before, and both.
-fn with_each_time(filter: Filter) -> [Filter; 4] {
-    let after = |filter| Filter { created_after: Some(weeks_ago(6)), ..filter };
-    let before = |filter| Filter { created_before: Some(weeks_ago(3)), ..filter };
+fn with_each_time(filter: ExecutionFilter) -> [ExecutionFilter; 4] {
+    let after = |filter| ExecutionFilter { created_after: Some(weeks_ago(6)), ..filter };
+    let before = |filter| ExecutionFilter { created_before: Some(weeks_ago(3)), ..filter };
     [filter, after(filter), before(filter), before(after(filter))]
 }
 
@@ -87,7 +93,7 @@ async fn no_filter_makes_a_page_cost_more_than_its_rows() {
     // All of one kind; all failed; everything; a queue. The last script is of none of them.
     for number in 1..=4 {
         for script_id in [None, Some(script(number, 0)), Some(script(99, 0))] {
-            for filter in with_each_time(Filter { script_id, ..Filter::default() }) {
+            for filter in with_each_time(ExecutionFilter { script_id, ..ExecutionFilter::default() }) {
                 for filter in with_each_trigger_and_status(filter) {
                     let plan = plan(&plans, &lists, workspace(number), &filter, PAGE).await;
                     hold(&plan, partitions, &format!("workspace {number}, {filter:?}"));
@@ -105,7 +111,7 @@ async fn the_last_page_costs_no_more_than_the_first() {
     explain_everything(&pool).await;
     let (lists, partitions) = (lists_pool(database.url()), partitions(&pool).await);
     let plans = Plans::listen();
-    let filter = Filter { status: Some(Status::Completed), ..Filter::default() };
+    let filter = ExecutionFilter { status: Some(Status::Completed), ..ExecutionFilter::default() };
     let mut last = PAGE;
     last.before = sqlx::query_scalar(
         "SELECT id FROM script_executions WHERE workspace_id = workspace_of_history(1) ORDER BY id OFFSET 20 LIMIT 1",
@@ -122,17 +128,26 @@ async fn times_choose_the_partitions_that_are_read() {
     explain_everything(&pool).await;
     let lists = lists_pool(database.url());
     let plans = Plans::listen();
-    let tables = async |filter: Filter| plan(&plans, &lists, workspace(1), &filter, PAGE).await.tables();
+    let tables =
+        async |filter: ExecutionFilter| plan(&plans, &lists, workspace(1), &filter, PAGE).await.tables();
     let day = |weeks| Some(weeks_ago(weeks) + TimeDelta::days(1));
-    let one_day = Filter { created_after: Some(weeks_ago(5)), created_before: day(5), ..Filter::default() };
+    let one_day = ExecutionFilter {
+        created_after: Some(weeks_ago(5)),
+        created_before: day(5),
+        ..ExecutionFilter::default()
+    };
     // A day lies in two weeks at most; what no week covers is in the default partition.
     assert!(tables(one_day).await <= 3);
     assert!(
-        tables(Filter { created_after: Some(weeks_ago(1)), ..Filter::default() }).await <= 3 + 4,
+        tables(ExecutionFilter { created_after: Some(weeks_ago(1)), ..ExecutionFilter::default() }).await
+            <= 3 + 4,
         "and those to come"
     );
-    assert!(tables(Filter { created_before: Some(weeks_ago(7)), ..Filter::default() }).await <= 4);
-    assert!(tables(Filter::default()).await > 8);
+    assert!(
+        tables(ExecutionFilter { created_before: Some(weeks_ago(7)), ..ExecutionFilter::default() }).await
+            <= 4
+    );
+    assert!(tables(ExecutionFilter::default()).await > 8);
 }
 
 /// A connection plans a statement once, and a new week's partition is empty when its first list is read.
@@ -160,9 +175,9 @@ async fn a_plan_made_while_tables_were_empty_still_holds() {
     drop(connection);
     let plans = Plans::listen();
     let filters = || {
-        [None, Some(script(1, 0)), Some(script(1, 3))]
-            .into_iter()
-            .flat_map(|script_id| with_each_trigger_and_status(Filter { script_id, ..Filter::default() }))
+        [None, Some(script(1, 0)), Some(script(1, 3))].into_iter().flat_map(|script_id| {
+            with_each_trigger_and_status(ExecutionFilter { script_id, ..ExecutionFilter::default() })
+        })
     };
     for filter in filters() {
         plan(&plans, &lists, workspace(1), &filter, PAGE).await;
@@ -182,8 +197,11 @@ async fn a_queue_is_searched_without_the_history() {
     explain_everything(&pool).await;
     let lists = lists_pool(database.url());
     let plans = Plans::listen();
-    let filter =
-        Filter { status: Some(Status::Queued), trigger_type: Some(TriggerType::Cron), ..Filter::default() };
+    let filter = ExecutionFilter {
+        status: Some(Status::Queued),
+        trigger_type: Some(TriggerType::Cron),
+        ..ExecutionFilter::default()
+    };
     let plan = plan(&plans, &lists, workspace(4), &filter, PAGE).await;
     assert!(plan.rows_read() <= QUEUED, "{plan}");
 }
