@@ -28,7 +28,7 @@ pub async fn create(
     let mut transaction = turn.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     refuse_system_name(&mut transaction, &draft.name).await?;
-    give_example(&mut draft, None);
+    default_usage_example(&mut draft, None);
     let built = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
     let (hash, names) = (&built.build.hash, &built.build.function_names);
     let id = Uuid::now_v7();
@@ -55,7 +55,7 @@ pub async fn update(
         Update::Replace(draft) => draft,
         Update::Patch(patch) => apply(patch, &current),
     };
-    give_example(&mut draft, Some(&current));
+    default_usage_example(&mut draft, Some(&current));
     if draft.name != current.name {
         refuse_in_use(&mut transaction, workspace_id, &current.name, "renamed").await?;
         refuse_system_name(&mut transaction, &draft.name).await?;
@@ -66,7 +66,7 @@ pub async fn update(
         db::functions::update(&mut transaction, id, &draft, hash, names).await.map_err(name_taken)?;
     let rebuilt = *hash != current.build_hash;
     if rebuilt {
-        repin_dependants(&mut transaction, Some(workspace_id), std::slice::from_ref(&function.name)).await?;
+        update_dependents(&mut transaction, Some(workspace_id), std::slice::from_ref(&function.name)).await?;
     }
     transaction.commit().await?;
     Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })
@@ -106,16 +106,16 @@ pub async fn build_and_store(
 }
 
 /// Gives every script that needs one of `names`, through other functions too, a version with the builds of now.
-pub async fn repin_dependants(
+pub async fn update_dependents(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     names: &[String],
 ) -> Result<(), ApiError> {
     let known = db::functions::known(connection, workspace_id).await?;
-    for script in db::scripts::needing(connection, workspace_id, names).await? {
+    for script in db::scripts::dependents_of(connection, workspace_id, names).await? {
         match resolve(&script.called, &known) {
             Ok(functions) if functions == script.functions.0 => {}
-            Ok(functions) => db::scripts::repin(connection, script.id, &functions).await?,
+            Ok(functions) => db::scripts::pin_functions(connection, script.id, &functions).await?,
             // A function it calls was deleted by force: it keeps the builds it has.
             Err(unknown) => {
                 let missing: Vec<String> = unknown.iter().map(UnknownFunction::message).collect();
@@ -147,7 +147,7 @@ async fn refuse_in_use(
     name: &str,
     change: &str,
 ) -> Result<(), ApiError> {
-    let scripts = db::scripts::needing(connection, Some(workspace_id), &[name.to_owned()]).await?;
+    let scripts = db::scripts::dependents_of(connection, Some(workspace_id), &[name.to_owned()]).await?;
     let callers = db::functions::callers(connection, workspace_id, name).await?;
     if scripts.is_empty() && callers.is_empty() {
         return Ok(());
@@ -172,7 +172,7 @@ async fn refuse_system_name(connection: &mut PgConnection, name: &str) -> Result
 }
 
 /// An example that was not written by hand follows the name and the parameters.
-fn give_example(draft: &mut FunctionDraft, current: Option<&Function>) {
+fn default_usage_example(draft: &mut FunctionDraft, current: Option<&Function>) {
     let generated_before = current.is_some_and(|function| {
         draft.usage_example == function.usage_example
             && function.usage_example == usage_example(&function.name, &function.parameters)

@@ -260,7 +260,7 @@ pub struct DependentScript {
 }
 
 /// Scripts of the workspace (of the system, if none) that need any of the functions `names`, locked.
-pub async fn needing(
+pub async fn dependents_of(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     names: &[String],
@@ -283,7 +283,7 @@ pub async fn needing(
 }
 
 /// Workspaces with scripts that need any of the functions `names`.
-pub async fn workspaces_needing(
+pub async fn workspaces_depending_on(
     connection: &mut PgConnection,
     names: &[String],
 ) -> Result<Vec<Uuid>, sqlx::Error> {
@@ -310,7 +310,7 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>
 }
 
 /// Gives a script whose code did not change a version with other builds of its functions.
-pub async fn repin(
+pub async fn pin_functions(
     connection: &mut PgConnection,
     id: Uuid,
     functions: &[FunctionPin],
