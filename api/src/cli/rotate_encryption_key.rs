@@ -4,7 +4,7 @@ use crate::{
     config::DatabaseConfig,
     db::{
         pool,
-        reencrypt::{self, Resealed},
+        reencrypt::{self, Reencrypted},
     },
 };
 use anyhow::Context;
@@ -15,8 +15,8 @@ pub(super) async fn run(mut environment: Environment) -> anyhow::Result<()> {
     let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
     let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
     let keyring = keyring.context("ENCRYPTION_KEY is required")?;
-    let Resealed { plane_tokens, variables, scripts, executions } =
-        reencrypt::reseal(&pool, &keyring).await?;
+    let Reencrypted { plane_tokens, variables, scripts, executions } =
+        reencrypt::reencrypt_all(&pool, &keyring).await?;
     println!(
         "encrypted with the first key: {variables} workspace variables, {scripts} scripts' environments, {plane_tokens} Plane tokens, \
          {executions} executions that wait or run"

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 
 /// How many values were sealed anew, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
+pub struct Reencrypted {
     pub plane_tokens: usize,
     pub variables: usize,
     pub scripts: usize,
@@ -17,7 +17,7 @@ pub struct Resealed {
 
 /// Why nothing was sealed anew.
 #[derive(Debug, thiserror::Error)]
-pub enum ResealError {
+pub enum ReencryptError {
     #[error("a value can't be opened: {0}")]
     Open(#[from] OpenError),
     #[error("the database refused: {0}")]
@@ -25,27 +25,31 @@ pub enum ResealError {
 }
 
 /// Seals with the first key whatever another one of `keyring` sealed.
-pub async fn reseal(pool: &PgPool, keyring: &Keyring) -> Result<Resealed, ResealError> {
+pub async fn reencrypt_all(pool: &PgPool, keyring: &Keyring) -> Result<Reencrypted, ReencryptError> {
     let mut transaction = pool.begin().await?;
-    let resealed = Resealed {
+    let reencrypted = Reencrypted {
         plane_tokens: plane_tokens(&mut transaction, keyring).await?,
         variables: variables(&mut transaction, keyring).await?,
         scripts: scripts(&mut transaction, keyring).await?,
         executions: executions(&mut transaction, keyring).await?,
     };
     transaction.commit().await?;
-    Ok(resealed)
+    Ok(reencrypted)
 }
 
 /// None if `sealed` is as new as can be.
-fn anew(keyring: &Keyring, sealed: &[u8], context: &Context) -> Result<Option<Vec<u8>>, OpenError> {
+fn reencrypt_if_old(
+    keyring: &Keyring,
+    sealed: &[u8],
+    context: &Context,
+) -> Result<Option<Vec<u8>>, OpenError> {
     if !keyring.is_outdated(sealed) {
         return Ok(None);
     }
     Ok(Some(keyring.seal(&keyring.open(sealed, context)?, context)))
 }
 
-async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ReencryptError> {
     let rows = sqlx::query!(
         r#"SELECT id, plane_token_sealed AS "sealed!" FROM workspaces WHERE plane_token_sealed IS NOT NULL FOR UPDATE"#
     )
@@ -53,7 +57,7 @@ async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Resul
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = anew(keyring, &row.sealed, &Context::plane_token(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::plane_token(row.id))? {
             sqlx::query!("UPDATE workspaces SET plane_token_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;
@@ -63,14 +67,14 @@ async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Resul
     Ok(count)
 }
 
-async fn variables(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+async fn variables(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ReencryptError> {
     let rows = sqlx::query!("SELECT workspace_id, key, value_sealed FROM environment_variables FOR UPDATE")
         .fetch_all(&mut *connection)
         .await?;
     let mut count = 0;
     for row in rows {
         let context = Context::environment(row.workspace_id, &row.key);
-        if let Some(sealed) = anew(keyring, &row.value_sealed, &context)? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.value_sealed, &context)? {
             sqlx::query!(
                 "UPDATE environment_variables SET value_sealed = $3 WHERE workspace_id = $1 AND key = $2",
                 row.workspace_id,
@@ -85,7 +89,7 @@ async fn variables(connection: &mut PgConnection, keyring: &Keyring) -> Result<u
     Ok(count)
 }
 
-async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ReencryptError> {
     let rows = sqlx::query!(
         r#"SELECT id, env_sealed AS "sealed!" FROM scripts WHERE env_sealed IS NOT NULL FOR UPDATE"#
     )
@@ -93,7 +97,7 @@ async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usi
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = anew(keyring, &row.sealed, &Context::script_env(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::script_env(row.id))? {
             sqlx::query!("UPDATE scripts SET env_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;
@@ -103,7 +107,7 @@ async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usi
     Ok(count)
 }
 
-async fn executions(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ResealError> {
+async fn executions(connection: &mut PgConnection, keyring: &Keyring) -> Result<usize, ReencryptError> {
     let rows = sqlx::query!(
         r#"SELECT id, env_sealed AS "sealed!" FROM script_executions
            WHERE env_sealed IS NOT NULL AND status IN ('queued', 'running') FOR UPDATE"#
@@ -112,7 +116,7 @@ async fn executions(connection: &mut PgConnection, keyring: &Keyring) -> Result<
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = anew(keyring, &row.sealed, &Context::execution_env(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::execution_env(row.id))? {
             sqlx::query!("UPDATE script_executions SET env_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;

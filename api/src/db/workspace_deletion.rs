@@ -20,7 +20,7 @@ pub struct Erased {
 /// Deletes everything but the workspace's row. Runs under way are not waited for: they find that their execution is
 /// gone, and write nothing.
 pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
-    shut(pool, workspace_id).await?;
+    revoke_access(pool, workspace_id).await?;
     let mut erased = Erased::default();
     loop {
         let executions = erase_executions(pool, workspace_id).await?;
@@ -34,7 +34,7 @@ pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
 }
 
 /// Keys, schedules and secrets: from here on nobody can ask for anything.
-async fn shut(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
+async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
     sqlx::query!("DELETE FROM api_keys WHERE workspace_id = $1", workspace_id)

@@ -1,7 +1,7 @@
 //! A new `ENCRYPTION_KEY`, from installing it to dropping the old one.
 
 use crate::server::Server;
-use api::db::reencrypt::{ResealError, Resealed, reseal};
+use api::db::reencrypt::{ReencryptError, Reencrypted, reencrypt_all};
 use serde_json::json;
 use shared::encryption::{Context, Keyring};
 use uuid::Uuid;
@@ -51,11 +51,11 @@ async fn after_it_the_old_key_is_needed_no_more() {
     let (workspace_id, script_id) = sealed_workspace(&server).await;
     let both = keyring(&format!("{NEW},{BARE}"));
 
-    let resealed = reseal(&server.pool, &both).await.unwrap();
-    assert_eq!(resealed, Resealed { plane_tokens: 1, variables: 1, scripts: 1, executions: 0 });
+    let reencrypted = reencrypt_all(&server.pool, &both).await.unwrap();
+    assert_eq!(reencrypted, Reencrypted { plane_tokens: 1, variables: 1, scripts: 1, executions: 0 });
     assert_eq!(
-        reseal(&server.pool, &both).await.unwrap(),
-        Resealed::default(),
+        reencrypt_all(&server.pool, &both).await.unwrap(),
+        Reencrypted::default(),
         "a second time changes nothing"
     );
 
@@ -75,8 +75,8 @@ async fn a_key_that_is_missing_changes_nothing() {
     let server = Server::start().await;
     let (workspace_id, _) = sealed_workspace(&server).await;
 
-    let refused = reseal(&server.pool, &keyring(NEW)).await.unwrap_err();
-    assert!(matches!(refused, ResealError::Open(_)), "{refused}");
+    let refused = reencrypt_all(&server.pool, &keyring(NEW)).await.unwrap_err();
+    assert!(matches!(refused, ReencryptError::Open(_)), "{refused}");
 
     let sealed: Vec<u8> = sqlx::query_scalar("SELECT plane_token_sealed FROM workspaces")
         .fetch_one(&server.pool)
