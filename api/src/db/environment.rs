@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Variables one workspace may have: all of them go into every run.
-pub const MOST: usize = 200;
+pub const MAX_VARIABLES: usize = 200;
 
 /// Every variable, by key.
 pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
@@ -100,7 +100,7 @@ pub async fn set(
     )
     .fetch_one(&mut *connection)
     .await?;
-    note(connection, workspace_id, key, "set", actor).await?;
+    record_change(connection, workspace_id, key, "set", actor).await?;
     Ok(is_new)
 }
 
@@ -121,11 +121,11 @@ pub async fn delete(
     if deleted.rows_affected() == 0 {
         return Ok(false);
     }
-    note(connection, workspace_id, key, "deleted", actor).await?;
+    record_change(connection, workspace_id, key, "deleted", actor).await?;
     Ok(true)
 }
 
-async fn note(
+async fn record_change(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     key: &str,

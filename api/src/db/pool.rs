@@ -26,9 +26,9 @@ const STATEMENT_TIMEOUT: &str = "10s";
 /// Longest time of one statement of a list or a probe.
 const SHORT_STATEMENT_TIMEOUT: &str = "3s";
 /// Part of the connections that read lists: one in so many.
-const LISTS_PART: u32 = 4;
+const LISTS_FRACTION: u32 = 4;
 /// Fewest connections of other requests. Firing a schedule holds one while it asks with another.
-const LEAST_FOR_REQUESTS: u32 = 2;
+const MIN_FOR_REQUESTS: u32 = 2;
 
 /// Settings of the connections that read lists, beside their time limit.
 ///
@@ -42,7 +42,7 @@ const LIST_SETTINGS: [(&str, &str); 4] = [
     ("jit", "off"),
 ];
 /// A connection that was idle for this long is tried before it is used: the server may have been restarted.
-const TRY_AFTER_IDLE: Duration = Duration::from_secs(1);
+const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads `DATABASE_URL`.
 pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
@@ -58,12 +58,12 @@ pub struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
     /// Notes that a connection was lost: all others are tried before they are used again.
-    pub fn note(&self) {
+    pub fn record(&self) {
         *self.lock() = Some(Instant::now());
     }
 
     /// Whether a connection was idle while the database went away.
-    fn concerns(&self, idle_for: Duration) -> bool {
+    fn affects(&self, idle_for: Duration) -> bool {
         self.lock().is_some_and(|noted| noted.elapsed() <= idle_for)
     }
 
@@ -85,8 +85,8 @@ pub struct Pools {
 pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sqlx::Error> {
     let options = connect_options(&config.url)?;
     let short = [("statement_timeout", SHORT_STATEMENT_TIMEOUT)];
-    let lists = lists_part(config.pool_size);
-    let requests = (config.pool_size - lists).max(LEAST_FOR_REQUESTS);
+    let lists = list_connections(config.pool_size);
+    let requests = (config.pool_size - lists).max(MIN_FOR_REQUESTS);
     Ok(Pools {
         requests: lazy(options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]), requests, outage),
         lists: lazy(options.clone().options(short).options(LIST_SETTINGS), lists, outage),
@@ -95,8 +95,8 @@ pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sql
 }
 
 /// How many of `pool_size` connections read lists.
-const fn lists_part(pool_size: u32) -> u32 {
-    if pool_size < LISTS_PART { 1 } else { pool_size / LISTS_PART }
+const fn list_connections(pool_size: u32) -> u32 {
+    if pool_size < LISTS_FRACTION { 1 } else { pool_size / LISTS_FRACTION }
 }
 
 /// A pool that connects when it is first used, so that the api starts while the database is away.
@@ -105,22 +105,22 @@ pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sql
     Ok(lazy(options, config.pool_size, outage))
 }
 
-fn lazy(options: PgConnectOptions, most: u32, outage: &Arc<Outage>) -> PgPool {
+fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -> PgPool {
     let outage = outage.clone();
     PgPoolOptions::new()
-        .max_connections(most)
+        .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // No id is made before; and the server may be another than it was, with another clock.
                 let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection);
-                execution_ids::follow(now.await?);
+                execution_ids::set_clock(now.await?);
                 Ok(())
             })
         })
         .before_acquire(move |connection, meta| {
-            let doubtful = meta.idle_for > TRY_AFTER_IDLE || outage.concerns(meta.idle_for);
+            let doubtful = meta.idle_for > IDLE_PING_AFTER || outage.affects(meta.idle_for);
             Box::pin(async move {
                 if doubtful {
                     connection.ping().await?;

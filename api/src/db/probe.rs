@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Shortest time an answer serves.
-const LEAST: Duration = Duration::from_millis(250);
+const MIN_TTL: Duration = Duration::from_millis(250);
 /// Longest time an answer serves.
-const MOST: Duration = Duration::from_secs(2);
+const MAX_TTL: Duration = Duration::from_secs(2);
 /// An answer serves for so many times as long as it took: asking costs a tenth of one connection at most.
-const TIMES_ITS_COST: u32 = 10;
+const TTL_PER_COST: u32 = 10;
 
 /// The latest answers.
 #[derive(Debug)]
 pub struct Probe {
     pool: PgPool,
-    ready: Latest<()>,
-    load: Latest<Load>,
+    ready: CachedAnswer<()>,
+    load: CachedAnswer<Load>,
 }
 
 impl Probe {
     /// Asks on `pool`.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, ready: Latest::default(), load: Latest::default() }
+        Self { pool, ready: CachedAnswer::default(), load: CachedAnswer::default() }
     }
 
     /// Whether the database answers.
@@ -43,15 +43,15 @@ impl Probe {
 
 /// An answer, and until when it serves.
 #[derive(Debug)]
-struct Latest<T>(Mutex<Option<(Instant, Option<T>)>>);
+struct CachedAnswer<T>(Mutex<Option<(Instant, Option<T>)>>);
 
-impl<T> Default for Latest<T> {
+impl<T> Default for CachedAnswer<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-impl<T: Copy> Latest<T> {
+impl<T: Copy> CachedAnswer<T> {
     /// The latest answer, or a new one. A failure serves for the shortest time, so that its end is soon seen.
     async fn get(&self, ask: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
         // Held while one asks: the others wait for that answer.
@@ -64,7 +64,7 @@ impl<T: Copy> Latest<T> {
         let asked = Instant::now();
         let answer = ask.await;
         let serves =
-            if answer.is_ok() { (asked.elapsed() * TIMES_ITS_COST).clamp(LEAST, MOST) } else { LEAST };
+            if answer.is_ok() { (asked.elapsed() * TTL_PER_COST).clamp(MIN_TTL, MAX_TTL) } else { MIN_TTL };
         let answer =
             answer.inspect_err(|error| tracing::warn!(%error, "a probe: the database does not answer")).ok();
         *latest = Some((Instant::now() + serves, answer));
@@ -79,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_ask_at_once_cost_one_question() {
-        let (latest, asked) = (Latest::<u32>::default(), AtomicU32::new(0));
+        let (latest, asked) = (CachedAnswer::<u32>::default(), AtomicU32::new(0));
         let ask = || async {
             tokio::task::yield_now().await;
             Ok(asked.fetch_add(1, Ordering::Relaxed))
@@ -90,10 +90,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_forgotten_after_a_moment() {
-        let latest = Latest::default();
+        let latest = CachedAnswer::default();
         assert_eq!(latest.get(async { Err(sqlx::Error::PoolTimedOut) }).await, None);
         assert_eq!(latest.get(async { Ok(1) }).await, None);
-        tokio::time::sleep(LEAST).await;
+        tokio::time::sleep(MIN_TTL).await;
         assert_eq!(latest.get(async { Ok(1) }).await, Some(1));
     }
 }

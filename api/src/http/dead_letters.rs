@@ -45,12 +45,12 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(LetterQuery { per_page }): Query<LetterQuery>,
 ) -> Result<Json<Page<DeadLetter>>, ApiError> {
-    let letters = own(&state, &caller).await?;
+    let letters = letters_of(&state, &caller).await?;
     let results = letters.into_iter().take(per_page).collect();
     Ok(Json(Page { results, next_cursor: None }))
 }
 
-async fn own(state: &AppState, caller: &Caller) -> Result<Vec<DeadLetter>, ApiError> {
+async fn letters_of(state: &AppState, caller: &Caller) -> Result<Vec<DeadLetter>, ApiError> {
     let turn = state.lists.turn(caller.workspace_id).await?;
     let letters =
         of_workspace(&state.dead_letters, &turn, caller.workspace_id, &caller.workspace_slug).await?;
@@ -70,7 +70,7 @@ pub(crate) async fn read(
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<DeadLetter>, ApiError> {
-    let letters = own(&state, &caller).await?;
+    let letters = letters_of(&state, &caller).await?;
     letters.into_iter().find(|letter| letter.id == id).map(Json).ok_or_else(absent)
 }
 
@@ -85,7 +85,8 @@ pub(crate) async fn requeue(
     Query(NoQuery): Query<NoQuery>,
     Payload(RequeueRequest { ids }): Payload<RequeueRequest>,
 ) -> Result<Json<Requeued>, ApiError> {
-    let own: BTreeSet<String> = own(&state, &caller).await?.into_iter().map(|letter| letter.id).collect();
+    let own: BTreeSet<String> =
+        letters_of(&state, &caller).await?.into_iter().map(|letter| letter.id).collect();
     let ids = ids.intersection(&own).cloned().collect();
     let requeued = state.dead_letters.requeue(&ids).await?;
     Ok(Json(Requeued { requeued }))
@@ -100,7 +101,7 @@ pub(crate) async fn drop_letter(
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let letters = own(&state, &caller).await?;
+    let letters = letters_of(&state, &caller).await?;
     letters.iter().find(|letter| letter.id == id).ok_or_else(absent)?;
     state.dead_letters.drop(&BTreeSet::from([id])).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::environment::check_bytes,
-    db::{self, environment::MOST},
+    db::{self, environment::MAX_VARIABLES},
     model::{
         REDACTED,
         environment::{EnvironmentChange, EnvironmentValue, EnvironmentVariable},
@@ -108,7 +108,7 @@ pub(crate) async fn set(
     let turn = state.saves.turn(caller.workspace_id).await?;
     let mut transaction = turn.begin().await?;
     let mut sizes = db::environment::lock_sizes(&mut transaction, caller.workspace_id).await?;
-    check_room(&mut sizes, &key, value.len())?;
+    check_size(&mut sizes, &key, value.len())?;
     let actor = caller.actor.as_deref();
     let is_new = db::environment::set(&mut transaction, caller.workspace_id, &key, &sealed, actor).await?;
     transaction.commit().await?;
@@ -119,11 +119,11 @@ pub(crate) async fn set(
 }
 
 /// Refuses a value that the workspace has no room for; `sizes` are the bytes of those it has.
-fn check_room(sizes: &mut BTreeMap<String, usize>, key: &str, bytes: usize) -> Result<(), ApiError> {
+fn check_size(sizes: &mut BTreeMap<String, usize>, key: &str, bytes: usize) -> Result<(), ApiError> {
     let before = sizes.values().sum();
     sizes.insert(key.to_owned(), bytes);
-    if sizes.len() > MOST {
-        return Err(ApiError::field("key", format!("A workspace may have {MOST} variables.")));
+    if sizes.len() > MAX_VARIABLES {
+        return Err(ApiError::field("key", format!("A workspace may have {MAX_VARIABLES} variables.")));
     }
     check_bytes("value", sizes.values().sum(), before)
 }

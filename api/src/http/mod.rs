@@ -58,11 +58,11 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         None => routes,
     };
     routes
-        .layer(middleware::from_fn(observe))
+        .layer(middleware::from_fn(record_metrics))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
         .layer(tower::util::option_layer(cors(&state.http.cors_allowed_origins)))
-        .layer(middleware::from_fn(name_request))
+        .layer(middleware::from_fn(assign_request_id))
 }
 
 /// The resources, relative to either prefix.
@@ -96,7 +96,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 100;
 
 /// Gives every request an id, its caller's if that is a plain one, and every answer the same.
-async fn name_request(request: Request, next: Next) -> Response {
+async fn assign_request_id(request: Request, next: Next) -> Response {
     let is_plain = |value: &&HeaderValue| {
         (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
@@ -111,7 +111,7 @@ async fn name_request(request: Request, next: Next) -> Response {
 }
 
 /// Counts and times requests by route pattern, never by path.
-async fn observe(request: Request, next: Next) -> Response {
+async fn record_metrics(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = method_label(request.method());
     let route = request

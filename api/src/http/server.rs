@@ -18,7 +18,7 @@ use tower::ServiceExt;
 /// the 60 s after which usual load balancers let go of an idle connection, so that it is they who close it.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// When the process has no file descriptor left, others must end first.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Serves `app` until `stopping`; then takes no new connection, and returns when the answers under way are sent.
 pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, stopping: CancellationToken) {
@@ -26,12 +26,12 @@ pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, s
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream, app.clone(), head_timeout, stopping.clone()));
+                connections.spawn(serve_connection(stream, app.clone(), head_timeout, stopping.clone()));
             }
-            Err(error) if ended_early(&error) => {}
+            Err(error) if is_client_disconnect(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "can't accept connections");
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
     }
@@ -41,7 +41,12 @@ pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, s
 }
 
 /// Answers the requests of one connection. An error is the client's going away, or its being too slow.
-async fn converse(stream: TcpStream, app: Router, head_timeout: Duration, stopping: CancellationToken) {
+async fn serve_connection(
+    stream: TcpStream,
+    app: Router,
+    head_timeout: Duration,
+    stopping: CancellationToken,
+) {
     // Events of a stream are small, and wait for nothing.
     let _ = stream.set_nodelay(true);
     let service =
@@ -52,20 +57,20 @@ async fn converse(stream: TcpStream, app: Router, head_timeout: Duration, stoppi
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     tokio::select! {
-        result = connection.as_mut() => return note(result),
+        result = connection.as_mut() => return log_early_end(result),
         () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    note(connection.await);
+    log_early_end(connection.await);
 }
 
-fn note(result: hyper::Result<()>) {
+fn log_early_end(result: hyper::Result<()>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
     }
 }
 
 /// The client was gone before its connection was taken: nobody's fault.
-fn ended_early(error: &io::Error) -> bool {
+fn is_client_disconnect(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset

@@ -38,7 +38,7 @@ struct Watched {
 pub struct Live {
     watched: Mutex<HashMap<Uuid, Watched>>,
     /// Watched executions that moved since the last query. Bounded by what is watched.
-    moved: Mutex<HashSet<Uuid>>,
+    changed: Mutex<HashSet<Uuid>>,
     wake: Notify,
     readers: Semaphore,
 }
@@ -47,7 +47,7 @@ impl Default for Live {
     fn default() -> Self {
         Self {
             watched: Mutex::default(),
-            moved: Mutex::default(),
+            changed: Mutex::default(),
             wake: Notify::new(),
             readers: Semaphore::new(READERS),
         }
@@ -66,7 +66,7 @@ impl Live {
     }
 
     /// A turn at reading what an event stream tells, until it is dropped.
-    pub async fn turn(&self) -> SemaphorePermit<'_> {
+    pub async fn acquire_reader(&self) -> SemaphorePermit<'_> {
         self.readers.acquire().await.expect("nobody closes it")
     }
 
@@ -89,23 +89,23 @@ impl Live {
         );
     }
 
-    fn note_moved(&self, id: Uuid) {
+    fn mark_changed(&self, id: Uuid) {
         if lock(&self.watched).contains_key(&id) {
-            lock(&self.moved).insert(id);
+            lock(&self.changed).insert(id);
             self.wake.notify_one();
         }
     }
 
-    fn note_all_moved(&self) {
+    fn mark_all_changed(&self) {
         let watched: Vec<Uuid> = lock(&self.watched).keys().copied().collect();
         if !watched.is_empty() {
-            lock(&self.moved).extend(watched);
+            lock(&self.changed).extend(watched);
             self.wake.notify_one();
         }
     }
 
-    fn take_moved(&self) -> Vec<Uuid> {
-        lock(&self.moved).drain().collect()
+    fn take_changed(&self) -> Vec<Uuid> {
+        lock(&self.changed).drain().collect()
     }
 
     fn publish(&self, id: Uuid, progress: Progress) {
@@ -179,10 +179,10 @@ mod tests {
     fn what_nobody_watches_is_not_asked_for() {
         let live = Arc::new(Live::default());
         let _watch = live.watch(Uuid::from_u128(1));
-        live.note_moved(Uuid::from_u128(1));
-        live.note_moved(Uuid::from_u128(2));
-        assert_eq!(live.take_moved(), [Uuid::from_u128(1)]);
-        live.note_all_moved();
-        assert_eq!(live.take_moved(), [Uuid::from_u128(1)]);
+        live.mark_changed(Uuid::from_u128(1));
+        live.mark_changed(Uuid::from_u128(2));
+        assert_eq!(live.take_changed(), [Uuid::from_u128(1)]);
+        live.mark_all_changed();
+        assert_eq!(live.take_changed(), [Uuid::from_u128(1)]);
     }
 }

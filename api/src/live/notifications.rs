@@ -44,7 +44,7 @@ pub(super) async fn run(live: &Live, url: &Secret, sinks: &NotificationSinks, st
             if let Err(error) = listen(live, url, sinks, &mut connected_before).await {
                 tracing::warn!(%error, "not listening for changes; trying again");
             }
-            sinks.outage.note();
+            sinks.outage.record();
             tokio::time::sleep(RECONNECT_PAUSE).await;
         }
     };
@@ -68,7 +68,7 @@ async fn listen(
         RECONNECTS.with(["database", "listener"]).increment(1);
     }
     // Whatever happened while nobody listened.
-    live.note_all_moved();
+    live.mark_all_changed();
     (sinks.api_key_revoked)();
     (sinks.outbox_written)();
     while let Some(notification) = listener.try_recv().await? {
@@ -81,7 +81,7 @@ fn dispatch(notification: &PgNotification, live: &Live, sinks: &NotificationSink
     match notification.channel() {
         EXECUTION_CHANGED => {
             if let Ok(id) = Uuid::parse_str(notification.payload()) {
-                live.note_moved(id);
+                live.mark_changed(id);
             }
             (sinks.execution_changed)();
         }

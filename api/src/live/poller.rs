@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// This long between two queries on average, 250 per second at most: a chatty run is asked for once per pause.
-const PAUSE: Duration = Duration::from_millis(4);
+const MIN_INTERVAL: Duration = Duration::from_millis(4);
 /// So much of the pauses may be saved up for the first changes after a quiet time: a short run ends a few milliseconds after
 /// it started, and whoever waits for its end would wait for the pause after its start.
-const SAVED: Duration = Duration::from_millis(12);
+const MAX_BURST: Duration = Duration::from_millis(12);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
     let mut sweep = tokio::time::interval(SWEEP);
@@ -21,25 +21,25 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
-            _ = sweep.tick() => live.note_all_moved(),
+            _ = sweep.tick() => live.mark_all_changed(),
             () = live.wake.notified() => {
                 tokio::time::sleep_until(not_before).await;
-                let moved = live.take_moved();
-                if let Err(error) = refresh(live, pool, &moved).await {
+                let changed = live.take_changed();
+                if let Err(error) = refresh(live, pool, &changed).await {
                     tracing::warn!(%error, "can't read what moved; the next sweep will");
                 }
                 let now = Instant::now();
-                not_before = not_before.max(now.checked_sub(SAVED).unwrap_or(now)) + PAUSE;
+                not_before = not_before.max(now.checked_sub(MAX_BURST).unwrap_or(now)) + MIN_INTERVAL;
             }
         }
     }
 }
 
-async fn refresh(live: &Live, pool: &PgPool, moved: &[Uuid]) -> Result<(), sqlx::Error> {
-    if moved.is_empty() {
+async fn refresh(live: &Live, pool: &PgPool, changed: &[Uuid]) -> Result<(), sqlx::Error> {
+    if changed.is_empty() {
         return Ok(());
     }
-    if let [id] = *moved {
+    if let [id] = *changed {
         return refresh_one(live, pool, id).await;
     }
     let rows = sqlx::query!(

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Marks a leaked key as ours for those who scan for secrets.
-const MARK: &str = "rctl_";
+const KEY_PREFIX: &str = "rctl_";
 /// Enough to tell keys apart in a list; the rest keeps over 200 random bits.
-const PREFIX_CHARACTERS: usize = 12;
+const SHOWN_CHARACTERS: usize = 12;
 /// A permission of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -56,8 +56,8 @@ impl NewKey {
     pub fn random() -> Self {
         let mut bytes = [0; 32];
         rand::rng().fill_bytes(&mut bytes);
-        let text = format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes));
-        Self { prefix: text[..PREFIX_CHARACTERS].to_owned(), hash: hash(&text), text }
+        let text = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        Self { prefix: text[..SHOWN_CHARACTERS].to_owned(), hash: hash(&text), text }
     }
 }
 

@@ -10,7 +10,7 @@ use croner::{
 /// Fields of an expression: minute, hour, day of month, month, day of week.
 const FIELDS: usize = 5;
 /// Occurrences counted between two moments; what is missed beyond is not counted.
-const COUNTED: usize = 10_000;
+const MAX_COUNTED: usize = 10_000;
 
 /// Why an expression or a time zone can't be used.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Recurrence {
     #[must_use]
     pub fn until(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> Due {
         let (mut latest, mut earlier) = (due, 0);
-        while earlier < COUNTED
+        while earlier < MAX_COUNTED
             && let Some(next) = self.next_after(latest)
             && next <= now
         {

@@ -22,9 +22,9 @@ pub fn next() -> Uuid {
 }
 
 /// Sets the clock by what the database has just answered to `SELECT clock_timestamp()`.
-pub fn follow(database: DateTime<Utc>) {
+pub fn set_clock(database: DateTime<Utc>) {
     let since_epoch = SystemTime::from(database).duration_since(UNIX_EPOCH).unwrap_or_default();
-    ids().follow(since_epoch, Instant::now());
+    ids().set_clock(since_epoch, Instant::now());
 }
 
 fn ids() -> MutexGuard<'static, ExecutionIds> {
@@ -47,7 +47,7 @@ impl ExecutionIds {
         Self { reading: None, newest: Duration::ZERO, order: ContextV7::new() }
     }
 
-    fn follow(&mut self, database: Duration, now: Instant) {
+    fn set_clock(&mut self, database: Duration, now: Instant) {
         self.reading = Some((database, now));
         if self.newest > database + JITTER {
             // The old order would go on from the newest id until the clock has caught up with it.
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn ids_follow_the_databases_clock_not_the_machines() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
-        ids.follow(NOW, began);
+        ids.set_clock(NOW, began);
         for wrong in [NOW.saturating_sub(100 * DAY), NOW + 100 * DAY] {
             assert_eq!(date(ids.next(began + DAY, wrong)), NOW + DAY);
         }
@@ -89,7 +89,7 @@ mod tests {
     fn a_wrong_clock_is_left_when_the_database_is_first_heard() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         assert_eq!(date(ids.next(began, NOW + 100 * DAY)), NOW + 100 * DAY);
-        ids.follow(NOW, began);
+        ids.set_clock(NOW, began);
         assert_eq!(date(ids.next(began, NOW + 100 * DAY)), NOW);
     }
 
@@ -98,7 +98,7 @@ mod tests {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         let mut made = Vec::new();
         for reading in [NOW, NOW.saturating_sub(JITTER)] {
-            ids.follow(reading, began);
+            ids.set_clock(reading, began);
             made.extend((0..100).map(|_| ids.next(began, Duration::ZERO)));
         }
         assert!(made.is_sorted());

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 /// The given variables with defaults filled in; every required one without a value is named.
 ///
 /// Keys nobody defined pass: an automation may send more than a script asks for. What was given stays as it was written, in
-/// its order. A default takes the place of a null, or comes last.
+/// its order. A default takes the index of a null, or comes last.
 pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<JsonObject, FieldErrors> {
     if definitions.is_empty() {
         return Ok(given.to_owned());
@@ -37,8 +37,8 @@ struct VariableValues<'a> {
     given: &'a RawValue,
     members: Members<'a>,
     /// Where the value of a name stands: of members with one name the last counts.
-    places: HashMap<Vec<u8>, usize>,
-    instead_of_nulls: HashMap<usize, &'a Value>,
+    indexes: HashMap<Vec<u8>, usize>,
+    null_replacements: HashMap<usize, &'a Value>,
     added: Vec<(&'a str, &'a Value)>,
 }
 
@@ -46,30 +46,30 @@ impl<'a> VariableValues<'a> {
     fn of(given: &'a RawValue) -> Result<Self, serde_json::Error> {
         let members = Members::of(given)?;
         let names = members.iter().enumerate();
-        let places =
-            names.map(|(place, (name, _))| Ok((json::characters(name)?, place))).collect::<Result<_, _>>();
-        Ok(Self { given, places: places?, members, instead_of_nulls: HashMap::new(), added: Vec::new() })
+        let indexes =
+            names.map(|(index, (name, _))| Ok((json::characters(name)?, index))).collect::<Result<_, _>>();
+        Ok(Self { given, indexes: indexes?, members, null_replacements: HashMap::new(), added: Vec::new() })
     }
 
     /// Null is the same as leaving it out.
     fn has(&self, key: &str) -> bool {
-        let place = self.places.get(key.as_bytes());
-        place.and_then(|place| self.members.get(*place)).is_some_and(|(_, value)| value.get() != "null")
+        let index = self.indexes.get(key.as_bytes());
+        index.and_then(|index| self.members.get(*index)).is_some_and(|(_, value)| value.get() != "null")
     }
 
     fn fill_in(&mut self, key: &'a str, default: &'a Value) {
-        match self.places.get(key.as_bytes()) {
-            Some(place) => drop(self.instead_of_nulls.insert(*place, default)),
+        match self.indexes.get(key.as_bytes()) {
+            Some(index) => drop(self.null_replacements.insert(*index, default)),
             None => self.added.push((key, default)),
         }
     }
 
     fn into_object(self) -> Result<JsonObject, serde_json::Error> {
-        if self.instead_of_nulls.is_empty() && self.added.is_empty() {
+        if self.null_replacements.is_empty() && self.added.is_empty() {
             return Ok(self.given.to_owned());
         }
-        let given = self.members.iter().enumerate().map(|(place, (name, value))| {
-            let default = self.instead_of_nulls.get(&place);
+        let given = self.members.iter().enumerate().map(|(index, (name, value))| {
+            let default = self.null_replacements.get(&index);
             let value = default.map_or_else(|| value.get().to_owned(), ToString::to_string);
             format!("{name}:{value}")
         });

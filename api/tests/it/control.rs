@@ -166,7 +166,7 @@ async fn event_streams_take_turns_at_the_database() {
     events(&mut stream, "status").await;
     let mut turns = Vec::new();
     for _ in 0..api::live::READERS {
-        turns.push(server.state.live.turn().await);
+        turns.push(server.state.live.acquire_reader().await);
     }
     let mut watch = server.state.live.watch(id);
     complete(&server, id).await;

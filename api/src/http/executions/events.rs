@@ -144,7 +144,7 @@ impl Follower {
             return Ok(());
         }
         let live = self.state.live.clone();
-        let _turn = live.turn().await;
+        let _turn = live.acquire_reader().await;
         if progress.last_seq > self.seen.last_seq {
             let lines = db::executions::logs_after(&self.state.pool, self.id, self.seen.last_seq).await?;
             for line in lines {
