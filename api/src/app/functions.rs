@@ -24,8 +24,8 @@ pub async fn create(
     workspace_id: Uuid,
     mut draft: FunctionDraft,
 ) -> Result<SavedFunction, ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     refuse_system_name(&mut transaction, &draft.name).await?;
     default_usage_example(&mut draft, None);
@@ -47,8 +47,8 @@ pub async fn update(
     expected: &ExpectedState,
     update: Update<FunctionDraft, FunctionPatch>,
 ) -> Result<SavedFunction, ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let mut draft = match update {
@@ -80,8 +80,8 @@ pub async fn delete(
     expected: &ExpectedState,
     force: bool,
 ) -> Result<(), ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
     let function = lock_own(&mut transaction, workspace_id, id, expected).await?;
     if !force {

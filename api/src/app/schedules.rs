@@ -16,8 +16,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub async fn create(saves: &Shares, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut connection = turn.acquire().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut connection = pool.acquire().await?;
     check_script(&mut connection, workspace_id, draft).await?;
     let next_run_at = next_run(draft)?;
     Ok(db::schedules::insert(&mut connection, workspace_id, draft, next_run_at).await?)
@@ -30,8 +30,8 @@ pub async fn update(
     expected: &ExpectedState,
     update: Update<ScheduleDraft, SchedulePatch>,
 ) -> Result<Schedule, ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     let current = lock(&mut transaction, workspace_id, id, expected).await?;
     let draft = match update {
         Update::Replace(draft) => draft,
@@ -53,8 +53,8 @@ pub async fn delete(
     id: Uuid,
     expected: &ExpectedState,
 ) -> Result<(), ApiError> {
-    let turn = saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     lock(&mut transaction, workspace_id, id, expected).await?;
     db::schedules::delete(&mut transaction, id).await?;
     transaction.commit().await?;

@@ -69,8 +69,8 @@ pub async fn create(
     let env = environment::merge(draft.env.clone(), &Values::new())?;
     let sealed = environment::seal(on.keyring, &env, &Context::script_env(id));
     let packages = packages::resolve(on.packages, &draft.code).await?;
-    let turn = on.saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = on.saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     let (built, diagnostics) =
         build_and_store(&mut transaction, Some(workspace_id), &draft, packages).await?;
     let row =
@@ -96,8 +96,8 @@ pub async fn update(
             packages::resolve(on.packages, patch.code.as_deref().unwrap_or_default()).await?
         }
     };
-    let turn = on.saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = on.saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let context = Context::script_env(id);
     let stored_env = environment::open(on.keyring, current.env_sealed.as_deref(), &context)?;
@@ -129,8 +129,8 @@ pub async fn delete(
     id: Uuid,
     expected: &ExpectedState,
 ) -> Result<(), ApiError> {
-    let turn = on.saves.turn(workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = on.saves.acquire(workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     lock_own(&mut transaction, workspace_id, id, expected).await?;
     db::scripts::delete(&mut transaction, id).await?;
     transaction.commit().await?;

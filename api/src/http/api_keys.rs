@@ -43,8 +43,8 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(KeyQuery(page)): Query<KeyQuery>,
 ) -> Result<Json<Page<ApiKey>>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::api_keys::list(&turn, caller.workspace_id, page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::api_keys::list(&pool, caller.workspace_id, page).await?;
     Ok(Json(page.page(rows, |key| key.id, |key| key)))
 }
 

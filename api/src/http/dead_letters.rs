@@ -51,9 +51,9 @@ pub(crate) async fn list(
 }
 
 async fn letters_of(state: &AppState, caller: &Caller) -> Result<Vec<DeadLetter>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
     let letters =
-        of_workspace(&state.dead_letters, &turn, caller.workspace_id, &caller.workspace_slug).await?;
+        of_workspace(&state.dead_letters, &pool, caller.workspace_id, &caller.workspace_slug).await?;
     Ok(letters.into_iter().map(DeadLetter::from).collect())
 }
 

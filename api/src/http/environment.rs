@@ -50,8 +50,8 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<Json<Page<EnvironmentVariable>>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let results = db::environment::list(&turn, caller.workspace_id).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let results = db::environment::list(&pool, caller.workspace_id).await?;
     Ok(Json(Page { results, next_cursor: None }))
 }
 
@@ -105,8 +105,8 @@ pub(crate) async fn set(
         return Ok(Json(kept).into_response());
     }
     let sealed = state.keyring.seal(value.as_bytes(), &Context::environment(caller.workspace_id, &key));
-    let turn = state.saves.turn(caller.workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = state.saves.acquire(caller.workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     let mut sizes = db::environment::lock_sizes(&mut transaction, caller.workspace_id).await?;
     check_size(&mut sizes, &key, value.len())?;
     let actor = caller.actor.as_deref();
@@ -145,8 +145,8 @@ pub(crate) async fn delete(
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
     find(&state, caller.workspace_id, &key).await?;
-    let turn = state.saves.turn(caller.workspace_id).await?;
-    let mut transaction = turn.begin().await?;
+    let pool = state.saves.acquire(caller.workspace_id).await?;
+    let mut transaction = pool.begin().await?;
     let actor = caller.actor.as_deref();
     db::environment::delete(&mut transaction, caller.workspace_id, &key, actor).await?;
     transaction.commit().await?;
@@ -177,8 +177,8 @@ pub(crate) async fn changes(
     Query(ChangeQuery(page)): Query<ChangeQuery>,
 ) -> Result<Json<Page<EnvironmentChange>>, ApiError> {
     validation::env_key(&key).map_err(|_| absent())?;
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::environment::changes(&turn, caller.workspace_id, &key, page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::environment::changes(&pool, caller.workspace_id, &key, page).await?;
     if rows.is_empty() && page.before.is_none() {
         return Err(absent());
     }

@@ -66,8 +66,8 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(query): Query<FunctionQuery>,
 ) -> Result<Json<Page<Function>>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::functions::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::functions::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |function| function.id, |function| function)))
 }
 

@@ -66,8 +66,8 @@ pub(crate) async fn list(
     Query(query): Query<ScheduleQuery>,
 ) -> Result<Json<Page<Schedule>>, ApiError> {
     let ScheduleQuery { script_id, enabled, page } = query;
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::schedules::list(&turn, caller.workspace_id, script_id, enabled, page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::schedules::list(&pool, caller.workspace_id, script_id, enabled, page).await?;
     Ok(Json(page.page(rows, |schedule| schedule.id, |schedule| schedule)))
 }
 

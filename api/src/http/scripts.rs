@@ -70,8 +70,8 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(query): Query<ScriptQuery>,
 ) -> Result<Json<Page<Script>>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::scripts::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::scripts::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |row| row.id, |row| scripts::show(&state.keyring, row))))
 }
 
@@ -202,10 +202,10 @@ pub(crate) async fn versions(
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<Page<ScriptVersion>>, ApiError> {
     let id = path_id(&id, "script")?;
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let script = db::scripts::get(&turn, caller.workspace_id, id).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let script = db::scripts::get(&pool, caller.workspace_id, id).await?;
     script.ok_or_else(|| ApiError::not_found("script"))?;
-    let mut results = db::scripts::versions(&turn, id, query.below, query.per_page + 1).await?;
+    let mut results = db::scripts::versions(&pool, id, query.below, query.per_page + 1).await?;
     let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
     let more = results.len() > shown;
     results.truncate(shown);

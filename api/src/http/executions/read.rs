@@ -70,8 +70,8 @@ pub(crate) async fn list(
     caller: Authorized<Read>,
     Query(query): Query<ExecutionQuery>,
 ) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
-    let turn = state.lists.turn(caller.workspace_id).await?;
-    let rows = db::executions::list(&turn, caller.workspace_id, &query.filter, query.page).await?;
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let rows = db::executions::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
     Ok(Json(query.page.page(rows, |execution| execution.id, |execution| execution)))
 }
 
