@@ -8,7 +8,7 @@ mod lease;
 mod prune;
 
 pub use lease::{Lag, end_lease, lag, take_lease};
-pub use prune::{Forgotten, prune};
+pub use prune::{PrunedTable, prune};
 
 use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
@@ -63,14 +63,14 @@ impl Parent {
 
 /// How a week's table belongs to its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
+pub enum PartitionLink {
     Attached,
     /// A concurrent detach was begun: queries no longer see the table, and it has to be finished.
     Detaching,
     Detached,
 }
 
-impl Link {
+impl PartitionLink {
     fn from_text(text: &str) -> Self {
         match text {
             "attached" => Self::Attached,
@@ -87,17 +87,17 @@ pub struct OldWeek {
     /// Older than the retention.
     pub is_due: bool,
     /// None if there is no such table.
-    pub executions: Option<Link>,
-    pub logs: Option<Link>,
+    pub executions: Option<PartitionLink>,
+    pub logs: Option<PartitionLink>,
 }
 
 impl OldWeek {
     /// Both tables.
-    pub const fn tables(&self) -> [(Parent, Option<Link>); 2] {
+    pub const fn tables(&self) -> [(Parent, Option<PartitionLink>); 2] {
         [(Parent::Executions, self.executions), (Parent::Logs, self.logs)]
     }
 
-    pub const fn link(&self, parent: Parent) -> Option<Link> {
+    pub const fn link(&self, parent: Parent) -> Option<PartitionLink> {
         match parent {
             Parent::Executions => self.executions,
             Parent::Logs => self.logs,
@@ -105,12 +105,12 @@ impl OldWeek {
     }
 
     /// Notes that a table is no longer part of its parent.
-    pub const fn note_detached(&mut self, parent: Parent) {
+    pub const fn mark_detached(&mut self, parent: Parent) {
         let link = match parent {
             Parent::Executions => &mut self.executions,
             Parent::Logs => &mut self.logs,
         };
-        *link = Some(Link::Detached);
+        *link = Some(PartitionLink::Detached);
     }
 }
 
@@ -154,7 +154,7 @@ pub async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Ve
     )
     .fetch_all(pool)
     .await?;
-    let link = |text: Option<String>| text.as_deref().map(Link::from_text);
+    let link = |text: Option<String>| text.as_deref().map(PartitionLink::from_text);
     let old = rows.into_iter().filter_map(|row| {
         let week = Week::from_name(&row.week)?;
         Some(OldWeek { week, is_due: row.is_due, executions: link(row.executions), logs: link(row.logs) })
@@ -233,7 +233,7 @@ pub async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
     let week = old.week;
     let mut transaction = limited(pool).await?;
     for (parent, link) in old.tables() {
-        if link == Some(Link::Detached) {
+        if link == Some(PartitionLink::Detached) {
             let (parent, child) = (parent.name(), parent.partition(week));
             let (from, to) = (week.0, week.0 + chrono::Days::new(7));
             let attach = format!(
@@ -243,7 +243,7 @@ pub async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
             transaction.execute(AssertSqlSafe(attach)).await?;
         }
     }
-    if old.executions == Some(Link::Detached) {
+    if old.executions == Some(PartitionLink::Detached) {
         let enqueue = format!(
             "INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
              SELECT id, workspace_id, priority, traceparent FROM {} WHERE status = 'queued'",

@@ -14,22 +14,22 @@ pub struct Pruned {
 
 /// What is forgotten by age.
 #[derive(Clone, Copy, Debug)]
-pub enum Forgotten {
-    Keys,
-    Nonces,
+pub enum PrunedTable {
+    IdempotencyKeys,
+    RequestNonces,
 }
 
-/// Deletes at most `most` rows that are older than `age`, the oldest first, from `since` on.
+/// Deletes at most `limit` rows that are older than `age`, the oldest first, from `since` on.
 pub async fn prune(
     pool: &PgPool,
-    what: Forgotten,
+    what: PrunedTable,
     age: Duration,
     since: Option<DateTime<Utc>>,
-    most: i64,
+    limit: i64,
 ) -> sqlx::Result<Pruned> {
     match what {
-        Forgotten::Keys => prune_keys(pool, age, since, most).await,
-        Forgotten::Nonces => prune_nonces(pool, age, since, most).await,
+        PrunedTable::IdempotencyKeys => prune_keys(pool, age, since, limit).await,
+        PrunedTable::RequestNonces => prune_nonces(pool, age, since, limit).await,
     }
 }
 
@@ -37,7 +37,7 @@ async fn prune_keys(
     pool: &PgPool,
     age: Duration,
     since: Option<DateTime<Utc>>,
-    most: i64,
+    limit: i64,
 ) -> sqlx::Result<Pruned> {
     sqlx::query_as!(
         Pruned,
@@ -50,7 +50,7 @@ async fn prune_keys(
          SELECT count(*) AS "rows!", max(created_at) AS until FROM gone"#,
         age.as_secs_f64(),
         since,
-        most
+        limit
     )
     .fetch_one(pool)
     .await
@@ -60,7 +60,7 @@ async fn prune_nonces(
     pool: &PgPool,
     age: Duration,
     since: Option<DateTime<Utc>>,
-    most: i64,
+    limit: i64,
 ) -> sqlx::Result<Pruned> {
     sqlx::query_as!(
         Pruned,
@@ -73,7 +73,7 @@ async fn prune_nonces(
          SELECT count(*) AS "rows!", max(seen_at) AS until FROM gone"#,
         age.as_secs_f64(),
         since,
-        most
+        limit
     )
     .fetch_one(pool)
     .await
