@@ -15,6 +15,7 @@ pub mod health;
 pub mod outbox;
 pub mod pool;
 pub mod probe;
+pub mod progress;
 pub mod queue_quota;
 pub mod reencrypt;
 pub mod replays;

@@ -1,7 +1,7 @@
 //! Asks for all executions that moved, in one query, and hands the answers to their watches.
 
 use super::{Live, SWEEP};
-use crate::model::execution::Progress;
+use crate::db;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -36,42 +36,18 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
 }
 
 async fn refresh(live: &Live, pool: &PgPool, changed: &[Uuid]) -> Result<(), sqlx::Error> {
-    if changed.is_empty() {
-        return Ok(());
-    }
-    if let [id] = *changed {
-        return refresh_one(live, pool, id).await;
-    }
-    let rows = sqlx::query!(
-        r#"SELECT execution.id, execution.status, execution.attempt,
-                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = execution.id), 0) AS "last_seq!"
-           FROM unnest($1::uuid[]) AS moved (id) JOIN script_executions AS execution ON execution.id = moved.id"#,
-        moved
-    )
-    .fetch_all(pool)
-    .await?;
-    for row in rows {
-        if let Ok(status) = row.status.parse() {
-            live.publish(row.id, Progress { status, attempt: row.attempt, last_seq: row.last_seq });
+    match *changed {
+        [] => {}
+        [id] => {
+            if let Some(progress) = db::progress::of_execution(pool, id).await? {
+                live.publish(id, progress);
+            }
         }
-    }
-    Ok(())
-}
-
-/// Most looks are for one execution. One plan is kept for all of them: see [`crate::db::executions`].
-async fn refresh_one(live: &Live, pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
-    let row = sqlx::query!(
-        r#"SELECT status, attempt,
-                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = $1), 0) AS "last_seq!"
-           FROM script_executions WHERE id = $1 LIMIT 1"#,
-        id
-    )
-    .fetch_optional(pool)
-    .await?;
-    if let Some(row) = row
-        && let Ok(status) = row.status.parse()
-    {
-        live.publish(id, Progress { status, attempt: row.attempt, last_seq: row.last_seq });
+        _ => {
+            for (id, progress) in db::progress::of_executions(pool, changed).await? {
+                live.publish(id, progress);
+            }
+        }
     }
     Ok(())
 }
