@@ -9,6 +9,7 @@ pub mod channels;
 pub mod due_schedules;
 pub mod enqueue;
 pub mod environment;
+pub mod event_batch;
 pub mod executions;
 pub mod functions;
 pub mod health;

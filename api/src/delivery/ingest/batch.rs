@@ -2,7 +2,7 @@
 
 use super::event::{self, Refused};
 use crate::{
-    db::{self, enqueue::Runnable, pool::lacks_partition, script_versions::Version},
+    db::{self, enqueue::Runnable, event_batch::EventRow, pool::lacks_partition, script_versions::Version},
     model::{
         execution::empty_object,
         execution_ids,
@@ -199,70 +199,18 @@ impl Known {
 
 /// Stores the events whose keys are new, each with its execution and outbox row. Returns those executions' ids.
 async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
-    if events.is_empty() {
-        return Ok(HashSet::new());
-    }
-    // One array per column; `json` and arrays of arrays travel as text.
-    let column = |of: fn(&Ready) -> Uuid| events.iter().map(of).collect::<Vec<_>>();
-    let texts = |of: fn(&Ready) -> String| events.iter().map(of).collect::<Vec<_>>();
-    let ids = column(|event| event.execution_id);
-    let workspaces = column(|event| event.workspace_id);
-    let scripts = column(|event| event.message.script_id);
-    let versions: Vec<Option<i32>> =
-        events.iter().map(|event| event.runnable.script.map(|(_, version)| version)).collect();
-    let retries: Vec<i32> = events.iter().map(|event| event.runnable.max_retries).collect();
-    let traceparents: Vec<Option<String>> = events.iter().map(|event| event.accept.traceparent()).collect();
-    let hashes: Vec<Vec<u8>> = events.iter().map(|event| event.hash.clone()).collect();
-    let stored = sqlx::query_scalar!(
-        r#"
-        WITH given AS (
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bytea[], $7::text[],
-                $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[])
-            AS given (id, workspace_id, script_id, script_version, retries_left, hash, key, trigger_type, build_hash,
-                functions, code_type, allowed_domains, event, context, variables, traceparent)
-        ), fresh AS (
-            INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id)
-            SELECT workspace_id, key, hash, id FROM given
-            ON CONFLICT DO NOTHING
-            RETURNING execution_id
-        ), executions AS (
-            INSERT INTO script_executions (id, workspace_id, script_id, script_version, trigger_type, retries_left,
-                build_hash, functions, code_type, function_names, allowed_domains, event, context, variables,
-                traceparent)
-            SELECT id, workspace_id, script_id, script_version, trigger_type, retries_left, build_hash,
-                functions::jsonb, code_type,
-                ARRAY(SELECT pin ->> 'name' FROM jsonb_array_elements(functions::jsonb) AS pin),
-                ARRAY(SELECT jsonb_array_elements_text(allowed_domains::jsonb)),
-                event::json, context::json, variables::json, traceparent
-            FROM given JOIN fresh ON fresh.execution_id = given.id
-            RETURNING id, workspace_id, traceparent
-        )
-        INSERT INTO outbox (execution_id, workspace_id, traceparent)
-        SELECT id, workspace_id, traceparent FROM executions
-        RETURNING execution_id
-        "#,
-        &ids,
-        &workspaces,
-        &scripts,
-        &versions as &[Option<i32>],
-        &retries,
-        &hashes,
-        &texts(|event| event.message.idempotency_key.clone()),
-        &texts(|event| event.message.trigger_type.as_str().to_owned()),
-        &texts(|event| event.runnable.build_hash.clone()),
-        &texts(|event| json(&event.runnable.functions)),
-        &texts(|event| event.runnable.code_type.clone()),
-        &texts(|event| json(&event.runnable.allowed_domains)),
-        &texts(|event| event.message.event.get().to_owned()),
-        &texts(|event| event.message.context.as_ref().map_or("{}", |context| context.get()).to_owned()),
-        &texts(|event| event.variables.clone()),
-        &traceparents as &[Option<String>],
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(stored.into_iter().collect())
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("names, hashes and domains are always JSON")
+    let rows = events.iter().map(|event| EventRow {
+        id: event.execution_id,
+        workspace_id: event.workspace_id,
+        script_id: event.message.script_id,
+        trigger_type: event.message.trigger_type,
+        runnable: &event.runnable,
+        idempotency_key: &event.message.idempotency_key,
+        request_hash: &event.hash,
+        event: event.message.event.get(),
+        context: event.message.context.as_ref().map_or("{}", |context| context.get()),
+        variables: &event.variables,
+        traceparent: event.accept.traceparent(),
+    });
+    db::event_batch::insert(pool, &rows.collect::<Vec<_>>()).await
 }
