@@ -8,6 +8,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
+mod dependents;
+
+pub use dependents::{DependentScript, dependents_of, pin_functions, workspaces_depending_on};
+
 /// What a list is narrowed to.
 #[derive(Debug, Default)]
 pub struct ScriptFilter {
@@ -249,53 +253,6 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     Ok(())
 }
 
-/// A script that a changed function concerns, with what its newest version runs.
-#[derive(Debug)]
-pub struct DependentScript {
-    pub id: Uuid,
-    pub name: String,
-    /// The functions its own code calls.
-    pub called: Vec<String>,
-    pub functions: Json<Vec<FunctionPin>>,
-}
-
-/// Scripts of the workspace (of the system, if none) that need any of the functions `names`, locked.
-pub async fn dependents_of(
-    connection: &mut PgConnection,
-    workspace_id: Option<Uuid>,
-    names: &[String],
-) -> Result<Vec<DependentScript>, sqlx::Error> {
-    sqlx::query_as!(
-        DependentScript,
-        r#"SELECT script.id, script.name, build.function_names AS called,
-                  version.functions AS "functions: Json<Vec<FunctionPin>>"
-           FROM scripts AS script
-           JOIN script_versions AS version ON version.script_id = script.id AND version.version = script.version
-           JOIN builds AS build ON build.hash = script.build_hash
-           WHERE script.workspace_id IS NOT DISTINCT FROM $1 AND script.deleted_at IS NULL
-             AND script.function_names && $2
-           ORDER BY script.name FOR UPDATE OF script"#,
-        workspace_id,
-        names
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Workspaces with scripts that need any of the functions `names`.
-pub async fn workspaces_depending_on(
-    connection: &mut PgConnection,
-    names: &[String],
-) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"SELECT DISTINCT workspace_id AS "workspace_id!" FROM scripts
-           WHERE workspace_id IS NOT NULL AND deleted_at IS NULL AND function_names && $1"#,
-        names
-    )
-    .fetch_all(connection)
-    .await
-}
-
 /// The system's scripts, locked.
 pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
@@ -307,28 +264,6 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>
     )
     .fetch_all(connection)
     .await
-}
-
-/// Gives a script whose code did not change a version with other builds of its functions.
-pub async fn pin_functions(
-    connection: &mut PgConnection,
-    id: Uuid,
-    functions: &[FunctionPin],
-) -> Result<(), sqlx::Error> {
-    let names: Vec<String> = functions.iter().map(|pin| pin.name.clone()).collect();
-    sqlx::query!(
-        "WITH script AS (
-             UPDATE scripts SET version = version + 1, function_names = $2, updated_at = clock_timestamp()
-             WHERE id = $1 RETURNING id, version, code, code_type, build_hash)
-         INSERT INTO script_versions (script_id, version, code, code_type, build_hash, functions)
-         SELECT id, version, code, code_type, build_hash, $3 FROM script",
-        id,
-        &names,
-        Json(functions) as _
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// The versions of a script, newest first.
