@@ -6,7 +6,7 @@ use super::{
     function_resolution::{UnknownFunction, resolve},
 };
 use crate::{
-    db::{self, functions::Dependant, shares::Shares},
+    db::{self, functions::DependentFunction, shares::Shares},
     model::{
         error::{ApiError, FieldErrors},
         etag::{Etag, ExpectedState},
@@ -159,7 +159,7 @@ async fn refuse_in_use(
     );
     let scripts: Vec<Value> =
         scripts.iter().map(|script| json!({ "id": script.id, "name": script.name })).collect();
-    let function = |Dependant { id, name }: &Dependant| json!({ "id": id, "name": name });
+    let function = |DependentFunction { id, name }: &DependentFunction| json!({ "id": id, "name": name });
     let functions: Vec<Value> = callers.iter().map(function).collect();
     Err(ApiError::conflict("in_use", detail).with("scripts", scripts).with("functions", functions))
 }

@@ -10,10 +10,11 @@ use shared::http::fields::{Fields, ReadFields};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Marks a leaked key as ours for those who scan for secrets.
+/// Text that every key begins with, by which secret scanners recognise a leaked one.
 const KEY_PREFIX: &str = "rctl_";
-/// Enough to tell keys apart in a list; the rest keeps over 200 random bits.
+/// Characters of a key that lists show: enough to tell keys apart. The rest keeps over 200 random bits.
 const SHOWN_CHARACTERS: usize = 12;
+
 /// A permission of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -25,7 +26,7 @@ pub enum Scope {
 impl Scope {
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Execute];
 
-    /// The text in the database and on the wire.
+    /// Returns the text in the database and on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -34,7 +35,7 @@ impl Scope {
         }
     }
 
-    /// The scope with this text.
+    /// Returns the scope with this text.
     pub fn named(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
@@ -61,7 +62,7 @@ impl NewKey {
     }
 }
 
-/// What is stored of a key.
+/// Returns the hash that is stored in place of a key.
 pub fn hash(key: &str) -> KeyHash {
     Sha256::digest(key).into()
 }
@@ -71,11 +72,11 @@ pub fn hash(key: &str) -> KeyHash {
 pub struct ApiKey {
     pub id: Uuid,
     pub name: String,
-    /// The first characters, to tell keys apart.
+    /// The first characters, which tell keys apart.
     pub prefix: String,
     pub scopes: Vec<String>,
     pub created_at: DateTime<Utc>,
-    /// To the minute.
+    /// Time of the last use, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -88,12 +89,12 @@ pub struct CreatedApiKey {
     pub key: String,
 }
 
-/// Asks for a new key.
+/// A request for a new key.
 #[derive(Debug, ToSchema)]
 pub struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
-    /// Scopes the caller has itself; all of them if left out.
+    /// Scopes of the key, which the caller must have itself; all of the caller's if left out.
     #[schema(required = false, schema_with = schemas::scopes)]
     pub scopes: Option<Vec<Scope>>,
 }

@@ -1,4 +1,4 @@
-//! When a schedule fires. Pure.
+//! Cron expressions in a time zone: the times at which a schedule fires. Pure.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -9,10 +9,10 @@ use croner::{
 
 /// Fields of an expression: minute, hour, day of month, month, day of week.
 const FIELDS: usize = 5;
-/// Occurrences counted between two moments; what is missed beyond is not counted.
+/// Limits the occurrences that are counted between two moments; further ones are not counted.
 const MAX_COUNTED: usize = 10_000;
 
-/// Why an expression or a time zone can't be used.
+/// An error in an expression or a time zone.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidRecurrence {
     #[error("Must have five fields: minute, hour, day of month, month, day of week; it has {0}.")]
@@ -26,7 +26,7 @@ pub enum InvalidRecurrence {
 }
 
 impl InvalidRecurrence {
-    /// The field of a schedule that is at fault.
+    /// Returns the field of a schedule that is wrong.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ pub struct Recurrence {
 }
 
 impl Recurrence {
-    /// Reads both; an expression that can never match (30 February) is refused.
+    /// Parses both. An expression that can never match (30 February) is an error.
     pub fn parse(expression: &str, timezone: &str) -> Result<Self, InvalidRecurrence> {
         let zone = timezone.parse().map_err(|_| InvalidRecurrence::TimeZone)?;
         let fields = expression.split_whitespace().count();
@@ -62,14 +62,14 @@ impl Recurrence {
         Ok(recurrence)
     }
 
-    /// The first occurrence after `moment`; none if there is none within the calendar's reach.
+    /// Returns the first occurrence after `moment`, or `None` if the calendar ends before it.
     #[must_use]
     pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.cron.find_next_occurrence(&moment.with_timezone(&self.zone), false).ok()?;
         Some(next.with_timezone(&Utc))
     }
 
-    /// What has become due from `due` (itself an occurrence) up to `now`: the latest, and how many came before it.
+    /// Returns the occurrences from `due` (itself one) up to `now`: the latest, and the number of earlier ones.
     #[must_use]
     pub fn until(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> Due {
         let (mut latest, mut earlier) = (due, 0);
@@ -88,7 +88,7 @@ impl Recurrence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
     pub latest: DateTime<Utc>,
-    /// How many there are before it.
+    /// Number of due occurrences before the latest.
     pub earlier: usize,
 }
 

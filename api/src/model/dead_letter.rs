@@ -1,4 +1,4 @@
-//! Messages nobody could handle, as they are shown.
+//! Dead letters, as the API shows them.
 
 use super::{schemas, validation};
 use serde::Serialize;
@@ -7,19 +7,20 @@ use shared::http::fields::{Fields, ReadFields};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
+/// Limits the ids of one request.
 const MAX_IDS: usize = 100;
 
-/// A message nobody could handle.
+/// A message that could not be processed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeadLetter {
     /// Hash of its content: equal letters have one id, and are acted on together.
     pub id: String,
-    /// What was wrong with it.
+    /// Reason for which it was not processed.
     pub reason: String,
-    /// The exchange it came from, and goes to when it is requeued.
+    /// Exchange that it came from, and to which a requeue publishes it.
     pub exchange: String,
     pub routing_key: String,
-    /// JSON, or the text if it is none.
+    /// The message as JSON, or as text if it is not JSON.
     #[schema(schema_with = schemas::json_value)]
     pub body: Value,
 }
@@ -38,7 +39,7 @@ impl From<shared::amqp::DeadLetter> for DeadLetter {
     }
 }
 
-/// Names letters to publish again.
+/// A request to publish letters again.
 #[derive(Debug, ToSchema)]
 #[schema(as = DeadLetterRequeue)]
 pub struct RequeueRequest {
@@ -58,7 +59,7 @@ impl ReadFields for RequeueRequest {
     }
 }
 
-/// How many letters were published again.
+/// Number of letters that were published again.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Requeued {
     pub requeued: usize,

@@ -16,7 +16,7 @@ pub struct EnvironmentVariable {
     pub updated_at: DateTime<Utc>,
     /// A user's id, or the prefix of an API key.
     pub updated_by: Option<String>,
-    /// Why the value is not taken out of logs and results, if it is not: it is too short, or a plain word.
+    /// Reason for which the value is not masked in logs and results: it is too short, or a plain word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
 }
@@ -41,7 +41,7 @@ impl ReadFields for EnvironmentValue {
     }
 }
 
-/// Who changed a variable, and when. Never what it was.
+/// A change of a variable: its author and its time, never a value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EnvironmentChange {
     pub key: String,

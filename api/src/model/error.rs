@@ -1,4 +1,4 @@
-//! Reasons for which a request is not done. No HTTP here: `http::error` turns them into answers.
+//! Errors that end a request. No HTTP here: `http::error` turns them into answers.
 //!
 //! Invariant: a detail is one sentence for people. No text of a database or a library is part of it.
 
@@ -8,10 +8,10 @@ use std::borrow::Cow;
 
 pub use shared::http::fields::{FieldErrors, NON_FIELD};
 
-/// Seconds after which a client may try again when the database or the broker is away.
+/// Seconds after which a client may try again while the database or the broker is unavailable.
 const RETRY_AFTER_OUTAGE_S: u64 = 2;
 
-/// A kind of problem. `http::error` gives each its status.
+/// A kind of error. `http::error` gives each its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     Unauthorized,
@@ -29,7 +29,7 @@ pub enum ErrorKind {
     StillRunning,
 }
 
-/// A refusal that belongs to no field.
+/// An error that belongs to no field: kind, code and detail, as in RFC 9457.
 #[derive(Clone, Debug)]
 pub struct ProblemDetails {
     pub kind: ErrorKind,
@@ -43,7 +43,7 @@ pub struct ProblemDetails {
     pub members: Map<String, Value>,
 }
 
-/// A request that is not done, and why.
+/// The error that ends a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     #[error(transparent)]
@@ -55,13 +55,13 @@ pub enum ApiError {
     Problem(Box<ProblemDetails>),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    /// A defect of ours, with what is known about it for the log.
+    /// A defect of the api, with a description for the log.
     #[error("{0}")]
     Internal(Cow<'static, str>),
 }
 
 impl ApiError {
-    /// A refusal with a kind, a code and a sentence.
+    /// Returns an error with a kind, a code and a detail.
     pub fn problem(kind: ErrorKind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
         Self::Problem(Box::new(ProblemDetails {
@@ -73,7 +73,7 @@ impl ApiError {
         }))
     }
 
-    /// Answers rows that are not there, and those of other workspaces alike.
+    /// Returns the error for rows that do not exist, and equally for rows of other workspaces.
     pub fn not_found(what: &'static str) -> Self {
         Self::problem(ErrorKind::NotFound, "not_found", format!("No {what} with this id."))
     }
@@ -82,7 +82,7 @@ impl ApiError {
         Self::problem(ErrorKind::Forbidden, code, detail)
     }
 
-    /// Refuses changes of system rows, which are read-only for every workspace.
+    /// Returns the error for changes of system rows, which are read-only for every workspace.
     pub fn system_row() -> Self {
         Self::forbidden("system_read_only", "System scripts and functions are read-only.")
     }
@@ -95,7 +95,7 @@ impl ApiError {
         Self::problem(ErrorKind::Conflict, code, detail)
     }
 
-    /// Refuses a change of a row that another request changed first.
+    /// Returns the error for a change of a row that another request changed first.
     pub fn stale() -> Self {
         Self::problem(
             ErrorKind::PreconditionFailed,
@@ -112,23 +112,23 @@ impl ApiError {
         Self::problem(ErrorKind::Unavailable, "unavailable", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
-    /// Answers while the database is away, or overloaded.
+    /// Returns the error for requests while the database is unavailable or overloaded.
     pub fn database_away() -> Self {
         Self::unavailable("The database is not available; try again shortly.")
     }
 
-    /// Answers when a statement overran its time.
+    /// Returns the error for a request whose statement exceeded its time limit.
     pub fn query_timeout() -> Self {
         let detail = "The database took longer than a request may; ask for less, or try again shortly.";
         Self::problem(ErrorKind::Unavailable, "query_timeout", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 
-    /// One problem with one field.
+    /// Returns an error with one message for one field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Invalid(FieldErrors::one(field, message))
     }
 
-    /// Adds a member to a refusal; other errors stay as they are.
+    /// Adds a member to the problem details; other errors stay as they are.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         if let Self::Problem(problem) = &mut self {
@@ -145,7 +145,7 @@ impl ApiError {
         self
     }
 
-    /// The constraint of the database that was violated, if one was.
+    /// Returns the database constraint that was violated, if one was.
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Database(sqlx::Error::Database(error)) => error.constraint(),

@@ -1,4 +1,4 @@
-//! Entity tags: the state of a row that a client has seen, and whether it still holds.
+//! Entity tags: the state of a row that a client has seen, compared with the row's current state.
 
 use super::error::ApiError;
 use chrono::{DateTime, Utc};
@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 pub struct Etag(String);
 
 impl Etag {
-    /// The tag of a row that carries the time of its last change, to the microsecond.
+    /// Returns the tag of a row: its version and the time of its last change, to the microsecond.
     pub fn of_row(version: i32, updated_at: DateTime<Utc>) -> Self {
         Self(format!("\"{version}-{}\"", updated_at.timestamp_micros()))
     }
 
-    /// The tag of text without quotes.
+    /// Returns the tag of a text without quotes.
     pub fn of_text(text: &str) -> Self {
         Self(format!("\"{text}\""))
     }
@@ -22,9 +22,9 @@ impl Etag {
         &self.0
     }
 
-    /// Whether a header's list of tags names this one; `*` names all.
+    /// Tells whether a header's list of tags contains this one; `*` matches all.
     pub fn is_in(&self, list: &str) -> bool {
-        // A proxy that compresses makes a tag weak; what it names is the same.
+        // A proxy that compresses the body makes a tag weak; the state it names is the same.
         list.split(',')
             .map(str::trim)
             .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.0)
@@ -39,12 +39,12 @@ impl ExpectedState {
     /// Any state.
     pub const ANY: Self = Self(None);
 
-    /// The states named by these lists of tags.
+    /// Returns the states named by these lists of tags.
     pub const fn of_lists(lists: Vec<String>) -> Self {
         Self(Some(lists))
     }
 
-    /// Refuses a change of a row whose state is `current`, if the client has not seen it.
+    /// Returns an error if the client has not seen the state `current`.
     pub fn check(&self, current: &Etag) -> Result<(), ApiError> {
         match &self.0 {
             Some(lists) if !lists.iter().any(|list| current.is_in(list)) => Err(ApiError::stale()),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What a caller may say an execution is triggered by; `test` is for `/scripts/test/`.
+/// Triggers that a caller may name for an execution; `test` is only for `/scripts/test/`.
 pub const TRIGGERS: [TriggerType; 4] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron, TriggerType::Api];
 
@@ -31,13 +31,13 @@ pub struct ExecutionSummary {
     pub trigger_type: String,
     #[schema(schema_with = schemas::status)]
     pub status: String,
-    /// How often a worker has begun it.
+    /// Number of times that a worker has started it.
     pub attempt: i32,
-    /// What `main` returned; null until it is completed. Lists leave out results over 16 KiB.
+    /// Return value of `main`; null until the execution is completed. Lists leave out results over 16 KiB.
     #[schema(schema_with = schemas::json_value)]
     pub result: Option<Box<RawValue>>,
     pub error: Option<Failure>,
-    /// The functions it was given.
+    /// Names of the functions that it runs with.
     pub function_names: Vec<String>,
     /// The execution it repeats.
     pub replay_of: Option<Uuid>,
@@ -62,13 +62,13 @@ pub struct Execution {
     pub event: Box<RawValue>,
     #[schema(schema_with = schemas::json_object)]
     pub context: Box<RawValue>,
-    /// With the defaults of the script filled in.
+    /// Variables, with the defaults of the script filled in.
     #[schema(schema_with = schemas::json_object)]
     pub variables: Box<RawValue>,
 }
 
 impl Execution {
-    /// How far it has come.
+    /// Returns the progress.
     pub fn progress(&self) -> Result<Progress, ApiError> {
         let status = self.summary.status.parse();
         Ok(Progress {
@@ -79,19 +79,19 @@ impl Execution {
     }
 }
 
-/// Why an execution did not complete.
+/// The error of an execution that did not complete.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Failure {
     #[schema(schema_with = schemas::error_code)]
     pub code: String,
     pub message: String,
-    /// In the author's own lines and columns.
+    /// Stack trace in lines and columns of the author's code.
     pub stack: Option<String>,
     pub line: Option<i32>,
     pub column: Option<i32>,
 }
 
-/// Where the time went, in milliseconds; null for what has not happened.
+/// Durations of the phases of an execution, in milliseconds; null for a phase that has not happened.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Phases {
     pub queue_ms: Option<f64>,
@@ -103,7 +103,7 @@ pub struct Phases {
 /// One console line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Log {
-    /// 1-based, over all attempts.
+    /// Number of the line, from 1, over all attempts.
     pub seq: i32,
     pub ts: DateTime<Utc>,
     #[schema(schema_with = schemas::log_level)]
@@ -111,10 +111,10 @@ pub struct Log {
     pub message: String,
 }
 
-/// A JSON object kept as the text it came as.
+/// A JSON object, kept as the text that the client sent.
 pub type JsonObject = Box<RawValue>;
 
-/// What an execution is given.
+/// The event and the context of an execution.
 #[derive(Clone, Debug)]
 pub struct Input {
     pub event: JsonObject,
@@ -132,7 +132,7 @@ impl Input {
         input
     }
 
-    /// The rule on its size, if it breaks it.
+    /// Checks the size of event and context together. The error is the rule.
     fn check(&self) -> Result<(), String> {
         let bytes = self.event.get().len() + self.context.get().len();
         if bytes <= INPUT_BYTES {
@@ -142,7 +142,7 @@ impl Input {
     }
 }
 
-/// `{}`.
+/// Returns `{}`.
 pub fn empty_object() -> JsonObject {
     RawValue::from_string("{}".to_owned()).expect("{} is JSON")
 }
@@ -155,17 +155,17 @@ fn variables(fields: &mut Fields) -> Option<JsonObject> {
     Some(variables)
 }
 
-/// Asks for an execution of a script.
+/// A request to execute a script.
 #[derive(Debug, ToSchema)]
 #[schema(as = ExecutionInput)]
 pub struct ExecutionRequest {
     pub script_id: Uuid,
     #[schema(required = false, schema_with = schemas::requested_trigger)]
     pub trigger_type: TriggerType,
-    /// What happened; 256 KiB together with `context`.
+    /// Event that the script handles; 256 KiB together with `context`.
     #[schema(required = false, schema_with = schemas::given_object)]
     pub event: JsonObject,
-    /// Which automation asks.
+    /// Origin of the request, such as its automation.
     #[schema(required = false, schema_with = schemas::given_object)]
     pub context: JsonObject,
     /// Values by key, over the script's defaults.
@@ -183,7 +183,7 @@ impl ReadFields for ExecutionRequest {
     }
 }
 
-/// Runs unsaved code.
+/// A request to run unsaved code.
 #[derive(Debug, ToSchema)]
 pub struct TestRun {
     #[schema(min_length = 1, max_length = 262_144)]
@@ -221,18 +221,18 @@ impl ReadFields for TestRun {
     }
 }
 
-/// Which version a replay runs.
+/// The version of the script that a replay runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReplayVersion {
-    /// The one that ran before.
+    /// The version of the execution that is repeated.
     #[default]
     Same,
-    /// The newest of the script.
+    /// The newest version of the script.
     Newest,
     Number(i32),
 }
 
-/// Repeats an execution; what is left out is as it was.
+/// A request to repeat an execution. Fields that are left out keep the values of the first one.
 #[derive(Debug, ToSchema)]
 #[schema(as = ReplayInput)]
 pub struct ReplayRequest {
@@ -285,7 +285,7 @@ impl ReplayRequest {
 pub struct Progress {
     pub status: Status,
     pub attempt: i32,
-    /// Highest number among its log lines; 0 before the first.
+    /// Highest number of its log lines; 0 before the first.
     pub last_seq: i32,
 }
 

@@ -10,7 +10,8 @@ use std::{
 };
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// Seconds by which ids may be ahead of a new reading and stay in order; by more, the clock was set back, and they follow.
+/// Limits the seconds by which ids may be ahead of a new clock reading and still stay in order. If they are ahead by more,
+/// the database's clock was set back, and new ids follow it.
 const JITTER: Duration = Duration::from_secs(1);
 
 static IDS: Mutex<ExecutionIds> = Mutex::new(ExecutionIds::new());
@@ -21,7 +22,7 @@ pub fn next() -> Uuid {
     ids().next(Instant::now(), system)
 }
 
-/// Sets the clock by what the database has just answered to `SELECT clock_timestamp()`.
+/// Sets the clock to `database`, which the database must have just answered to `SELECT clock_timestamp()`.
 pub fn set_clock(database: DateTime<Utc>) {
     let since_epoch = SystemTime::from(database).duration_since(UNIX_EPOCH).unwrap_or_default();
     ids().set_clock(since_epoch, Instant::now());
@@ -31,10 +32,10 @@ fn ids() -> MutexGuard<'static, ExecutionIds> {
     IDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A clock that is read now and then, goes on evenly in between, and dates ids. Times are since the Unix epoch.
+/// Makes ids, dated by a clock that runs on evenly between two readings of the database's. Times are since the Unix epoch.
 #[derive(Debug)]
 struct ExecutionIds {
-    /// What the database's clock said, and when it did.
+    /// The last reading of the database's clock, and the local time of that reading.
     reading: Option<(Duration, Instant)>,
     /// The date of the newest id.
     newest: Duration,
@@ -50,12 +51,12 @@ impl ExecutionIds {
     fn set_clock(&mut self, database: Duration, now: Instant) {
         self.reading = Some((database, now));
         if self.newest > database + JITTER {
-            // The old order would go on from the newest id until the clock has caught up with it.
+            // The old context would continue from the newest id until the clock has caught up with it.
             self.order = ContextV7::new();
         }
     }
 
-    /// The next id; dated by `system` until the database's clock was read.
+    /// Makes the next id. It is dated by `system` until the database's clock has been read.
     fn next(&mut self, now: Instant, system: Duration) -> Uuid {
         let date =
             self.reading.map_or(system, |(database, read)| database + now.saturating_duration_since(read));

@@ -1,4 +1,4 @@
-//! Functions: what scripts call as `Functions.<name>({…})`.
+//! Functions, which scripts call as `Functions.<name>({…})`.
 
 use super::{schemas, validation};
 use builder::Diagnostic;
@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Where a function is found in the editor.
+/// Categories under which the editor lists functions.
 pub const CATEGORIES: [&str; 5] = ["http", "notifications", "data", "utils", "custom"];
 const MAX_PARAMETERS: usize = 50;
 const MAX_TYPE: usize = 200;
@@ -26,7 +26,7 @@ const READ_ONLY: [&str; 9] = [
     "workspace",
 ];
 
-/// One property of the object a function takes.
+/// A property of the object that a function takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionParameter {
@@ -58,12 +58,12 @@ pub struct Function {
     pub parameters: Vec<FunctionParameter>,
     /// A TypeScript type.
     pub return_type: String,
-    /// Code that calls it; generated unless it was given.
+    /// Code that calls it; generated unless the author wrote it.
     pub usage_example: String,
     pub code: String,
     /// SHA-256 of the build, in hexadecimal.
     pub build_hash: String,
-    /// The functions it calls itself.
+    /// Names of the functions that its own code calls.
     pub function_names: Vec<String>,
     /// System functions are in every workspace and read-only.
     pub is_system: bool,
@@ -72,7 +72,7 @@ pub struct Function {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A function that was just written, with what the build has to say.
+/// A function that was just saved, with the findings of its build.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SavedFunction {
     #[serde(flatten)]
@@ -82,7 +82,7 @@ pub struct SavedFunction {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A function as it is written whole (POST and PUT). What is left out takes its default.
+/// All fields of a function (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptFunctionInput)]
 pub struct FunctionDraft {
@@ -97,7 +97,7 @@ pub struct FunctionDraft {
     pub parameters: Vec<FunctionParameter>,
     #[schema(required = false, max_length = 200, default = "any")]
     pub return_type: String,
-    /// Left out or empty: generated from name and parameters.
+    /// Code that calls it; generated from name and parameters if left out or empty.
     #[schema(required = false, max_length = 10_000)]
     pub usage_example: String,
     /// One function that takes one object, or a function body in which the parameters are variables.
@@ -105,7 +105,7 @@ pub struct FunctionDraft {
     pub code: String,
 }
 
-/// What of a function changes (PATCH).
+/// The fields of a function that change (PATCH).
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptFunctionPatch)]
 pub struct FunctionPatch {
@@ -166,7 +166,7 @@ impl ReadFields for FunctionDraft {
 }
 
 impl FunctionDraft {
-    /// The names of the parameters, which are variables in a function body.
+    /// Returns the names of the parameters, which are variables in a function body.
     pub fn parameter_names(&self) -> Vec<String> {
         self.parameters.iter().map(|parameter| parameter.name.clone()).collect()
     }
@@ -195,7 +195,7 @@ fn parameters(fields: &mut Fields) -> Option<Vec<FunctionParameter>> {
     Some(parameters)
 }
 
-/// Code that calls the function with its required parameters, or with all if none is required.
+/// Returns code that calls the function with its required parameters, or with all if none is required.
 pub fn usage_example(name: &str, parameters: &[FunctionParameter]) -> String {
     let some_required = parameters.iter().any(|parameter| parameter.required);
     let mut arguments = String::new();
@@ -224,7 +224,7 @@ fn sample(kind: &str) -> &'static str {
 pub struct KnownFunction {
     pub name: String,
     pub build_hash: String,
-    /// The functions it calls itself.
+    /// Names of the functions that its own code calls.
     pub function_names: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Health as it is shown.
+//! Health, as the API shows it.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,26 +6,26 @@ use utoipa::ToSchema;
 /// State of each connection: `connecting`, `connected`, `blocked` (the broker takes no publishes) or `closed`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BrokerConnections {
-    /// Brings executions to the workers. While it is away they wait in the database.
+    /// Publishes executions for the workers. They wait in the database while it is down.
     pub publisher: &'static str,
-    /// Takes events of triggers. While it is away they wait in the broker.
+    /// Consumes events of triggers. They wait in the broker while it is down.
     pub consumer: &'static str,
 }
 
-/// Whether scripts can be run now.
+/// The ability to run scripts now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// The database answers and a worker is there.
+    /// True if the database answers and at least one worker is running.
     pub is_available: bool,
     /// `up` or `down`.
     pub database: &'static str,
-    /// Of the api that answers, to the broker.
+    /// Connections to the broker of the api process that answers.
     pub broker: BrokerConnections,
-    /// Executions that wait for a worker; null while that is unknown, as are the others.
+    /// Executions that wait for a worker. Null while that is unknown, as are the fields below.
     pub queue_depth: Option<i64>,
     /// Workers seen in the last 30 seconds.
     pub workers: Option<i64>,
-    /// Runs they can do side by side.
+    /// Runs that the workers can do at the same time.
     pub slots: Option<i64>,
     pub slots_busy: Option<i64>,
     /// Version of the api.

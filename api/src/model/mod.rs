@@ -1,4 +1,4 @@
-//! What requests and answers carry: the types of the HTTP contract and the rules their fields are held to.
+//! Types of the HTTP contract, and the rules that their fields are held to.
 
 pub mod api_key;
 pub mod cron;
@@ -22,13 +22,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Shown instead of a secret value. Writing it back keeps the stored value.
+/// Text that answers show in place of a secret value. Writing it back keeps the stored value.
 pub const REDACTED: &str = "********";
 
-/// Problems by field; for code also where in the text they are.
+/// Messages by field; for code also the positions of its errors.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Invalid {
-    /// Where the code does not build.
+    /// Findings of the build, if the code does not build.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schemas::Diagnostic>>)]
     pub diagnostics: Option<serde_json::Value>,
@@ -38,7 +38,7 @@ pub struct Invalid {
     pub fields: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// Why a request is not done, other than for its fields.
+/// An error that belongs to no field.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// Stable text for programs.
@@ -49,7 +49,7 @@ pub struct Problem {
     pub detail: String,
 }
 
-/// Why a function stays as it is: what needs it, through other functions too.
+/// The scripts and functions that need a function, directly or through other functions, and keep it from changing.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InUse {
     #[schema(example = "in_use")]
@@ -66,13 +66,13 @@ pub struct Named {
     pub name: String,
 }
 
-/// A test run that outlives its request.
+/// A test run that is not over when its request ends.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StillRunning {
     #[schema(example = "still_running")]
     pub code: String,
     pub detail: String,
-    /// What to ask for from now on.
+    /// Id of the execution to ask for from now on.
     pub execution_id: Uuid,
     #[schema(schema_with = schemas::status)]
     pub status: String,

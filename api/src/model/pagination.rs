@@ -8,26 +8,26 @@ use uuid::Uuid;
 /// Limits the rows of one page.
 pub const MAX_PER_PAGE: i64 = 100;
 
-/// Which page of a list is asked for.
+/// The page of a list that a request asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {
-    /// Rows with smaller ids than this; all rows if none.
+    /// Only rows with smaller ids than this; all rows if `None`.
     pub before: Option<Uuid>,
     pub per_page: i64,
 }
 
 impl PageRequest {
-    /// Upper bound of the ids on this page, exclusive.
+    /// Returns the upper bound of the ids on this page, exclusive.
     pub fn below(&self) -> Uuid {
         self.before.unwrap_or(Uuid::max())
     }
 
-    /// How many rows to read: one more than shown tells whether another page follows.
+    /// Returns the number of rows to read: one more than shown, which tells whether another page follows.
     pub const fn rows(&self) -> i64 {
         self.per_page + 1
     }
 
-    /// The page made of `rows`, which were read with [`Self::rows`] as their limit.
+    /// Makes the page of `rows`, which were read with [`Self::rows`] as their limit.
     pub fn page<R, T>(&self, mut rows: Vec<R>, id: impl Fn(&R) -> Uuid, show: impl Fn(R) -> T) -> Page<T> {
         let shown = usize::try_from(self.per_page).unwrap_or(usize::MAX);
         let more = rows.len() > shown;
@@ -41,11 +41,11 @@ impl PageRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub results: Vec<T>,
-    /// Give this as `cursor` for the next page; null on the last.
+    /// Value of `cursor` for the next page; null on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// Reads a `next_cursor`; `None` if it is none.
+/// Decodes a `next_cursor`; `None` if the text is not one.
 pub fn decode_cursor(cursor: &str) -> Option<Uuid> {
     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
 }

@@ -1,4 +1,4 @@
-//! Schedules: when a script runs by itself.
+//! Schedules: cron triggers of scripts.
 
 use super::{
     cron::Recurrence,
@@ -14,11 +14,11 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// What becomes of runs that were due while nobody could fire them.
+/// Policies for runs that were due while no process could fire them.
 pub const CATCH_UP: [&str; 2] = ["none", "latest"];
 const MAX_CRON: usize = 200;
 const MAX_TIMEZONE: usize = 64;
-/// One hour.
+/// Limits the jitter, in seconds: one hour.
 const MAX_JITTER_S: i32 = 3_600;
 const READ_ONLY: [&str; 8] = [
     "id",
@@ -48,13 +48,13 @@ pub struct Schedule {
     pub next_run_at: Option<DateTime<Utc>>,
     pub last_run_at: Option<DateTime<Utc>>,
     pub last_execution_id: Option<Uuid>,
-    /// Runs that were due while nobody could fire them, and were not made up for.
+    /// Number of runs that were due while no process could fire them, and were not made up for.
     pub missed_runs: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// A schedule as it is written whole (POST and PUT). What is left out takes its default.
+/// All fields of a schedule (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScheduleInput)]
 pub struct ScheduleDraft {
@@ -73,12 +73,12 @@ pub struct ScheduleDraft {
     /// A run starts up to this many seconds late, at random.
     #[schema(required = false, minimum = 0, maximum = 3_600, default = 0)]
     pub jitter_s: i32,
-    /// Whether the latest of the runs that nobody could fire is made up for.
+    /// `latest` makes up for the latest run that no process could fire; `none` makes up for no run.
     #[schema(required = false, schema_with = schemas::catch_up)]
     pub catch_up: String,
 }
 
-/// What of a schedule changes (PATCH).
+/// The fields of a schedule that change (PATCH).
 #[derive(Clone, Debug, ToSchema)]
 pub struct SchedulePatch {
     #[schema(nullable = false)]

@@ -16,17 +16,17 @@ pub fn code_type() -> RefOr<Schema> {
     texts(CodeType::ALL.iter().map(|value| value.as_str()))
 }
 
-/// What a script may be triggered by.
+/// Triggers that a script may have.
 pub fn script_trigger() -> RefOr<Schema> {
     texts(super::script::TRIGGERS.into_iter().map(TriggerType::as_str))
 }
 
-/// What an execution was triggered by.
+/// Triggers of executions.
 pub fn trigger_type() -> RefOr<Schema> {
     texts(TriggerType::ALL.iter().map(|value| value.as_str()))
 }
 
-/// What a caller may say an execution is triggered by.
+/// Triggers that a caller may name for an execution.
 pub fn requested_trigger() -> RefOr<Schema> {
     texts(super::execution::TRIGGERS.into_iter().map(TriggerType::as_str))
 }
@@ -57,7 +57,7 @@ pub struct Diagnostic {
     pub end_column: u32,
 }
 
-/// Where a function is found in the editor.
+/// Categories under which the editor lists functions.
 pub fn category() -> RefOr<Schema> {
     texts(super::function::CATEGORIES.into_iter())
 }
@@ -103,7 +103,7 @@ pub fn replay_version() -> RefOr<Schema> {
     RefOr::T(Schema::OneOf(either.build()))
 }
 
-/// What becomes of runs that nobody could fire.
+/// Policies for runs that no process could fire.
 pub fn catch_up() -> RefOr<Schema> {
     texts(super::schedule::CATCH_UP.into_iter())
 }
@@ -127,5 +127,5 @@ pub fn env() -> RefOr<Schema> {
         .into()
 }
 
-/// What a key of an environment looks like.
+/// Pattern of an environment key.
 const ENV_KEY: &str = "^[A-Za-z_][A-Za-z0-9_]*$";

@@ -1,4 +1,4 @@
-//! Scripts: what people write and automations run.
+//! Scripts, which users write and automations run.
 
 use super::{schemas, validation};
 use builder::Diagnostic;
@@ -14,22 +14,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The one platform there is.
+/// The only platform.
 pub const PLATFORM: &str = "node22";
-/// What a script may be triggered by.
+/// Triggers that a script may have.
 pub const TRIGGERS: [TriggerType; 3] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron];
 const MAX_CATEGORY: usize = 64;
 const MAX_VARIABLES: usize = 100;
-/// Bytes of all defaults of a script, as its column holds them: `jsonb` writes `1e300` out in 301 digits.
+/// Limits the bytes of all defaults of a script, as its column holds them: `jsonb` writes `1e300` out in 301 digits.
 const MAX_DEFAULT_BYTES: usize = INPUT_BYTES;
 const MAX_RETRIES: i32 = 10;
-/// One day.
+/// Limits the seconds before the first repetition: one day.
 const MAX_BACKOFF_S: i32 = 86_400;
 const DEFAULT_BACKOFF_S: i32 = 10;
 /// Names that the second argument of `main` already has.
 const RESERVED_VARIABLES: [&str; 6] = ["Plane", "Functions", "ENV", "Variables", "__proto__", "constructor"];
-/// Shown in answers, and so sent back by clients that edit what they read; not theirs to set.
+/// Fields of answers that a request may contain but not set: clients that edit what they read send them back.
 const READ_ONLY: [&str; 9] = [
     "id",
     "build_hash",
@@ -42,7 +42,7 @@ const READ_ONLY: [&str; 9] = [
     "workspace",
 ];
 
-/// A value that whoever uses the script fills in.
+/// A value that an execution passes to the script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VariableDefinition {
@@ -51,7 +51,7 @@ pub struct VariableDefinition {
     pub key: String,
     #[serde(default)]
     pub description: String,
-    /// An execution without a value is refused.
+    /// An execution without a value is rejected.
     #[serde(default)]
     pub required: bool,
     /// Used when an execution gives no value; null is no default.
@@ -65,7 +65,7 @@ pub struct Script {
     pub id: Uuid,
     pub name: String,
     pub description: String,
-    /// Where it is found among others, such as `notifications`; may be empty.
+    /// Category under which it is listed, such as `notifications`; may be empty.
     pub category: String,
     /// Always `node22`.
     pub platform: String,
@@ -80,11 +80,11 @@ pub struct Script {
     /// The script's own environment, over the workspace's. Every value reads `********`.
     pub env: BTreeMap<String, String>,
     pub allowed_domains: Vec<String>,
-    /// How often a run is repeated after a fault of the script.
+    /// Number of times that a run is repeated after an error of the script.
     pub max_retries: i32,
     /// Seconds before the first repetition; doubled for every further one.
     pub retry_backoff_s: i32,
-    /// Every function the script needs, also through other functions.
+    /// Names of all functions that the script needs, also through other functions.
     pub function_names: Vec<String>,
     /// System scripts are in every workspace and read-only.
     pub is_system: bool,
@@ -93,7 +93,7 @@ pub struct Script {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A script that was just written, with what the build has to say.
+/// A script that was just saved, with the findings of its build.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SavedScript {
     #[serde(flatten)]
@@ -112,7 +112,7 @@ pub struct ScriptVersion {
     #[schema(schema_with = schemas::code_type)]
     pub code_type: String,
     pub build_hash: String,
-    /// The functions it was built against.
+    /// The builds of functions that it runs with.
     pub functions: Vec<FunctionPin>,
     pub created_at: DateTime<Utc>,
 }
@@ -124,7 +124,7 @@ pub struct FunctionPin {
     pub build_hash: String,
 }
 
-/// A script as it is written whole (POST and PUT). What is left out takes its default.
+/// All fields of a script (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptInput)]
 pub struct ScriptDraft {
@@ -155,7 +155,7 @@ pub struct ScriptDraft {
     pub retry_backoff_s: i32,
 }
 
-/// What of a script changes (PATCH).
+/// The fields of a script that change (PATCH).
 #[derive(Clone, Debug, Default, ToSchema)]
 pub struct ScriptPatch {
     #[schema(min_length = 1, max_length = 255, nullable = false)]

@@ -10,10 +10,10 @@ const MAX_DESCRIPTION: usize = 10_000;
 const MAX_DOMAINS: usize = 100;
 const MAX_ENV_ENTRIES: usize = 200;
 const MAX_ENV_KEY: usize = 128;
-/// Bytes of one environment value.
+/// Limits the bytes of one environment value.
 pub const MAX_ENV_VALUE: usize = 32 * 1024;
 
-/// A text of so many characters, without NUL.
+/// Reads a text with this many characters, without NUL.
 pub fn text(fields: &mut Fields, field: &'static str, characters: RangeInclusive<usize>) -> Option<String> {
     let text: String = fields.optional(field)?;
     check_text(fields, field, text, characters)
@@ -38,7 +38,7 @@ fn check_text(
     None
 }
 
-/// A name people give: not blank, spaces around it taken off.
+/// Reads a name: not blank, without the spaces around it.
 pub fn name(fields: &mut Fields, field: &'static str) -> Option<String> {
     let text: String = fields.optional(field)?;
     check_text(fields, field, text.trim().to_owned(), 1..=MAX_NAME)
@@ -48,7 +48,7 @@ pub fn description(fields: &mut Fields) -> Option<String> {
     text(fields, "description", 0..=MAX_DESCRIPTION)
 }
 
-/// An author's code.
+/// Reads an author's code.
 pub fn code(fields: &mut Fields) -> Option<String> {
     let code: String = fields.optional("code")?;
     if code.trim().is_empty() {
@@ -63,7 +63,7 @@ pub fn code(fields: &mut Fields) -> Option<String> {
     None
 }
 
-/// One of `choices`.
+/// Reads one of `choices`.
 pub fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
     fields: &mut Fields,
     field: &'static str,
@@ -78,7 +78,7 @@ pub fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
     chosen
 }
 
-/// A whole number within bounds.
+/// Reads a whole number within bounds.
 pub fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i32>) -> Option<i32> {
     let number = fields.optional(field)?;
     if bounds.contains(&number) {
@@ -88,7 +88,7 @@ pub fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i
     None
 }
 
-/// A list of at most `most` items.
+/// Reads a list of at most `most` items.
 pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most: usize) -> Option<Vec<T>> {
     let items: Vec<T> = fields.optional(field)?;
     if items.len() <= most {
@@ -98,7 +98,7 @@ pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most:
     None
 }
 
-/// Hosts a script may reach, in their canonical spelling.
+/// Reads the hosts that a script may reach, in their canonical spelling.
 pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
     let domains: Vec<String> = list(fields, "allowed_domains", MAX_DOMAINS)?;
     let mut canonical = Vec::with_capacity(domains.len());
@@ -114,7 +114,7 @@ pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
     Some(canonical)
 }
 
-/// Environment values by key.
+/// Reads environment values by key.
 pub fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
     let env: BTreeMap<String, String> = fields.optional("env")?;
     if env.len() > MAX_ENV_ENTRIES {
@@ -132,7 +132,7 @@ pub fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
     Some(env)
 }
 
-/// The rule an environment key breaks, if it does.
+/// Checks an environment key. The error is the broken rule.
 pub fn env_key(key: &str) -> Result<(), String> {
     let starts_well = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let goes_on_well = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -142,7 +142,7 @@ pub fn env_key(key: &str) -> Result<(), String> {
     Err(format!("is not a key: letters, digits and _, not a digit first, {MAX_ENV_KEY} characters at most."))
 }
 
-/// The rule an environment value breaks, if it does. Never quotes the value.
+/// Checks an environment value. The error is the broken rule, and never quotes the value.
 pub fn env_value(value: &str) -> Result<(), String> {
     if value.len() > MAX_ENV_VALUE {
         return Err(format!("Must have {MAX_ENV_VALUE} bytes at most."));
@@ -153,7 +153,7 @@ pub fn env_value(value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a text inside `value` holds the NUL character, which `jsonb` can't.
+/// Tells whether a text inside `value` contains the NUL character, which `jsonb` can't hold.
 pub fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -163,7 +163,7 @@ pub fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Bytes of `value` as JSON whose numbers have no exponents.
+/// Returns the bytes of `value` as JSON whose numbers have no exponents.
 pub fn written_out(value: &Value) -> usize {
     match value {
         Value::Number(number) => number.as_f64().map_or(0, |double| double.to_string().len()),
@@ -176,7 +176,7 @@ pub fn written_out(value: &Value) -> usize {
     }
 }
 
-/// Whether `text` can be written as a name in code: letters, digits, `_` and `$`, 64 at most, no digit first.
+/// Tells whether `text` can be a name in code: letters, digits, `_` and `$`, 64 at most, no digit first.
 pub fn is_identifier(text: &str) -> bool {
     let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
     (1..=64).contains(&text.len())
@@ -185,7 +185,7 @@ pub fn is_identifier(text: &str) -> bool {
         && !RESERVED_WORDS.contains(&text)
 }
 
-/// Words that JavaScript keeps for itself in strict and async code, and names that reach the prototype.
+/// Reserved words of JavaScript in strict and async code, and names that reach the prototype.
 const RESERVED_WORDS: [&str; 55] = [
     "__proto__",
     "arguments",

@@ -1,14 +1,14 @@
-//! Variables of an execution: what is given and what the script's definitions add.
+//! Variables of an execution: the client's values, completed by the defaults of the script.
 
 use super::{error::FieldErrors, execution::JsonObject, script::VariableDefinition};
 use serde_json::{Value, value::RawValue};
 use shared::json::{self, Members};
 use std::collections::HashMap;
 
-/// The given variables with defaults filled in; every required one without a value is named.
+/// Returns the given variables with defaults filled in. The error names every required variable without a value.
 ///
-/// Keys nobody defined pass: an automation may send more than a script asks for. What was given stays as it was written, in
-/// its order. A default takes the index of a null, or comes last.
+/// Undefined keys pass: an automation may send more than a script asks for. Given values stay as they were written, in
+/// their order. A default takes the place of a null, or comes last.
 pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<JsonObject, FieldErrors> {
     if definitions.is_empty() {
         return Ok(given.to_owned());
@@ -36,7 +36,7 @@ fn unreadable(error: &serde_json::Error) -> FieldErrors {
 struct VariableValues<'a> {
     given: &'a RawValue,
     members: Members<'a>,
-    /// Where the value of a name stands: of members with one name the last counts.
+    /// Index of the member with a name: of members with one name the last counts.
     indexes: HashMap<Vec<u8>, usize>,
     null_replacements: HashMap<usize, &'a Value>,
     added: Vec<(&'a str, &'a Value)>,
@@ -51,7 +51,7 @@ impl<'a> VariableValues<'a> {
         Ok(Self { given, indexes: indexes?, members, null_replacements: HashMap::new(), added: Vec::new() })
     }
 
-    /// Null is the same as leaving it out.
+    /// Tells whether a key has a value. Null is the same as leaving it out.
     fn has(&self, key: &str) -> bool {
         let index = self.indexes.get(key.as_bytes());
         index.and_then(|index| self.members.get(*index)).is_some_and(|(_, value)| value.get() != "null")

@@ -1,27 +1,27 @@
-//! One text for all JSON texts that mean the same. Pure.
+//! The canonical text of a JSON text: the same for all texts that mean the same. Pure.
 //!
 //! Space, the order of members and the spelling of strings do not matter, nor does the spelling of a number that a double
-//! holds. Of members with one name the last counts. What `serde_json` reads without loss comes out as it writes it.
+//! holds. Of members with one name the last counts. A value that `serde_json` reads without loss comes out as it writes it.
 
 use serde_json::{Number, value::RawValue};
 use shared::json;
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-/// Significant digits that a double keeps apart.
+/// Limits the significant digits of decimals that a double tells apart.
 const DOUBLE_DIGITS: usize = 17;
 
-/// The text of all values that mean the same as this one. Recurses as deep as the value is nested, which the limits bound.
+/// Returns the canonical text of a value. Recurses as deep as the value is nested, which the limits bound.
 pub(super) fn of(value: &RawValue) -> Vec<u8> {
     let mut text = Vec::with_capacity(value.get().len());
     match (Reader { rest: value.get() }).value() {
         Some(node) => node.write(&mut text),
-        // There is no such text: a raw value is JSON.
+        // Unreachable: a raw value is JSON.
         None => text.extend_from_slice(value.get().as_bytes()),
     }
     text
 }
 
-/// A value whose leaves are canonical texts already.
+/// A value whose leaves are canonical texts.
 enum Node<'a> {
     Leaf(Cow<'a, [u8]>),
     List(Vec<Node<'a>>),
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         Some(Node::List(values))
     }
 
-    /// The characters of the string that comes next.
+    /// Returns the characters of the next string.
     fn string(&mut self) -> Option<Cow<'a, [u8]>> {
         let mut escaped = false;
         let is_end = |byte: u8| {
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         (self.peek()? == byte).then(|| self.take(1)).flatten().map(drop)
     }
 
-    /// The next byte that is no space.
+    /// Returns the next byte that is not a space.
     fn peek(&mut self) -> Option<u8> {
         self.rest = self.rest.trim_start_matches([' ', '\n', '\r', '\t']);
         self.rest.bytes().next()
@@ -139,7 +139,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A string as `serde_json` writes it. One that is no Unicode, for half of a surrogate pair, is like no other one.
+/// Returns a string as `serde_json` writes it. A string that is not Unicode, for half of a surrogate pair, gets a text that
+/// no other string has.
 fn quoted(characters: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(characters.len() + 2);
     if let Ok(text) = std::str::from_utf8(characters)
@@ -158,14 +159,14 @@ fn quoted(characters: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// A number as `serde_json` writes it; one that no integer or double tells from its neighbours, by its exact value.
+/// Returns a number as `serde_json` writes it, or its exact value if no integer or double tells it from its neighbours.
 fn number(token: &str) -> Cow<'_, [u8]> {
     let is_plain =
         token.len() <= i64::MAX.ilog10() as usize && token.bytes().all(|byte| byte.is_ascii_digit());
     if is_plain {
         return token.as_bytes().into();
     }
-    // An exponent of twenty digits: compared as it is written.
+    // An exponent of twenty digits is compared as it is written.
     let Some(exact) = Decimal::of(token) else { return token.as_bytes().into() };
     let text = match serde_json::from_str::<Number>(token) {
         Ok(number) if number.is_i64() || number.is_u64() || exact.fits(&number) => number.to_string(),
@@ -199,7 +200,7 @@ impl Decimal {
         })
     }
 
-    /// Whether `double`, which was read from it, stands for no other decimal that a program would write.
+    /// Tells whether `double`, which was read from it, stands for no other decimal that a program would write.
     fn fits(&self, double: &Number) -> bool {
         self.digits.len() <= DOUBLE_DIGITS && (self.digits.is_empty() || double.as_f64() != Some(0.0))
     }

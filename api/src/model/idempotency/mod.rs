@@ -1,4 +1,4 @@
-//! What two requests with one idempotency key are compared by, whichever road they came.
+//! The hash by which two requests with one idempotency key are compared, over HTTP and over the broker.
 
 mod canonical;
 
@@ -7,18 +7,19 @@ use sha2::{Digest, Sha256};
 use shared::execution::TriggerType;
 use uuid::Uuid;
 
-/// What an execution is asked for with.
+/// The parts of a request for an execution that make it the same as another.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub script_id: Uuid,
     pub trigger_type: TriggerType,
     pub event: &'a RawValue,
     pub context: &'a RawValue,
-    /// As they were given: a default that changes makes no other request.
+    /// As the client sent them: a default that changes makes no other request.
     pub variables: &'a RawValue,
 }
 
-/// What all requests that mean the same have in common. Keys are stored with it for days: it must not change.
+/// Returns the hash of a request: equal for all requests that mean the same. It must never change, since keys are stored
+/// with it for days.
 pub fn hash(asked: &Asked<'_>) -> [u8; 32] {
     let Asked { script_id, trigger_type, event, context, variables } = asked;
     let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
