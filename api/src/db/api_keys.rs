@@ -7,7 +7,7 @@ use crate::model::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// What a valid key stands for.
+/// The workspace and the scopes of a valid key.
 #[derive(Debug)]
 pub struct KeyOwner {
     pub workspace_id: Uuid,
@@ -16,7 +16,7 @@ pub struct KeyOwner {
     pub scopes: Vec<String>,
 }
 
-/// Finds the owner of a key that was not revoked, and notes its use to the minute.
+/// Finds the owner of a key that was not revoked, and records the time of its use to the minute.
 pub async fn find(pool: &PgPool, hash: &KeyHash) -> Result<Option<KeyOwner>, sqlx::Error> {
     let found = sqlx::query!(
         r#"SELECT key.id, key.workspace_id, workspace.slug, key.prefix, key.scopes,
@@ -63,7 +63,7 @@ pub async fn insert(
     .await
 }
 
-/// Keys in use, newest first.
+/// Lists the keys that were not revoked, newest first.
 pub async fn list(pool: &PgPool, workspace_id: Uuid, page: PageRequest) -> Result<Vec<ApiKey>, sqlx::Error> {
     sqlx::query_as!(
         ApiKey,
@@ -78,7 +78,7 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid, page: PageRequest) -> Resul
     .await
 }
 
-/// A key in use.
+/// Returns a key that was not revoked.
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ApiKey>, sqlx::Error> {
     sqlx::query_as!(
         ApiKey,
@@ -91,7 +91,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<A
     .await
 }
 
-/// Revokes a key and tells every process; false if there is none.
+/// Revokes a key and notifies every process. Returns false if there is no such key.
 pub async fn revoke(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let revoked = sqlx::query!(

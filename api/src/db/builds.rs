@@ -1,4 +1,4 @@
-//! Builds: content-addressed and immutable, so storing one twice is storing it once.
+//! Builds. They are content-addressed and immutable, so storing one twice is the same as storing it once.
 
 use builder::Build;
 use sqlx::PgConnection;

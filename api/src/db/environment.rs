@@ -1,4 +1,4 @@
-//! The environment of a workspace. Values are sealed before they get here.
+//! The environment of a workspace. Values are encrypted before they get here.
 
 use crate::{
     model::pagination::PageRequest,
@@ -12,10 +12,10 @@ use sqlx::{PgConnection, PgPool};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Variables one workspace may have: all of them go into every run.
+/// Limits the variables of one workspace: all of them go into every run.
 pub const MAX_VARIABLES: usize = 200;
 
-/// Every variable, by key.
+/// Lists every variable, by key.
 pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT key, created_at, updated_at, updated_by FROM environment_variables WHERE workspace_id = $1 ORDER BY key",
@@ -34,7 +34,7 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVa
     Ok(variables.collect())
 }
 
-/// One variable.
+/// Returns one variable.
 pub async fn get(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -57,7 +57,7 @@ pub async fn get(
     }))
 }
 
-/// Holds off other writers of this environment until the transaction ends, and returns the bytes of each value.
+/// Blocks other writers of this environment until the transaction ends, and returns the bytes of each value.
 pub async fn lock_sizes(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -80,7 +80,7 @@ pub async fn lock_sizes(
         .collect())
 }
 
-/// Sets a variable and notes who did; true if it is new.
+/// Sets a variable and records the change with its author. Returns true if the variable is new.
 pub async fn set(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -104,7 +104,7 @@ pub async fn set(
     Ok(is_new)
 }
 
-/// Deletes a variable and notes who did; false if there is none.
+/// Deletes a variable and records the change with its author. Returns false if there is no such variable.
 pub async fn delete(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -145,7 +145,7 @@ async fn record_change(
     Ok(())
 }
 
-/// Changes of one key, newest first, with their ids for paging.
+/// Lists the changes of one key, newest first, with their ids for paging.
 pub async fn changes(
     pool: &PgPool,
     workspace_id: Uuid,

@@ -78,14 +78,14 @@ impl From<ExecutionRow> for ExecutionSummary {
     }
 }
 
-/// Initialisation and run together, rounded to milliseconds.
+/// Returns the duration of initialisation and run together, rounded to milliseconds.
 #[expect(clippy::cast_possible_truncation, reason = "times of runs are seconds, far from the limits of i64")]
 fn duration_ms(init_ms: Option<f64>, run_ms: Option<f64>) -> Option<i64> {
     let total = init_ms.unwrap_or(0.0) + run_ms.unwrap_or(0.0);
     (init_ms.is_some() || run_ms.is_some()).then(|| total.round() as i64)
 }
 
-/// An execution with its logs.
+/// Returns an execution with its logs.
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Execution>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let Some(input) = input(&mut connection, workspace_id, id).await? else { return Ok(None) };
@@ -113,7 +113,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
     }))
 }
 
-/// What an execution was given.
+/// The input of an execution, as it is stored.
 #[derive(Debug)]
 pub struct StoredInput {
     pub event: Json<Box<RawValue>>,
@@ -138,7 +138,7 @@ async fn input(
     .await
 }
 
-/// How far an execution has come.
+/// Returns the progress of an execution.
 pub async fn progress(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT status, attempt,
@@ -156,7 +156,7 @@ pub async fn progress(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Opt
     .transpose()
 }
 
-/// The log lines of an execution with numbers above `after`. Bounded by the log limits of a run.
+/// Returns the log lines of an execution with numbers above `after`. Bounded by the log limits of a run.
 pub async fn logs_after<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     execution_id: Uuid,
@@ -225,7 +225,7 @@ pub async fn find_key<'e>(
     }))
 }
 
-/// Cancels a queued execution at once, and asks the worker of a running one to stop. Answers the status found.
+/// Cancels a queued execution at once, and asks the worker of a running one to stop. Returns the status before.
 pub async fn cancel(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Status>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let found = sqlx::query_scalar!(
@@ -255,7 +255,7 @@ async fn cancel_queued(connection: &mut PgConnection, id: Uuid) -> Result<(), sq
     )
     .execute(&mut *connection)
     .await?;
-    // A message that is already on its way finds the execution cancelled, and is dropped.
+    // A worker that already has the message finds the execution cancelled, and drops the message.
     sqlx::query!("DELETE FROM outbox WHERE execution_id = $1", id).execute(&mut *connection).await?;
     sqlx::query!("SELECT pg_notify('execution_changed', $1)", id.to_string()).execute(connection).await?;
     Ok(())
@@ -272,7 +272,7 @@ async fn ask_to_stop(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx
     Ok(())
 }
 
-/// Those of `ids` that are executions of the workspace.
+/// Returns those of `ids` that are executions of the workspace.
 pub async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT id FROM script_executions WHERE workspace_id = $1 AND id = ANY($2)",

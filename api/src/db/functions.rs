@@ -7,7 +7,7 @@ use crate::{
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-/// What a list is narrowed to.
+/// Filters of a list of functions.
 #[derive(Debug, Default)]
 pub struct FunctionFilter {
     pub category: Option<String>,
@@ -54,8 +54,8 @@ impl From<FunctionRow> for Function {
     }
 }
 
-/// The workspace's functions and the system's, newest first: each found in the order of an index, and none of another
-/// workspace's looked at.
+/// Lists the workspace's functions and the system's, newest first. Both are read in the order of an index, without a look
+/// at rows of other workspaces.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -95,7 +95,7 @@ pub async fn list(
     Ok(rows.into_iter().map(Function::from).collect())
 }
 
-/// A function the workspace can see.
+/// Returns a function that the workspace can see.
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Function>, sqlx::Error> {
     let row = sqlx::query_as!(
         FunctionRow,
@@ -111,7 +111,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<F
     Ok(row.map(Function::from))
 }
 
-/// The same, locked until the end of the transaction.
+/// Like [`get`], but locks the row until the end of the transaction.
 pub async fn lock(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -131,7 +131,7 @@ pub async fn lock(
     Ok(row.map(Function::from))
 }
 
-/// The system's functions, locked.
+/// Lists the system's functions, and locks them until the end of the transaction.
 pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
         FunctionRow,
@@ -144,12 +144,12 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>,
     Ok(rows.into_iter().map(Function::from).collect())
 }
 
-/// What code of the workspace may call; for system code (`None`) the system's functions alone.
+/// Lists the functions that code of the workspace may call; for system code (`None`) the system's functions alone.
 pub async fn known(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
 ) -> Result<Vec<KnownFunction>, sqlx::Error> {
-    // The workspace's own comes last and so wins, should the system later bring one of the same name.
+    // A workspace's function comes last and so wins over a system function of the same name that was added later.
     sqlx::query_as!(
         KnownFunction,
         "SELECT name, build_hash, function_names FROM script_functions
@@ -162,8 +162,8 @@ pub async fn known(
 
 /// Serialises changes of a workspace's functions with the saves that resolve their names.
 ///
-/// Scripts share the lock; a change of a function takes it alone, so that no script is pinned to a build that is
-/// just being replaced.
+/// Saves of scripts share the lock. A change of a function takes it exclusively (`alone`), so that no script is pinned to a
+/// build that is just being replaced.
 pub async fn lock_names(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
@@ -182,7 +182,7 @@ pub async fn lock_names(
     Ok(())
 }
 
-/// Whether the system has a function of this name.
+/// Tells whether the system has a function of this name.
 pub async fn is_system_name(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM script_functions
@@ -258,7 +258,7 @@ pub async fn update(
     Ok(row.into())
 }
 
-/// Marks a function deleted; builds that name it go on working.
+/// Marks a function as deleted; builds that name it go on working.
 pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE script_functions SET deleted_at = now() WHERE id = $1", id)
         .execute(connection)
@@ -266,14 +266,14 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Who calls a function by name.
+/// A function that calls another one by name.
 #[derive(Debug)]
 pub struct DependentFunction {
     pub id: Uuid,
     pub name: String,
 }
 
-/// Functions of the workspace that call `name`, other than the function itself.
+/// Lists the functions of the workspace that call `name`, other than the function itself.
 pub async fn callers(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -290,7 +290,7 @@ pub async fn callers(
     .await
 }
 
-/// Every function that code of the workspace may call, by name.
+/// Lists every function that code of the workspace may call, by name.
 pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
         FunctionRow,

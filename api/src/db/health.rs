@@ -1,8 +1,8 @@
-//! What the health answers tell.
+//! Counts for the health endpoints and the gauges.
 
 use sqlx::PgPool;
 
-/// Queue and workers, over all workspaces.
+/// The queue and the workers, over all workspaces.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub queued: i64,
@@ -11,7 +11,7 @@ pub struct Load {
     pub busy: i64,
 }
 
-/// Counts what waits and who works. A worker that was not seen for 30 s does not count.
+/// Counts outbox rows and workers. A worker that was not seen for 30 s does not count.
 pub async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
     sqlx::query_as!(
         Load,
@@ -23,18 +23,18 @@ pub async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
     .await
 }
 
-/// What waits to be published, and who works.
+/// Outbox rows that wait to be published, and workers.
 #[derive(Debug)]
 pub struct Backlog {
-    /// Outbox rows that are due and not on their way.
+    /// Outbox rows that are due and not published.
     pub rows: i64,
-    /// How long the oldest of them has been due.
+    /// Seconds for which the oldest of them has been due.
     pub oldest_s: f64,
-    /// As in [`Load`].
+    /// Workers, counted as in [`Load`].
     pub workers: i64,
 }
 
-/// Counts what is due. The index `outbox_due` covers it.
+/// Counts the due rows. The index `outbox_due` covers the query.
 pub async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
     sqlx::query_as!(
         Backlog,
@@ -48,7 +48,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
     .await
 }
 
-/// Whether the database answers.
+/// Runs a query without tables: an error if the database does not answer.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(drop)
 }

@@ -1,10 +1,10 @@
 //! The connection pools and the schema.
 //!
-//! Invariant: no request waits for the database without end. Getting a connection, and every statement, has a
-//! limit; what overruns it is answered 503.
+//! Invariant: no request waits for the database without end. Waiting for a connection has a time limit, and so has every
+//! statement. A request that exceeds one is answered 503.
 //!
-//! Invariant: lists and probes have connections of their own. However slow lists are, other requests find theirs, and
-//! `/readyz` tells of the database, not of them.
+//! Invariant: lists and probes have connections of their own. However slow lists are, other requests get connections, and
+//! `/readyz` reports on the database, not on lists.
 
 use crate::{config::DatabaseConfig, model::execution_ids};
 use shared::config::Secret;
@@ -19,29 +19,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest wait for a free connection, before the answer is 503.
+/// Longest wait for a free connection, in seconds; then the answer is 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest time of one statement, enforced by the server.
 const STATEMENT_TIMEOUT: &str = "10s";
 /// Longest time of one statement of a list or a probe.
 const SHORT_STATEMENT_TIMEOUT: &str = "3s";
-/// Part of the connections that read lists: one in so many.
+/// Share of the connections that read lists: one in this many.
 const LISTS_FRACTION: u32 = 4;
-/// Fewest connections of other requests. Firing a schedule holds one while it asks with another.
+/// Fewest connections of other requests. Firing a schedule holds one while it queries on another.
 const MIN_FOR_REQUESTS: u32 = 2;
 
 /// Settings of the connections that read lists, beside their time limit.
 ///
-/// A statement of a list is written so that one plan is right for all values: planning it again each time would take
-/// three times as long as reading, since the table has many partitions. A plan is kept while a new partition grows, so it must not
-/// read one whole because it is small at first.
+/// A statement of a list is written so that one plan is right for all values. Planning it again each time would take three
+/// times as long as reading, since the table has many partitions. A plan is kept while a new partition grows, so it must
+/// not read a whole partition because it is small at first.
 const LIST_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
     ("jit", "off"),
 ];
-/// A connection that was idle for this long is tried before it is used: the server may have been restarted.
+/// Idle time, in seconds, after which a connection is pinged before it is used: the server may have been restarted.
 const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads `DATABASE_URL`.
@@ -50,19 +50,19 @@ pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(options.application_name("runnerctl-api"))
 }
 
-/// When the database was last known to have gone away.
+/// The time at which the database was last known to be lost.
 ///
-/// The one connection that listens notices at once; a pooled connection would only fail its next request.
+/// The connection that listens notices at once; a pooled connection would only fail its next request.
 #[derive(Debug, Default)]
 pub struct Outage(Mutex<Option<Instant>>);
 
 impl Outage {
-    /// Notes that a connection was lost: all others are tried before they are used again.
+    /// Records that a connection was lost: all others are pinged before they are used again.
     pub fn record(&self) {
         *self.lock() = Some(Instant::now());
     }
 
-    /// Whether a connection was idle while the database went away.
+    /// Tells whether a connection was idle when the database was lost.
     fn affects(&self, idle_for: Duration) -> bool {
         self.lock().is_some_and(|noted| noted.elapsed() <= idle_for)
     }
@@ -72,12 +72,12 @@ impl Outage {
     }
 }
 
-/// The connections of a process that serves, by what they are for.
+/// The connection pools of a process that serves, by purpose.
 #[derive(Debug)]
 pub struct Pools {
     pub requests: PgPool,
     pub lists: PgPool,
-    /// One connection, for those who ask whether the database answers.
+    /// One connection, for health probes.
     pub probes: PgPool,
 }
 
@@ -94,12 +94,12 @@ pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sql
     })
 }
 
-/// How many of `pool_size` connections read lists.
+/// Returns the number of connections, out of `pool_size`, that read lists.
 const fn list_connections(pool_size: u32) -> u32 {
     if pool_size < LISTS_FRACTION { 1 } else { pool_size / LISTS_FRACTION }
 }
 
-/// A pool that connects when it is first used, so that the api starts while the database is away.
+/// Returns a pool that connects when it is first used, so that the api starts while the database is unavailable.
 pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
     let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
     Ok(lazy(options, config.pool_size, outage))
@@ -113,7 +113,7 @@ fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -
         .test_before_acquire(false)
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // No id is made before; and the server may be another than it was, with another clock.
+                // No id is made before this. The server may have been replaced by one with another clock.
                 let now = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(connection);
                 execution_ids::set_clock(now.await?);
                 Ok(())
@@ -131,14 +131,15 @@ fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -
         .connect_lazy_with(options)
 }
 
-/// Tells that an execution was refused because there is no partition for its id: the week is about to be made, see
-/// [`crate::background::retention`], or the database's clock has jumped. A row that breaks a constraint has the same code and names it.
+/// Tells whether an execution was rejected because there is no partition for its id: the partition is about to be made, see
+/// [`crate::background::retention`], or the database's clock has jumped. A row that violates a constraint has the same code,
+/// but names the constraint.
 pub fn lacks_partition(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| code == "23514") && error.constraint().is_none()
 }
 
-/// Brings the schema to what this build expects; safe to run from several processes at once. Migrations of a newer
-/// version may stand: they only expand, and going back to this version must be possible.
+/// Migrates the schema to the version that this build expects. Several processes may run it at once. Migrations of a newer
+/// version stay applied: they only expand, and a rollback to this version must be possible.
 pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {
     let mut connection = sqlx::PgConnection::connect_with(&connect_options(url)?).await?;
     let mut migrations = sqlx::migrate!("../migrations");

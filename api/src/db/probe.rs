@@ -1,21 +1,21 @@
-//! Questions of those who have no key: whether the database answers, and what waits in it.
+//! Health queries for requests without authentication: does the database answer, and how long is the queue.
 //!
-//! Invariant: however many ask, the database is asked by one at a time, on a connection that nothing else uses, and an answer
-//! serves all who come soon after it.
+//! Invariant: however many requests come, one query at a time runs, on a connection that nothing else uses. Its answer serves
+//! all requests that come soon after it.
 
 use super::health::{self, Load};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// Shortest time an answer serves.
+/// Shortest time for which an answer is used, in milliseconds.
 const MIN_TTL: Duration = Duration::from_millis(250);
-/// Longest time an answer serves.
+/// Longest time for which an answer is used, in seconds.
 const MAX_TTL: Duration = Duration::from_secs(2);
-/// An answer serves for so many times as long as it took: asking costs a tenth of one connection at most.
+/// Ratio of the time for which an answer is used to the time its query took: queries use a tenth of one connection at most.
 const TTL_PER_COST: u32 = 10;
 
-/// The latest answers.
+/// The latest answers of the database.
 #[derive(Debug)]
 pub struct Probe {
     pool: PgPool,
@@ -24,24 +24,24 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Asks on `pool`.
+    /// Runs its queries on `pool`.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, ready: CachedAnswer::default(), load: CachedAnswer::default() }
     }
 
-    /// Whether the database answers.
+    /// Tells whether the database answers.
     pub async fn is_ready(&self) -> bool {
         let asked = self.ready.get(health::ping(&self.pool)).await;
         asked.is_some()
     }
 
-    /// What waits and who works; none if the database does not answer.
+    /// Returns the load, or `None` if the database does not answer.
     pub async fn load(&self) -> Option<Load> {
         self.load.get(health::load(&self.pool)).await
     }
 }
 
-/// An answer, and until when it serves.
+/// An answer, and the time until which it is used.
 #[derive(Debug)]
 struct CachedAnswer<T>(Mutex<Option<(Instant, Option<T>)>>);
 
@@ -52,9 +52,9 @@ impl<T> Default for CachedAnswer<T> {
 }
 
 impl<T: Copy> CachedAnswer<T> {
-    /// The latest answer, or a new one. A failure serves for the shortest time, so that its end is soon seen.
+    /// Returns the latest answer, or a new one. A failure is used for the shortest time, so that its end is soon noticed.
     async fn get(&self, ask: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
-        // Held while one asks: the others wait for that answer.
+        // Locked during the query: the other requests wait for its answer.
         let mut latest = self.0.lock().await;
         if let Some((until, answer)) = *latest
             && Instant::now() < until
@@ -65,8 +65,9 @@ impl<T: Copy> CachedAnswer<T> {
         let answer = ask.await;
         let serves =
             if answer.is_ok() { (asked.elapsed() * TTL_PER_COST).clamp(MIN_TTL, MAX_TTL) } else { MIN_TTL };
-        let answer =
-            answer.inspect_err(|error| tracing::warn!(%error, "a probe: the database does not answer")).ok();
+        let answer = answer
+            .inspect_err(|error| tracing::warn!(%error, "health probe: the database does not answer"))
+            .ok();
         *latest = Some((Instant::now() + serves, answer));
         answer
     }

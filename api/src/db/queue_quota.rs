@@ -1,4 +1,4 @@
-//! How many executions of one workspace may be queued at a time.
+//! The limit on the queued executions of one workspace.
 
 use crate::model::error::ApiError;
 use moka::sync::Cache;
@@ -13,11 +13,11 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Time for which a count is used; executions that this process adds meanwhile are counted on top.
+/// Seconds for which a count is used; executions that this process adds meanwhile are added to it.
 const COUNT_TTL: Duration = Duration::from_secs(1);
 /// Limits the workspaces whose counts are kept.
 const MAX_ENTRIES: u64 = 10_000;
-/// Seconds after which a full queue is worth another try.
+/// Seconds after which a client may try again when its queue is full.
 const RETRY_AFTER_S: u64 = 5;
 
 /// Refuses executions of a workspace whose queue is full. Approximate by what other processes add in one second. Clones share counts.
@@ -28,12 +28,12 @@ pub struct QueueQuota {
 }
 
 impl QueueQuota {
-    /// `most` 0 is no limit.
+    /// Limits the queued executions of one workspace to `most`; 0 is no limit.
     pub fn new(most: i64) -> Self {
         Self { most, counts: Cache::builder().max_capacity(MAX_ENTRIES).time_to_live(COUNT_TTL).build() }
     }
 
-    /// Makes room for one execution, or refuses it with 429.
+    /// Counts one more execution, or rejects it with 429.
     pub async fn admit<'e>(&self, executor: impl PgExecutor<'e>, workspace_id: Uuid) -> Result<(), ApiError> {
         if self.most == 0 {
             return Ok(());

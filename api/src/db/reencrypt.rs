@@ -1,30 +1,30 @@
-//! Everything sealed that outlives a run, so that it can be sealed anew when `ENCRYPTION_KEY` changes.
+//! Re-encrypts every stored secret that outlives a run, after `ENCRYPTION_KEY` has changed.
 //!
-//! Invariant: all of it is sealed with the newest key, or nothing was changed.
+//! Invariant: all secrets are encrypted with the newest key, or nothing was changed.
 
 use shared::encryption::{Context, Keyring, OpenError};
 use sqlx::{PgConnection, PgPool};
 
-/// How many values were sealed anew, by kind.
+/// Number of values that were re-encrypted, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reencrypted {
     pub plane_tokens: usize,
     pub variables: usize,
     pub scripts: usize,
-    /// Those that are queued or running; what is over is not touched.
+    /// Environments of queued and running executions. Those of finished ones are not changed.
     pub executions: usize,
 }
 
-/// Why nothing was sealed anew.
+/// The error because of which nothing was re-encrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReencryptError {
-    #[error("a value can't be opened: {0}")]
+    #[error("a stored secret can't be decrypted: {0}")]
     Open(#[from] OpenError),
-    #[error("the database refused: {0}")]
+    #[error("secrets can't be re-encrypted: {0}")]
     Database(#[from] sqlx::Error),
 }
 
-/// Seals with the first key whatever another one of `keyring` sealed.
+/// Encrypts with the first key of `keyring` every secret that is encrypted with another of its keys.
 pub async fn reencrypt_all(pool: &PgPool, keyring: &Keyring) -> Result<Reencrypted, ReencryptError> {
     let mut transaction = pool.begin().await?;
     let reencrypted = Reencrypted {
@@ -37,7 +37,7 @@ pub async fn reencrypt_all(pool: &PgPool, keyring: &Keyring) -> Result<Reencrypt
     Ok(reencrypted)
 }
 
-/// None if `sealed` is as new as can be.
+/// Returns `sealed` encrypted with the first key, or `None` if it already is.
 fn reencrypt_if_old(
     keyring: &Keyring,
     sealed: &[u8],

@@ -1,4 +1,4 @@
-//! What a replay needs of the execution it repeats.
+//! The parts of an execution that a replay needs.
 
 use super::{enqueue::Runnable, executions::StoredInput, script_versions};
 use crate::model::{
@@ -10,19 +10,19 @@ use shared::execution::TriggerType;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-/// An execution, ready to be repeated.
+/// An execution to be repeated.
 #[derive(Debug)]
 pub struct Replayed {
-    /// None if the version that is asked for is not there.
+    /// `None` if the requested version does not exist.
     pub runnable: Option<Runnable>,
-    /// The variables its script asks for; none for unsaved code.
+    /// The variables that its script defines; none for unsaved code.
     pub definitions: Vec<VariableDefinition>,
     pub given: StoredInput,
     pub trigger_type: TriggerType,
     pub env_sealed: Option<Vec<u8>>,
 }
 
-/// Reads an execution and the version of its script that shall run.
+/// Reads an execution and the version of its script that is to run.
 pub async fn replayed(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -49,7 +49,7 @@ pub async fn replayed(
     let same = matches!(version, ReplayVersion::Same);
     let (runnable, definitions) = match found {
         Some((runnable, definitions)) => (Some(runnable), definitions),
-        // Unsaved code, or a script that is deleted: what ran is still known.
+        // Unsaved code, or a deleted script: the execution's row still has the build that ran.
         None if same => (
             Some(Runnable {
                 script: row.script_id.zip(row.script_version),

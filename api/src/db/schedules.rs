@@ -1,4 +1,4 @@
-//! Schedules as they are written and read. When they fire is in [`crate::background::scheduler`].
+//! Schedules as they are written and read. [`crate::background::scheduler`] fires them.
 //!
 //! Variables are bound as text, never as `jsonb`, which would change them: see [`super::enqueue`].
 
@@ -49,7 +49,7 @@ impl From<ScheduleRow> for Schedule {
     }
 }
 
-/// Schedules of the workspace, newest first; of one script if `script_id` names it.
+/// Lists schedules of the workspace, newest first; those of one script if `script_id` names it.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -76,7 +76,7 @@ pub async fn list(
     Ok(rows.into_iter().map(Schedule::from).collect())
 }
 
-/// A schedule of the workspace, locked until the end of the transaction if there is one.
+/// Returns a schedule of the workspace, and locks it until the end of the transaction if there is one.
 pub async fn get(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -95,7 +95,7 @@ pub async fn get(
     Ok(row.map(Schedule::from))
 }
 
-/// Stores a new schedule, which runs next at `next_run_at`.
+/// Stores a new schedule, whose first run is at `next_run_at`.
 pub async fn insert(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -153,7 +153,7 @@ pub async fn update(
     Ok(row.into())
 }
 
-/// Deletes a schedule; the executions it led to stay.
+/// Deletes a schedule; its executions stay.
 pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM schedules WHERE id = $1", id).execute(connection).await?;
     Ok(())

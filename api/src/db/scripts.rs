@@ -12,7 +12,7 @@ mod dependents;
 
 pub use dependents::{DependentScript, dependents_of, pin_functions, workspaces_depending_on};
 
-/// What a list is narrowed to.
+/// Filters of a list of scripts.
 #[derive(Debug, Default)]
 pub struct ScriptFilter {
     pub trigger_type: Option<String>,
@@ -22,7 +22,7 @@ pub struct ScriptFilter {
     pub search: Option<String>,
 }
 
-/// A script as it is stored: its environment is sealed.
+/// A script as it is stored, with its environment encrypted.
 #[derive(Clone, Debug)]
 pub struct ScriptRow {
     pub id: Uuid,
@@ -46,7 +46,7 @@ pub struct ScriptRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What a save builds: code and the functions it runs with.
+/// The result of building a script: its code's hash, and the functions it runs with.
 #[derive(Clone, Debug)]
 pub struct BuiltScript {
     pub build_hash: String,
@@ -54,14 +54,14 @@ pub struct BuiltScript {
 }
 
 impl BuiltScript {
-    /// Names of everything it needs.
+    /// Returns the names of all functions that it needs.
     pub fn function_names(&self) -> Vec<String> {
         self.functions.iter().map(|pin| pin.name.clone()).collect()
     }
 }
 
-/// The workspace's scripts and the system's, newest first: each found in the order of an index, and none of another
-/// workspace's looked at.
+/// Lists the workspace's scripts and the system's, newest first. Both are read in the order of an index, without a look at
+/// rows of other workspaces.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -104,7 +104,7 @@ pub async fn list(
     .await
 }
 
-/// A script the workspace can see.
+/// Returns a script that the workspace can see.
 pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
@@ -120,7 +120,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<S
     .await
 }
 
-/// The same, locked until the end of the transaction.
+/// Like [`get`], but locks the row until the end of the transaction.
 pub async fn lock(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -179,7 +179,7 @@ pub async fn insert(
     Ok(row)
 }
 
-/// Replaces a script whose row is locked; a new version if what runs changes.
+/// Replaces a script whose row is locked. Inserts a new version if it was rebuilt.
 pub async fn update(
     connection: &mut PgConnection,
     id: Uuid,
@@ -241,7 +241,7 @@ async fn insert_version(
     Ok(())
 }
 
-/// Marks a script deleted. Executions and versions stay, schedules stop.
+/// Marks a script as deleted. Its executions and versions stay, its schedules are disabled.
 pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE scripts SET deleted_at = now() WHERE id = $1", id).execute(&mut *connection).await?;
     sqlx::query!(
@@ -253,7 +253,7 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
     Ok(())
 }
 
-/// The system's scripts, locked.
+/// Lists the system's scripts, and locks them until the end of the transaction.
 pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
@@ -266,7 +266,7 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>
     .await
 }
 
-/// The versions of a script, newest first.
+/// Lists the versions of a script, newest first.
 pub async fn versions(
     pool: &PgPool,
     script_id: Uuid,

@@ -1,15 +1,15 @@
-//! Deletes all that a workspace has.
+//! Deletes all rows of a workspace.
 //!
-//! Invariant: what brings new work into being goes first, so that nothing grows behind the deletion; every step can be
-//! repeated. The workspace's own row stays, without its token: its id is never given to another.
+//! Invariant: the sources of new work are deleted first, so that no row is added behind the deletion. Every step can be
+//! repeated. The workspace's own row stays, without its token: its id is never given to another workspace.
 
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Executions per transaction: short locks, and a replica that keeps up.
+/// Limits the executions per transaction: locks are short, and a replica keeps up.
 const CHUNK: i64 = 1_000;
 
-/// How much there was.
+/// Number of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     pub executions: u64,
@@ -17,8 +17,8 @@ pub struct Erased {
     pub functions: u64,
 }
 
-/// Deletes everything but the workspace's row. Runs under way are not waited for: they find that their execution is
-/// gone, and write nothing.
+/// Deletes everything but the workspace's row. Does not wait for runs in progress: a worker that finds its execution deleted
+/// writes nothing.
 pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
     revoke_access(pool, workspace_id).await?;
     let mut erased = Erased::default();
@@ -33,7 +33,7 @@ pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
     Ok(erased)
 }
 
-/// Keys, schedules and secrets: from here on nobody can ask for anything.
+/// Deletes keys, schedules and secrets: from then on no request and no schedule can add work.
 async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
@@ -61,7 +61,7 @@ async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     transaction.commit().await
 }
 
-/// One chunk, with logs. Returns how many executions it had.
+/// Deletes one chunk of executions with their logs. Returns the number of executions.
 async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64> {
     let gone = sqlx::query_scalar!(
         r#"
@@ -87,7 +87,7 @@ async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64
     Ok(u64::try_from(gone).unwrap_or_default())
 }
 
-/// Scripts, functions, and builds that nobody else has. Returns how many scripts and functions there were.
+/// Deletes scripts, functions, and builds that no other workspace uses. Returns the numbers of scripts and of functions.
 async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64)> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
@@ -106,8 +106,8 @@ async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64
     let functions = sqlx::query!("DELETE FROM script_functions WHERE workspace_id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;
-    // Unsaved code leaves builds too: whatever nothing names goes. An hour is far more than a request takes from the
-    // build to the row that names it.
+    // Unsaved code leaves builds too: every build that no row names is deleted. An hour is far more than a request takes
+    // from the build to the row that names it.
     sqlx::query!(
         "DELETE FROM builds b WHERE created_at < now() - interval '1 hour'
              AND NOT EXISTS (SELECT FROM scripts WHERE build_hash = b.hash)

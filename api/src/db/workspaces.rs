@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// The id of a workspace, which comes into being if there is none with this slug.
+/// Returns the id of the workspace with this slug, and creates the workspace if there is none.
 pub async fn id_of(pool: &PgPool, slug: &str) -> Result<Uuid, sqlx::Error> {
     if let Some(id) = find(pool, slug).await? {
         return Ok(id);
@@ -18,12 +18,12 @@ pub async fn id_of(pool: &PgPool, slug: &str) -> Result<Uuid, sqlx::Error> {
     sqlx::query_scalar!("SELECT id FROM workspaces WHERE slug = $1", slug).fetch_one(pool).await
 }
 
-/// The id of a workspace, if there is one with this slug.
+/// Returns the id of the workspace with this slug, if there is one.
 pub async fn find(pool: &PgPool, slug: &str) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!("SELECT id FROM workspaces WHERE slug = $1", slug).fetch_optional(pool).await
 }
 
-/// Remembers a nonce; false if it was seen before, in whichever process.
+/// Stores a nonce. Returns false if any process has seen it before.
 pub async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Error> {
     let inserted =
         sqlx::query!("INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT DO NOTHING", nonce)
@@ -32,13 +32,13 @@ pub async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Er
     Ok(inserted.rows_affected() == 1)
 }
 
-/// The sealed token with which a workspace's scripts call Plane.
+/// Returns the encrypted token with which a workspace's scripts call Plane.
 pub async fn plane_token(pool: &PgPool, workspace_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
     let found = sqlx::query_scalar!("SELECT plane_token_sealed FROM workspaces WHERE id = $1", workspace_id);
     Ok(found.fetch_optional(pool).await?.flatten())
 }
 
-/// Stores that token, or takes it away.
+/// Stores that token, or deletes it for `None`.
 pub async fn set_plane_token(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -50,7 +50,7 @@ pub async fn set_plane_token(
     Ok(())
 }
 
-/// Changes a workspace's weight and limit of running executions (0 takes the limit away) and answers both; none if
+/// Changes a workspace's weight and its limit of running executions (0 removes the limit), and returns both. Returns `None` if
 /// there is no such workspace.
 pub async fn set_share(
     pool: &PgPool,

@@ -15,13 +15,13 @@ use shared::{
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-/// Most bytes of one result in a list: a page of a hundred stays small.
+/// Limits the bytes of one result in a list: a page of a hundred stays small.
 const LISTED_RESULT_BYTES: i32 = 16 * 1024;
-/// Longest time, in seconds, by which an execution's id may differ from its `queued_at`: an api makes the one by its clock, the
-/// database the other. Signed requests presume clocks that are as close.
+/// Limits the seconds by which an execution's id may differ from its `queued_at`: the api dates the id by its clock, the
+/// database dates `queued_at`. Signed requests presume clocks that are as close.
 const SLACK_S: u64 = CLOCK_SKEW_S;
 
-/// What a list is narrowed to.
+/// Filters of a list of executions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExecutionFilter {
     pub script_id: Option<Uuid>,
@@ -31,12 +31,12 @@ pub struct ExecutionFilter {
     pub created_before: Option<DateTime<Utc>>,
 }
 
-/// Which rows a page may hold: times as they are asked for, and the ids of executions that were queued in between.
+/// Bounds of the rows of a page: times as the client gave them, and the ids of executions queued between them.
 #[derive(Debug, PartialEq, Eq)]
 struct Range {
-    /// The smallest id.
+    /// The smallest id, inclusive.
     from: Uuid,
-    /// Smaller than this.
+    /// Upper bound of the ids, exclusive.
     below: Uuid,
     after: Option<DateTime<Utc>>,
     before: Option<DateTime<Utc>>,
@@ -53,18 +53,18 @@ impl Range {
     }
 }
 
-/// The end of year 9999: what PostgreSQL and a `UUIDv7` can hold, and RFC 3339 can say.
+/// Returns the end of year 9999, which PostgreSQL and a `UUIDv7` can hold and RFC 3339 can express.
 fn last_time() -> DateTime<Utc> {
     DateTime::from_timestamp_secs(253_402_300_799).expect("a time that chrono knows")
 }
 
-/// The smallest `UUIDv7` of a moment (RFC 9562 §5.7); of one before 1970, the smallest of all.
+/// Returns the smallest `UUIDv7` of a moment (RFC 9562 §5.7); for a moment before 1970, the smallest of all.
 fn least_id(moment: DateTime<Utc>) -> Uuid {
     let milliseconds = u128::try_from(moment.timestamp_millis()).unwrap_or(0);
     Uuid::from_u128(milliseconds << 80)
 }
 
-/// Executions of the workspace, newest first.
+/// Lists executions of the workspace, newest first.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -81,7 +81,8 @@ pub async fn list(
     Ok(rows.into_iter().map(ExecutionSummary::from).collect())
 }
 
-/// The kinds of executions among which a list finds its own, each by one of what it is made of: see `execution_kind`.
+/// The kinds of executions that a list can contain, each given by one trigger and one error code of the kind: see
+/// `execution_kind`.
 #[derive(Debug)]
 struct Kinds {
     triggers: Vec<&'static str>,
@@ -116,8 +117,9 @@ fn statuses(filter: &ExecutionFilter) -> Vec<&'static str> {
     filter.status.map_or_else(any, |status| vec![status.as_str()])
 }
 
-/// A page of what one SELECT of `script_executions` finds, given by what stands before it and after it. Parameters of all: `$1`
-/// most bytes of a result, `$2` rows, `$3` workspace, `$4` and `$5` bounds of ids, `$6` and `$7` of times.
+/// Reads a page of one SELECT from `script_executions`, given by the texts before it and after it. Every statement has the
+/// parameters `$1` (limit of a result's bytes), `$2` (rows), `$3` (workspace), `$4` and `$5` (bounds of ids), `$6` and `$7`
+/// (bounds of times).
 ///
 /// A result that is too large as it is stored, with its header of 4 bytes, is not unpacked to be measured.
 macro_rules! page {
@@ -150,7 +152,7 @@ macro_rules! page {
     };
 }
 
-/// The newest of each kind, and the newest of those.
+/// Reads the newest executions of each kind, and returns the newest of those.
 async fn of_workspace(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -182,7 +184,7 @@ async fn of_workspace(
     )
 }
 
-/// As [`of_workspace`], of one script.
+/// Like [`of_workspace`], for one script.
 async fn of_script(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -216,7 +218,7 @@ async fn of_script(
     )
 }
 
-/// Of what is queued, which `QUEUE_QUOTA` bounds.
+/// Reads from the queued executions, which `QUEUE_QUOTA` bounds.
 async fn queued(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -239,7 +241,8 @@ async fn queued(
     )
 }
 
-/// Of what runs anywhere, which the workers' slots bound: there is an index of those, and none of one workspace's.
+/// Reads from the running executions of all workspaces, which the workers' slots bound: they have an index, the running
+/// executions of one workspace have none.
 async fn running(
     pool: &PgPool,
     workspace_id: Uuid,

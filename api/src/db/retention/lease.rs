@@ -1,13 +1,15 @@
-//! One process at a time, and when it last succeeded.
+//! The lease that lets one process at a time do maintenance, and the time of its last success.
 
 use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Takes or renews the lease that lets one process do maintenance. A row instead of an advisory lock, which would belong to
-/// a session: the lease spans many transactions, and holds behind a pooler that gives each another session.
+/// Takes or renews the lease that lets one process do maintenance. Returns false if another process has it.
+///
+/// The lease is a row, not an advisory lock, which would belong to a session: the lease spans many transactions, and holds
+/// behind a pooler that gives each transaction another session.
 pub async fn take_lease(pool: &PgPool, holder: Uuid, lease: Duration) -> sqlx::Result<bool> {
-    // A lease that ends later than any could is from before the database's clock went back.
+    // A lease that ends later than any lease can was taken before the database's clock was set back.
     let taken = sqlx::query!(
         "UPDATE maintenance SET holder = $1, lease_expires_at = now() + make_interval(secs => $2)
          WHERE holder IS NULL OR holder = $1
@@ -20,7 +22,7 @@ pub async fn take_lease(pool: &PgPool, holder: Uuid, lease: Duration) -> sqlx::R
     Ok(taken.rows_affected() == 1)
 }
 
-/// Gives the lease back, and notes the time if all steps succeeded.
+/// Releases the lease, and records the time if all steps succeeded.
 pub async fn end_lease(pool: &PgPool, holder: Uuid, is_complete: bool) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE maintenance SET holder = NULL, lease_expires_at = NULL,
@@ -34,7 +36,7 @@ pub async fn end_lease(pool: &PgPool, holder: Uuid, is_complete: bool) -> sqlx::
     .map(drop)
 }
 
-/// How far maintenance is behind.
+/// The lag of maintenance.
 #[derive(Clone, Copy, Debug)]
 pub struct Lag {
     /// Seconds since all steps last succeeded.
@@ -43,7 +45,7 @@ pub struct Lag {
     pub ahead_s: f64,
 }
 
-/// Measures how far maintenance is behind.
+/// Measures the lag of maintenance.
 pub async fn lag(pool: &PgPool) -> sqlx::Result<Lag> {
     sqlx::query_as!(
         Lag,

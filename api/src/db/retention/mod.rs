@@ -1,8 +1,8 @@
 //! The statements of table maintenance.
 //!
 //! Invariant: no lock that is taken or waited for here makes a reader or writer of `script_executions` or `execution_logs`
-//! wait. A week's tables are attached under a lock that conflicts with nothing but maintenance, detached `CONCURRENTLY`, and
-//! dropped when they are no longer part of anything.
+//! wait. A week's tables are attached under a lock that conflicts with maintenance alone, detached `CONCURRENTLY`, and
+//! dropped when they are no longer a partition.
 
 mod lease;
 mod prune;
@@ -14,11 +14,11 @@ use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
 use std::{fmt, time::Duration};
 
-/// Seconds that one statement may take, enforced by the server.
+/// Limits the seconds of one statement, enforced by the server.
 pub const STATEMENT_LIMIT: Duration = Duration::from_mins(1);
-/// Seconds that a statement within a transaction may wait for a lock.
+/// Limits the seconds that a statement within a transaction may wait for a lock.
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
-/// Days for which partitions are made ahead.
+/// Number of days ahead for which partitions are made.
 const AHEAD_DAYS: i32 = 28;
 
 /// A week of history, by its Monday in UTC.
@@ -28,7 +28,7 @@ pub struct Week(pub NaiveDate);
 impl Week {
     const FORMAT: &str = "%Y%m%d";
 
-    /// Reads the end of a table's name; none if it is no date.
+    /// Parses the end of a table's name; `None` if it is not a date.
     fn from_name(name: &str) -> Option<Self> {
         NaiveDate::parse_from_str(name, Self::FORMAT).ok().map(Self)
     }
@@ -55,17 +55,17 @@ impl Parent {
         }
     }
 
-    /// Names the table of one week: safe as SQL.
+    /// Returns the name of one week's table, safe as SQL.
     pub fn partition(self, week: Week) -> String {
         format!("{}_{week}", self.name())
     }
 }
 
-/// How a week's table belongs to its parent.
+/// The relation of a week's table to its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartitionLink {
     Attached,
-    /// A concurrent detach was begun: queries no longer see the table, and it has to be finished.
+    /// A concurrent detach was begun and has to be finished; queries no longer see the table.
     Detaching,
     Detached,
 }
@@ -80,19 +80,19 @@ impl PartitionLink {
     }
 }
 
-/// A week that is to go, or whose going was begun.
+/// A week that is to be dropped, or whose removal was begun.
 #[derive(Clone, Copy, Debug)]
 pub struct OldWeek {
     pub week: Week,
-    /// Older than the retention.
+    /// True if it is older than the retention.
     pub is_due: bool,
-    /// None if there is no such table.
+    /// `None` if there is no such table.
     pub executions: Option<PartitionLink>,
     pub logs: Option<PartitionLink>,
 }
 
 impl OldWeek {
-    /// Both tables.
+    /// Returns both tables.
     pub const fn tables(&self) -> [(Parent, Option<PartitionLink>); 2] {
         [(Parent::Executions, self.executions), (Parent::Logs, self.logs)]
     }
@@ -104,7 +104,7 @@ impl OldWeek {
         }
     }
 
-    /// Notes that a table is no longer part of its parent.
+    /// Records that a table is no longer a partition of its parent.
     pub const fn mark_detached(&mut self, parent: Parent) {
         let link = match parent {
             Parent::Executions => &mut self.executions,
@@ -114,7 +114,7 @@ impl OldWeek {
     }
 }
 
-/// Makes the partitions of the weeks to come. Returns how many tables were missing.
+/// Makes the partitions of the coming weeks. Returns the number of tables that were missing.
 pub async fn make_partitions(pool: &PgPool) -> sqlx::Result<i32> {
     let mut transaction = limited(pool).await?;
     let made = sqlx::query_scalar!(
@@ -127,8 +127,8 @@ pub async fn make_partitions(pool: &PgPool) -> sqlx::Result<i32> {
     Ok(made)
 }
 
-/// Lists the weeks that ended longer ago than `keep`, and those whose going was begun. First those whose detach was
-/// interrupted, since a table detaches one partition at a time; then the oldest.
+/// Lists the weeks that ended longer ago than `keep`, and those whose removal was begun. The first ones are those whose
+/// detach was interrupted, since a table detaches one partition at a time; then the oldest.
 pub async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Vec<OldWeek>> {
     let rows = sqlx::query!(
         r#"WITH tables AS (
@@ -162,7 +162,8 @@ pub async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Ve
     Ok(old.collect())
 }
 
-/// Asks whether anything of a week is still to be run. Each half has its partial index; with both in one `IN`, none fits.
+/// Returns the query that tells whether an execution of a week is queued or running. Each half has its partial index; with
+/// both in one `IN`, none fits.
 pub fn unfinished_sql(week: Week) -> String {
     let table = Parent::Executions.partition(week);
     format!(
@@ -171,10 +172,10 @@ pub fn unfinished_sql(week: Week) -> String {
     )
 }
 
-/// Keeps the planner from reading a whole week because old statistics promise an early hit.
+/// Statement that keeps the planner from reading a whole week because old statistics promise an early hit.
 pub const INDEXES_ONLY: &str = "SET LOCAL enable_seqscan = off";
 
-/// Whether anything of a week is still to be run.
+/// Tells whether an execution of a week is queued or running.
 pub async fn has_unfinished(pool: &PgPool, week: Week) -> sqlx::Result<bool> {
     let mut transaction = limited(pool).await?;
     let found = is_unfinished(&mut transaction, week).await?;
@@ -187,7 +188,7 @@ async fn is_unfinished(connection: &mut PgConnection, week: Week) -> sqlx::Resul
     sqlx::query_scalar(AssertSqlSafe(unfinished_sql(week))).persistent(false).fetch_one(connection).await
 }
 
-/// Notes that a week is going, so that whoever finds it half gone knows that it is ours to finish.
+/// Records that the removal of a week has begun, so that a process that finds it half removed finishes it.
 pub async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
     sqlx::query!("INSERT INTO retiring_weeks (week) VALUES ($1) ON CONFLICT DO NOTHING", week.0)
         .execute(pool)
@@ -195,7 +196,7 @@ pub async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
         .map(drop)
 }
 
-/// Detaches a week's table, which waits for all transactions that may use it, while others go on. If it is interrupted,
+/// Detaches a week's table. This waits for all transactions that may use it, without blocking others. If it is interrupted,
 /// [`finish_detach`] has to follow.
 pub async fn detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
     let (parent, child) = (parent.name(), parent.partition(week));
@@ -208,7 +209,8 @@ pub async fn finish_detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::R
     outside_transaction(pool, format!("ALTER TABLE {parent} DETACH PARTITION {child} FINALIZE")).await
 }
 
-/// Drops a week's detached tables, unless anything of it is still to be run or a table is attached: false.
+/// Drops a week's detached tables. Returns false, without dropping, if an execution of it is queued or running, or a table is
+/// attached.
 pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
     let mut transaction = limited(pool).await?;
     for (parent, link) in old.tables() {
@@ -228,7 +230,8 @@ pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
     Ok(true)
 }
 
-/// Makes a week whole again. What is queued in it is published anew: a message that came meanwhile found nothing to run.
+/// Attaches a week's tables again. Its queued executions are published again: a worker that got a message meanwhile found no
+/// execution.
 pub async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
     let week = old.week;
     let mut transaction = limited(pool).await?;
@@ -259,9 +262,10 @@ async fn end_retiring(connection: &mut PgConnection, week: Week) -> sqlx::Result
     sqlx::query!("DELETE FROM retiring_weeks WHERE week = $1", week.0).execute(connection).await.map(drop)
 }
 
-/// Locks a table that was detached, and so keeps it as it is; false if it is part of another all the same.
+/// Locks a detached table so that it does not change. Returns false if it is a partition after all.
 async fn lock_detached(connection: &mut PgConnection, table: &str) -> sqlx::Result<bool> {
-    // Asked before, since everybody would wait for the lock on a part; and after, since it may have become one.
+    // Checked before the lock, since every reader and writer would wait for the lock on a partition; and after, since the
+    // table may have become one.
     if is_part(connection, table).await? {
         return Ok(false);
     }
@@ -278,7 +282,7 @@ async fn is_part(connection: &mut PgConnection, table: &str) -> sqlx::Result<boo
     .await
 }
 
-/// Begins a transaction whose statements are limited.
+/// Begins a transaction whose statements have time limits.
 async fn limited(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut transaction = pool.begin().await?;
     sqlx::query!(
@@ -291,15 +295,15 @@ async fn limited(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> 
     Ok(transaction)
 }
 
-/// Runs a statement that refuses to be part of a transaction, on a connection of its own: its limits are other than the
-/// pool's, and a `SET` might outlive the statement behind a pooler.
+/// Runs a statement that can't be part of a transaction, on a connection of its own: its limits differ from the pool's, and a
+/// `SET` might outlive the statement behind a pooler.
 async fn outside_transaction(pool: &PgPool, statement: String) -> sqlx::Result<()> {
     let limits =
         [("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()), ("lock_timeout", "0".to_owned())];
     let options = pool.connect_options().as_ref().clone().options(limits);
     let mut connection = PgConnection::connect_with(&options).await?;
     let done = connection.execute(AssertSqlSafe(statement)).await;
-    // Its end changes nothing about what was done.
+    // An error while closing does not undo the statement.
     drop(connection.close().await);
     done.map(drop)
 }

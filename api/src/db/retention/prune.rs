@@ -1,18 +1,18 @@
-//! Rows that go one by one, some at a time.
+//! Deletes old rows in batches, from tables without partitions.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use std::time::Duration;
 
-/// What one batch of deleting has done.
+/// The result of deleting one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Pruned {
     pub rows: i64,
-    /// The newest of them: where the next batch goes on, which so need not pass by the dead rows of this one.
+    /// Time of the newest deleted row. The next batch starts there, so that it does not scan the dead rows of this one.
     pub until: Option<DateTime<Utc>>,
 }
 
-/// What is forgotten by age.
+/// A table whose rows are deleted by age.
 #[derive(Clone, Copy, Debug)]
 pub enum PrunedTable {
     IdempotencyKeys,

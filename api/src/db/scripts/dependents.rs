@@ -4,17 +4,17 @@ use crate::model::script::FunctionPin;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-/// A script that a changed function concerns, with what its newest version runs.
+/// A script that needs a changed function, with the functions of its newest version.
 #[derive(Debug)]
 pub struct DependentScript {
     pub id: Uuid,
     pub name: String,
-    /// The functions its own code calls.
+    /// Names of the functions that its own code calls.
     pub called: Vec<String>,
     pub functions: Json<Vec<FunctionPin>>,
 }
 
-/// Scripts of the workspace (of the system, if none) that need any of the functions `names`, locked.
+/// Lists the scripts of the workspace (for `None`, of the system) that need any of the functions `names`, and locks them.
 pub async fn dependents_of(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
@@ -37,7 +37,7 @@ pub async fn dependents_of(
     .await
 }
 
-/// Workspaces with scripts that need any of the functions `names`.
+/// Lists the workspaces with scripts that need any of the functions `names`.
 pub async fn workspaces_depending_on(
     connection: &mut PgConnection,
     names: &[String],
@@ -51,7 +51,7 @@ pub async fn workspaces_depending_on(
     .await
 }
 
-/// Gives a script whose code did not change a version with other builds of its functions.
+/// Inserts a version of a script whose code did not change, with other builds of its functions.
 pub async fn pin_functions(
     connection: &mut PgConnection,
     id: Uuid,
