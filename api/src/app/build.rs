@@ -1,4 +1,4 @@
-//! Builds what a request brings, against the functions its workspace has.
+//! Builds the code of a request against the functions of its workspace.
 
 use super::function_resolution::{UnknownFunction, resolve};
 use crate::model::{error::ApiError, function::KnownFunction, script::FunctionPin};
@@ -14,26 +14,26 @@ const UNKNOWN_FUNCTION: &str = "unknown-function";
 #[derive(Debug)]
 pub struct Built {
     pub build: Build,
-    /// Everything it needs, through other functions too.
+    /// All functions that it needs, directly or through other functions.
     pub functions: Vec<FunctionPin>,
     pub warnings: Vec<Diagnostic>,
 }
 
-/// What is built.
+/// The kind of code that is built.
 #[derive(Clone, Debug)]
 pub enum Kind {
     Script(CodeType),
     Function { name: String, parameters: Vec<String> },
 }
 
-/// Builds code, with the packages had for it, and resolves the functions it calls.
+/// Builds code with its resolved packages, and resolves the functions that it calls.
 pub async fn build(
     kind: Kind,
     code: String,
     packages: Prepared,
     known: &[KnownFunction],
 ) -> Result<Built, ApiError> {
-    // A function may call itself before it exists; its own pin is that of the build it becomes.
+    // A function may call itself before it exists; its own pin is that of the build that it becomes.
     let own_name = match &kind {
         Kind::Function { name, .. } => Some(name.clone()),
         Kind::Script(_) => None,
@@ -44,14 +44,14 @@ pub async fn build(
     link(compiled, &called, known)
 }
 
-/// Code that builds, and calls functions of which nothing is known yet.
+/// Code that builds, and whose functions are not resolved yet.
 #[derive(Debug)]
 pub struct Compiled {
     pub build: Build,
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Builds code on a thread where it holds nobody up.
+/// Builds code on a thread for blocking work.
 pub async fn compile(kind: Kind, code: String, packages: Prepared) -> Result<Compiled, ApiError> {
     let began = Instant::now();
     let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
@@ -69,7 +69,7 @@ pub async fn compile(kind: Kind, code: String, packages: Prepared) -> Result<Com
     }
 }
 
-/// Finds what `called` needs; unknown functions are diagnostics where the code uses them first.
+/// Resolves the functions that `called` needs. An unknown function is a diagnostic where the code first uses it.
 pub fn link(compiled: Compiled, called: &[String], known: &[KnownFunction]) -> Result<Built, ApiError> {
     let Compiled { build, mut warnings } = compiled;
     match resolve(called, known) {
@@ -81,7 +81,7 @@ pub fn link(compiled: Compiled, called: &[String], known: &[KnownFunction]) -> R
     }
 }
 
-/// A function that only other functions need has no place in the code; then the diagnostic is at its start.
+/// Returns the diagnostic of an unknown function. If only other functions need it, the diagnostic is at the start of the code.
 fn unknown_function(unknown: &UnknownFunction, build: &Build) -> Diagnostic {
     let found = build.function_uses.iter().find(|found| found.name == unknown.name);
     let (start, end) = found.map_or_else(Default::default, |found| (found.start, found.end));

@@ -1,6 +1,6 @@
-//! Dead letters by workspace: the broker knows none, so each letter is asked whose it is.
+//! Dead letters by workspace. The broker knows no workspaces, so each letter's content decides.
 //!
-//! Invariant: a workspace sees and touches its own letters alone. What can't be attributed is for `api dead-letters`.
+//! Invariant: a workspace sees and changes only its own letters. A letter without a workspace is left to `api dead-letters`.
 
 use crate::{db, model::error::ApiError};
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// The letters of one workspace, oldest first.
+/// Lists the letters of one workspace, oldest first.
 pub async fn of_workspace(
     letters: &DeadLetters,
     pool: &PgPool,
@@ -41,7 +41,7 @@ fn execution_of(letter: &DeadLetter) -> Option<Uuid> {
     Some(serde_json::from_slice::<ExecutionBody>(&letter.body).ok()?.execution_id)
 }
 
-/// The body says; one that can't be read came with the slug in front of its routing key.
+/// Returns the workspace that the body names. A body that can't be read has the slug at the start of its routing key.
 fn workspace_of(letter: &DeadLetter) -> Option<String> {
     let named = serde_json::from_slice::<EventBody>(&letter.body).ok().map(|event| event.workspace_slug);
     named.or_else(|| letter.routing_key.split_once('.').map(|(slug, _)| slug.to_owned()))
@@ -49,7 +49,7 @@ fn workspace_of(letter: &DeadLetter) -> Option<String> {
 
 impl From<DeadLetterError> for ApiError {
     fn from(error: DeadLetterError) -> Self {
-        tracing::warn!(%error, "dead letters are out of reach");
+        tracing::warn!(%error, "can't reach the dead letters in the broker");
         Self::unavailable("The broker is not available; try again shortly.")
     }
 }

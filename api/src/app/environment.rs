@@ -1,4 +1,4 @@
-//! A sealed set of environment values, as scripts and test runs carry one.
+//! Encryption of a set of environment values, as scripts and test runs have one.
 
 use crate::model::{REDACTED, error::ApiError};
 use shared::{
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Environment values by key.
 pub type Values = BTreeMap<String, String>;
 
-/// What is stored of `values`; nothing if there are none.
+/// Encrypts `values` for storage. Returns `None` if there are none.
 pub fn seal(keyring: &Keyring, values: &Values, context: &Context) -> Option<Vec<u8>> {
     if values.is_empty() {
         return None;
@@ -19,29 +19,29 @@ pub fn seal(keyring: &Keyring, values: &Values, context: &Context) -> Option<Vec
     Some(keyring.seal(&text, context))
 }
 
-/// The values that were sealed.
+/// Decrypts stored values.
 pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Result<Values, ApiError> {
     let Some(sealed) = sealed else { return Ok(Values::new()) };
     let text = keyring
         .open(sealed, context)
-        .map_err(|error| ApiError::Internal(format!("can't open a sealed environment: {error}").into()))?;
+        .map_err(|error| ApiError::Internal(format!("can't decrypt a stored environment: {error}").into()))?;
     serde_json::from_slice(&text)
-        .map_err(|_| ApiError::Internal("a sealed environment is not what was sealed".into()))
+        .map_err(|_| ApiError::Internal("a decrypted environment is not a JSON object of texts".into()))
 }
 
-/// What may be shown: the keys.
+/// Returns the keys, each with a redacted value.
 pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
     match open(keyring, sealed, context) {
         Ok(values) => values.into_keys().map(|key| (key, REDACTED.to_owned())).collect(),
         Err(error) => {
-            tracing::error!(%error, "an environment can't be shown");
+            tracing::error!(%error, "can't list the keys of a stored environment");
             Values::new()
         }
     }
 }
 
-/// Refuses a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than
-/// the limit may stay and shrink.
+/// Rejects a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than the
+/// limit may stay and shrink.
 pub fn check_bytes(field: &'static str, bytes: usize, before: usize) -> Result<(), ApiError> {
     if bytes <= SECRET_SET_BYTES.max(before) {
         return Ok(());
@@ -54,7 +54,7 @@ fn bytes(values: &Values) -> usize {
     values.values().map(String::len).sum()
 }
 
-/// `written` with every hidden value replaced by the stored one.
+/// Returns `written` with every redacted value replaced by the stored one.
 pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
     for (key, value) in &mut written {
         if value == REDACTED {

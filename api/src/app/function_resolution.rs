@@ -1,10 +1,10 @@
-//! Which functions a program needs, through other functions too. Pure.
+//! Resolution of the functions that a program needs, directly or through other functions. Pure.
 
 use crate::model::{function::KnownFunction, script::FunctionPin};
 use builder::near_matches;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A name that no function has.
+/// A called name that no function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFunction {
     pub name: String,
@@ -13,7 +13,7 @@ pub struct UnknownFunction {
 }
 
 impl UnknownFunction {
-    /// One readable sentence.
+    /// Returns one sentence for the author.
     pub fn message(&self) -> String {
         let Self { name, near } = self;
         match near.as_slice() {
@@ -23,7 +23,7 @@ impl UnknownFunction {
     }
 }
 
-/// The builds of everything that `called` needs, by name. Of functions with one name the last wins; functions may
+/// Returns the builds of all functions that `called` needs, by name. Of functions with one name the last wins. Functions may
 /// call each other in circles.
 pub fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
     let by_name: BTreeMap<&str, &KnownFunction> =

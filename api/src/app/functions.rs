@@ -1,4 +1,4 @@
-//! Saves of functions, and the new versions they mean for the scripts that need them.
+//! Creates, updates and deletes functions, and gives new versions to the scripts that need them.
 
 use super::{
     Update,
@@ -39,7 +39,7 @@ pub async fn create(
     Ok(SavedFunction { function, diagnostics: built.warnings })
 }
 
-/// Changes a function. Scripts that need it get a new version with the new build; a name in use stays.
+/// Changes a function. Scripts that need it get a new version with the new build. A name in use can't be changed.
 pub async fn update(
     saves: &Shares,
     workspace_id: Uuid,
@@ -72,7 +72,7 @@ pub async fn update(
     Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })
 }
 
-/// Deletes a function. In use, only if `force` says so: what needs it runs on with the builds it has.
+/// Deletes a function. One in use is deleted only with `force`: scripts that need it continue with the builds they have.
 pub async fn delete(
     saves: &Shares,
     workspace_id: Uuid,
@@ -92,7 +92,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// Builds against the functions the workspace has now.
+/// Builds against the current functions of the workspace.
 pub async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
@@ -105,7 +105,7 @@ pub async fn build_and_store(
     Ok(built)
 }
 
-/// Gives every script that needs one of `names`, through other functions too, a version with the builds of now.
+/// Gives a version with the current builds to every script that needs one of `names`, directly or through other functions.
 pub async fn update_dependents(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
@@ -116,10 +116,10 @@ pub async fn update_dependents(
         match resolve(&script.called, &known) {
             Ok(functions) if functions == script.functions.0 => {}
             Ok(functions) => db::scripts::pin_functions(connection, script.id, &functions).await?,
-            // A function it calls was deleted by force: it keeps the builds it has.
+            // A function that the script calls was deleted by force: the script keeps the builds that it has.
             Err(unknown) => {
                 let missing: Vec<String> = unknown.iter().map(UnknownFunction::message).collect();
-                tracing::info!(script_id = %script.id, missing = missing.join(" "), "not rebuilt");
+                tracing::info!(script_id = %script.id, missing = missing.join(" "), "script keeps its old builds of functions");
             }
         }
     }
@@ -171,7 +171,7 @@ async fn refuse_system_name(connection: &mut PgConnection, name: &str) -> Result
     Ok(())
 }
 
-/// An example that was not written by hand follows the name and the parameters.
+/// Generates the usage example again, unless an author wrote it.
 fn default_usage_example(draft: &mut FunctionDraft, current: Option<&Function>) {
     let generated_before = current.is_some_and(|function| {
         draft.usage_example == function.usage_example

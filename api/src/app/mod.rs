@@ -1,6 +1,6 @@
-//! Use cases: each checks a request, builds what it brings and writes it, in one transaction.
+//! Use cases: each checks a request, builds its code and writes its rows, in one transaction.
 //!
-//! Invariant: no HTTP here. A use case takes the parts of the api that it uses, and answers a model or an error.
+//! Invariant: no HTTP here. A use case takes the parts of the api that it uses, and returns a model or an error.
 
 pub mod build;
 pub mod dead_letters;

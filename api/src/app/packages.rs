@@ -1,11 +1,11 @@
-//! npm packages of the code that is saved or tried.
+//! npm packages of code that is saved or run as a test.
 
 use crate::model::error::ApiError;
 use packages::{Packages, Prepared};
 
 /// Resolves the npm packages that `code` imports, over the network. Do not call inside a transaction.
 ///
-/// `packages` is `None` if packages are off; the builder then refuses imports.
+/// `packages` is `None` if packages are off; the builder then rejects imports.
 pub async fn resolve(packages: Option<&Packages>, code: &str) -> Result<Prepared, ApiError> {
     let prepared = Prepared::of(packages, code).await;
     prepared.map_err(|error| ApiError::Internal(format!("the builder failed: {error}").into()))

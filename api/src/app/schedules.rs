@@ -1,4 +1,4 @@
-//! Saves of schedules.
+//! Creates, updates and deletes schedules.
 
 use super::Update;
 use crate::{
@@ -40,7 +40,7 @@ pub async fn update(
     check_script(&mut transaction, workspace_id, &draft).await?;
     let same_times =
         current.enabled == draft.enabled && current.cron == draft.cron && current.timezone == draft.timezone;
-    // A run that is due stays due when only the variables change.
+    // A due run stays due when only the variables change.
     let next_run_at = if same_times { current.next_run_at } else { next_run(&draft)? };
     let schedule = db::schedules::update(&mut transaction, id, &draft, next_run_at).await?;
     transaction.commit().await?;
@@ -61,7 +61,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// Identifies a state of a schedule. Firing changes its times, not what it says.
+/// Returns the tag of a schedule's state. Firing changes its times, not its state.
 pub fn etag(schedule: &Schedule) -> Etag {
     Etag::of_row(0, schedule.updated_at)
 }
@@ -78,7 +78,7 @@ async fn lock(
     Ok(current)
 }
 
-/// The script must be there, and get the variables it requires: better now than at night.
+/// Checks that the script exists and gets the variables that it requires, so that a save fails rather than a later run.
 async fn check_script(
     connection: &mut PgConnection,
     workspace_id: Uuid,

@@ -1,4 +1,4 @@
-//! Saves of scripts.
+//! Creates, updates and deletes scripts.
 
 use super::{
     Update,
@@ -33,7 +33,7 @@ pub struct Dependencies<'a> {
     pub packages: Option<&'a Packages>,
 }
 
-/// A script as it is shown: keys of its environment without values.
+/// Returns a script as the API shows it: its environment has keys with redacted values.
 pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
     let env = environment::hide(keyring, row.env_sealed.as_deref(), &Context::script_env(row.id));
     Script {
@@ -81,7 +81,7 @@ pub async fn create(
     Ok(SavedScript { script: show(on.keyring, row), diagnostics })
 }
 
-/// Changes a script; builds it if what it runs changes.
+/// Changes a script, and builds it if its code or code type changed.
 pub async fn update(
     on: &Dependencies<'_>,
     workspace_id: Uuid,
@@ -89,7 +89,7 @@ pub async fn update(
     expected: &ExpectedState,
     update: Update<ScriptDraft, ScriptPatch>,
 ) -> Result<SavedScript, ApiError> {
-    // The registry is asked before anything is locked.
+    // The packages are resolved over the network before any row is locked.
     let packages = match &update {
         Update::Replace(draft) => packages::resolve(on.packages, &draft.code).await?,
         Update::Patch(patch) => {
@@ -122,7 +122,7 @@ pub async fn update(
     Ok(SavedScript { script: show(on.keyring, row), diagnostics })
 }
 
-/// Deletes a script; executions and versions stay.
+/// Deletes a script; its executions and versions stay.
 pub async fn delete(
     on: &Dependencies<'_>,
     workspace_id: Uuid,
@@ -137,7 +137,7 @@ pub async fn delete(
     Ok(())
 }
 
-/// The script, if the workspace may change it and it is as the client has seen it.
+/// Locks and returns the script, if the workspace may change it and its state is the one that the client has seen.
 async fn lock_own(
     connection: &mut PgConnection,
     workspace_id: Uuid,
@@ -173,7 +173,7 @@ fn apply(patch: ScriptPatch, current: &ScriptRow, stored_env: &Values) -> Result
     })
 }
 
-/// Builds against the functions the workspace has now, which can't change before the transaction ends.
+/// Builds against the current functions of the workspace, which can't change before the transaction ends.
 pub async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 /// Globals of the sandbox and the Plane SDK; written by `crates/sandbox/runtime/types.mjs`.
 const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
 
-/// One `.d.ts` file for code that may call `functions`, which come with their code.
+/// Returns one `.d.ts` file for code that may call `functions`.
 ///
 /// The functions stand in the SDK's namespace, so that their types may name the SDK's (`WorkItem[]`).
 pub fn declarations(functions: &[Function]) -> String {
@@ -59,7 +59,7 @@ fn declare(text: &mut String, function: &Function) {
     let _ = writeln!(text, "    {}(args{optional}: {members}): {returned};", function.name);
 }
 
-/// Authors declare what a function gives; whether it has to be awaited is in its code.
+/// Returns the return type of a function: the type that its author declared, as a promise if its code returns one.
 fn returned(function: &Function) -> String {
     let declared = type_or_any(&function.return_type);
     let names: Vec<String> = function.parameters.iter().map(|parameter| parameter.name.clone()).collect();
@@ -69,13 +69,13 @@ fn returned(function: &Function) -> String {
     format!("Promise<{declared}>")
 }
 
-/// What an author wrote as a type; `any` if it is none, so that it spoils nothing beside itself.
+/// Returns the type that an author wrote, or `any` if the text is not a type: it must not break other declarations.
 fn type_or_any(text: &str) -> String {
     let line = one_line(text);
     if is_type(&line) { line } else { format!("any /* {} */", comment(&line)) }
 }
 
-/// Text that can't end the comment it stands in.
+/// Escapes text so that it can't end the comment that contains it.
 fn comment(text: &str) -> String {
     text.replace("*/", "*\\/")
 }
