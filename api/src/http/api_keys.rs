@@ -1,4 +1,4 @@
-//! API keys: made, listed by prefix, revoked.
+//! API keys: created, listed by prefix, revoked.
 
 use super::{
     Resource,
@@ -33,7 +33,7 @@ impl ReadQuery for KeyQuery {
 
 /// List API keys
 ///
-/// Those in use, newest first, by prefix.
+/// Keys that were not revoked, newest first, by prefix.
 #[utoipa::path(get, path = "/api-keys/", tag = "API keys", params(
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
@@ -50,7 +50,7 @@ pub(crate) async fn list(
 
 /// Create an API key
 ///
-/// The answer holds the key; it is not shown again. A caller can't give away scopes it does not have.
+/// The answer contains the key, which is not shown again. A caller can't give scopes that it does not have.
 #[utoipa::path(post, path = "/api-keys/", tag = "API keys", request_body = ApiKeyInput,
     responses((status = 201, body = CreatedApiKey), ErrorResponses))]
 pub(crate) async fn create(
@@ -85,7 +85,7 @@ pub(crate) async fn read(
 
 /// Revoke an API key
 ///
-/// It is refused from now on, by every process within seconds.
+/// Every process rejects it within seconds.
 #[utoipa::path(delete, path = "/api-keys/{id}/", tag = "API keys", params(("id" = uuid::Uuid, Path)),
     responses((status = 204, description = "Revoked"), NotFound, ErrorResponses))]
 pub(crate) async fn revoke(

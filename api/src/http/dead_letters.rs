@@ -1,4 +1,4 @@
-//! Messages nobody could handle: looked at, published again, dropped.
+//! Dead letters: listed, published again, dropped.
 
 use super::{
     Resource,
@@ -36,7 +36,8 @@ impl ReadQuery for LetterQuery {
 
 /// List dead letters
 ///
-/// The workspace's, oldest first, among the first 1,000 in the queue; more are seen once some of these are gone.
+/// The workspace's letters among the first 1,000 in the queue, oldest first. Further ones are listed once some of these are
+/// requeued or dropped.
 #[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
 ), responses((status = 200, body = Page<DeadLetter>), ErrorResponses))]
@@ -76,7 +77,7 @@ pub(crate) async fn read(
 
 /// Requeue dead letters
 ///
-/// Publishes them again where they came from. Ids that name no letter of the workspace are passed over.
+/// Publishes them again to the exchange that they came from. Ids without a letter of the workspace are ignored.
 #[utoipa::path(post, path = "/dead-letters/", tag = "Dead letters", request_body = RequeueRequest,
     responses((status = 200, body = Requeued), ErrorResponses))]
 pub(crate) async fn requeue(

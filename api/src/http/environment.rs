@@ -1,4 +1,4 @@
-//! The workspace's environment. Values go in and never come out.
+//! The workspace's environment. Values are written and never read back.
 
 use super::{
     Resource,
@@ -42,7 +42,7 @@ pub(super) fn router() -> Router<AppState> {
 
 /// List the environment
 ///
-/// Every variable by key, without values. One page: there are 200 at most.
+/// Every variable by key, without values, on one page: there are 200 at most.
 #[utoipa::path(get, path = "/environment/", tag = "Environment",
     responses((status = 200, body = Page<EnvironmentVariable>), ErrorResponses))]
 pub(crate) async fn list(
@@ -57,7 +57,7 @@ pub(crate) async fn list(
 
 /// Read a variable
 ///
-/// Whether it is there and who set it; the value is not shown.
+/// The times and the author of its last change; the value is not shown.
 #[utoipa::path(get, path = "/environment/{key}/", tag = "Environment", params(("key" = String, Path)),
     responses((status = 200, body = EnvironmentVariable), NotFound, ErrorResponses))]
 pub(crate) async fn read(
@@ -118,7 +118,7 @@ pub(crate) async fn set(
     Ok((status, Json(variable)).into_response())
 }
 
-/// Refuses a value that the workspace has no room for; `sizes` are the bytes of those it has.
+/// Rejects a value that exceeds the workspace's limits. `sizes` are the bytes of its values.
 fn check_size(sizes: &mut BTreeMap<String, usize>, key: &str, bytes: usize) -> Result<(), ApiError> {
     let before = sizes.values().sum();
     sizes.insert(key.to_owned(), bytes);
@@ -163,8 +163,7 @@ impl ReadQuery for ChangeQuery {
 
 /// List the changes of a variable
 ///
-/// Who set or deleted it, newest first; also of keys that are gone. Never what the values were. Of a key that never was
-/// there: 404.
+/// The author of each change, newest first, also for a deleted key; never a value. 404 for a key that never existed.
 #[utoipa::path(get, path = "/environment/{key}/changes/", tag = "Environment", params(
     ("key" = String, Path),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),

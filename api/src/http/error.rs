@@ -1,4 +1,4 @@
-//! Answers to requests that are not done.
+//! Answers to requests that end with an error.
 //!
 //! Invariant: every 4xx and 5xx has one of two shapes. 400 is `{field: [messages]}`, with `diagnostics` when the
 //! field is code; everything else is `{code, detail}`. No text of a database or a library reaches a client.
@@ -18,7 +18,7 @@ use shared::http::body::BodyError;
 
 pub use crate::model::error::{ApiError, ErrorKind};
 
-/// The status of a refusal's answer.
+/// Returns the status of an error's answer.
 const fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -40,7 +40,7 @@ const fn status(kind: ErrorKind) -> StatusCode {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         let kind = match error {
-            // A body that broke off belongs to no field.
+            // An incomplete body belongs to no field.
             BodyError::Incomplete => return Self::field(NON_FIELD, error.to_string()),
             BodyError::TooLarge { .. } => ErrorKind::PayloadTooLarge,
             BodyError::Late => ErrorKind::BodyTimeout,
@@ -93,7 +93,7 @@ fn code_refused(diagnostics: &[Diagnostic]) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "code": messages, "diagnostics": diagnostics }))).into_response()
 }
 
-/// A caught panic is answered like any other defect.
+/// Answers a caught panic like any other defect.
 pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     internal().into_response()
 }
@@ -125,12 +125,12 @@ fn database_error(error: &sqlx::Error) -> ApiError {
     ApiError::Problem(Box::new(internal()))
 }
 
-/// `query_canceled`: by `statement_timeout`, that is.
+/// SQLSTATE `query_canceled`, the result of `statement_timeout`.
 const QUERY_CANCELLED: &str = "57014";
-// `text` and `jsonb` can hold every character but NUL: character_not_in_repertoire, untranslatable_character.
+/// SQLSTATEs `character_not_in_repertoire` and `untranslatable_character`: `text` and `jsonb` hold every character but NUL.
 const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
 
-/// Whether the database is away or overloaded, as opposed to a query that is wrong.
+/// Tells whether the database is unavailable or overloaded, as opposed to a query that is wrong.
 pub fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -138,7 +138,7 @@ pub fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        // What answers does not speak PostgreSQL, or not to the end: a proxy that lost its server.
+        // The answer is not PostgreSQL's protocol, or is cut off: a proxy that lost its server.
         | sqlx::Error::Protocol(_) => true,
         // Classes: 08 connection, 53 out of resources, 57 operator intervention (shutdown, statement timeout).
         sqlx::Error::Database(error) => {

@@ -10,14 +10,14 @@ use axum::{
 pub use crate::model::etag::Etag;
 
 impl Etag {
-    /// The header that carries the tag.
+    /// Returns the header that carries the tag.
     pub fn header(&self) -> (HeaderName, HeaderValue) {
         let value =
             HeaderValue::from_str(self.as_str()).expect("tags are made of digits, letters and dashes");
         (header::ETAG, value)
     }
 
-    /// Whether the client has this state already (`If-None-Match`).
+    /// Tells whether the client has this state already (`If-None-Match`).
     pub fn is_known(&self, headers: &HeaderMap) -> bool {
         lists(headers, &header::IF_NONE_MATCH).any(|list| self.is_in(list))
     }

@@ -73,7 +73,7 @@ pub(crate) async fn list(
 
 /// Create a function
 ///
-/// Builds it; functions that it calls itself must exist.
+/// Builds it. Functions that its code calls must exist.
 #[utoipa::path(post, path = "/functions/", tag = "Functions", request_body = FunctionDraft,
     responses((status = 201, body = SavedFunction), ErrorResponses))]
 pub(crate) async fn create(
@@ -154,7 +154,7 @@ async fn update(
     Ok(([etag(&saved.function).header()], Json(saved)).into_response())
 }
 
-/// Whether a function goes although it is in use.
+/// Parameters of a deletion.
 pub(crate) struct DeleteQuery {
     force: bool,
 }
@@ -167,8 +167,8 @@ impl ReadQuery for DeleteQuery {
 
 /// Delete a function
 ///
-/// In use, it is refused with `scripts` and `functions` that need it, unless `force` is true: those then run on
-/// with the builds they have, and can't be saved again until they do without it.
+/// Deleting one that is in use is rejected with the `scripts` and `functions` that need it, unless `force` is true. Those then
+/// continue with the builds they have, and can't be saved again until they no longer call it.
 #[utoipa::path(delete, path = "/functions/{id}/", tag = "Functions", params(
     ("id" = uuid::Uuid, Path),
     ("force" = Option<bool>, Query, description = "Delete it although it is in use"),

@@ -1,4 +1,4 @@
-//! Whether the service works: for the web app, for Kubernetes, for Prometheus.
+//! Health endpoints for the web app, Kubernetes and Prometheus.
 
 use super::{Resource, error::ApiError, state::AppState};
 use crate::{
@@ -13,17 +13,19 @@ use axum::{
     routing::get,
 };
 
-/// `/health/` under both prefixes, without authentication: it tells nothing of any workspace.
+/// Routes `/health/` under both prefixes, without authentication: the answer says nothing about a workspace.
 pub(super) fn router() -> Router<AppState> {
     Router::new().resource("/health", get(health))
 }
 
-/// Probes at the root.
+/// Routes the probes at the root.
 pub(super) fn probes() -> Router<AppState> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
 }
 
-/// Whether scripts can be run now
+/// Read the health of the service
+///
+/// `is_available` tells whether scripts can be run now.
 #[utoipa::path(get, path = "/health/", tag = "Health", security(()), responses(
     (status = 200, description = "Available, or not with `is_available` false", body = Health)))]
 pub(crate) async fn health(State(state): State<AppState>) -> Json<Health> {
@@ -44,7 +46,7 @@ pub(crate) async fn health(State(state): State<AppState>) -> Json<Health> {
     })
 }
 
-/// Liveness: the process answers. A database that is away is no reason to restart it.
+/// Liveness: the process answers. An unavailable database is no reason to restart it.
 async fn alive() -> &'static str {
     "ok\n"
 }

@@ -1,4 +1,4 @@
-//! The HTTP surface: one router for both prefixes, each with its own authentication.
+//! The HTTP API: one router for both prefixes, each with its own authentication.
 
 mod api_keys;
 pub mod auth;
@@ -41,7 +41,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-/// Everything the api serves.
+/// Returns the router of everything that the api serves.
 pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
     let signed = middleware::from_fn_with_state(state.clone(), auth::signature::require);
     let keyed = middleware::from_fn_with_state(state.clone(), auth::api_key::require);
@@ -65,7 +65,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         .layer(middleware::from_fn(assign_request_id))
 }
 
-/// The resources, relative to either prefix.
+/// Returns the routes of the resources, relative to either prefix.
 fn resources() -> Router<AppState> {
     Router::new()
         .merge(scripts::router())
@@ -80,7 +80,7 @@ fn resources() -> Router<AppState> {
         .merge(dead_letters::router())
 }
 
-/// Paths are served with and without a trailing slash: a redirect would lose the signature of the request.
+/// Serves paths with and without a trailing slash: a redirect would lose the signature of the request.
 trait Resource {
     #[must_use]
     fn resource(self, path: &str, methods: MethodRouter<AppState>) -> Self;
@@ -93,9 +93,10 @@ impl Resource for Router<AppState> {
 }
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Limits the characters of a client's request id.
 const MAX_REQUEST_ID: usize = 100;
 
-/// Gives every request an id, its caller's if that is a plain one, and every answer the same.
+/// Gives every request an id, and its answer the same one: the client's, if it is short and visible ASCII, else a new one.
 async fn assign_request_id(request: Request, next: Next) -> Response {
     let is_plain = |value: &&HeaderValue| {
         (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
@@ -125,7 +126,7 @@ async fn record_metrics(request: Request, next: Next) -> Response {
     response
 }
 
-/// Methods are the client's to invent; labels are not.
+/// Returns the metric label of a method. A client can invent methods, so unknown ones share a label.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -139,7 +140,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// No origin may call from a browser unless it is listed.
+/// Returns the layer that lets the listed origins call from a browser; `None` if no origin is listed.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     let origins: Vec<HeaderValue> =
         origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();

@@ -1,4 +1,4 @@
-//! What workers and the web app's backend ask of the control side. Signed requests only.
+//! `/control/plane-token/`: the token with which a workspace's scripts call Plane. Signed requests only.
 
 use super::{
     Resource,
@@ -23,6 +23,7 @@ use serde::Serialize;
 use shared::encryption::Context;
 use utoipa::ToSchema;
 
+/// Limits the bytes of a token.
 const MAX_TOKEN: usize = 4096;
 
 pub(super) fn router() -> Router<AppState> {
@@ -48,7 +49,7 @@ impl ReadFields for PlaneToken {
     }
 }
 
-/// Scripts' own credentials are not for third parties, whatever their key may do.
+/// Rejects requests with an API key: the token of the scripts is not for third parties, whatever the scopes of their key.
 fn require_signed(caller: &Caller) -> Result<(), ApiError> {
     if caller.is_signed {
         return Ok(());
@@ -62,7 +63,7 @@ fn absent() -> ApiError {
 
 /// Read the Plane token
 ///
-/// Signed requests only: workers ask for it.
+/// Signed requests only: workers read it.
 #[utoipa::path(get, path = "/control/plane-token/", tag = "Control", security(("signature" = [])),
     responses((status = 200, body = PlaneToken), NotFound, ErrorResponses))]
 pub(crate) async fn read(
@@ -75,9 +76,9 @@ pub(crate) async fn read(
     let opened = state
         .keyring
         .open(&sealed, &Context::plane_token(caller.workspace_id))
-        .map_err(|error| ApiError::Internal(format!("can't open a Plane token: {error}").into()))?;
+        .map_err(|error| ApiError::Internal(format!("can't decrypt a Plane token: {error}").into()))?;
     let token = String::from_utf8(opened)
-        .map_err(|_| ApiError::Internal("a sealed Plane token is not what was sealed".into()))?;
+        .map_err(|_| ApiError::Internal("a decrypted Plane token is not UTF-8".into()))?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(PlaneToken { token })).into_response())
 }
 

@@ -1,4 +1,4 @@
-//! Path prefixes of the two surfaces.
+//! Path prefixes of the two APIs.
 
 /// Prefix of signed requests: the web app's backend and workers.
 pub const INTERNAL: &str = "/api/runnerctl";

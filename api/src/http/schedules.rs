@@ -1,4 +1,4 @@
-//! Schedules: when scripts run by themselves.
+//! Schedules: cron triggers of scripts.
 
 use super::{
     Resource,
@@ -145,7 +145,7 @@ async fn update(
 
 /// Delete a schedule
 ///
-/// The executions it led to stay.
+/// Its executions stay.
 #[utoipa::path(delete, path = "/schedules/{id}/", tag = "Schedules",
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse if the schedule is no longer this one")),
     responses((status = 204, description = "Deleted"), NotFound, PreconditionFailed, ErrorResponses))]

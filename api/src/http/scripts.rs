@@ -77,7 +77,7 @@ pub(crate) async fn list(
 
 /// Create a script
 ///
-/// Builds it; `diagnostics` holds the warnings. Code that does not build is refused with the positions.
+/// Builds it; `diagnostics` are the warnings. Code that does not build is rejected with the positions of its errors.
 #[utoipa::path(post, path = "/scripts/", tag = "Scripts", request_body = ScriptDraft,
     responses((status = 201, body = SavedScript), ErrorResponses))]
 pub(crate) async fn create(
@@ -114,7 +114,7 @@ pub(crate) async fn read(
 
 /// Replace a script
 ///
-/// Builds only if the code, the code type or the functions it needs changed. What is left out takes its default.
+/// Builds only if the code or the code type changed. A field that is left out takes its default.
 #[utoipa::path(put, path = "/scripts/{id}/", tag = "Scripts", request_body = ScriptDraft,
     params(("id" = uuid::Uuid, Path), ("If-Match" = Option<String>, Header, description = "Refuse the change if the script is no longer this one")),
     responses((status = 200, body = SavedScript), NotFound, PreconditionFailed, ErrorResponses))]
@@ -174,7 +174,7 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Pages of versions go by number.
+/// Page of a list of versions, by number.
 pub(crate) struct VersionQuery {
     below: Option<i32>,
     per_page: i64,
@@ -189,7 +189,7 @@ impl ReadQuery for VersionQuery {
 
 /// List the versions of a script
 ///
-/// Immutable builds, newest first. A new one is made when the code changes, or a function it needs.
+/// Immutable builds, newest first. A change of the code, or of a function that it needs, makes a new version.
 #[utoipa::path(get, path = "/scripts/{id}/versions/", tag = "Scripts", params(
     ("id" = uuid::Uuid, Path),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),

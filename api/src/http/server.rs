@@ -1,7 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 //!
-//! Invariant: a client that is slow to ask, or has nothing to ask, holds a connection no longer than the head timeout.
-//! HTTP/2 is for the proxy in front, which speaks it with browsers.
+//! Invariant: a client that sends its request slowly, or none, holds a connection no longer than the head timeout. HTTP/2 is
+//! left to the proxy in front, which speaks it with browsers.
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1};
@@ -14,13 +14,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-/// Longest time from the start of a connection, or the end of an answer on it, to the whole head of a request. Above
-/// the 60 s after which usual load balancers let go of an idle connection, so that it is they who close it.
+/// Longest time, in seconds, from the start of a connection, or the end of an answer on it, to the whole head of a request.
+/// It is above the 60 s after which usual load balancers close an idle connection, so that the load balancer closes it first.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// When the process has no file descriptor left, others must end first.
+/// Milliseconds between two attempts to accept while the process has no file descriptor left: other connections must end
+/// first.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Serves `app` until `stopping`; then takes no new connection, and returns when the answers under way are sent.
+/// Serves `app` until `stopping`. Then accepts no new connection, and returns when the answers in progress are sent.
 pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, stopping: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
@@ -30,7 +31,7 @@ pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, s
             }
             Err(error) if is_client_disconnect(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "can't accept connections");
+                tracing::warn!(%error, "can't accept HTTP connections");
                 tokio::time::sleep(ACCEPT_RETRY_PAUSE).await;
             }
         }
@@ -40,14 +41,14 @@ pub async fn serve(listener: TcpListener, app: Router, head_timeout: Duration, s
     connections.wait().await;
 }
 
-/// Answers the requests of one connection. An error is the client's going away, or its being too slow.
+/// Answers the requests of one connection. An error means that the client has gone or was too slow.
 async fn serve_connection(
     stream: TcpStream,
     app: Router,
     head_timeout: Duration,
     stopping: CancellationToken,
 ) {
-    // Events of a stream are small, and wait for nothing.
+    // Events of a stream are small, and are sent without delay.
     let _ = stream.set_nodelay(true);
     let service =
         TowerToHyperService::new(app.map_request(|request: Request<Incoming>| request.map(Body::new)));
@@ -65,11 +66,11 @@ async fn serve_connection(
 
 fn log_early_end(result: hyper::Result<()>) {
     if let Err(error) = result {
-        tracing::debug!(%error, "a connection ended early");
+        tracing::debug!(%error, "an HTTP connection ended early");
     }
 }
 
-/// The client was gone before its connection was taken: nobody's fault.
+/// Tells whether the client closed its connection before it was accepted, which is not an error.
 fn is_client_disconnect(error: &io::Error) -> bool {
     matches!(
         error.kind(),

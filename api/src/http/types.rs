@@ -1,4 +1,4 @@
-//! `GET /types/`: what the editor knows of the world a script runs in.
+//! `GET /types/`: TypeScript declarations of a script's globals, for the editor.
 
 use super::{
     Resource,
@@ -38,7 +38,7 @@ pub(crate) async fn read(
 ) -> Result<Response, ApiError> {
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let functions = db::functions::visible(&pool, caller.workspace_id).await?;
-    // Looks into the functions' code: some hundred microseconds each.
+    // Parses the code of every function: some hundred microseconds each.
     let text = tokio::task::spawn_blocking(move || declarations(&functions)).await;
     let text =
         text.map_err(|error| ApiError::Internal(format!("the declarations failed: {error}").into()))?;

@@ -20,13 +20,13 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const HEADER: &str = "x-api-key";
-/// Time for which a key is valid without asking the database. Every process is notified of revocations; this
-/// bounds the time that a lost notification costs.
+/// Seconds for which a key is valid without a query. Every process is notified of revocations; this limits how long a revoked
+/// key stays valid if the notification is lost.
 const CACHE_TTL: Duration = Duration::from_secs(5);
 /// Limits the keys in the cache.
 const MAX_ENTRIES: u64 = 10_000;
 
-/// Callers by the hash of their key, for a few seconds.
+/// Cache of callers by the hash of their key, for a few seconds.
 #[derive(Debug)]
 pub struct KeyCache(Cache<KeyHash, Caller>);
 
@@ -37,13 +37,13 @@ impl Default for KeyCache {
 }
 
 impl KeyCache {
-    /// Forgets every key: one was revoked.
+    /// Removes every key; called when one is revoked.
     pub fn clear(&self) {
         self.0.invalidate_all();
     }
 }
 
-/// Lets requests with a valid key pass, with their [`Caller`].
+/// Passes requests with a valid key on, with their [`Caller`].
 pub async fn require(
     State(state): State<AppState>,
     mut request: Request,

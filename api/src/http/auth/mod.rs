@@ -1,7 +1,7 @@
-//! Who is calling, for which workspace, and what they may do.
+//! Authentication of callers: their workspace and their scopes.
 //!
-//! Invariant: a handler gets a [`Caller`] only through [`Authorized`], so no route is reached without its scope, and
-//! every query of a handler is bound to the caller's workspace.
+//! Invariant: a handler gets a [`Caller`] only through [`Authorized`]. So no route is reached without its scope, and every
+//! query of a handler is bound to the caller's workspace.
 
 pub mod api_key;
 pub mod rate_limit;
@@ -16,20 +16,20 @@ use axum::{
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
 use uuid::Uuid;
 
-/// An authenticated request.
+/// The sender of an authenticated request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub workspace_id: Uuid,
     pub workspace_slug: Arc<str>,
-    /// Who is recorded as the author of a change: a user id, or the prefix of an API key.
+    /// Recorded author of a change: a user id, or the prefix of an API key.
     pub actor: Option<Arc<str>>,
     pub scopes: Vec<Scope>,
-    /// Whether the request was signed, and so comes from the web app's backend or a worker.
+    /// True if the request was signed, and so comes from the web app's backend or a worker.
     pub is_signed: bool,
 }
 
 impl Caller {
-    /// Where a row is found, on the surface this caller uses.
+    /// Returns the `Location` of a row, under the prefix that this caller uses.
     pub fn location(&self, resource: &str, id: Uuid) -> (HeaderName, String) {
         let prefix = if self.is_signed { INTERNAL } else { EXTERNAL };
         (header::LOCATION, format!("{prefix}/{resource}/{id}/"))
@@ -58,7 +58,7 @@ impl Permission for Execute {
     const SCOPE: Scope = Scope::Execute;
 }
 
-/// A caller who has the scope `P`.
+/// A caller with the scope `P`.
 #[derive(Debug)]
 pub struct Authorized<P>(pub Caller, PhantomData<P>);
 

@@ -1,4 +1,4 @@
-//! Requests per second and workspace, in this process: a token bucket each.
+//! Limits requests per second and workspace in this process, by a token bucket for each workspace.
 
 use crate::http::error::ApiError;
 use moka::sync::Cache;
@@ -12,17 +12,17 @@ use uuid::Uuid;
 
 /// Limits the workspaces whose buckets are kept.
 const MAX_ENTRIES: u64 = 10_000;
-/// Time after which a bucket is full again: a burst is twice the rate. A bucket idle for longer is forgotten.
+/// Seconds after which a bucket is full again: a burst is twice the rate. A bucket that is idle for longer is dropped.
 const REFILL: Duration = Duration::from_secs(2);
 
-/// Tokens left, and when they were counted.
+/// The tokens left, and the time at which they were counted.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tokens: f64,
     counted: Instant,
 }
 
-/// Holds every workspace to a rate, with a burst of twice as many.
+/// Limits every workspace to a rate, with a burst of twice as many requests.
 #[derive(Debug)]
 pub struct RateLimit {
     per_second: f64,
@@ -30,13 +30,13 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// `per_second` 0 lets everything pass.
+    /// Limits to `per_second`; 0 is no limit.
     pub fn new(per_second: u32) -> Self {
         let buckets = Cache::builder().max_capacity(MAX_ENTRIES).time_to_idle(REFILL).build();
         Self { per_second: per_second.into(), buckets }
     }
 
-    /// Takes a token of the workspace, or refuses with the time until there is one.
+    /// Takes a token of the workspace, or rejects with the time until there is one.
     pub fn admit(&self, workspace_id: Uuid) -> Result<(), ApiError> {
         self.admit_at(workspace_id, Instant::now()).map_err(|wait_s| {
             metrics::RATE_LIMITED.with(["rate"]).increment(1);

@@ -1,4 +1,4 @@
-//! Requests of the web app's backend and of workers: signed with HMAC, each accepted once.
+//! Signatures of requests from the web app's backend and workers: HMAC, each request accepted once.
 
 use super::Caller;
 use crate::{
@@ -21,8 +21,8 @@ use uuid::Uuid;
 /// Limits the workspaces in the cache.
 const MAX_ENTRIES: u64 = 10_000;
 
-/// Ids of workspaces by slug. A workspace is never renamed, and keeps its id even when all it has is erased, so no entry
-/// gets stale.
+/// Cache of workspace ids by slug. A workspace is never renamed, and keeps its id even when all its rows are erased, so no
+/// entry gets stale.
 #[derive(Debug)]
 pub struct WorkspaceCache(Cache<Arc<str>, Uuid>);
 
@@ -32,9 +32,9 @@ impl Default for WorkspaceCache {
     }
 }
 
-/// Lets requests with a valid signature pass, with their [`Caller`].
+/// Passes requests with a valid signature on, with their [`Caller`].
 ///
-/// The body is read here, since the signature covers it, and handed on.
+/// Reads the body, since the signature covers it, and passes it on.
 pub async fn require(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -51,7 +51,7 @@ pub async fn require(
         .signing_keys
         .verify(&covered, headers.signature, Utc::now().timestamp())
         .map_err(|error| refused(&error))?;
-    // Only now: unsigned requests must not fill the table.
+    // Stored only after the signature is verified: unsigned requests must not fill the table.
     if !db::workspaces::remember_nonce(&state.pool, headers.nonce).await? {
         return Err(refused(&SignatureError::Replayed));
     }
@@ -73,7 +73,7 @@ fn refused(error: &SignatureError) -> ApiError {
     ApiError::unauthorized(error.code(), format!("{error}."))
 }
 
-/// Creates the workspace when a signed request first names it.
+/// Returns a workspace's slug and id. Creates the workspace when a signed request first names it.
 async fn workspace(state: &AppState, slug: &str) -> Result<(Arc<str>, Uuid), ApiError> {
     if let Some(id) = state.workspaces.0.get(slug) {
         return Ok((slug.into(), id));

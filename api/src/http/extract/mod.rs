@@ -1,4 +1,4 @@
-//! Extractors: request bodies and query strings, each refused with an error that names the field.
+//! Extractors of request bodies and query strings. Each rejects with an error that names the field.
 
 pub mod json;
 pub mod query;

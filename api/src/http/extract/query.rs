@@ -1,7 +1,7 @@
-//! Query strings and list pages.
+//! Extractors of query strings, list pages and path parameters.
 //!
-//! Invariant: an unknown or malformed parameter is refused by name. A misspelled filter that is passed over
-//! would answer with everything.
+//! Invariant: an unknown or malformed parameter is rejected by name. If a misspelled filter were ignored, the answer would
+//! be the whole list.
 
 pub use crate::model::pagination::{Page, PageRequest};
 use crate::model::{
@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use uuid::Uuid;
 
 const DEFAULT_PER_PAGE: i64 = 50;
+/// Limits the characters of a search.
 const MAX_SEARCH_CHARACTERS: usize = 200;
 
 /// The query parameters of a request, read by [`ReadQuery`].
@@ -52,7 +53,7 @@ fn parse<T: ReadQuery>(query: &str) -> Result<T, ApiError> {
         parameters.errors.add(name, "Unknown parameter.");
     }
     parameters.errors.into_result()?;
-    value.ok_or(ApiError::Internal("a query was refused without a reason".into()))
+    value.ok_or(ApiError::Internal("a query string was rejected without a field error".into()))
 }
 
 /// Query parameters, taken one by one.
@@ -76,12 +77,12 @@ impl Parameters {
         Self { values, errors }
     }
 
-    /// A parameter that may be left out.
+    /// Takes a parameter that may be left out.
     pub fn text(&mut self, name: &'static str) -> Option<String> {
         self.values.remove(name)
     }
 
-    /// A parameter read by its type; `expected` completes "Must be".
+    /// Takes a parameter and parses it; `expected` completes the error "Must be".
     pub fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let text = self.text(name)?;
         let value = text.parse().ok();
@@ -91,7 +92,7 @@ impl Parameters {
         value
     }
 
-    /// A whole number within bounds.
+    /// Takes a whole number within bounds.
     pub fn number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
         let expected = format!("a whole number from {least} to {most}");
         let number = self.parsed(name, &expected)?;
@@ -102,7 +103,7 @@ impl Parameters {
         None
     }
 
-    /// One of the texts of an enum.
+    /// Takes one of the texts of an enum.
     pub fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<String> {
         let text = self.text(name)?;
         if choices.contains(&text.as_str()) {
@@ -112,9 +113,9 @@ impl Parameters {
         None
     }
 
-    /// The `search` parameter as an `ILIKE` pattern that finds it anywhere.
+    /// Takes the `search` parameter, as an `ILIKE` pattern that matches it anywhere.
     pub fn search(&mut self) -> Option<String> {
-        // What a search box sends before anything is typed into it.
+        // An empty search box sends an empty parameter.
         let text = self.text("search").filter(|text| !text.is_empty())?;
         if text.chars().count() > MAX_SEARCH_CHARACTERS {
             self.errors.add("search", format!("Must have {MAX_SEARCH_CHARACTERS} characters at most."));
@@ -124,12 +125,12 @@ impl Parameters {
         Some(format!("%{literal}%"))
     }
 
-    /// The `per_page` parameter.
+    /// Takes the `per_page` parameter.
     pub fn per_page(&mut self) -> i64 {
         self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE)
     }
 
-    /// The `cursor` and `per_page` parameters.
+    /// Takes the `cursor` and `per_page` parameters.
     pub fn page(&mut self) -> PageRequest {
         let per_page = self.per_page();
         let before = self.text("cursor").and_then(|cursor| {
@@ -143,7 +144,7 @@ impl Parameters {
     }
 }
 
-/// The one parameter of a path. What is not UTF-8 names nothing.
+/// The only parameter of a path. A path that is not UTF-8 is answered 404.
 #[derive(Debug)]
 pub struct PathText(pub String);
 
@@ -156,17 +157,17 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
-/// 404 of a path that leads nowhere.
+/// Returns the 404 error of a path without a route.
 pub fn not_found() -> ApiError {
     ApiError::problem(ErrorKind::NotFound, "not_found", "There is nothing at this path.")
 }
 
-/// An id from a path. What is not a UUID names no row.
+/// Parses an id of a path. A text that is not a UUID is answered 404, like an id without a row.
 pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
     Uuid::parse_str(text).map_err(|_| ApiError::not_found(what))
 }
 
-/// 405 with the documented shape; axum adds `Allow`.
+/// Returns the 405 error in the documented shape; axum adds `Allow`.
 pub async fn method_not_allowed() -> ApiError {
     let detail = "This path does not take this method.";
     ApiError::problem(ErrorKind::MethodNotAllowed, "method_not_allowed", detail)

@@ -1,4 +1,4 @@
-//! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither asks another host.
+//! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither loads anything from another host.
 
 pub(super) mod responses;
 
@@ -29,13 +29,13 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 Every path is served with and without its trailing slash."),
     modifiers(&DocumentMeta),
     tags(
-        (name = "Scripts", description = "What people write and automations run"),
-        (name = "Functions", description = "What scripts call as `Functions.<name>({…})`"),
+        (name = "Scripts", description = "Code that users write and automations run"),
+        (name = "Functions", description = "Code that scripts call as `Functions.<name>({…})`"),
         (name = "Executions", description = "Runs of scripts"),
         (name = "Environment", description = "Secrets of the workspace; write-only"),
-        (name = "Schedules", description = "When scripts run by themselves"),
+        (name = "Schedules", description = "Cron triggers of scripts"),
         (name = "API keys", description = "Keys of this interface"),
-        (name = "Dead letters", description = "Messages nobody could handle"),
+        (name = "Dead letters", description = "Messages that could not be processed"),
         (name = "Control", description = "For workers and the web app's backend"),
         (name = "Health"),
     ),
@@ -57,7 +57,7 @@ Every path is served with and without its trailing slash."),
 )]
 struct Document;
 
-/// What the handlers do not say themselves: where they are served and who may call.
+/// Adds the parts of the document that handlers do not declare: operation ids, servers and authentication.
 struct DocumentMeta;
 
 impl Modify for DocumentMeta {
@@ -78,7 +78,7 @@ impl Modify for DocumentMeta {
     }
 }
 
-/// Handlers have short names; operations need unique ones, such as `scripts_list`.
+/// Gives operations unique ids, such as `scripts_list`: handlers have short names that repeat.
 fn name_operations(paths: &mut Paths) {
     for (path, item) in &mut paths.paths {
         let resource = path.split('/').nth(1).unwrap_or_default().replace('-', "_");
@@ -92,19 +92,19 @@ fn name_operations(paths: &mut Paths) {
     }
 }
 
-/// The document.
+/// Returns the document.
 pub fn document() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
-/// What the page may load and ask: our own host, and nothing else. The browser sees to it.
+/// Content security policy of the page, which browsers enforce: it may load from its own host alone.
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
 );
 
-/// `/openapi.json` and `/docs`.
+/// Routes `/openapi.json` and `/docs`.
 pub(super) fn router() -> Router {
-    // Left alone, the page would send the document to a validator of its authors.
+    // By default the page would send the document to a validator of its authors.
     let config = Config::default().validator_url("none");
     let page: Router = SwaggerUi::new("/docs").url("/openapi.json", document()).config(config).into();
     page.layer(map_response(async |mut response: Response| {

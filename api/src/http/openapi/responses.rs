@@ -3,7 +3,7 @@
 use crate::model::{InUse, Invalid, Problem};
 use utoipa::IntoResponses;
 
-/// What any request may be refused with.
+/// Error answers that any request may get.
 #[derive(Debug, IntoResponses)]
 #[expect(dead_code, reason = "read by the OpenAPI derive alone")]
 pub(crate) enum ErrorResponses {
@@ -28,10 +28,10 @@ pub(crate) enum ErrorResponses {
     /// The workspace's rate limit, queue quota or share of slow requests; `Retry-After` says when.
     #[response(status = 429)]
     TooManyRequests(Problem),
-    /// A defect on our side.
+    /// A defect of the service.
     #[response(status = 500)]
     Internal(Problem),
-    /// The database is away, or took too long; `Retry-After` says when to try again.
+    /// The database is unavailable, or took too long; `Retry-After` says when to try again.
     #[response(status = 503)]
     Unavailable(Problem),
 }
