@@ -1,6 +1,6 @@
-//! Gauges that nobody's event tells: sampled from the database, the broker and the pool.
+//! Gauges that no event updates: sampled from the database, the broker and the pools.
 //!
-//! Every api process samples the same database and broker; dashboards take the greatest.
+//! Every api process samples the same database and broker; dashboards take the maximum.
 
 use crate::db::{self, health::Backlog, retention::Lag};
 use shared::{
@@ -14,10 +14,11 @@ use sqlx::PgPool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Several samples between two scrapes of Prometheus, at two cheap queries and three questions to the broker each.
+/// Seconds between two samples: several samples between two scrapes of Prometheus, at two cheap queries and three requests to
+/// the broker each.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Samples until told to stop. What can't be asked keeps its last value; `runnerctl_connection_up` tells why.
+/// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows the reason.
 pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
     let samples = async {
         loop {
@@ -28,7 +29,7 @@ pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stoppin
     stopping.run_until_cancelled(samples).await;
 }
 
-/// Sets every gauge once. The first of `pools` is asked; the connections of all are counted.
+/// Sets every gauge once. Queries run on the first of `pools`; the connections of all pools are counted.
 pub async fn sample(pools: &[PgPool], broker: &Broker, topology: &Topology) {
     if let [pool, ..] = pools {
         tokio::join!(of_database(pool), of_maintenance(pool), of_broker(broker, topology));
@@ -45,7 +46,7 @@ async fn of_database(pool: &PgPool) {
             OUTBOX_AGE.with::<&str>([]).set(oldest_s);
             WORKERS.with::<&str>([]).set(approximate(workers));
         }
-        Err(error) => tracing::debug!(%error, "the backlog can't be counted"),
+        Err(error) => tracing::debug!(%error, "can't count the outbox backlog"),
     }
 }
 
@@ -55,7 +56,7 @@ async fn of_maintenance(pool: &PgPool) {
             MAINTENANCE_AGE.with::<&str>([]).set(age_s);
             PARTITIONS_AHEAD.with::<&str>([]).set(ahead_s);
         }
-        Err(error) => tracing::debug!(%error, "the state of table maintenance can't be read"),
+        Err(error) => tracing::debug!(%error, "can't read the state of table maintenance"),
     }
 }
 
@@ -77,7 +78,7 @@ fn of_pools(pools: &[PgPool]) {
     }
 }
 
-/// A count as a gauge takes it; beyond four thousand million it is not exact, and does not matter.
+/// Converts a count for a gauge. It is not exact beyond four thousand million, which does not matter.
 fn approximate(count: i64) -> f64 {
     f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,4 @@
-//! Work that no request waits for: schedules, retention, sampled metrics.
+//! Background work: schedules, retention, sampled metrics.
 
 pub mod metrics_sampler;
 pub mod retention;

@@ -1,8 +1,8 @@
-//! Keeps the tables in shape: partitions ahead of time, history dropped by age, keys and nonces forgotten.
+//! Table maintenance: makes partitions ahead of time, drops old history, deletes old keys and nonces.
 //!
-//! Invariant: history goes by whole weeks, and a week goes only when all of it is older than the retention and none of it is
-//! still to be run. Each step is a transaction with a limit of its own, so that one that fails leaves the others done, and the
-//! next round goes on where this one ended.
+//! Invariant: history is dropped by whole weeks. A week is dropped only when all of it is older than the retention and none of
+//! its executions is queued or running. Each step is a transaction with a time limit of its own: one that fails leaves the
+//! others done, and the next round continues where this one ended.
 
 use crate::db::retention::{self as db, OldWeek, Parent, PartitionLink, PrunedTable, STATEMENT_LIMIT};
 use shared::backoff::Backoff;
@@ -11,23 +11,24 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Minutes between rounds. One that finds nothing to do costs a few reads of the catalog, and a week that is missing, because
-/// the database's clock was set or nothing ran for a month, is there this soon.
+/// Minutes between rounds. A round that finds nothing to do costs a few reads of the catalog. A missing week is made within
+/// this time: the database's clock may have been set, or no round may have run for a month.
 const INTERVAL: Duration = Duration::from_mins(1);
-/// Longest time of a step, in seconds: the server's limit of its statements comes first, if the server is heard.
+/// Longest time of a step, in seconds. The server's limit on its statements applies first, if the server answers.
 const STEP_LIMIT: Duration = STATEMENT_LIMIT.saturating_add(Duration::from_secs(15));
-/// Minutes for which a process that dies keeps others from maintenance. Renewed before each step, and longer than any takes.
+/// Minutes of the lease, for which a process that died keeps others from maintenance. It is renewed before each step, and
+/// longer than any step takes.
 const LEASE_DURATION: Duration = Duration::from_mins(2);
-/// Hours for which idempotency keys are remembered: longer than any broker or client repeats itself.
+/// Hours for which idempotency keys are kept: longer than any broker or client repeats a request.
 const KEY_RETENTION: Duration = Duration::from_hours(7 * 24);
-/// Seconds for which nonces are remembered: signed requests older than the clock skew are refused by their timestamp alone.
+/// Seconds for which nonces are kept: signed requests older than the clock skew are rejected by their timestamp alone.
 const NONCE_RETENTION: Duration = Duration::from_secs(2 * shared::signing::CLOCK_SKEW_S);
-/// Rows per transaction that deletes them.
+/// Limits the rows that one transaction deletes.
 const PRUNE_BATCH_ROWS: i64 = 1_000;
-/// Seconds of a round for deleting rows of one table; what is left then is for the next round.
+/// Limits the seconds of a round for deleting rows of one table; the next round deletes the rest.
 const PRUNE_TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// Looks after the tables until told to stop. `keep` is the age at which executions and their logs go; `None` keeps
+/// Maintains the tables until `shutdown`. `retention` is the age at which executions and their logs are dropped; `None` keeps
 /// them.
 pub async fn run(pool: PgPool, retention: Option<Duration>, shutdown: CancellationToken) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
@@ -36,26 +37,26 @@ pub async fn run(pool: PgPool, retention: Option<Duration>, shutdown: Cancellati
             match run_maintenance(&pool, retention).await {
                 Ok(Some(report)) => report.log(),
                 Ok(None) => tracing::debug!("another process does table maintenance"),
-                Err(error) => tracing::warn!(%error, "table maintenance could not begin"),
+                Err(error) => tracing::warn!(%error, "can't begin table maintenance"),
             }
             interval.wait().await;
         }
     };
-    // A round may be cut off anywhere: its lease runs out, and the next one finishes what it began.
+    // A round may be cancelled anywhere: its lease runs out, and the next round finishes its work.
     shutdown.run_until_cancelled(Box::pin(rounds)).await;
 }
 
-/// What a round has done.
+/// The results of a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Tables, two per week.
+    /// Number of tables, two per week.
     pub partitions_made: i32,
     pub weeks_dropped: u32,
-    /// Weeks that are old enough to go, but hold something that is still to be run.
+    /// Weeks that are old enough, but have queued or running executions.
     pub weeks_kept: u32,
     pub keys_pruned: u64,
     pub nonces_pruned: u64,
-    /// Steps that were not done. Each was logged with its reason.
+    /// Steps that failed. Each was logged with its reason.
     pub failures: u32,
 }
 
@@ -64,7 +65,7 @@ impl Report {
         let Self { partitions_made, weeks_dropped, weeks_kept, failures, .. } = *self;
         let has_changed = partitions_made > 0 || weeks_dropped > 0;
         if has_changed || failures > 0 {
-            tracing::info!(partitions_made, weeks_dropped, weeks_kept, failures, "table maintenance");
+            tracing::info!(partitions_made, weeks_dropped, weeks_kept, failures, "table maintenance done");
         }
     }
 
@@ -74,25 +75,25 @@ impl Report {
     }
 }
 
-/// Why a step was not done.
+/// The error of a step.
 #[derive(Debug, thiserror::Error)]
 enum StepError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    #[error("the database did not answer within {} s", STEP_LIMIT.as_secs())]
+    #[error("the database did not answer a step of table maintenance within {} s", STEP_LIMIT.as_secs())]
     Late,
-    #[error("another process has taken over")]
+    #[error("another process has taken over table maintenance")]
     Superseded,
 }
 
-/// Runs one round; `None` if another process is at it.
+/// Runs one round. Returns `None` if another process runs one.
 pub async fn run_maintenance(pool: &PgPool, retention: Option<Duration>) -> sqlx::Result<Option<Report>> {
     let round = Round { pool, holder: Uuid::now_v7() };
     if !db::take_lease(pool, round.holder, LEASE_DURATION).await? {
         return Ok(None);
     }
     let mut report = Report::default();
-    // First, whatever becomes of the rest: without partitions nothing is accepted.
+    // This step is first, whether or not the others fail: without partitions no execution is accepted.
     match round.step(db::make_partitions(pool)).await {
         Ok(made) => report.partitions_made = made,
         Err(error) => report.failed(&error, "partitions could not be made ahead"),
@@ -113,10 +114,10 @@ pub async fn run_maintenance(pool: &PgPool, retention: Option<Duration>) -> sqlx
     Ok(Some(report))
 }
 
-/// What became of a week that is to go.
+/// The outcome of processing an old week.
 enum WeekOutcome {
     Dropped,
-    /// It stays until all of it is over, or because the retention has become longer.
+    /// It stays until its executions are finished, or because the retention has become longer.
     Kept,
 }
 
@@ -126,7 +127,7 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Runs a step, if maintenance is still ours.
+    /// Runs a step, if this process still has the lease.
     async fn step<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> Result<T, StepError> {
         let limited = async {
             if !db::take_lease(self.pool, self.holder, LEASE_DURATION).await? {
@@ -151,14 +152,14 @@ impl Round<'_> {
         }
     }
 
-    /// Takes a week out of the tables and drops it.
+    /// Detaches the tables of a week and drops them.
     async fn retire(&self, mut old: OldWeek) -> Result<WeekOutcome, StepError> {
         if old.executions == Some(PartitionLink::Attached) && self.has_unfinished(&old).await? {
             return Ok(WeekOutcome::Kept);
         }
         self.step(db::begin_retiring(self.pool, old.week)).await?;
         self.detach(&mut old, Parent::Executions).await?;
-        // Somebody may have written between the look and the detach; now nobody can any more.
+        // A writer may have written between the check and the detach. Now none can any more.
         if old.executions.is_some() && self.has_unfinished(&old).await? {
             return self.restore(old).await;
         }
@@ -169,7 +170,7 @@ impl Round<'_> {
         self.restore(old).await
     }
 
-    /// Takes back what was begun: the week holds something to be run, or is no longer old enough to go.
+    /// Undoes a removal that was begun: the week has queued or running executions, or is no longer old enough.
     async fn restore(&self, mut old: OldWeek) -> Result<WeekOutcome, StepError> {
         for (parent, link) in old.tables() {
             if link == Some(PartitionLink::Detaching) {
@@ -184,7 +185,7 @@ impl Round<'_> {
         self.step(db::has_unfinished(self.pool, old.week)).await
     }
 
-    /// Sees to it that a week's table, if there is one, is detached.
+    /// Detaches a week's table, if there is one and it is not detached yet.
     async fn detach(&self, old: &mut OldWeek, parent: Parent) -> Result<(), StepError> {
         match old.link(parent) {
             Some(PartitionLink::Attached) => self.step(db::detach(self.pool, parent, old.week)).await?,
@@ -197,7 +198,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Deletes batch after batch until one is not full, or the time is over. Returns how many rows went.
+    /// Deletes batch after batch until one is not full, or the time is over. Returns the number of deleted rows.
     async fn prune(&self, what: PrunedTable, age: Duration) -> Result<u64, StepError> {
         let (began, mut since, mut rows) = (Instant::now(), None, 0);
         loop {

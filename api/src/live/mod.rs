@@ -1,7 +1,7 @@
-//! Tells waiting requests that an execution moved, without a polling query each.
+//! Notifies waiting requests of the progress of executions, without a polling query for each request.
 //!
-//! Invariant: one process holds one LISTEN connection, and asks for all moved executions in one query, however
-//! many requests wait. A lost notification costs at most [`SWEEP`]: everything watched is then asked for again.
+//! Invariant: one process holds one LISTEN connection, and reads all changed executions in one query, however many requests
+//! wait. A lost notification delays at most by [`SWEEP`]: all watched executions are then read again.
 
 mod notifications;
 mod poller;
@@ -20,11 +20,11 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Everything watched is asked for this often, whatever was notified.
+/// Seconds between two queries for all watched executions, whatever the notifications.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Event streams that read lines from the database at the same time. Many streams of a chatty run wait for each other
-/// rather than take the connections of everybody's requests.
+/// Limits the event streams that read lines from the database at the same time. Many streams of a chatty run wait for each
+/// other, so that they do not take the connections of all other requests.
 pub const READERS: usize = 4;
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ struct Watched {
 #[derive(Debug)]
 pub struct Live {
     watched: Mutex<HashMap<Uuid, Watched>>,
-    /// Watched executions that moved since the last query. Bounded by what is watched.
+    /// Watched executions that changed since the last query. Bounded by the number of watched executions.
     changed: Mutex<HashSet<Uuid>>,
     wake: Notify,
     readers: Semaphore,
@@ -65,17 +65,17 @@ impl Live {
         Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
     }
 
-    /// A turn at reading what an event stream tells, until it is dropped.
+    /// Waits for a permit to read the lines of an event stream. It is released on drop.
     pub async fn acquire_reader(&self) -> SemaphorePermit<'_> {
-        self.readers.acquire().await.expect("nobody closes it")
+        self.readers.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// How many watches there are.
+    /// Returns the number of watches.
     pub fn watchers(&self) -> usize {
         lock(&self.watched).values().map(|entry| entry.watchers).sum()
     }
 
-    /// Keeps the watches fed until `stopping`.
+    /// Publishes progress to the watches until `stopping`.
     pub async fn run(
         self: Arc<Self>,
         pool: PgPool,
@@ -123,7 +123,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One request's interest in one execution; ends with the request.
+/// The watch of one request on one execution; it ends with the request.
 #[derive(Debug)]
 pub struct Watch {
     live: Arc<Live>,
@@ -134,7 +134,7 @@ pub struct Watch {
 impl Watch {
     /// Waits for the next change.
     pub async fn changed(&mut self) -> Option<Progress> {
-        // The sender lives as long as anything watches.
+        // The sender exists as long as any watch does.
         self.progress.changed().await.ok()?;
         *self.progress.borrow_and_update()
     }

@@ -1,4 +1,4 @@
-//! Asks for all executions that moved, in one query, and hands the answers to their watches.
+//! Reads the progress of all changed executions in one query, and publishes it to their watches.
 
 use super::{Live, SWEEP};
 use crate::db;
@@ -8,10 +8,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// This long between two queries on average, 250 per second at most: a chatty run is asked for once per pause.
+/// Average milliseconds between two queries, which are 250 per second at most: a chatty run is read once per interval.
 const MIN_INTERVAL: Duration = Duration::from_millis(4);
-/// So much of the pauses may be saved up for the first changes after a quiet time: a short run ends a few milliseconds after
-/// it started, and whoever waits for its end would wait for the pause after its start.
+/// Milliseconds of intervals that may be skipped after an idle period: up to three queries may then run back to back before
+/// [`MIN_INTERVAL`] applies, so that the start and the end of a short run are both reported without delay.
 const MAX_BURST: Duration = Duration::from_millis(12);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
@@ -26,7 +26,7 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
                 tokio::time::sleep_until(not_before).await;
                 let changed = live.take_changed();
                 if let Err(error) = refresh(live, pool, &changed).await {
-                    tracing::warn!(%error, "can't read what moved; the next sweep will");
+                    tracing::warn!(%error, "can't read the progress of changed executions; the next sweep reads it again");
                 }
                 let now = Instant::now();
                 not_before = not_before.max(now.checked_sub(MAX_BURST).unwrap_or(now)) + MIN_INTERVAL;
