@@ -1,4 +1,4 @@
-//! What the api is told by its environment.
+//! Configuration of the api, read from environment variables.
 
 use packages::PackagesConfig;
 use shared::{
@@ -11,48 +11,48 @@ use std::{sync::Arc, time::Duration};
 /// Everything `api serve` needs.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `PORT`: where HTTP is served.
+    /// `PORT`: port of the HTTP server.
     pub port: u16,
     pub database: DatabaseConfig,
     /// `AMQP_URL`: broker and virtual host.
     pub amqp_url: Secret,
-    /// `AMQP_PREFIX`: put before the names of exchanges and queues.
+    /// `AMQP_PREFIX`: prefix for exchange and queue names.
     pub amqp_prefix: String,
     /// `WORKSPACE_CONCURRENCY`: executions of one workspace that may run at a time, unless `api workspaces set` gave it a
     /// number of its own; 0 is no limit.
     pub workspace_concurrency: u32,
-    /// `RETENTION_DAYS`: age at which executions and their logs are dropped, to the week; 0 keeps them.
+    /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week; 0 keeps them.
     pub retention_days: u64,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
     pub signing_keys: Arc<Keys>,
-    /// `ENCRYPTION_KEY`: what seals environment values and tokens.
+    /// `ENCRYPTION_KEY`: keys that encrypt environment values and tokens; the first encrypts, all decrypt.
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     /// Packages that scripts may import; `None` if they may not.
     pub packages: Option<PackagesConfig>,
 }
 
-/// Where rows are, and how many connections may be used.
+/// Address of the database, and limit on its connections.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` hold.
+    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` are supported.
     pub url: Secret,
     /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. A quarter of them reads lists, half of those at most for
     /// one workspace.
     pub pool_size: u32,
 }
 
-/// Limits of the HTTP surface.
+/// Limits of the HTTP API.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// `CORS_ALLOWED_ORIGINS`: origins of browsers that may call; none by default.
     pub cors_allowed_origins: Vec<String>,
     /// `RATE_LIMIT_PER_S`: requests per second and workspace in this process; 0 is no limit. A burst of twice as
-    /// many is let through.
+    /// many is allowed.
     pub rate_limit_per_s: u32,
     /// `QUEUE_QUOTA`: executions of one workspace that may be queued at a time; 0 is no limit.
     pub queue_quota: i64,
-    /// `TEST_RUN_WAIT_S`: how long `/scripts/test/` waits before it answers 504.
+    /// `TEST_RUN_WAIT_S`: seconds for which `/scripts/test/` waits before it answers 504.
     pub test_run_wait: Duration,
 }
 
@@ -68,13 +68,13 @@ impl Default for HttpConfig {
 }
 
 impl Config {
-    /// Reads what `serve` needs; every problem is reported.
+    /// Reads the variables of `serve`, and reports every problem.
     pub fn read(mut environment: Environment) -> Result<Self, Problems> {
         let config = Self::read_from(&mut environment);
         environment.finish(|| config)
     }
 
-    /// None if a problem was recorded in `environment`.
+    /// Returns `None` if a problem was recorded in `environment`.
     fn read_from(environment: &mut Environment) -> Option<Self> {
         let port = environment.parse_or("PORT", 8000);
         let database = DatabaseConfig::read_from(environment);
@@ -102,7 +102,7 @@ impl Config {
 }
 
 impl DatabaseConfig {
-    /// Reads what commands that only touch the database need.
+    /// Reads the variables of commands that need the database alone.
     pub fn read(mut environment: Environment) -> Result<Self, Problems> {
         let database = Self::read_from(&mut environment);
         environment.finish(|| database)

@@ -1,4 +1,4 @@
-//! The HTTP api, the outbox relay and the ingest of events.
+//! The HTTP API, the outbox relay and the ingest of events.
 
 pub mod app;
 pub mod background;

@@ -8,16 +8,16 @@ use shared::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
-/// Longest wait for the broker.
+/// Longest wait for the broker, in seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum DeadLettersCommand {
     /// Print every letter on one line: id, exchange, routing key, reason, body
     List,
-    /// Print one letter whole
+    /// Print one letter in full
     Show { id: String },
-    /// Publish letters again to where they came from
+    /// Publish letters again to the exchange they came from
     Requeue {
         #[arg(required = true)]
         ids: Vec<String>,
@@ -59,7 +59,7 @@ async fn print_all(letters: &DeadLetters) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The body last and as it is, so that it can be piped on.
+/// Prints a letter. The body is last and unchanged, so that it can be piped to another program.
 async fn show(letters: &DeadLetters, id: &str) -> anyhow::Result<()> {
     let letter = letters.show(id).await?.context("no dead letter has this id")?;
     println!(

@@ -72,7 +72,7 @@ async fn existing(pool: &PgPool, slug: &str) -> anyhow::Result<Uuid> {
     db::workspaces::find(pool, slug).await?.with_context(|| format!("there is no workspace {slug:?}"))
 }
 
-/// Prints the key alone on standard output, so that a script can keep it.
+/// Creates a key and prints it alone on standard output, so that a script can capture it.
 async fn create(pool: &PgPool, slug: &str, name: &str, scopes: &[Scope]) -> anyhow::Result<()> {
     let workspace_id = db::workspaces::id_of(pool, slug).await?;
     let key = NewKey::random();

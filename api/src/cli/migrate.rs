@@ -1,4 +1,4 @@
-//! `api migrate`: brings the schema to what this build expects.
+//! `api migrate`: brings the schema to the version that this build expects.
 
 use crate::{
     config::DatabaseConfig,
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) async fn run(environment: Environment) -> anyhow::Result<()> {
     let config = DatabaseConfig::read(environment)?;
     pool::migrate(&config.url).await?;
-    // The schema may be older than the weeks that it came with.
+    // The partitions that came with the schema may be in the past.
     db::retention::make_partitions(&pool::pool(&config, &Arc::default())?).await?;
     tracing::info!("the schema is up to date");
     Ok(())

@@ -51,7 +51,7 @@ enum Command {
     RotateEncryptionKey,
 }
 
-/// The workspace that a command is about.
+/// The workspace argument of a command.
 #[derive(Debug, clap::Args)]
 struct WorkspaceArgument {
     /// Slug of the workspace

@@ -24,7 +24,7 @@ pub(super) enum WorkspacesCommand {
         #[arg(long, value_parser = value_parser!(i32).range(0..))]
         concurrency: Option<i32>,
     },
-    /// Delete everything that a workspace has, for good; run it again if it was interrupted
+    /// Delete all data of a workspace permanently; run it again if it was interrupted
     Erase {
         #[command(flatten)]
         workspace: WorkspaceArgument,
