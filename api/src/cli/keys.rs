@@ -34,7 +34,7 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         workspace: WorkspaceArgument,
     },
-    /// Revoke a key; requests with it are refused at once
+    /// Revoke a key; requests with it are rejected at once
     Revoke {
         #[command(flatten)]
         workspace: WorkspaceArgument,

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// An execution that an event asks for.
+/// The execution of an event.
 #[derive(Debug)]
 pub struct EventRow<'a> {
     pub id: Uuid,
@@ -83,7 +83,7 @@ pub async fn insert(pool: &PgPool, rows: &[EventRow<'_>]) -> sqlx::Result<HashSe
     Ok(stored.into_iter().collect())
 }
 
-/// One array per column. `json` and arrays of arrays are sent as text.
+/// The rows as one array per column. `json` and arrays of arrays are sent as text.
 struct Columns {
     ids: Vec<Uuid>,
     workspace_ids: Vec<Uuid>,

@@ -77,7 +77,7 @@ impl Outage {
 pub struct Pools {
     pub requests: PgPool,
     pub lists: PgPool,
-    /// One connection, for health probes.
+    /// A single connection, for health probes.
     pub probes: PgPool,
 }
 

@@ -25,7 +25,7 @@ pub(super) fn router() -> Router<AppState> {
 
 /// Read the types for the editor
 ///
-/// One TypeScript declaration file: the globals of a script, the Plane SDK and the workspace's functions.
+/// A TypeScript declaration file: the globals of a script, the Plane SDK and the workspace's functions.
 #[utoipa::path(get, path = "/types/", tag = "Scripts",
     params(("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer")),
     responses((status = 200, description = "A `.d.ts` file", body = String, content_type = "application/typescript"),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use shared::http::fields::{Fields, ReadFields};
 use utoipa::ToSchema;
 
-/// One variable without its value.
+/// A variable without its value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EnvironmentVariable {
     pub key: String,

@@ -35,7 +35,7 @@ pub struct ProblemDetails {
     pub kind: ErrorKind,
     /// Stable text for programs.
     pub code: &'static str,
-    /// One sentence for people.
+    /// A sentence for people.
     pub detail: Cow<'static, str>,
     /// Seconds for `Retry-After`.
     pub retry_after_s: Option<u64>,

@@ -100,7 +100,7 @@ pub struct Phases {
     pub persist_ms: Option<f64>,
 }
 
-/// One console line.
+/// A console line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Log {
     /// Number of the line, from 1, over all attempts.

@@ -100,7 +100,7 @@ pub struct FunctionDraft {
     /// Code that calls it; generated from name and parameters if left out or empty.
     #[schema(required = false, max_length = 10_000)]
     pub usage_example: String,
-    /// One function that takes one object, or a function body in which the parameters are variables.
+    /// A function that takes one object, or a function body in which the parameters are variables.
     #[schema(min_length = 1, max_length = 262_144)]
     pub code: String,
 }

@@ -44,7 +44,7 @@ pub struct Problem {
     /// Stable text for programs.
     #[schema(example = "not_found")]
     pub code: String,
-    /// One sentence for people.
+    /// A sentence for people.
     #[schema(example = "No script with this id.")]
     pub detail: String,
 }

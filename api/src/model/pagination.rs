@@ -8,10 +8,10 @@ use uuid::Uuid;
 /// Limits the rows of one page.
 pub const MAX_PER_PAGE: i64 = 100;
 
-/// The page of a list that a request asks for.
+/// The requested page of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {
-    /// Only rows with smaller ids than this; all rows if `None`.
+    /// Upper bound of the rows' ids, exclusive; all rows if `None`.
     pub before: Option<Uuid>,
     pub per_page: i64,
 }
@@ -37,7 +37,7 @@ impl PageRequest {
     }
 }
 
-/// One page of a list, newest first.
+/// A page of a list, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub results: Vec<T>,

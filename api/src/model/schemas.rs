@@ -43,7 +43,7 @@ pub fn log_level() -> RefOr<Schema> {
     texts(LogLevel::ALL.iter().map(|value| value.as_str()))
 }
 
-/// One finding in an author's code. Lines and columns are 1-based; columns count UTF-16 units.
+/// A finding in an author's code. Lines and columns are 1-based; columns count UTF-16 units.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Diagnostic {
     /// Name of the rule, such as `syntax`.

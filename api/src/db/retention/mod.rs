@@ -40,7 +40,7 @@ impl fmt::Display for Week {
     }
 }
 
-/// One of the two partitioned tables.
+/// A partitioned table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parent {
     Executions,

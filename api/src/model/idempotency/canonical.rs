@@ -1,7 +1,8 @@
 //! The canonical text of a JSON text: the same for all texts that mean the same. Pure.
 //!
 //! Space, the order of members and the spelling of strings do not matter, nor does the spelling of a number that a double
-//! holds. Of members with one name the last counts. A value that `serde_json` reads without loss comes out as it writes it.
+//! holds. Of members with one name the last counts. A value that `serde_json` reads without loss is written
+//! as `serde_json` writes it.
 
 use serde_json::{Number, value::RawValue};
 use shared::json;

@@ -14,7 +14,7 @@ pub struct Asked<'a> {
     pub trigger_type: TriggerType,
     pub event: &'a RawValue,
     pub context: &'a RawValue,
-    /// As the client sent them: a default that changes makes no other request.
+    /// The client's values, without defaults: a default that changes makes no other request.
     pub variables: &'a RawValue,
 }
 
