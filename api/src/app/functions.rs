@@ -153,7 +153,7 @@ async fn refuse_in_use(
         return Ok(());
     }
     let detail = format!(
-        "{name} is needed by {} scripts and {} functions, and can't be {change} under them.",
+        "{name} is in use by {} scripts and {} functions, and can't be {change}.",
         scripts.len(),
         callers.len()
     );

@@ -12,6 +12,6 @@ pub(super) async fn run(environment: Environment) -> anyhow::Result<()> {
     pool::migrate(&config.url).await?;
     // The partitions that came with the schema may be in the past.
     db::retention::make_partitions(&pool::pool(&config, &Arc::default())?).await?;
-    tracing::info!("the schema is up to date");
+    tracing::info!("database schema is up to date");
     Ok(())
 }

@@ -58,7 +58,7 @@ impl IntoResponse for ApiError {
             Self::Problem(problem) => problem.into_response(),
             Self::Database(error) => database_error(&error).into_response(),
             Self::Internal(reason) => {
-                tracing::error!(%reason, "internal error");
+                tracing::error!(%reason, "request failed with an internal error");
                 internal().into_response()
             }
         }
@@ -102,7 +102,7 @@ fn internal() -> ProblemDetails {
     ProblemDetails {
         kind: ErrorKind::Internal,
         code: "internal_error",
-        detail: "Something failed on our side; the request id finds it in the log.".into(),
+        detail: "Internal error. The log has the cause under this request's id.".into(),
         retry_after_s: None,
         members: Map::new(),
     }
@@ -111,17 +111,17 @@ fn internal() -> ProblemDetails {
 fn database_error(error: &sqlx::Error) -> ApiError {
     let has_code = |codes: &[&str]| matches!(error, sqlx::Error::Database(refused) if refused.code().is_some_and(|code| codes.contains(&&*code)));
     if has_code(&[QUERY_CANCELLED]) {
-        tracing::warn!(%error, "a statement took too long");
+        tracing::warn!(%error, "database statement exceeded its time limit");
         return ApiError::query_timeout();
     }
     if is_outage(error) {
-        tracing::warn!(%error, "database unavailable");
+        tracing::warn!(%error, "database not available");
         return ApiError::database_away();
     }
     if has_code(&NUL_REFUSED) {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
-    tracing::error!(%error, "query failed");
+    tracing::error!(%error, "database query failed");
     ApiError::Problem(Box::new(internal()))
 }
 

@@ -119,7 +119,7 @@ impl ApiError {
 
     /// Returns the error for a request whose statement exceeded its time limit.
     pub fn query_timeout() -> Self {
-        let detail = "The database took longer than a request may; ask for less, or try again shortly.";
+        let detail = "The query took longer than a request may; ask for less, or try again shortly.";
         Self::problem(ErrorKind::Unavailable, "query_timeout", detail).retry_after(RETRY_AFTER_OUTAGE_S)
     }
 

@@ -77,7 +77,7 @@ impl<S: Sync, P: Permission> FromRequestParts<S> for Authorized<P> {
         let caller = parts
             .extensions
             .get::<Caller>()
-            .ok_or_else(|| ApiError::unauthorized("not_authenticated", "The request names no caller."))?;
+            .ok_or_else(|| ApiError::unauthorized("not_authenticated", "Authentication required."))?;
         if !caller.scopes.contains(&P::SCOPE) {
             let detail = format!("The API key lacks the scope {}.", P::SCOPE.as_str());
             return Err(ApiError::forbidden("insufficient_scope", detail));

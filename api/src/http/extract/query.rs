@@ -159,7 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 
 /// Returns the 404 error of a path without a route.
 pub fn not_found() -> ApiError {
-    ApiError::problem(ErrorKind::NotFound, "not_found", "There is nothing at this path.")
+    ApiError::problem(ErrorKind::NotFound, "not_found", "Not found.")
 }
 
 /// Parses an id of a path. A text that is not a UUID is answered 404, like an id without a row.
@@ -169,8 +169,7 @@ pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
 
 /// Returns the 405 error in the documented shape; axum adds `Allow`.
 pub async fn method_not_allowed() -> ApiError {
-    let detail = "This path does not take this method.";
-    ApiError::problem(ErrorKind::MethodNotAllowed, "method_not_allowed", detail)
+    ApiError::problem(ErrorKind::MethodNotAllowed, "method_not_allowed", "Method not allowed.")
 }
 
 #[cfg(test)]
