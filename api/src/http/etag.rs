@@ -4,7 +4,8 @@ use super::error::ApiError;
 use crate::model::etag::ExpectedState;
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
 };
 
 pub use crate::model::etag::Etag;
@@ -20,6 +21,14 @@ impl Etag {
     /// Tells whether the client has this state already (`If-None-Match`).
     pub fn is_known(&self, headers: &HeaderMap) -> bool {
         lists(headers, &header::IF_NONE_MATCH).any(|list| self.is_in(list))
+    }
+
+    /// Answers with `body` and the tag, or with 304 if the client has this state already.
+    pub fn answer(&self, headers: &HeaderMap, body: impl IntoResponse) -> Response {
+        if self.is_known(headers) {
+            return (StatusCode::NOT_MODIFIED, [self.header()]).into_response();
+        }
+        ([self.header()], body).into_response()
     }
 }
 

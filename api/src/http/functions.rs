@@ -101,11 +101,7 @@ pub(crate) async fn read(
     let id = path_id(&id, "function")?;
     let function = db::functions::get(&state.pool, caller.workspace_id, id).await?;
     let function = function.ok_or_else(|| ApiError::not_found("function"))?;
-    let tag = etag(&function);
-    if tag.is_known(&headers) {
-        return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());
-    }
-    Ok(([tag.header()], Json(function)).into_response())
+    Ok(etag(&function).answer(&headers, Json(function)))
 }
 
 /// Replace a function

@@ -105,11 +105,7 @@ pub(crate) async fn read(
     let id = path_id(&id, "script")?;
     let row = db::scripts::get(&state.pool, caller.workspace_id, id).await?;
     let script = scripts::show(&state.keyring, row.ok_or_else(|| ApiError::not_found("script"))?);
-    let tag = etag(&script);
-    if tag.is_known(&headers) {
-        return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());
-    }
-    Ok(([tag.header()], Json(script)).into_response())
+    Ok(etag(&script).answer(&headers, Json(script)))
 }
 
 /// Replace a script

@@ -13,8 +13,8 @@ use crate::{app::type_declarations::declarations, db};
 use axum::{
     Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, header},
+    response::Response,
     routing::get,
 };
 use sha2::{Digest, Sha256};
@@ -43,9 +43,6 @@ pub(crate) async fn read(
     let text =
         text.map_err(|error| ApiError::Internal(format!("the declarations failed: {error}").into()))?;
     let tag = Etag::of_text(&hex::encode(&Sha256::digest(&text)[..16]));
-    if tag.is_known(&headers) {
-        return Ok((StatusCode::NOT_MODIFIED, [tag.header()]).into_response());
-    }
-    let kind = (header::CONTENT_TYPE, "application/typescript; charset=utf-8");
-    Ok(([tag.header()], [kind], text).into_response())
+    let content_type = (header::CONTENT_TYPE, "application/typescript; charset=utf-8");
+    Ok(tag.answer(&headers, ([content_type], text)))
 }
