@@ -1,4 +1,4 @@
-//! A client of the external surface, with an API key.
+//! A client of the external API, with an API key.
 
 use crate::document;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
@@ -14,7 +14,7 @@ pub(crate) struct Client {
     key: String,
 }
 
-/// An answer, read whole.
+/// An answer that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The JSON of an answer with this status.
+    /// Returns the JSON of an answer with this status.
     #[track_caller]
     pub(crate) fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -37,7 +37,7 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(address: &str, key: &str) -> Self {
-        // The client asks for a provider even if it never speaks TLS.
+        // The client needs a provider even if it never uses TLS.
         TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let http = reqwest::Client::new();
         Self { http, base: format!("{address}/api/v1/runnerctl"), key: key.to_owned() }
@@ -47,12 +47,12 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base)).header("x-api-key", &self.key)
     }
 
-    /// A request without the key.
+    /// Returns a request without the key.
     pub(crate) fn bare(&self, method: Method, url: &str) -> RequestBuilder {
         self.http.request(method, url)
     }
 
-    /// What a path outside both prefixes answers.
+    /// Reads a path outside both prefixes.
     pub(crate) async fn root(&self, path: &str) -> Answer {
         let address = self.base.trim_end_matches("/api/v1/runnerctl");
         send(self.http.request(Method::GET, format!("{address}{path}"))).await
@@ -86,7 +86,7 @@ impl Client {
         send(json(self.request(method, path), body)).await
     }
 
-    /// A script with this code, created.
+    /// Creates a script with this code.
     pub(crate) async fn script(&self, name: &str, code: &str) -> Value {
         self.post("/scripts/", serde_json::json!({ "name": name, "code": code })).await.json(201)
     }
@@ -96,7 +96,7 @@ pub(crate) fn json(request: RequestBuilder, body: &Value) -> RequestBuilder {
     request.header("content-type", "application/json").body(body.to_string())
 }
 
-/// Sends a request and reads the answer, which must be one that the `OpenAPI` document gives.
+/// Sends a request and reads the answer. Panics unless the `OpenAPI` document gives this answer.
 pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (http, request) = request.build_split();
     let request = request.unwrap();

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// For what takes milliseconds on an idle machine.
+/// Limits, in seconds, what takes milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! The `OpenAPI` document: every operation of it answers as it says, and it shows itself without another host.
+//! The `OpenAPI` document: every operation answers as documented, and its page loads nothing from another host.
 //!
-//! Every other test holds what it is answered against the document too: see [`crate::client::send`].
+//! Every other test checks its answers against the document too: see [`crate::client::send`].
 
 use crate::{
     client::{Answer, Client},
@@ -17,14 +17,14 @@ use shared::amqp::{Broker, Publisher, Topology};
 use std::collections::BTreeSet;
 use test_support::TestQueues;
 
-/// A client that keeps count of the operations that did what they are there for.
+/// A client that records the operations that succeeded.
 struct Walk {
     client: Client,
     done: BTreeSet<Operation>,
 }
 
 impl Walk {
-    /// Panics unless the request succeeds; [`crate::client::send`] has held the answer against the document.
+    /// Panics unless the request succeeds. [`crate::client::send`] has checked the answer against the document.
     #[track_caller]
     fn note(&mut self, method: &Method, path: &str, answer: &Answer) {
         assert!(answer.status.is_success(), "{method} {path}: {} {}", answer.status, answer.text);
@@ -45,7 +45,7 @@ impl Walk {
         self.step(Method::DELETE, path, Value::Null).await;
     }
 
-    /// Creates, lists, reads, replaces and changes one row; answers its path.
+    /// Creates, lists, reads, replaces and changes one row. Returns its path.
     async fn row(&mut self, collection: &str, whole: &Value, change: Value) -> String {
         let row = self.step(Method::POST, collection, whole.clone()).await;
         let path = format!("{collection}{}/", row["id"].as_str().unwrap());
@@ -149,7 +149,7 @@ async fn plane_token(server: &Server, walk: &mut Walk) {
 async fn every_operation_asks_for_a_key_and_a_scope() {
     let server = Server::start().await;
     let nobody = Client::new(&server.address, "rctl_wrong");
-    // A key that was stored with no scope at all.
+    // The key was stored without a scope.
     let powerless = server.client_with("demo", &[] as &[Scope]).await;
     for (method, template) in document::operations() {
         if template == "/health/" {

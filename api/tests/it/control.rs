@@ -1,4 +1,4 @@
-//! Executions stopped, repeated and followed.
+//! Executions cancelled, replayed and followed.
 
 use crate::{
     client::send,
@@ -55,7 +55,7 @@ async fn a_running_execution_is_asked_to_stop() {
     assert_eq!(late.json(409)["code"], "already_finished");
 }
 
-/// A line of the script, as a worker stores it.
+/// Stores a line of the script, like a worker.
 async fn log(server: &Server, id: Uuid, seq: i32) {
     sqlx::query!(
         "WITH line AS (
@@ -102,7 +102,7 @@ async fn a_replay_runs_the_same_version_unless_told_otherwise() {
     client.post(&path, json!({"version": "newest"})).await.json(400);
 }
 
-/// Reads events up to the first named `last`, or the end.
+/// Reads events up to the first one named `last`, or to the end.
 async fn events(response: &mut reqwest::Response, last: &str) -> Vec<(String, String, Value)> {
     let mut text = String::new();
     while let Some(chunk) = response.chunk().await.unwrap() {
@@ -194,7 +194,7 @@ async fn five_hundred_waiters_cost_no_query_each() {
     while server.state.live.watchers() < 500 {
         tokio::task::yield_now().await;
     }
-    // The pool is fair: with this answer, the waiters have asked for what there was when they came.
+    // The pool is fair: once this answer is here, the waiters have read the progress there was when they came.
     client.get(&format!("/executions/{id}/")).await.json(200);
     let carried = database.carried();
     let mut watch = server.state.live.watch(id);
@@ -204,7 +204,7 @@ async fn five_hundred_waiters_cost_no_query_each() {
     }
     drop(watch);
     let per_change = (database.carried() - carried) / u64::from(CHANGES);
-    // One notification and one query for all of them; a query for each would be a hundred times this.
+    // All of them cost one notification and one query; a query for each would cost a hundred times as much.
     assert!(per_change < 2_000, "{per_change} bytes between api and database for one change");
 
     complete_running(&server, id).await;

@@ -1,11 +1,11 @@
-//! Dead letters: a workspace sees and touches its own.
+//! Dead letters: a workspace sees and changes only its own.
 
 use crate::server::Server;
 use serde_json::{Value, json};
 use shared::amqp::{Broker, Publication, Publisher, Topology};
 use test_support::TestQueues;
 
-/// Puts a letter among the dead.
+/// Puts a letter into the dead-letter queue.
 pub(crate) async fn bury(publisher: &Publisher, routing_key: &str, body: Value) {
     publisher.ready().await.unwrap();
     let letter = Publication {

@@ -1,4 +1,4 @@
-//! The `OpenAPI` document as a judge: every answer that a test gets is held against it.
+//! Checks every answer that a test gets against the `OpenAPI` document.
 
 use crate::client::Answer;
 use reqwest::Method;
@@ -7,10 +7,10 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(api::http::document()).unwrap());
 
-/// Method and path template.
+/// A method and a path template.
 pub(crate) type Operation = (String, String);
 
-/// Every operation, as method and path template.
+/// Returns every operation, as method and path template.
 pub(crate) fn operations() -> BTreeSet<Operation> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     paths
@@ -22,7 +22,7 @@ pub(crate) fn operations() -> BTreeSet<Operation> {
         .collect()
 }
 
-/// The operation that serves this path, which begins with neither prefix.
+/// Returns the operation that serves this path, which begins with neither prefix.
 pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
     let path = path.trim_end_matches('/');
     let serves = |template: &str| {
@@ -35,11 +35,11 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
     };
     let candidates =
         operations().into_iter().filter(|(named, template)| named == method.as_str() && serves(template));
-    // What is spelled out goes before what is filled in: `/scripts/test/` before `/scripts/{id}/`.
+    // A literal segment takes precedence over a parameter: `/scripts/test/` over `/scripts/{id}/`.
     candidates.min_by_key(|(_, template)| template.matches('{').count())
 }
 
-/// Panics unless an answer of either surface is one that the document gives for this request.
+/// Panics unless the document gives this answer, under either prefix, for this request.
 #[track_caller]
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
     let Some(path) = [api::http::EXTERNAL, api::http::INTERNAL]
@@ -84,7 +84,7 @@ fn json(answer: &Answer) -> Result<Value, String> {
     serde_json::from_str(&answer.text).map_err(|error| format!("the body is not JSON: {error}"))
 }
 
-/// The part of JSON Schema that the document uses; beyond it, members that no schema names are refused.
+/// Validates by the part of JSON Schema that the document uses. In addition, members that no schema names are errors.
 fn conforms(value: &Value, schema: &Value, at: &str) -> Result<(), String> {
     matches(value, schema, at)?;
     let (Some(members), Some(known)) = (value.as_object(), properties(schema)) else { return Ok(()) };
@@ -94,7 +94,7 @@ fn conforms(value: &Value, schema: &Value, at: &str) -> Result<(), String> {
     }
 }
 
-/// The members that an object may have; none if it may have any.
+/// Returns the members that an object may have, or `None` if it may have any.
 fn properties(schema: &Value) -> Option<BTreeSet<&str>> {
     let schema = resolved(schema);
     if let Some(all) = schema["allOf"].as_array() {

@@ -1,4 +1,4 @@
-//! Secrets of a workspace: they go in and never come out.
+//! Secrets of a workspace: written and never read back.
 
 use crate::{client::Client, server::Server};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn keys_and_values_are_held_to_their_rules() {
     assert!(short["warning"].as_str().unwrap().contains("too short"));
 }
 
-/// Bytes of the largest value.
+/// Limits the bytes of a value.
 const LARGEST: usize = 32 * 1024;
 
 async fn put(client: &Client, key: &str, bytes: usize) -> (u16, Value) {

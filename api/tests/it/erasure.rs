@@ -1,11 +1,11 @@
-//! A workspace that is gone leaves nothing.
+//! Erasing a workspace leaves no row of it.
 
 use crate::{executions::execute, server::Server};
 use api::db::{self, workspace_deletion::Erased};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-/// One of everything a workspace can have.
+/// Creates a workspace with a row of every kind.
 async fn furnish(server: &Server, slug: &str) -> crate::client::Client {
     let client = server.client(slug).await;
     let function = json!({ "name": "double", "code": "function double({ n }) { return 2 * n; }",
@@ -24,7 +24,7 @@ async fn furnish(server: &Server, slug: &str) -> crate::client::Client {
     client
 }
 
-/// Rows per table that belong to the workspace, or to a script or execution of it.
+/// Counts the rows per table that belong to the workspace, or to a script or execution of it.
 async fn rows(pool: &PgPool, slug: &str) -> Value {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT c.table_name::text FROM information_schema.columns c
@@ -57,7 +57,7 @@ async fn everything_of_one_workspace_is_erased_and_nothing_of_another() {
     let kept = rows(&server.pool, "other").await;
     assert!(kept.as_object().unwrap().values().all(|count| count != 0), "a table is not looked at: {kept}");
     let builds = number(&server.pool, "SELECT count(*) FROM builds").await;
-    // Builds go an hour after they were made, so that none goes under a request.
+    // Builds are deleted an hour after they were made, so that none is deleted during a request.
     for aged in [
         "ALTER TABLE builds DISABLE TRIGGER builds_are_immutable",
         "UPDATE builds SET created_at = now() - interval '2 hours'",
@@ -73,7 +73,7 @@ async fn everything_of_one_workspace_is_erased_and_nothing_of_another() {
     assert_eq!(rows(&server.pool, "other").await, kept);
     assert_eq!(number(&server.pool, "SELECT count(*) FROM execution_logs").await, 1, "the other's line");
     assert_eq!(number(&server.pool, "SELECT count(*) FROM script_versions").await, 1);
-    // The function is the same in both, the script is not.
+    // Both workspaces have the same function; the scripts differ.
     assert_eq!(number(&server.pool, "SELECT count(*) FROM builds").await, builds - 1);
     gone.get("/scripts/").await.json(401);
     other.get("/scripts/").await.json(200);

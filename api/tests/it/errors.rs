@@ -1,4 +1,4 @@
-//! ErrorResponses: each has its status, its shape and its reason.
+//! Error answers: each has its status, its shape and its reason.
 
 use crate::{
     client::{json, send},

@@ -1,4 +1,4 @@
-//! Executions: accepted while the broker is away, once per key, and waited for.
+//! Executions: accepted without a broker, once per key, and waited for.
 
 use crate::{
     client::{Client, json, send},
@@ -19,7 +19,7 @@ pub(crate) fn id_of(value: &Value) -> Uuid {
     value["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// What a worker does, in the statements that matter here.
+/// Completes an execution by the statements of a worker that matter here.
 pub(crate) async fn complete(server: &Server, id: Uuid) {
     sqlx::query!("UPDATE script_executions SET status = 'running', attempt = attempt + 1, started_at = now() WHERE id = $1", id)
         .execute(&server.pool)
@@ -108,7 +108,7 @@ async fn required_variables_are_refused_by_name() {
     assert_eq!(execution["variables"], json!({"n": 7, "url": "https://example.com"}));
 }
 
-/// The script as the api remembers it from the execution before must not be what runs.
+/// The script that the api cached at the execution before must not run again.
 #[tokio::test]
 async fn a_change_of_the_script_counts_from_the_next_execution_on() {
     let server = Server::start().await;
@@ -122,7 +122,7 @@ async fn a_change_of_the_script_counts_from_the_next_execution_on() {
     client.patch(&path, json!({"code": "export default () => 2"})).await.json(200);
     assert_eq!(run().await.json(202)["script_version"], 2);
 
-    // Not by the api at all.
+    // This change is not made through the api.
     let domains = ["example.com".to_owned()];
     sqlx::query!("UPDATE scripts SET allowed_domains = $1", &domains[..])
         .execute(&server.pool)

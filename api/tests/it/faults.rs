@@ -1,4 +1,4 @@
-//! Faults of what the api stands on, and of who calls it.
+//! Faults of the database, the broker and clients.
 
 use crate::{client::send, server::Server};
 use reqwest::Method;
@@ -35,7 +35,7 @@ async fn a_change_that_nobody_heard_of_is_found_after_the_outage() {
     let id = crate::executions::id_of(&crate::executions::execute(&client, &script).await);
     let mut watch = server.state.live.watch(id);
     link.cut();
-    // The worker's connection does not go through the link.
+    // The worker's connection does not use the link.
     crate::executions::complete(&server, id).await;
     link.mend();
     tokio::time::timeout(Duration::from_secs(30), watch.terminal()).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_body_that_ends_early_is_refused_and_nothing_hangs() {
 
 #[tokio::test]
 async fn executions_are_accepted_while_the_broker_is_down() {
-    // No test server but those of the relay has a broker at all.
+    // Only the test servers of the relay have a broker.
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;

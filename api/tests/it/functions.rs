@@ -1,4 +1,4 @@
-//! Functions: saved, needed by scripts, and not taken from under them.
+//! Functions: saved, used by scripts, and not deleted or renamed while in use.
 
 use crate::{
     client::{json as json_body, send},

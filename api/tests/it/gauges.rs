@@ -1,4 +1,4 @@
-//! Gauges are what the database and the broker say.
+//! Gauges agree with the database and the broker.
 
 use api::background::metrics_sampler::sample;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -17,7 +17,7 @@ async fn the_backlog_the_workers_and_the_queues_are_counted() {
     for (exchange, messages) in [(&topology.executions, 1), (&topology.events, 2), (&topology.dead, 3)] {
         let message = Publication {
             exchange: exchange.clone(),
-            // What executions are bound by; the others take any.
+            // The queue of executions is bound by this key; the other queues take any.
             routing_key: topology.executions.clone(),
             body: Vec::new(),
             headers: Vec::new(),
@@ -57,13 +57,13 @@ async fn the_backlog_the_workers_and_the_queues_are_counted() {
         let depth = value(&format!(r#"runnerctl_queue_depth{{queue="{queue}"}}"#));
         assert_eq!(depth.to_string(), messages, "{queue}");
     }
-    // The connection that just counted may be on its way back.
+    // The connection that ran the count may not be back in the pool yet.
     let connections = ["idle", "in_use"]
         .map(|state| value(&format!(r#"runnerctl_database_connections{{state="{state}"}}"#)));
     assert!(connections.iter().sum::<f64>() >= 1.0);
 }
 
-/// The chart's KEDA triggers ask the database themselves.
+/// The chart's KEDA triggers query the database themselves.
 #[tokio::test]
 async fn the_autoscalers_queries_measure_what_is_due_and_unpublished() {
     const TEMPLATE: &str = include_str!("../../../helm/runnerctl/templates/autoscaling.yaml");

@@ -1,4 +1,4 @@
-//! One workspace never sees another's rows: every operation of the document is walked with foreign ids.
+//! A workspace never sees another's rows: every operation of the document is tried with another workspace's ids.
 
 use crate::{
     client::{Answer, Client},
@@ -15,7 +15,7 @@ use test_support::TestQueues;
 
 const CODE: &str = "export default () => 1";
 
-/// Rows of one workspace, one of each kind.
+/// Rows of a workspace, one of each kind.
 struct Rows {
     script: Value,
     function: Value,
@@ -38,7 +38,7 @@ impl Rows {
         Self { script, function, execution, schedule, key }
     }
 
-    /// The path with the name of one of these rows in it.
+    /// Fills the name of one of these rows into a path.
     fn fill(&self, template: &str, letter: &str) -> String {
         let row = match template.split('/').nth(1).unwrap() {
             "scripts" => &self.script,
@@ -54,7 +54,7 @@ impl Rows {
     }
 }
 
-/// A body that the owner could send.
+/// Returns a body that the owner could send.
 fn body(method: &Method, template: &str, rows: &Rows) -> Value {
     match (method.as_str(), template.split('/').nth(1).unwrap()) {
         ("PUT", "scripts" | "functions") => json!({"name": "theirs", "code": "return 1"}),
@@ -64,7 +64,7 @@ fn body(method: &Method, template: &str, rows: &Rows) -> Value {
     }
 }
 
-/// What the owner sees of all of it.
+/// Returns all rows as their owner sees them.
 async fn everything(owner: &Client) -> Vec<Value> {
     let lists = ["scripts", "functions", "executions", "schedules", "environment", "dead-letters"];
     let mut seen = Vec::new();
@@ -75,9 +75,9 @@ async fn everything(owner: &Client) -> Vec<Value> {
     seen
 }
 
-/// Panics unless the answer tells nothing of another workspace.
+/// Panics if the answer contains anything of another workspace.
 fn not_found(method: &Method, template: &str, answer: &Answer) {
-    // A key is a name, not an id: the stranger may have a variable of the same name.
+    // A key is a name, not an id: the other workspace may have a variable of the same name.
     let is_own = (method.as_str(), template) == ("PUT", "/environment/{key}/") && answer.status.is_success();
     assert!(is_own || answer.status == 404, "{method} {template}: {} {}", answer.status, answer.text);
 }

@@ -1,4 +1,4 @@
-//! What users send as JSON: stored as it was sent, or refused by field and rule.
+//! JSON from users: stored as it was sent, or rejected by field and rule.
 
 use crate::{client::Client, server::Server};
 use reqwest::Method;
@@ -7,7 +7,8 @@ use shared::limits::INPUT_BYTES;
 use std::collections::BTreeMap;
 use test_support::payloads;
 
-/// Status and members of an answer, as they are written; past the document's judge, which reads numbers as doubles.
+/// Returns status and members of an answer as they are written. It is not checked against the document: that check reads
+/// numbers as doubles.
 async fn send(
     client: &Client,
     method: Method,

@@ -1,4 +1,4 @@
-//! What `.sqlx` says of every query is what a migrated database says of it. A query that `.sqlx` lacks does not compile.
+//! Compares `.sqlx` with a migrated database, for every query. A query that `.sqlx` lacks does not compile.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};

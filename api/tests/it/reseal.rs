@@ -6,7 +6,7 @@ use serde_json::json;
 use shared::encryption::{Context, Keyring};
 use uuid::Uuid;
 
-/// What the operator guide installs: no id.
+/// Key without an id, as the operator guide installs it.
 const BARE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "2026:Hx4dHBsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
 
@@ -14,7 +14,7 @@ fn keyring(text: &str) -> Keyring {
     Keyring::parse(text).unwrap()
 }
 
-/// A workspace whose token, variable and script are sealed with the bare key.
+/// Creates a workspace whose token, variable and script are encrypted with the key without an id.
 async fn sealed_workspace(server: &Server) -> (Uuid, Uuid) {
     let client = server.client("demo").await;
     client.put("/environment/API_TOKEN/", json!({"value": "will be replaced"})).await;

@@ -1,4 +1,4 @@
-//! History goes by weeks, and only when nothing of the week is still to be run.
+//! History is dropped by weeks, and only when no execution of the week is queued or running.
 
 mod plans;
 mod races;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 const KEEP: Duration = Duration::from_hours(30 * 24);
 
-/// A database with executions of 10, 40 and 50 days ago; the oldest has this status.
+/// Creates a database with executions that are 10, 40 and 50 days old; the oldest has this status.
 async fn database_with_history(oldest: &str) -> (TestDatabase, PgPool) {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
@@ -22,7 +22,7 @@ async fn database_with_history(oldest: &str) -> (TestDatabase, PgPool) {
     (database, pool)
 }
 
-/// An execution with one line for each age in days, and the weeks from the oldest on.
+/// Inserts an execution with one line for each age in days, and makes the weeks from the oldest on.
 async fn make_history(pool: &PgPool, executions: &[(i32, &str)]) {
     let oldest = executions.iter().map(|(days, _)| *days).max().unwrap_or_default();
     execute(pool, &format!("SELECT create_execution_partitions(now() - interval '{oldest} days', now())"))
@@ -37,7 +37,7 @@ async fn make_history(pool: &PgPool, executions: &[(i32, &str)]) {
     }
 }
 
-/// The statement that writes an execution of this age with one line, which tells it.
+/// Returns the statement that writes an execution of this age, with one line that contains the age.
 fn insert(days: i32, status: &str) -> String {
     format!(
         "WITH execution AS (
@@ -50,7 +50,7 @@ fn insert(days: i32, status: &str) -> String {
     )
 }
 
-/// The name of the table of executions that are this old.
+/// Returns the name of the table of executions that are this old.
 async fn week_of(pool: &PgPool, days: i32) -> String {
     let name = "SELECT 'script_executions_'
         || to_char(date_trunc('week', now() AT TIME ZONE 'UTC' - make_interval(days => $1)), 'YYYYMMDD')";
@@ -65,7 +65,7 @@ async fn number(pool: &PgPool, sql: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(pool).await.unwrap()
 }
 
-/// Ages in days of what is left, as its log lines tell them.
+/// Returns the ages in days of the remaining executions, from their log lines.
 async fn left(pool: &PgPool) -> (i64, Vec<String>) {
     let executions = number(pool, "SELECT count(*) FROM script_executions").await;
     let lines =
@@ -73,7 +73,7 @@ async fn left(pool: &PgPool) -> (i64, Vec<String>) {
     (executions, lines.unwrap())
 }
 
-/// Tables of weeks, attached or not.
+/// Returns the tables of weeks, attached or not.
 async fn tables(pool: &PgPool) -> i64 {
     number(pool, r"SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname ~ '_\d{8}$'").await
 }
@@ -152,7 +152,7 @@ async fn one_process_at_a_time_does_maintenance() {
     assert!(!take_lease(&pool, other, lease).await.unwrap(), "it was not its to end");
 }
 
-/// The statement that writes this many keys which are old enough to be forgotten.
+/// Returns the statement that writes this many keys that are old enough to be deleted.
 fn old_keys(count: i32) -> String {
     format!(
         "INSERT INTO idempotency_keys (workspace_id, key, request_hash, execution_id, created_at)

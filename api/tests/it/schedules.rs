@@ -1,4 +1,4 @@
-//! Schedules as they are saved.
+//! Saves of schedules.
 
 use crate::server::Server;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! An api of one test's own: a database, a listener on loopback, no broker unless a test brings one.
+//! An api for one test: a database and a listener on loopback, without a broker unless the test adds one.
 
 use crate::client::Client;
 use api::{
@@ -19,11 +19,11 @@ use test_support::{Link, TestDatabase, TestQueues};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Signs requests to test servers.
+/// Secret that signs requests to test servers.
 pub(crate) const HMAC_SECRET: &str = "a secret for tests";
 pub(crate) const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
-/// A running api; it stops and its database goes with the value.
+/// A running api. On drop it stops, and its database is deleted.
 pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) state: AppState,
@@ -37,7 +37,7 @@ impl Server {
         Self::start_with(|_| {}).await
     }
 
-    /// Starts with a configuration that `adjust` changes.
+    /// Starts with a configuration changed by `adjust`.
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::create().await;
         let mut config = config(database.url());
@@ -54,7 +54,7 @@ impl Server {
         .await
     }
 
-    /// Starts with a link to the database that can be cut; the test's own pool does not go through it.
+    /// Starts with a link to the database that can be cut. The test's own pool does not use the link.
     pub(crate) async fn start_behind_link() -> (Self, Link) {
         let database = TestDatabase::create().await;
         let link = Link::to(database.url(), 5432).await;
@@ -77,7 +77,7 @@ impl Server {
         Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
     }
 
-    /// A client with every scope in the workspace of this slug.
+    /// Returns a client with every scope in the workspace of this slug.
     pub(crate) async fn client(&self, workspace: &str) -> Client {
         self.client_with(workspace, &Scope::ALL).await
     }

@@ -1,4 +1,4 @@
-//! Signed requests of the web app's backend: accepted once, for what they were made for.
+//! Signed requests of the web app's backend: accepted once, for the method, path and body that they were signed for.
 
 use crate::{
     client::{Answer, Client, send},
@@ -11,7 +11,7 @@ use shared::signing::{Keys, SignedParts};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A request, to be signed and sent.
+/// A request to be signed and sent.
 pub(crate) struct Signed<'a> {
     method: Method,
     path: &'a str,
@@ -29,7 +29,7 @@ impl<'a> Signed<'a> {
         Self { method: Method::GET, path, workspace, body: "", nonce, timestamp, secret: HMAC_SECRET }
     }
 
-    /// The same with another method and a body.
+    /// Returns the request with another method and a body.
     pub(crate) fn sending(self, method: Method, body: &'a str) -> Self {
         Self { method, body, ..self }
     }
@@ -108,7 +108,7 @@ async fn a_signature_made_for_something_else_is_refused() {
     }
     let wrong_key = Signed { secret: "another secret", ..Signed::get(signed.path, "demo") };
     assert_eq!(wrong_key.send(&server).await.json(401)["code"], "signature_mismatch");
-    // The clock may tick between here and there, which brings what is early nearer.
+    // The clock may tick before the server checks, which makes a time in the future nearer.
     for seconds in [-301, 303] {
         let timestamp = Utc::now().timestamp() + seconds;
         let skewed = Signed { timestamp, ..Signed::get(signed.path, "demo") };

@@ -1,4 +1,4 @@
-//! `GET /types/` before the real TypeScript compiler.
+//! `GET /types/`, checked by the real TypeScript compiler.
 
 use crate::{client::Client, server::Server};
 use api::cli::fixtures;
@@ -10,7 +10,7 @@ use std::{
 };
 use test_support::node_modules;
 
-/// A folder with the answer as `types.d.ts`; it goes with the value.
+/// A folder with the answer as `types.d.ts`; deleted on drop.
 struct Editor {
     folder: PathBuf,
     compiler: PathBuf,
@@ -26,9 +26,9 @@ impl Editor {
         Self { folder, compiler: modules.join("typescript/bin/tsc") }
     }
 
-    /// What the compiler has against the declarations and these files: `file(line,column): error TS…`.
+    /// Returns the compiler's errors in the declarations and these files: `file(line,column): error TS…`.
     fn complaints(&self, files: &[PathBuf], options: &[&str]) -> Vec<String> {
-        // Beside the declarations, and far from any `node_modules` with types in it.
+        // The files are beside the declarations, and outside any folder whose `node_modules` have types.
         let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap()).collect();
         for (file, name) in files.iter().zip(&names) {
             fs::copy(file, self.folder.join(name)).unwrap();
@@ -71,7 +71,7 @@ fn files_of(folder: &str) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "ts")).collect()
 }
 
-/// A workspace with the system's functions, and two of its own.
+/// Creates a workspace with the system's functions, and two of its own.
 async fn workspace(server: &Server) -> Client {
     let fixtures = package().join("../fixtures");
     fixtures::load(&server.pool, &[fixtures.join("system_functions.json")]).await.unwrap();
@@ -127,8 +127,8 @@ async fn mistakes_are_found_where_they_are() {
     assert_eq!(found, expected);
 }
 
-/// Published scripts are loose about what they get; every name they use is declared all the same, and so is every
-/// function with what it takes. `list.results || list` is the one thing that the SDK's own types don't know.
+/// Published scripts are not strictly typed. Every name that they use is declared all the same, and so is every function with
+/// its parameters. `list.results || list` is the only expression that the SDK's own types lack.
 #[tokio::test]
 async fn every_name_that_published_scripts_use_is_declared() {
     let editor = editor(&Server::start().await).await;
@@ -142,7 +142,7 @@ async fn every_name_that_published_scripts_use_is_declared() {
     }
 }
 
-/// System scripts are plain code over the API's JSON; what they name must be there.
+/// System scripts are plain code over the API's JSON. The names that they use must exist.
 #[tokio::test]
 async fn every_name_that_system_scripts_use_is_declared() {
     const UNKNOWN_NAME: [&str; 4] = ["TS2304", "TS2552", "TS2580", "TS2584"];

@@ -1,4 +1,4 @@
-//! A list holds what its filters say, no less and no more: compared with the plainest statement that says the same.
+//! A list contains exactly the rows that its filters allow: compared with the simplest statement for the same filters.
 
 use super::{history, lists_pool, script, with_each_trigger_and_status, workspace};
 use api::{
@@ -35,7 +35,7 @@ async fn plainly(pool: &PgPool, workspace: Uuid, filter: &ExecutionFilter, page:
     .unwrap()
 }
 
-/// The time of one execution of the workspace, so many from the newest.
+/// Returns the time of the workspace's execution at this position, counted from the newest.
 async fn queued_at(pool: &PgPool, workspace: Uuid, number: i64) -> DateTime<Utc> {
     sqlx::query_scalar(
         "SELECT queued_at FROM script_executions WHERE workspace_id = $1 ORDER BY id DESC OFFSET $2 LIMIT 1",
@@ -52,7 +52,7 @@ async fn every_combination_of_filters_gives_what_it_says() {
     let (database, pool) = history(4_000, 3).await;
     let lists = lists_pool(database.url());
     let mut found = 0;
-    // One with everything, one with a queue.
+    // The first has every kind of execution, the second has a queue.
     for number in [3, 4] {
         let workspace = workspace(number);
         let (old, new) = (queued_at(&pool, workspace, 18).await, queued_at(&pool, workspace, 3).await);
@@ -81,7 +81,7 @@ async fn every_combination_of_filters_gives_what_it_says() {
     assert!(found > 100, "{found} on second pages");
 }
 
-/// Ids are made by an api's clock, `queued_at` by the database's.
+/// Ids are dated by an api's clock, `queued_at` by the database's.
 #[tokio::test]
 async fn times_are_exact_though_two_clocks_differ() {
     let (database, pool) = history(0, 1).await;
@@ -131,7 +131,7 @@ async fn an_operators_statement_cancels_for_lists_too() {
         ExecutionFilter { status: Some(shared::execution::Status::Cancelled), ..ExecutionFilter::default() };
     let page = PageRequest { before: None, per_page: 100 };
     assert!(ids(&lists, workspace(4), &cancelled, page).await.is_empty());
-    // As `docs/operator-guide.md` has it.
+    // The statement of `docs/operator-guide.md`.
     let rows = sqlx::query(
         "UPDATE script_executions SET status = 'cancelled', finished_at = now() WHERE status IN ('queued', 'running')",
     )
@@ -149,7 +149,7 @@ async fn an_operators_statement_cancels_for_lists_too() {
     );
 }
 
-/// What lists group executions by tells every trigger and every end apart.
+/// The kinds by which lists group executions tell every trigger and every end apart.
 #[tokio::test]
 async fn kinds_tell_triggers_and_ends_apart() {
     let (_database, pool) = history(0, 1).await;

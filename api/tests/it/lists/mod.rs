@@ -1,4 +1,4 @@
-//! Lists: exact, in a bounded number of steps, and never at the cost of other workspaces.
+//! Lists: exact, in a bounded number of steps, without slowing other workspaces.
 
 mod exact;
 mod plan;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 const HISTORY: &str = include_str!("../../../../tests/history.sql");
 
-/// A database with a history as `tests/history.sql` describes it.
+/// Creates a database with a history as `tests/history.sql` describes it.
 async fn history(rows: i64, weeks: i32) -> (TestDatabase, PgPool) {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
@@ -31,23 +31,23 @@ async fn make_history(pool: &PgPool, rows: i64, weeks: i32) {
     make.execute(pool).await.unwrap();
 }
 
-/// The connections with which an api reads lists.
+/// Returns the pool with which an api reads lists.
 fn lists_pool(url: &str) -> PgPool {
     let config = DatabaseConfig { url: url.to_owned().into(), pool_size: 4 };
     pool::pools(&config, &Arc::default()).unwrap().lists
 }
 
-/// One of the workspaces of `tests/history.sql`.
+/// Returns a workspace of `tests/history.sql`.
 fn workspace(number: u128) -> Uuid {
     Uuid::from_u128(0x0000_0000_0000_7000_8000 << 48 | number)
 }
 
-/// One of its scripts.
+/// Returns a script of a workspace of `tests/history.sql`.
 fn script(workspace: u128, number: u128) -> Uuid {
     Uuid::from_u128(0x0000_0000_0000_7000_9000 << 48 | (workspace * 100 + number))
 }
 
-/// `filter` with every trigger and status, and with none.
+/// Returns `filter` with every trigger and status, and with none.
 fn with_each_trigger_and_status(filter: ExecutionFilter) -> impl Iterator<Item = ExecutionFilter> {
     let triggers = std::iter::once(None).chain(TriggerType::ALL.iter().copied().map(Some));
     triggers.flat_map(move |trigger_type| {

@@ -1,4 +1,4 @@
-//! How PostgreSQL executed a statement: its own plan, told by `auto_explain`.
+//! Plans of executed statements, as PostgreSQL's `auto_explain` reports them.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -12,7 +12,7 @@ use tracing::{
 
 const NOTICES: &str = "sqlx::postgres::notice";
 
-/// From the next connection on, every statement on this database is told with its plan.
+/// Makes the database report the plan of every statement, from the next connection on.
 pub(super) async fn explain_everything(pool: &PgPool) {
     let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(pool).await.unwrap();
     for setting in [
@@ -29,7 +29,7 @@ pub(super) async fn explain_everything(pool: &PgPool) {
     }
 }
 
-/// Hears the plans of what this thread asks for, until it is dropped.
+/// Collects the plans of this thread's statements, until it is dropped.
 pub(super) struct Plans {
     told: Arc<Mutex<Vec<Plan>>>,
     _listening: DefaultGuard,
@@ -42,7 +42,7 @@ impl Plans {
         Self { told, _listening: tracing::subscriber::set_default(listener) }
     }
 
-    /// The plan of the one statement since the last call. A new connection's question for the time reads no table.
+    /// Returns the plan of the only statement since the last call. A new connection also reads the clock, which reads no table.
     pub(super) fn take(&self) -> Plan {
         let mut told = std::mem::take(&mut *self.told.lock().unwrap());
         told.retain(|plan| plan.text.contains("Relation Name") || plan.text.contains("Scan"));
@@ -51,7 +51,7 @@ impl Plans {
     }
 }
 
-/// A plan that was executed.
+/// An executed plan.
 #[derive(Debug)]
 pub(super) struct Plan {
     root: Value,
@@ -59,7 +59,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Its nodes, from the root on.
+    /// Returns its nodes, from the root on.
     fn nodes(&self) -> Vec<&Value> {
         let (mut nodes, mut next) = (Vec::new(), vec![&self.root]);
         while let Some(node) = next.pop() {
@@ -69,28 +69,28 @@ impl Plan {
         nodes
     }
 
-    /// Kinds of its nodes.
+    /// Returns the kinds of its nodes.
     pub(super) fn kinds(&self) -> impl Iterator<Item = &str> {
         self.nodes().into_iter().map(|node| node["Node Type"].as_str().unwrap())
     }
 
-    /// Rows read from tables, whether they were of use or not.
+    /// Returns the rows read from tables, whether they passed the filters or not.
     pub(super) fn rows_read(&self) -> f64 {
         self.scans().map(|node| times(node, "Actual Rows") + times(node, "Rows Removed by Filter")).sum()
     }
 
-    /// How many tables, which partitions are, were looked into.
+    /// Returns the number of tables that were read; each partition is one.
     pub(super) fn tables(&self) -> usize {
         self.scans().filter(|node| node["Actual Loops"] != 0).count()
     }
 
-    /// Most rows that went into one sort.
+    /// Returns the largest number of rows that went into one sort.
     pub(super) fn rows_sorted(&self) -> f64 {
         let sorts = self.nodes().into_iter().filter(|node| node["Node Type"] == "Sort");
         sorts.map(|node| times(&node["Plans"][0], "Actual Rows")).fold(0.0, f64::max)
     }
 
-    /// Blocks of 8 KiB looked into, in memory or not.
+    /// Returns the blocks of 8 KiB that were read, in memory or not.
     pub(super) fn blocks(&self) -> f64 {
         number(&self.root, "Shared Hit Blocks") + number(&self.root, "Shared Read Blocks")
     }
@@ -110,7 +110,7 @@ fn number(node: &Value, name: &str) -> f64 {
     node.get(name).map_or(0.0, |number| number.as_f64().unwrap())
 }
 
-/// What is told of one loop, over all of them.
+/// Returns a number that is reported per loop, multiplied by the loops.
 fn times(node: &Value, name: &str) -> f64 {
     number(node, name) * number(node, "Actual Loops")
 }

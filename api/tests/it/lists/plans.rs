@@ -1,4 +1,4 @@
-//! What a page of executions costs is told by PostgreSQL, and does not grow with the history.
+//! The cost of a page of executions, as PostgreSQL reports it, does not grow with the history.
 
 use super::{
     history, lists_pool, make_history,
@@ -18,11 +18,11 @@ use uuid::Uuid;
 const ROWS: i64 = 60_000;
 const WEEKS: i32 = 8;
 const PAGE: PageRequest = PageRequest { before: None, per_page: 50 };
-/// Ways to be asked for times the ways to end, as `error_code` tells them.
+/// Number of kinds of executions: triggers times the ends that `error_code` tells apart.
 const KINDS: f64 = 15.0;
-/// Of workspace 4, 2 % of whose share of the history wait.
+/// Number of queued executions in workspace 4: 2 % of its share of the history.
 const QUEUED: f64 = 120.0;
-/// All that a list of executions may be made of.
+/// Plan nodes that a list of executions may have.
 const STEPS: [&str; 9] = [
     "Limit",
     "Sort",
@@ -35,14 +35,14 @@ const STEPS: [&str; 9] = [
     "Index Scan",
 ];
 
-/// Reads a page, and holds what it cost against what a page may cost in a table of so many partitions.
+/// Panics if a page cost more than a page may cost in a table with this many partitions.
 #[track_caller]
 fn hold(plan: &Plan, partitions: f64, what: &str) {
     for kind in plan.kinds() {
         assert!(STEPS.contains(&kind), "{what}: {kind} in {plan}");
     }
     let page = i32::try_from(PAGE.rows()).map(f64::from).unwrap();
-    // Of each kind a page, and one row of each partition to find the newest among.
+    // A page of each kind, and one row of each partition, among which the newest is found.
     let rows = KINDS * (page + partitions) + QUEUED;
     let (read, sorted, blocks) = (plan.rows_read(), plan.rows_sorted(), plan.blocks());
     assert!(read <= rows, "{what}: {read} rows read in {plan}");
@@ -75,7 +75,7 @@ fn weeks_ago(weeks: i64) -> DateTime<Utc> {
     Utc::now() - TimeDelta::weeks(weeks)
 }
 
-/// Nothing, a time after, a time before, and both.
+/// Returns the filter without times, with a time after, with a time before, and with both.
 fn with_each_time(filter: ExecutionFilter) -> [ExecutionFilter; 4] {
     let after = |filter| ExecutionFilter { created_after: Some(weeks_ago(6)), ..filter };
     let before = |filter| ExecutionFilter { created_before: Some(weeks_ago(3)), ..filter };
@@ -90,7 +90,7 @@ async fn no_filter_makes_a_page_cost_more_than_its_rows() {
     let (lists, partitions) = (lists_pool(database.url()), partitions(&pool).await);
     let plans = Plans::listen();
     let mut pages = 0;
-    // All of one kind; all failed; everything; a queue. The last script is of none of them.
+    // The workspaces have executions of one kind, failed ones only, all kinds, and a queue. The last script is in none.
     for number in 1..=4 {
         for script_id in [None, Some(script(number, 0)), Some(script(99, 0))] {
             for filter in with_each_time(ExecutionFilter { script_id, ..ExecutionFilter::default() }) {
@@ -136,7 +136,7 @@ async fn times_choose_the_partitions_that_are_read() {
         created_before: day(5),
         ..ExecutionFilter::default()
     };
-    // A day lies in two weeks at most; what no week covers is in the default partition.
+    // A day lies in two weeks at most. Rows that no week covers are in the default partition.
     assert!(tables(one_day).await <= 3);
     assert!(
         tables(ExecutionFilter { created_after: Some(weeks_ago(1)), ..ExecutionFilter::default() }).await
@@ -156,7 +156,7 @@ async fn a_plan_made_while_tables_were_empty_still_holds() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
     sqlx::raw_sql(super::HISTORY).execute(&pool).await.unwrap();
-    // No statistics come in between, which would have it planned again.
+    // No statistics are collected in between, which would make PostgreSQL plan again.
     sqlx::raw_sql(
         "DO $$ DECLARE week regclass; BEGIN
              PERFORM create_execution_partitions(now() - interval '8 weeks', now());
@@ -190,7 +190,7 @@ async fn a_plan_made_while_tables_were_empty_still_holds() {
     }
 }
 
-/// A backlog of another trigger is passed over within itself: the history behind it is not read.
+/// A list skips a backlog of another trigger without reading the history behind it.
 #[tokio::test]
 async fn a_queue_is_searched_without_the_history() {
     let (database, pool) = history(ROWS, WEEKS).await;

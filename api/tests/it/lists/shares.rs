@@ -1,4 +1,4 @@
-//! What one workspace's slow requests leave to everybody else.
+//! Slow requests of one workspace leave connections to all other requests.
 
 use crate::{
     client::{Answer, Client},
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 
 const ECHO: &str = "export default ({ event }) => event";
 const MANY: usize = 24;
-/// Far above what an answer takes on a busy machine, and below the time of a slow one.
+/// Limits the seconds of prompt answers: far above their time on a busy machine, and below the time of a slow answer.
 const PROMPT: Duration = Duration::from_secs(2);
 
-/// So many requests, all at once.
+/// Sends [`MANY`] requests at once.
 fn many(client: &Client, method: &Method, path: &str, body: &Value) -> JoinSet<Answer> {
     let mut requests = JoinSet::new();
     for _ in 0..MANY {
@@ -26,7 +26,7 @@ fn many(client: &Client, method: &Method, path: &str, body: &Value) -> JoinSet<A
     requests
 }
 
-/// Waits until some statement waits for a lock.
+/// Waits until a statement waits for a lock.
 async fn until_something_waits(server: &Server) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -44,7 +44,7 @@ async fn until_something_waits(server: &Server) {
     }
 }
 
-/// Another workspace is served: its lists, its rows, its changes, and who asks for readiness.
+/// Checks that another workspace is served (lists, rows and changes), and that readiness is answered.
 async fn others_are_served(client: &Client, script: &Value) {
     let began = Instant::now();
     let path = format!("/scripts/{}/", script["id"].as_str().unwrap());

@@ -1,4 +1,4 @@
-//! What maintenance asks of a week costs the same however large the week is.
+//! Maintenance queries of a week cost the same however large the week is.
 
 use super::{database_with_history, execute, week_of};
 use api::db::retention::{INDEXES_ONLY, Week, unfinished_sql};
@@ -9,7 +9,7 @@ async fn the_look_for_unfinished_runs_uses_both_partial_indexes() {
     let (_database, pool) = database_with_history("completed").await;
     let table = week_of(&pool, 40).await;
     let monday = NaiveDate::parse_from_str(&table[table.len() - 8..], "%Y%m%d").unwrap();
-    // As old statistics have it, half of the week waits: the first page would have what is looked for.
+    // By the old statistics half of the week is queued, so that a sequential scan would find a row on the first page.
     for statement in [
         format!(
             "INSERT INTO {table} (id, workspace_id, trigger_type, build_hash, code_type, status)
@@ -40,7 +40,7 @@ async fn the_look_for_unfinished_runs_uses_both_partial_indexes() {
 
 #[tokio::test]
 async fn history_has_no_foreign_keys_and_no_default_partition() {
-    // Either would make a concurrent detach impossible, or look through other tables.
+    // Either would make a concurrent detach impossible, or scan other tables.
     let (_database, pool) = database_with_history("completed").await;
     let found: i64 = sqlx::query_scalar(
         "SELECT (SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND (conrelid = ANY (tables) OR confrelid = ANY (tables)))

@@ -1,4 +1,4 @@
-//! Maintenance beside readers and writers, and cut off half-way.
+//! Maintenance beside readers and writers, and interrupted half-way.
 
 use super::{KEEP, database_with_history, execute, insert, left, maintain, number, week_of};
 use crate::server::Server;
@@ -7,10 +7,10 @@ use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// For what takes milliseconds on an idle machine.
+/// Limits, in seconds, what takes milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Asks the database until it answers with this number.
+/// Repeats a query until it returns this number.
 async fn until(pool: &PgPool, expected: i64, sql: &str) {
     let asking = async {
         while number(pool, sql).await != expected {
@@ -32,7 +32,7 @@ async fn no_request_waits_while_a_detach_waits_for_a_reader() {
     let server = Server::start().await;
     let pool = &server.pool;
     super::make_history(pool, &[(10, "completed"), (40, "completed")]).await;
-    // From the api's first connection on: what has to wait for a lock fails instead.
+    // From the api's first connection on, a statement that has to wait for a lock fails instead.
     let limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = ''50ms''', current_database()); END $$";
     execute(pool, limit).await;
     let client = server.client("demo").await;
@@ -46,7 +46,7 @@ async fn no_request_waits_while_a_detach_waits_for_a_reader() {
         let execution = crate::executions::execute(&client, &script).await;
         crate::executions::complete(&server, crate::executions::id_of(&execution)).await;
         client.get("/executions/").await.json(200);
-        // As heartbeat and reaper: over all weeks, by a condition that prunes none.
+        // Like heartbeat and reaper: over all weeks, with a condition that prunes none.
         let lease = "UPDATE script_executions SET lease_expires_at = now() WHERE status = 'running'";
         sqlx::query(lease).execute(&server.state.pool).await.unwrap();
     };
@@ -64,14 +64,14 @@ async fn an_interrupted_detach_is_finished_by_the_next_round() {
     sqlx::query("SELECT count(*) FROM script_executions").execute(&mut *reader).await.unwrap();
     let maintenance = start(&pool);
     until(&pool, 1, DETACHING).await;
-    // As the limit of the statement, or a restart of the server, would.
+    // This has the effect of the statement's time limit, or of a restart of the server.
     execute(
         &pool,
         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'ALTER TABLE%CONCURRENTLY'",
     )
     .await;
-    // Every further week fails at once, since one is under way.
+    // Every further week fails at once, since one detach is in progress.
     let report = maintenance.await.unwrap();
     assert!(report.weeks_dropped == 0 && report.failures > 0, "{report:?}");
     assert_eq!(number(&pool, DETACHING).await, 1);
@@ -142,7 +142,7 @@ async fn a_week_half_gone_comes_back_when_the_retention_grows() {
     maintenance.abort();
     assert!(maintenance.await.unwrap_err().is_cancelled());
     reader.rollback().await.unwrap();
-    // The server goes on with the statement of a client that is gone.
+    // The server continues the statement of a client that has disconnected.
     until(&pool, 0, DETACHING).await;
     execute(&pool, "UPDATE maintenance SET holder = NULL, lease_expires_at = NULL").await;
     let report = maintain(&pool, None).await;
