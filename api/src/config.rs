@@ -18,8 +18,8 @@ pub struct Config {
     pub amqp_url: Secret,
     /// `AMQP_PREFIX`: prefix for exchange and queue names.
     pub amqp_prefix: String,
-    /// `WORKSPACE_CONCURRENCY`: executions of one workspace that may run at a time, unless `api workspaces set` gave it a
-    /// number of its own; 0 is no limit.
+    /// `WORKSPACE_CONCURRENCY`: executions of one workspace that may run at a time, unless `api workspaces set` gave it
+    /// a number of its own; 0 is no limit.
     pub workspace_concurrency: u32,
     /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week; 0 keeps them.
     pub retention_days: u64,
@@ -35,10 +35,11 @@ pub struct Config {
 /// Address of the database, and limit on its connections.
 #[derive(Clone, Debug)]
 pub struct DatabaseConfig {
-    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` are supported.
+    /// `DATABASE_URL`: PostgreSQL, as `postgresql://user:password@host:5432/database`; `sslmode` and `sslrootcert` are
+    /// supported.
     pub url: Secret,
-    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. A quarter of them reads lists, half of those at most for
-    /// one workspace.
+    /// `DATABASE_POOL_SIZE`: connections of this process to PostgreSQL. A quarter of them reads lists, half of those at
+    /// most for one workspace.
     pub pool_size: u32,
 }
 

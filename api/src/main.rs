@@ -4,8 +4,8 @@ use api::cli::Cli;
 use clap::Parser;
 use shared::config::Environment;
 
-/// The global allocator. Building a script makes thousands of small allocations, all freed together, which take a tenth of its
-/// time with the system's allocator. The benchmark of the builder uses the same one.
+/// The global allocator. Building a script makes thousands of small allocations, all freed together, which take a tenth
+/// of its time with the system's allocator. The benchmark of the builder uses the same one.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -81,7 +81,8 @@ pub fn link(compiled: Compiled, called: &[String], known: &[KnownFunction]) -> R
     }
 }
 
-/// Returns the diagnostic of an unknown function. If only other functions need it, the diagnostic is at the start of the code.
+/// Returns the diagnostic of an unknown function. If only other functions need it, the diagnostic is at the start of
+/// the code.
 fn unknown_function(unknown: &UnknownFunction, build: &Build) -> Diagnostic {
     let found = build.function_uses.iter().find(|found| found.name == unknown.name);
     let (start, end) = found.map_or_else(Default::default, |found| (found.start, found.end));

@@ -1,6 +1,7 @@
 //! Dead letters by workspace. The broker knows no workspaces, so each letter's content decides.
 //!
-//! Invariant: a workspace sees and changes only its own letters. A letter without a workspace is left to `api dead-letters`.
+//! Invariant: a workspace sees and changes only its own letters. A letter without a workspace is left to
+//! `api dead-letters`.
 
 use crate::{db, model::error::ApiError};
 use serde::Deserialize;

@@ -40,8 +40,8 @@ pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Valu
     }
 }
 
-/// Rejects a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than the
-/// limit may stay and shrink.
+/// Rejects a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than
+/// the limit may stay and shrink.
 pub fn check_bytes(field: &'static str, bytes: usize, before: usize) -> Result<(), ApiError> {
     if bytes <= SECRET_SET_BYTES.max(before) {
         return Ok(());

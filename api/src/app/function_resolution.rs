@@ -23,8 +23,8 @@ impl UnknownFunction {
     }
 }
 
-/// Returns the builds of all functions that `called` needs, by name. Of functions with one name the last wins. Functions may
-/// call each other in circles.
+/// Returns the builds of all functions that `called` needs, by name. Of functions with one name the last wins.
+/// Functions may call each other in circles.
 pub fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
     let by_name: BTreeMap<&str, &KnownFunction> =
         known.iter().map(|function| (function.name.as_str(), function)).collect();

@@ -72,7 +72,8 @@ pub async fn update(
     Ok(SavedFunction { function, diagnostics: if rebuilt { built.warnings } else { Vec::new() } })
 }
 
-/// Deletes a function. One in use is deleted only with `force`: scripts that need it continue with the builds they have.
+/// Deletes a function. One in use is deleted only with `force`: scripts that need it continue with the builds they
+/// have.
 pub async fn delete(
     saves: &Shares,
     workspace_id: Uuid,
@@ -105,7 +106,8 @@ pub async fn build_and_store(
     Ok(built)
 }
 
-/// Gives a version with the current builds to every script that needs one of `names`, directly or through other functions.
+/// Gives a version with the current builds to every script that needs one of `names`, directly or through other
+/// functions.
 pub async fn update_dependents(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
@@ -119,7 +121,8 @@ pub async fn update_dependents(
             // A function that the script calls was deleted by force: the script keeps the builds that it has.
             Err(unknown) => {
                 let missing: Vec<String> = unknown.iter().map(UnknownFunction::message).collect();
-                tracing::info!(script_id = %script.id, missing = missing.join(" "), "script keeps its old builds of functions");
+                let missing = missing.join(" ");
+                tracing::info!(script_id = %script.id, missing, "script keeps its old builds of functions");
             }
         }
     }

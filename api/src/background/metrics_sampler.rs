@@ -14,11 +14,12 @@ use sqlx::PgPool;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Seconds between two samples: several samples between two scrapes of Prometheus, at two cheap queries and three requests to
-/// the broker each.
+/// Seconds between two samples: several samples between two scrapes of Prometheus, at two cheap queries and three
+/// requests to the broker each.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows the reason.
+/// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows the
+/// reason.
 pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
     let samples = async {
         loop {

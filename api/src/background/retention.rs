@@ -1,8 +1,8 @@
 //! Table maintenance: makes partitions ahead of time, drops old history, deletes old keys and nonces.
 //!
-//! Invariant: history is dropped by whole weeks. A week is dropped only when all of it is older than the retention and none of
-//! its executions is queued or running. Each step is a transaction with a time limit of its own: one that fails leaves the
-//! others done, and the next round continues where this one ended.
+//! Invariant: history is dropped by whole weeks. A week is dropped only when all of it is older than the retention and
+//! none of its executions is queued or running. Each step is a transaction with a time limit of its own: one that fails
+//! leaves the others done, and the next round continues where this one ended.
 
 use crate::db::retention::{self as db, OldWeek, Parent, PartitionLink, PrunedTable, STATEMENT_LIMIT};
 use shared::backoff::Backoff;
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Minutes between rounds. A round that finds nothing to do costs a few reads of the catalog. A missing week is made within
-/// this time: the database's clock may have been set, or no round may have run for a month.
+/// Minutes between rounds. A round that finds nothing to do costs a few reads of the catalog. A missing week is made
+/// within this time: the database's clock may have been set, or no round may have run for a month.
 const INTERVAL: Duration = Duration::from_mins(1);
 /// Longest time of a step, in seconds. The server's limit on its statements applies first, if the server answers.
 const STEP_LIMIT: Duration = STATEMENT_LIMIT.saturating_add(Duration::from_secs(15));
-/// Minutes of the lease, for which a process that died keeps others from maintenance. It is renewed before each step, and
-/// longer than any step takes.
+/// Minutes of the lease, for which a process that died keeps others from maintenance. It is renewed before each step,
+/// and longer than any step takes.
 const LEASE_DURATION: Duration = Duration::from_mins(2);
 /// Hours for which idempotency keys are kept: longer than any broker or client repeats a request.
 const KEY_RETENTION: Duration = Duration::from_hours(7 * 24);
@@ -28,8 +28,8 @@ const PRUNE_BATCH_ROWS: i64 = 1_000;
 /// Limits the seconds of a round for deleting rows of one table; the next round deletes the rest.
 const PRUNE_TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// Maintains the tables until `shutdown`. `retention` is the age at which executions and their logs are dropped; `None` keeps
-/// them.
+/// Maintains the tables until `shutdown`. `retention` is the age at which executions and their logs are dropped; `None`
+/// keeps them.
 pub async fn run(pool: PgPool, retention: Option<Duration>, shutdown: CancellationToken) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
     let rounds = async {

@@ -1,7 +1,7 @@
 //! Executions of a batch of events.
 //!
-//! Invariant: all rows of a batch are one statement, and an execution is written together with its idempotency key and its
-//! outbox row.
+//! Invariant: all rows of a batch are one statement, and an execution is written together with its idempotency key and
+//! its outbox row.
 
 use super::enqueue::Runnable;
 use shared::execution::TriggerType;

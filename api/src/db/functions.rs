@@ -54,8 +54,8 @@ impl From<FunctionRow> for Function {
     }
 }
 
-/// Lists the workspace's functions and the system's, newest first. Both are read in the order of an index, without a look
-/// at rows of other workspaces.
+/// Lists the workspace's functions and the system's, newest first. Both are read in the order of an index, without a
+/// look at rows of other workspaces.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
@@ -162,8 +162,8 @@ pub async fn known(
 
 /// Serialises changes of a workspace's functions with the saves that resolve their names.
 ///
-/// Saves of scripts share the lock. A change of a function takes it exclusively (`alone`), so that no script is pinned to a
-/// build that is just being replaced.
+/// Saves of scripts share the lock. A change of a function takes it exclusively (`alone`), so that no script is pinned
+/// to a build that is just being replaced.
 pub async fn lock_names(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,

@@ -1,7 +1,7 @@
 //! Every statement of the api, by table.
 //!
-//! Invariant: each query of a tenant's rows is bound to a workspace. A row of another workspace is `None` here, and so 404
-//! outside.
+//! Invariant: each query of a tenant's rows is bound to a workspace. A row of another workspace is `None` here, and so
+//! 404 outside.
 
 pub mod api_keys;
 pub mod builds;

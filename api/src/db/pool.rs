@@ -1,10 +1,10 @@
 //! The connection pools and the schema.
 //!
-//! Invariant: no request waits for the database without end. Waiting for a connection has a time limit, and so has every
-//! statement. A request that exceeds one is answered 503.
+//! Invariant: no request waits for the database without end. Waiting for a connection has a time limit, and so has
+//! every statement. A request that exceeds one is answered 503.
 //!
-//! Invariant: lists and probes have connections of their own. However slow lists are, other requests get connections, and
-//! `/readyz` reports on the database, not on lists.
+//! Invariant: lists and probes have connections of their own. However slow lists are, other requests get connections,
+//! and `/readyz` reports on the database, not on lists.
 
 use crate::{config::DatabaseConfig, model::execution_ids};
 use shared::config::Secret;
@@ -32,9 +32,9 @@ const MIN_FOR_REQUESTS: u32 = 2;
 
 /// Settings of the connections that read lists, beside their time limit.
 ///
-/// A statement of a list is written so that one plan is right for all values. Planning it again each time would take three
-/// times as long as reading, since the table has many partitions. A plan is kept while a new partition grows, so it must
-/// not read a whole partition because it is small at first.
+/// A statement of a list is written so that one plan is right for all values. Planning it again each time would take
+/// three times as long as reading, since the table has many partitions. A plan is kept while a new partition grows, so
+/// it must not read a whole partition because it is small at first.
 const LIST_SETTINGS: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -131,15 +131,15 @@ fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -
         .connect_lazy_with(options)
 }
 
-/// Tells whether an execution was rejected because there is no partition for its id: the partition is about to be made, see
-/// [`crate::background::retention`], or the database's clock has jumped. A row that violates a constraint has the same code,
-/// but names the constraint.
+/// Tells whether an execution was rejected because there is no partition for its id: the partition is about to be made,
+/// see [`crate::background::retention`], or the database's clock has jumped. A row that violates a constraint has the
+/// same code, but names the constraint.
 pub fn lacks_partition(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| code == "23514") && error.constraint().is_none()
 }
 
-/// Migrates the schema to the version that this build expects. Several processes may run it at once. Migrations of a newer
-/// version stay applied: they only expand, and a rollback to this version must be possible.
+/// Migrates the schema to the version that this build expects. Several processes may run it at once. Migrations of a
+/// newer version stay applied: they only expand, and a rollback to this version must be possible.
 pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {
     let mut connection = sqlx::PgConnection::connect_with(&connect_options(url)?).await?;
     let mut migrations = sqlx::migrate!("../migrations");

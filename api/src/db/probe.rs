@@ -1,7 +1,7 @@
 //! Health queries for requests without authentication: does the database answer, and how long is the queue.
 //!
-//! Invariant: however many requests come, one query at a time runs, on a connection that nothing else uses. Its answer serves
-//! all requests that come soon after it.
+//! Invariant: however many requests come, one query at a time runs, on a connection that nothing else uses. Its answer
+//! serves all requests that come soon after it.
 
 use super::health::{self, Load};
 use sqlx::PgPool;
@@ -12,7 +12,8 @@ use tokio::sync::Mutex;
 const MIN_TTL: Duration = Duration::from_millis(250);
 /// Longest time for which an answer is used, in seconds.
 const MAX_TTL: Duration = Duration::from_secs(2);
-/// Ratio of the time for which an answer is used to the time its query took: queries use a tenth of one connection at most.
+/// Ratio of the time for which an answer is used to the time its query took: queries use a tenth of one connection at
+/// most.
 const TTL_PER_COST: u32 = 10;
 
 /// The latest answers of the database.
@@ -52,7 +53,8 @@ impl<T> Default for CachedAnswer<T> {
 }
 
 impl<T: Copy> CachedAnswer<T> {
-    /// Returns the latest answer, or a new one. A failure is used for the shortest time, so that its end is soon noticed.
+    /// Returns the latest answer, or a new one. A failure is used for the shortest time, so that its end is soon
+    /// noticed.
     async fn get(&self, ask: impl Future<Output = Result<T, sqlx::Error>>) -> Option<T> {
         // Locked during the query: the other requests wait for its answer.
         let mut latest = self.0.lock().await;

@@ -60,8 +60,8 @@ impl BuiltScript {
     }
 }
 
-/// Lists the workspace's scripts and the system's, newest first. Both are read in the order of an index, without a look at
-/// rows of other workspaces.
+/// Lists the workspace's scripts and the system's, newest first. Both are read in the order of an index, without a look
+/// at rows of other workspaces.
 pub async fn list(
     pool: &PgPool,
     workspace_id: Uuid,

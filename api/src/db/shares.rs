@@ -1,8 +1,9 @@
 //! A workspace's share of the connections to the database.
 //!
-//! Most statements take a millisecond, and the pool's queue is fair enough for them. A request that may take longer acquires
-//! a permit first: it reads much, waits for a lock, or builds code while it holds one. A workspace has few permits, given in
-//! the order in which its requests came. So no number of its requests takes the connections of all other workspaces.
+//! Most statements take a millisecond, and the pool's queue is fair enough for them. A request that may take longer
+//! acquires a permit first: it reads much, waits for a lock, or builds code while it holds one. A workspace has few
+//! permits, given in the order in which its requests came. So no number of its requests takes the connections of all
+//! other workspaces.
 
 use crate::model::error::ApiError;
 use shared::telemetry::metrics::RATE_LIMITED;

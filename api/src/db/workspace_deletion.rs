@@ -17,8 +17,8 @@ pub struct Erased {
     pub functions: u64,
 }
 
-/// Deletes everything but the workspace's row. Does not wait for runs in progress: a worker that finds its execution deleted
-/// writes nothing.
+/// Deletes everything but the workspace's row. Does not wait for runs in progress: a worker that finds its execution
+/// deleted writes nothing.
 pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
     revoke_access(pool, workspace_id).await?;
     let mut erased = Erased::default();
@@ -87,7 +87,8 @@ async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64
     Ok(u64::try_from(gone).unwrap_or_default())
 }
 
-/// Deletes scripts, functions, and builds that no other workspace uses. Returns the numbers of scripts and of functions.
+/// Deletes scripts, functions, and builds that no other workspace uses. Returns the numbers of scripts and of
+/// functions.
 async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64)> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
@@ -106,8 +107,8 @@ async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64
     let functions = sqlx::query!("DELETE FROM script_functions WHERE workspace_id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;
-    // Unsaved code leaves builds too: every build that no row names is deleted. An hour is far more than a request takes
-    // from the build to the row that names it.
+    // Unsaved code leaves builds too: every build that no row names is deleted. An hour is far more than a request
+    // takes from the build to the row that names it.
     sqlx::query!(
         "DELETE FROM builds b WHERE created_at < now() - interval '1 hour'
              AND NOT EXISTS (SELECT FROM scripts WHERE build_hash = b.hash)

@@ -50,8 +50,8 @@ pub async fn set_plane_token(
     Ok(())
 }
 
-/// Changes a workspace's weight and its limit of running executions (0 removes the limit), and returns both. Returns `None` if
-/// there is no such workspace.
+/// Changes a workspace's weight and its limit of running executions (0 removes the limit), and returns both. Returns
+/// `None` if there is no such workspace.
 pub async fn set_share(
     pool: &PgPool,
     slug: &str,

@@ -36,8 +36,8 @@ impl ReadQuery for LetterQuery {
 
 /// List dead letters
 ///
-/// The workspace's letters among the first 1,000 in the queue, oldest first. Further ones are listed once some of these are
-/// requeued or dropped.
+/// The workspace's letters among the first 1,000 in the queue, oldest first. Further ones are listed once some of these
+/// are requeued or dropped.
 #[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
 ), responses((status = 200, body = Page<DeadLetter>), ErrorResponses))]

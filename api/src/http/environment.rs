@@ -84,8 +84,8 @@ fn absent() -> ApiError {
 
 /// Set a variable
 ///
-/// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one. All values
-/// of a workspace together may have 64 KiB.
+/// Encrypted at rest. Scripts see the new value from their next execution on; `********` keeps the stored one. All
+/// values of a workspace together may have 64 KiB.
 #[utoipa::path(put, path = "/environment/{key}/", tag = "Environment", request_body = EnvironmentValue,
     params(("key" = String, Path, description = "Letters, digits and `_`, no digit first", max_length = 128, pattern = "^[A-Za-z_][A-Za-z0-9_]*$")),
     responses((status = 200, description = "Changed", body = EnvironmentVariable),

@@ -127,7 +127,8 @@ fn database_error(error: &sqlx::Error) -> ApiError {
 
 /// SQLSTATE `query_canceled`, the result of `statement_timeout`.
 const QUERY_CANCELLED: &str = "57014";
-/// SQLSTATEs `character_not_in_repertoire` and `untranslatable_character`: `text` and `jsonb` hold every character but NUL.
+/// SQLSTATEs `character_not_in_repertoire` and `untranslatable_character`: `text` and `jsonb` hold every character but
+/// NUL.
 const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
 
 /// Tells whether the database is unavailable or overloaded, as opposed to a query that is wrong.

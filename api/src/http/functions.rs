@@ -163,8 +163,8 @@ impl ReadQuery for DeleteQuery {
 
 /// Delete a function
 ///
-/// Deleting one that is in use is rejected with the `scripts` and `functions` that need it, unless `force` is true. Those then
-/// continue with the builds they have, and can't be saved again until they no longer call it.
+/// Deleting one that is in use is rejected with the `scripts` and `functions` that need it, unless `force` is true.
+/// Those then continue with the builds they have, and can't be saved again until they no longer call it.
 #[utoipa::path(delete, path = "/functions/{id}/", tag = "Functions", params(
     ("id" = uuid::Uuid, Path),
     ("force" = Option<bool>, Query, description = "Delete it although it is in use"),

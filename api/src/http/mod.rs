@@ -96,7 +96,8 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Limits the characters of a client's request id.
 const MAX_REQUEST_ID: usize = 100;
 
-/// Gives every request an id, and its answer the same one: the client's, if it is short and visible ASCII, else a new one.
+/// Gives every request an id, and its answer the same one: the client's, if it is short and visible ASCII, else a new
+/// one.
 async fn assign_request_id(request: Request, next: Next) -> Response {
     let is_plain = |value: &&HeaderValue| {
         (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)

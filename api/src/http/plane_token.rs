@@ -49,7 +49,8 @@ impl ReadFields for PlaneToken {
     }
 }
 
-/// Rejects requests with an API key: the token of the scripts is not for third parties, whatever the scopes of their key.
+/// Rejects requests with an API key: the token of the scripts is not for third parties, whatever the scopes of their
+/// key.
 fn require_signed(caller: &Caller) -> Result<(), ApiError> {
     if caller.is_signed {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Accepts connections and serves HTTP/1.1 on them.
 //!
-//! Invariant: a client that sends its request slowly, or none, holds a connection no longer than the head timeout. HTTP/2 is
-//! left to the proxy in front, which speaks it with browsers.
+//! Invariant: a client that sends its request slowly, or none, holds a connection no longer than the head timeout.
+//! HTTP/2 is left to the proxy in front, which speaks it with browsers.
 
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1};
@@ -14,11 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-/// Longest time, in seconds, from the start of a connection, or the end of an answer on it, to the whole head of a request.
-/// It is above the 60 s after which usual load balancers close an idle connection, so that the load balancer closes it first.
+/// Longest time, in seconds, from the start of a connection, or the end of an answer on it, to the whole head of a
+/// request. It is above the 60 s after which usual load balancers close an idle connection, so that the load balancer
+/// closes it first.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Milliseconds between two attempts to accept while the process has no file descriptor left: other connections must end
-/// first.
+/// Milliseconds between two attempts to accept while the process has no file descriptor left: other connections must
+/// end first.
 const ACCEPT_RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Serves `app` until `stopping`. Then accepts no new connection, and returns when the answers in progress are sent.

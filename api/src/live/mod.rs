@@ -1,7 +1,7 @@
 //! Notifies waiting requests of the progress of executions, without a polling query for each request.
 //!
-//! Invariant: one process holds one LISTEN connection, and reads all changed executions in one query, however many requests
-//! wait. A lost notification delays at most by [`SWEEP`]: all watched executions are then read again.
+//! Invariant: one process holds one LISTEN connection, and reads all changed executions in one query, however many
+//! requests wait. A lost notification delays at most by [`SWEEP`]: all watched executions are then read again.
 
 mod notifications;
 mod poller;
@@ -23,8 +23,8 @@ use uuid::Uuid;
 /// Seconds between two queries for all watched executions, whatever the notifications.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Limits the event streams that read lines from the database at the same time. Many streams of a chatty run wait for each
-/// other, so that they do not take the connections of all other requests.
+/// Limits the event streams that read lines from the database at the same time. Many streams of a chatty run wait for
+/// each other, so that they do not take the connections of all other requests.
 pub const READERS: usize = 4;
 
 #[derive(Debug)]

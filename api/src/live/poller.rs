@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 /// Average milliseconds between two queries, which are 250 per second at most: a chatty run is read once per interval.
 const MIN_INTERVAL: Duration = Duration::from_millis(4);
-/// Milliseconds of intervals that may be skipped after an idle period: up to three queries may then run back to back before
-/// [`MIN_INTERVAL`] applies, so that the start and the end of a short run are both reported without delay.
+/// Milliseconds of intervals that may be skipped after an idle period: up to three queries may then run back to back
+/// before [`MIN_INTERVAL`] applies, so that the start and the end of a short run are both reported without delay.
 const MAX_BURST: Duration = Duration::from_millis(12);
 
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {

@@ -38,8 +38,8 @@ impl InvalidRecurrence {
 
 /// A cron expression in a time zone.
 ///
-/// A time that is skipped when clocks go forward fires at the first moment that exists. A fixed time that occurs twice when
-/// they go back fires once.
+/// A time that is skipped when clocks go forward fires at the first moment that exists. A fixed time that occurs twice
+/// when they go back fires once.
 #[derive(Clone, Debug)]
 pub struct Recurrence {
     cron: Cron,

@@ -266,8 +266,8 @@ impl ReadFields for ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// The input of the replay: what it gives, and the rest as it was. What it leaves as it was altogether is not held to a
-    /// limit again.
+    /// The input of the replay: what it gives, and the rest as it was. What it leaves as it was altogether is not held
+    /// to a limit again.
     pub fn input(self, event: JsonObject, context: JsonObject) -> Result<Input, FieldErrors> {
         let field = match (&self.event, &self.context) {
             (None, None) => return Ok(Input { event, context }),

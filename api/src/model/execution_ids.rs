@@ -1,7 +1,7 @@
 //! Ids of executions, dated by the database's clock.
 //!
-//! Invariant: an id falls into a week that the database, by its own clock, has made a partition for. A wrong clock of this
-//! machine changes nothing about that.
+//! Invariant: an id falls into a week that the database, by its own clock, has made a partition for. A wrong clock of
+//! this machine changes nothing about that.
 
 use chrono::{DateTime, Utc};
 use std::{
@@ -10,8 +10,8 @@ use std::{
 };
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// Limits the seconds by which ids may be ahead of a new clock reading and still stay in order. If they are ahead by more,
-/// the database's clock was set back, and new ids follow it.
+/// Limits the seconds by which ids may be ahead of a new clock reading and still stay in order. If they are ahead by
+/// more, the database's clock was set back, and new ids follow it.
 const JITTER: Duration = Duration::from_secs(1);
 
 static IDS: Mutex<ExecutionIds> = Mutex::new(ExecutionIds::new());
@@ -32,7 +32,8 @@ fn ids() -> MutexGuard<'static, ExecutionIds> {
     IDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes ids, dated by a clock that runs on evenly between two readings of the database's. Times are since the Unix epoch.
+/// Makes ids, dated by a clock that runs on evenly between two readings of the database's. Times are since the Unix
+/// epoch.
 #[derive(Debug)]
 struct ExecutionIds {
     /// The last reading of the database's clock, and the local time of that reading.

@@ -7,8 +7,8 @@ use shared::limits::INPUT_BYTES;
 use std::collections::BTreeMap;
 use test_support::payloads;
 
-/// Returns status and members of an answer as they are written. It is not checked against the document: that check reads
-/// numbers as doubles.
+/// Returns status and members of an answer as they are written. It is not checked against the document: that check
+/// reads numbers as doubles.
 async fn send(
     client: &Client,
     method: Method,

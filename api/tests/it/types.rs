@@ -127,8 +127,8 @@ async fn mistakes_are_found_where_they_are() {
     assert_eq!(found, expected);
 }
 
-/// Published scripts are not strictly typed. Every name that they use is declared all the same, and so is every function with
-/// its parameters. `list.results || list` is the only expression that the SDK's own types lack.
+/// Published scripts are not strictly typed. Every name that they use is declared all the same, and so is every
+/// function with its parameters. `list.results || list` is the only expression that the SDK's own types lack.
 #[tokio::test]
 async fn every_name_that_published_scripts_use_is_declared() {
     let editor = editor(&Server::start().await).await;

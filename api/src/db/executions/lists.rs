@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 /// Limits the bytes of one result in a list: a page of a hundred stays small.
 const LISTED_RESULT_BYTES: i32 = 16 * 1024;
-/// Limits the seconds by which an execution's id may differ from its `queued_at`: the api dates the id by its clock, the
-/// database dates `queued_at`. Signed requests presume clocks that are as close.
+/// Limits the seconds by which an execution's id may differ from its `queued_at`: the api dates the id by its clock,
+/// the database dates `queued_at`. Signed requests presume clocks that are as close.
 const SLACK_S: u64 = CLOCK_SKEW_S;
 
 /// Filters of a list of executions.
@@ -117,9 +117,9 @@ fn statuses(filter: &ExecutionFilter) -> Vec<&'static str> {
     filter.status.map_or_else(any, |status| vec![status.as_str()])
 }
 
-/// Reads a page of one SELECT from `script_executions`, given by the texts before it and after it. Every statement has the
-/// parameters `$1` (limit of a result's bytes), `$2` (rows), `$3` (workspace), `$4` and `$5` (bounds of ids), `$6` and `$7`
-/// (bounds of times).
+/// Reads a page of one SELECT from `script_executions`, given by the texts before it and after it. Every statement has
+/// the parameters `$1` (limit of a result's bytes), `$2` (rows), `$3` (workspace), `$4` and `$5` (bounds of ids), `$6`
+/// and `$7` (bounds of times).
 ///
 /// A result that is too large as it is stored, with its header of 4 bytes, is not unpacked to be measured.
 macro_rules! page {

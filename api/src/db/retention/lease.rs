@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 /// Takes or renews the lease that lets one process do maintenance. Returns false if another process has it.
 ///
-/// The lease is a row, not an advisory lock, which would belong to a session: the lease spans many transactions, and holds
-/// behind a pooler that gives each transaction another session.
+/// The lease is a row, not an advisory lock, which would belong to a session: the lease spans many transactions, and
+/// holds behind a pooler that gives each transaction another session.
 pub async fn take_lease(pool: &PgPool, holder: Uuid, lease: Duration) -> sqlx::Result<bool> {
     // A lease that ends later than any lease can was taken before the database's clock was set back.
     let taken = sqlx::query!(

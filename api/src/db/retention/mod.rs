@@ -1,8 +1,8 @@
 //! The statements of table maintenance.
 //!
-//! Invariant: no lock that is taken or waited for here makes a reader or writer of `script_executions` or `execution_logs`
-//! wait. A week's tables are attached under a lock that conflicts with maintenance alone, detached `CONCURRENTLY`, and
-//! dropped when they are no longer a partition.
+//! Invariant: no lock that is taken or waited for here makes a reader or writer of `script_executions` or
+//! `execution_logs` wait. A week's tables are attached under a lock that conflicts with maintenance alone, detached
+//! `CONCURRENTLY`, and dropped when they are no longer a partition.
 
 mod lease;
 mod prune;
@@ -162,8 +162,8 @@ pub async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Ve
     Ok(old.collect())
 }
 
-/// Returns the query that tells whether an execution of a week is queued or running. Each half has its partial index; with
-/// both in one `IN`, none fits.
+/// Returns the query that tells whether an execution of a week is queued or running. Each half has its partial index;
+/// with both in one `IN`, none fits.
 pub fn unfinished_sql(week: Week) -> String {
     let table = Parent::Executions.partition(week);
     format!(
@@ -196,8 +196,8 @@ pub async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
         .map(drop)
 }
 
-/// Detaches a week's table. This waits for all transactions that may use it, without blocking others. If it is interrupted,
-/// [`finish_detach`] has to follow.
+/// Detaches a week's table. This waits for all transactions that may use it, without blocking others. If it is
+/// interrupted, [`finish_detach`] has to follow.
 pub async fn detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
     let (parent, child) = (parent.name(), parent.partition(week));
     outside_transaction(pool, format!("ALTER TABLE {parent} DETACH PARTITION {child} CONCURRENTLY")).await
@@ -209,8 +209,8 @@ pub async fn finish_detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::R
     outside_transaction(pool, format!("ALTER TABLE {parent} DETACH PARTITION {child} FINALIZE")).await
 }
 
-/// Drops a week's detached tables. Returns false, without dropping, if an execution of it is queued or running, or a table is
-/// attached.
+/// Drops a week's detached tables. Returns false, without dropping, if an execution of it is queued or running, or a
+/// table is attached.
 pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
     let mut transaction = limited(pool).await?;
     for (parent, link) in old.tables() {
@@ -230,8 +230,8 @@ pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
     Ok(true)
 }
 
-/// Attaches a week's tables again. Its queued executions are published again: a worker that got a message meanwhile found no
-/// execution.
+/// Attaches a week's tables again. Its queued executions are published again: a worker that got a message meanwhile
+/// found no execution.
 pub async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
     let week = old.week;
     let mut transaction = limited(pool).await?;
@@ -264,8 +264,8 @@ async fn end_retiring(connection: &mut PgConnection, week: Week) -> sqlx::Result
 
 /// Locks a detached table so that it does not change. Returns false if it is a partition after all.
 async fn lock_detached(connection: &mut PgConnection, table: &str) -> sqlx::Result<bool> {
-    // Checked before the lock, since every reader and writer would wait for the lock on a partition; and after, since the
-    // table may have become one.
+    // Checked before the lock, since every reader and writer would wait for the lock on a partition; and after, since
+    // the table may have become one.
     if is_part(connection, table).await? {
         return Ok(false);
     }
@@ -295,8 +295,8 @@ async fn limited(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> 
     Ok(transaction)
 }
 
-/// Runs a statement that can't be part of a transaction, on a connection of its own: its limits differ from the pool's, and a
-/// `SET` might outlive the statement behind a pooler.
+/// Runs a statement that can't be part of a transaction, on a connection of its own: its limits differ from the pool's,
+/// and a `SET` might outlive the statement behind a pooler.
 async fn outside_transaction(pool: &PgPool, statement: String) -> sqlx::Result<()> {
     let limits =
         [("statement_timeout", STATEMENT_LIMIT.as_millis().to_string()), ("lock_timeout", "0".to_owned())];

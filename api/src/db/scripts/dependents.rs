@@ -14,7 +14,8 @@ pub struct DependentScript {
     pub functions: Json<Vec<FunctionPin>>,
 }
 
-/// Lists the scripts of the workspace (for `None`, of the system) that need any of the functions `names`, and locks them.
+/// Lists the scripts of the workspace (for `None`, of the system) that need any of the functions `names`, and locks
+/// them.
 pub async fn dependents_of(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,

@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const HEADER: &str = "x-api-key";
-/// Seconds for which a key is valid without a query. Every process is notified of revocations; this limits how long a revoked
-/// key stays valid if the notification is lost.
+/// Seconds for which a key is valid without a query. Every process is notified of revocations; this limits how long a
+/// revoked key stays valid if the notification is lost.
 const CACHE_TTL: Duration = Duration::from_secs(5);
 /// Limits the keys in the cache.
 const MAX_ENTRIES: u64 = 10_000;

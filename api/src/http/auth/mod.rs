@@ -1,7 +1,7 @@
 //! Authentication of callers: their workspace and their scopes.
 //!
-//! Invariant: a handler gets a [`Caller`] only through [`Authorized`]. So no route is reached without its scope, and every
-//! query of a handler is bound to the caller's workspace.
+//! Invariant: a handler gets a [`Caller`] only through [`Authorized`]. So no route is reached without its scope, and
+//! every query of a handler is bound to the caller's workspace.
 
 pub mod api_key;
 pub mod rate_limit;

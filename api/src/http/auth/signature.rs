@@ -21,8 +21,8 @@ use uuid::Uuid;
 /// Limits the workspaces in the cache.
 const MAX_ENTRIES: u64 = 10_000;
 
-/// Cache of workspace ids by slug. A workspace is never renamed, and keeps its id even when all its rows are erased, so no
-/// entry gets stale.
+/// Cache of workspace ids by slug. A workspace is never renamed, and keeps its id even when all its rows are erased, so
+/// no entry gets stale.
 #[derive(Debug)]
 pub struct WorkspaceCache(Cache<Arc<str>, Uuid>);
 

@@ -10,7 +10,8 @@ use shared::http::body;
 
 pub use shared::http::fields::{Fields, ReadFields};
 
-/// Limits the bytes of a request body. Code of 256 KiB may take six bytes per byte when escaped, and the input comes on top.
+/// Limits the bytes of a request body. Code of 256 KiB may take six bytes per byte when escaped, and the input comes on
+/// top.
 pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
 /// A request body that was read by [`ReadFields`].

@@ -1,7 +1,7 @@
 //! Extractors of query strings, list pages and path parameters.
 //!
-//! Invariant: an unknown or malformed parameter is rejected by name. If a misspelled filter were ignored, the answer would
-//! be the whole list.
+//! Invariant: an unknown or malformed parameter is rejected by name. If a misspelled filter were ignored, the answer
+//! would be the whole list.
 
 pub use crate::model::pagination::{Page, PageRequest};
 use crate::model::{

@@ -1,4 +1,5 @@
-//! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither loads anything from another host.
+//! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither loads anything from another
+//! host.
 
 pub(super) mod responses;
 

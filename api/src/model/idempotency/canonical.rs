@@ -1,8 +1,8 @@
 //! The canonical text of a JSON text: the same for all texts that mean the same. Pure.
 //!
-//! Space, the order of members and the spelling of strings do not matter, nor does the spelling of a number that a double
-//! holds. Of members with one name the last counts. A value that `serde_json` reads without loss is written
-//! as `serde_json` writes it.
+//! Space, the order of members and the spelling of strings do not matter, nor does the spelling of a number that a
+//! double holds. Of members with one name the last counts. A value that `serde_json` reads without loss is written as
+//! `serde_json` writes it.
 
 use serde_json::{Number, value::RawValue};
 use shared::json;
@@ -140,8 +140,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns a string as `serde_json` writes it. A string that is not Unicode, for half of a surrogate pair, gets a text that
-/// no other string has.
+/// Returns a string as `serde_json` writes it. A string that is not Unicode, for half of a surrogate pair, gets a text
+/// that no other string has.
 fn quoted(characters: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(characters.len() + 2);
     if let Ok(text) = std::str::from_utf8(characters)

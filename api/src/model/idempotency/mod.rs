@@ -18,8 +18,8 @@ pub struct Asked<'a> {
     pub variables: &'a RawValue,
 }
 
-/// Returns the hash of a request: equal for all requests that mean the same. It must never change, since keys are stored
-/// with it for days.
+/// Returns the hash of a request: equal for all requests that mean the same. It must never change, since keys are
+/// stored with it for days.
 pub fn hash(asked: &Asked<'_>) -> [u8; 32] {
     let Asked { script_id, trigger_type, event, context, variables } = asked;
     let mut hash = Sha256::new_with_prefix(script_id.as_bytes());

@@ -42,7 +42,8 @@ impl Plans {
         Self { told, _listening: tracing::subscriber::set_default(listener) }
     }
 
-    /// Returns the plan of the only statement since the last call. A new connection also reads the clock, which reads no table.
+    /// Returns the plan of the only statement since the last call. A new connection also reads the clock, which reads
+    /// no table.
     pub(super) fn take(&self) -> Plan {
         let mut told = std::mem::take(&mut *self.told.lock().unwrap());
         told.retain(|plan| plan.text.contains("Relation Name") || plan.text.contains("Scan"));
