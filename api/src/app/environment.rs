@@ -30,7 +30,7 @@ pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Resu
 }
 
 /// Returns the keys, each with a redacted value.
-pub fn hide(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
+pub fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
     match open(keyring, sealed, context) {
         Ok(values) => values.into_keys().map(|key| (key, REDACTED.to_owned())).collect(),
         Err(error) => {

@@ -35,7 +35,7 @@ pub struct Dependencies<'a> {
 
 /// Returns a script as the API shows it: its environment has keys with redacted values.
 pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
-    let env = environment::hide(keyring, row.env_sealed.as_deref(), &Context::script_env(row.id));
+    let env = environment::redact(keyring, row.env_sealed.as_deref(), &Context::script_env(row.id));
     Script {
         id: row.id,
         name: row.name,
@@ -61,15 +61,15 @@ pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
 
 /// Builds and stores a new script.
 pub async fn create(
-    on: &Dependencies<'_>,
+    deps: &Dependencies<'_>,
     workspace_id: Uuid,
     draft: ScriptDraft,
 ) -> Result<SavedScript, ApiError> {
     let id = Uuid::now_v7();
     let env = environment::merge(draft.env.clone(), &Values::new())?;
-    let sealed = environment::seal(on.keyring, &env, &Context::script_env(id));
-    let packages = packages::resolve(on.packages, &draft.code).await?;
-    let pool = on.saves.acquire(workspace_id).await?;
+    let sealed = environment::seal(deps.keyring, &env, &Context::script_env(id));
+    let packages = packages::resolve(deps.packages, &draft.code).await?;
+    let pool = deps.saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
     let (built, diagnostics) =
         build_and_store(&mut transaction, Some(workspace_id), &draft, packages).await?;
@@ -78,12 +78,12 @@ pub async fn create(
             .await
             .map_err(name_taken)?;
     transaction.commit().await?;
-    Ok(SavedScript { script: show(on.keyring, row), diagnostics })
+    Ok(SavedScript { script: show(deps.keyring, row), diagnostics })
 }
 
 /// Changes a script, and builds it if its code or code type changed.
 pub async fn update(
-    on: &Dependencies<'_>,
+    deps: &Dependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
@@ -91,22 +91,22 @@ pub async fn update(
 ) -> Result<SavedScript, ApiError> {
     // The packages are resolved over the network before any row is locked.
     let packages = match &update {
-        Update::Replace(draft) => packages::resolve(on.packages, &draft.code).await?,
+        Update::Replace(draft) => packages::resolve(deps.packages, &draft.code).await?,
         Update::Patch(patch) => {
-            packages::resolve(on.packages, patch.code.as_deref().unwrap_or_default()).await?
+            packages::resolve(deps.packages, patch.code.as_deref().unwrap_or_default()).await?
         }
     };
-    let pool = on.saves.acquire(workspace_id).await?;
+    let pool = deps.saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
     let context = Context::script_env(id);
-    let stored_env = environment::open(on.keyring, current.env_sealed.as_deref(), &context)?;
+    let stored_env = environment::open(deps.keyring, current.env_sealed.as_deref(), &context)?;
     let draft = match update {
         Update::Replace(draft) => draft,
         Update::Patch(patch) => apply(patch, &current, &stored_env)?,
     };
     let env = environment::merge(draft.env.clone(), &stored_env)?;
-    let sealed = environment::seal(on.keyring, &env, &context);
+    let sealed = environment::seal(deps.keyring, &env, &context);
     let changed = draft.code != current.code || draft.code_type.as_str() != current.code_type;
     let (rebuilt, diagnostics) = if changed {
         let (built, diagnostics) =
@@ -119,17 +119,17 @@ pub async fn update(
         .await
         .map_err(name_taken)?;
     transaction.commit().await?;
-    Ok(SavedScript { script: show(on.keyring, row), diagnostics })
+    Ok(SavedScript { script: show(deps.keyring, row), diagnostics })
 }
 
 /// Deletes a script; its executions and versions stay.
 pub async fn delete(
-    on: &Dependencies<'_>,
+    deps: &Dependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
 ) -> Result<(), ApiError> {
-    let pool = on.saves.acquire(workspace_id).await?;
+    let pool = deps.saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
     lock_own(&mut transaction, workspace_id, id, expected).await?;
     db::scripts::delete(&mut transaction, id).await?;
@@ -154,10 +154,10 @@ async fn lock_own(
 }
 
 fn apply(patch: ScriptPatch, current: &ScriptRow, stored_env: &Values) -> Result<ScriptDraft, ApiError> {
-    let unreadable = |error: shared::execution::UnknownText| ApiError::Internal(error.to_string().into());
-    let code_type = patch.code_type.map_or_else(|| current.code_type.parse(), Ok).map_err(unreadable)?;
+    let unknown_text = |error: shared::execution::UnknownText| ApiError::Internal(error.to_string().into());
+    let code_type = patch.code_type.map_or_else(|| current.code_type.parse(), Ok).map_err(unknown_text)?;
     let trigger_type =
-        patch.trigger_type.map_or_else(|| current.trigger_type.parse(), Ok).map_err(unreadable)?;
+        patch.trigger_type.map_or_else(|| current.trigger_type.parse(), Ok).map_err(unknown_text)?;
     Ok(ScriptDraft {
         name: patch.name.unwrap_or_else(|| current.name.clone()),
         description: patch.description.unwrap_or_else(|| current.description.clone()),

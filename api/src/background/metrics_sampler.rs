@@ -33,12 +33,12 @@ pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stoppin
 /// Sets every gauge once. Queries run on the first of `pools`; the connections of all pools are counted.
 pub async fn sample(pools: &[PgPool], broker: &Broker, topology: &Topology) {
     if let [pool, ..] = pools {
-        tokio::join!(of_database(pool), of_maintenance(pool), of_broker(broker, topology));
+        tokio::join!(sample_database(pool), sample_maintenance(pool), sample_broker(broker, topology));
     }
-    of_pools(pools);
+    sample_pools(pools);
 }
 
-async fn of_database(pool: &PgPool) {
+async fn sample_database(pool: &PgPool) {
     let backlog = db::health::backlog(pool).await;
     CONNECTION_UP.with(["database", "pool"]).set(if backlog.is_ok() { 1.0 } else { 0.0 });
     match backlog {
@@ -51,7 +51,7 @@ async fn of_database(pool: &PgPool) {
     }
 }
 
-async fn of_maintenance(pool: &PgPool) {
+async fn sample_maintenance(pool: &PgPool) {
     match db::retention::lag(pool).await {
         Ok(Lag { age_s, ahead_s }) => {
             MAINTENANCE_AGE.with::<&str>([]).set(age_s);
@@ -61,7 +61,7 @@ async fn of_maintenance(pool: &PgPool) {
     }
 }
 
-async fn of_broker(broker: &Broker, topology: &Topology) {
+async fn sample_broker(broker: &Broker, topology: &Topology) {
     let Topology { executions, events, dead, .. } = topology;
     for (label, queue) in [("executions", executions), ("events", events), ("dead", dead)] {
         if let Some(messages) = broker.ready_messages(queue).await {
@@ -70,7 +70,7 @@ async fn of_broker(broker: &Broker, topology: &Topology) {
     }
 }
 
-fn of_pools(pools: &[PgPool]) {
+fn sample_pools(pools: &[PgPool]) {
     let idle: usize = pools.iter().map(PgPool::num_idle).sum();
     let size: u32 = pools.iter().map(PgPool::size).sum();
     let in_use = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(idle);

@@ -81,7 +81,7 @@ enum StepError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error("the database did not answer a step of table maintenance within {} s", STEP_LIMIT.as_secs())]
-    Late,
+    Timeout,
     #[error("another process has taken over table maintenance")]
     Superseded,
 }
@@ -135,7 +135,7 @@ impl Round<'_> {
             }
             Ok(work.await?)
         };
-        tokio::time::timeout(STEP_LIMIT, limited).await.unwrap_or(Err(StepError::Late))
+        tokio::time::timeout(STEP_LIMIT, limited).await.unwrap_or(Err(StepError::Timeout))
     }
 
     async fn process_weeks(&self, weeks: &[OldWeek], report: &mut Report) {

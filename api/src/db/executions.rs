@@ -239,7 +239,7 @@ pub async fn cancel(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Optio
     let status = found.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     match status {
         Status::Queued => cancel_queued(&mut transaction, id).await?,
-        Status::Running => ask_to_stop(&mut transaction, id).await?,
+        Status::Running => request_cancellation(&mut transaction, id).await?,
         Status::Completed | Status::Errored | Status::Cancelled => {}
     }
     transaction.commit().await?;
@@ -261,7 +261,7 @@ async fn cancel_queued(connection: &mut PgConnection, id: Uuid) -> Result<(), sq
     Ok(())
 }
 
-async fn ask_to_stop(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+async fn request_cancellation(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE script_executions SET cancel_requested_at = coalesce(cancel_requested_at, now()) WHERE id = $1",
         id

@@ -88,9 +88,9 @@ pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sql
     let lists = list_connections(config.pool_size);
     let requests = (config.pool_size - lists).max(MIN_FOR_REQUESTS);
     Ok(Pools {
-        requests: lazy(options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]), requests, outage),
-        lists: lazy(options.clone().options(short).options(LIST_SETTINGS), lists, outage),
-        probes: lazy(options.options(short), 1, outage),
+        requests: lazy_pool(options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]), requests, outage),
+        lists: lazy_pool(options.clone().options(short).options(LIST_SETTINGS), lists, outage),
+        probes: lazy_pool(options.options(short), 1, outage),
     })
 }
 
@@ -102,10 +102,10 @@ const fn list_connections(pool_size: u32) -> u32 {
 /// Returns a pool that connects when it is first used, so that the api starts while the database is unavailable.
 pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
     let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
-    Ok(lazy(options, config.pool_size, outage))
+    Ok(lazy_pool(options, config.pool_size, outage))
 }
 
-fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -> PgPool {
+fn lazy_pool(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -> PgPool {
     let outage = outage.clone();
     PgPoolOptions::new()
         .max_connections(max_connections)
@@ -120,9 +120,9 @@ fn lazy(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outage>) -
             })
         })
         .before_acquire(move |connection, meta| {
-            let doubtful = meta.idle_for > IDLE_PING_AFTER || outage.affects(meta.idle_for);
+            let may_be_broken = meta.idle_for > IDLE_PING_AFTER || outage.affects(meta.idle_for);
             Box::pin(async move {
-                if doubtful {
+                if may_be_broken {
                     connection.ping().await?;
                 }
                 Ok(true)

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 /// Limits the executions per transaction: locks are short, and a replica keeps up.
-const CHUNK: i64 = 1_000;
+const CHUNK_EXECUTIONS: i64 = 1_000;
 
 /// Number of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64
         SELECT count(*) AS "count!" FROM gone
         "#,
         workspace_id,
-        CHUNK,
+        CHUNK_EXECUTIONS,
     )
     .fetch_one(pool)
     .await?;

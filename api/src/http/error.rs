@@ -118,7 +118,7 @@ fn database_error(error: &sqlx::Error) -> ApiError {
         tracing::warn!(%error, "database not available");
         return ApiError::database_away();
     }
-    if has_code(&NUL_REFUSED) {
+    if has_code(&NUL_REJECTED) {
         return ApiError::field(NON_FIELD, "Text must not hold the NUL character.");
     }
     tracing::error!(%error, "database query failed");
@@ -129,7 +129,7 @@ fn database_error(error: &sqlx::Error) -> ApiError {
 const QUERY_CANCELLED: &str = "57014";
 /// SQLSTATEs `character_not_in_repertoire` and `untranslatable_character`: `text` and `jsonb` hold every character but
 /// NUL.
-const NUL_REFUSED: [&str; 2] = ["22021", "22P05"];
+const NUL_REJECTED: [&str; 2] = ["22021", "22P05"];
 
 /// Tells whether the database is unavailable or overloaded, as opposed to a query that is wrong.
 pub fn is_outage(error: &sqlx::Error) -> bool {

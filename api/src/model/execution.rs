@@ -163,13 +163,13 @@ pub struct ExecutionRequest {
     #[schema(required = false, schema_with = schemas::requested_trigger)]
     pub trigger_type: TriggerType,
     /// Event that the script handles; 256 KiB together with `context`.
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub event: JsonObject,
     /// Origin of the request, such as its automation.
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub context: JsonObject,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub variables: JsonObject,
 }
 
@@ -192,7 +192,7 @@ pub struct TestRun {
     pub code_type: CodeType,
     #[schema(required = false, schema_with = schemas::test_input)]
     pub input: Input,
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub variables: JsonObject,
     /// Secrets of this run only, over the workspace's environment; 64 KiB together.
     #[schema(required = false, schema_with = schemas::env)]
@@ -239,11 +239,11 @@ pub struct ReplayRequest {
     /// A version of the script, or `newest`.
     #[schema(required = false, schema_with = schemas::replay_version)]
     pub version: ReplayVersion,
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub event: Option<JsonObject>,
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub context: Option<JsonObject>,
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub variables: Option<JsonObject>,
 }
 

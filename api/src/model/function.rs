@@ -152,15 +152,15 @@ impl ReadFields for FunctionPatch {
 impl ReadFields for FunctionDraft {
     fn read(fields: &mut Fields) -> Option<Self> {
         fields.require(&["name", "code"]);
-        let given = FunctionPatch::read(fields)?;
+        let patch = FunctionPatch::read(fields)?;
         Some(Self {
-            name: given.name?,
-            description: given.description.unwrap_or_default(),
-            category: given.category.unwrap_or_else(|| "custom".to_owned()),
-            parameters: given.parameters.unwrap_or_default(),
-            return_type: given.return_type.unwrap_or_else(any),
-            usage_example: given.usage_example.unwrap_or_default(),
-            code: given.code?,
+            name: patch.name?,
+            description: patch.description.unwrap_or_default(),
+            category: patch.category.unwrap_or_else(|| "custom".to_owned()),
+            parameters: patch.parameters.unwrap_or_default(),
+            return_type: patch.return_type.unwrap_or_else(any),
+            usage_example: patch.usage_example.unwrap_or_default(),
+            code: patch.code?,
         })
     }
 }

@@ -66,7 +66,7 @@ pub struct ScheduleDraft {
     #[schema(required = false, example = "Europe/Berlin", default = "UTC", max_length = 64)]
     pub timezone: String,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schemas::given_object)]
+    #[schema(required = false, schema_with = schemas::nullable_object)]
     pub variables: JsonObject,
     #[schema(required = false, default = true)]
     pub enabled: bool,
@@ -87,7 +87,7 @@ pub struct SchedulePatch {
     pub cron: Option<String>,
     #[schema(example = "Europe/Berlin", max_length = 64, nullable = false)]
     pub timezone: Option<String>,
-    #[schema(schema_with = schemas::given_object)]
+    #[schema(schema_with = schemas::nullable_object)]
     pub variables: Option<JsonObject>,
     #[schema(nullable = false)]
     pub enabled: Option<bool>,
@@ -123,15 +123,15 @@ impl ReadFields for SchedulePatch {
 impl ReadFields for ScheduleDraft {
     fn read(fields: &mut Fields) -> Option<Self> {
         fields.require(&["script_id", "cron"]);
-        let given = SchedulePatch::read(fields)?;
+        let patch = SchedulePatch::read(fields)?;
         let draft = Self {
-            script_id: given.script_id?,
-            cron: given.cron?,
-            timezone: given.timezone.unwrap_or_else(|| "UTC".to_owned()),
-            variables: given.variables.unwrap_or_else(empty_object),
-            enabled: given.enabled.unwrap_or(true),
-            jitter_s: given.jitter_s.unwrap_or(0),
-            catch_up: given.catch_up.unwrap_or_else(|| "latest".to_owned()),
+            script_id: patch.script_id?,
+            cron: patch.cron?,
+            timezone: patch.timezone.unwrap_or_else(|| "UTC".to_owned()),
+            variables: patch.variables.unwrap_or_else(empty_object),
+            enabled: patch.enabled.unwrap_or(true),
+            jitter_s: patch.jitter_s.unwrap_or(0),
+            catch_up: patch.catch_up.unwrap_or_else(|| "latest".to_owned()),
         };
         if let Err(error) = Recurrence::parse(&draft.cron, &draft.timezone) {
             fields.errors.add(error.field(), error.to_string());

@@ -68,7 +68,7 @@ pub fn json_object() -> RefOr<Schema> {
 }
 
 /// Any JSON object in a request, where null is the same as leaving it out.
-pub fn given_object() -> RefOr<Schema> {
+pub fn nullable_object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(or_null(Type::Object)).build().into()
 }
 
@@ -85,8 +85,8 @@ pub fn json_value() -> RefOr<Schema> {
 pub fn test_input() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
-        .property("event", given_object())
-        .property("context", given_object())
+        .property("event", nullable_object())
+        .property("context", nullable_object())
         .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)))
         .build()
         .into()

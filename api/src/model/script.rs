@@ -208,19 +208,19 @@ impl ReadFields for ScriptPatch {
 impl ReadFields for ScriptDraft {
     fn read(fields: &mut Fields) -> Option<Self> {
         fields.require(&["name", "code"]);
-        let given = ScriptPatch::read(fields)?;
+        let patch = ScriptPatch::read(fields)?;
         Some(Self {
-            name: given.name?,
-            description: given.description.unwrap_or_default(),
-            category: given.category.unwrap_or_default(),
-            code_type: given.code_type.unwrap_or(CodeType::MainFn),
-            trigger_type: given.trigger_type.unwrap_or(TriggerType::Automation),
-            code: given.code?,
-            variables: given.variables.unwrap_or_default(),
-            env: given.env.unwrap_or_default(),
-            allowed_domains: given.allowed_domains.unwrap_or_default(),
-            max_retries: given.max_retries.unwrap_or(0),
-            retry_backoff_s: given.retry_backoff_s.unwrap_or(DEFAULT_BACKOFF_S),
+            name: patch.name?,
+            description: patch.description.unwrap_or_default(),
+            category: patch.category.unwrap_or_default(),
+            code_type: patch.code_type.unwrap_or(CodeType::MainFn),
+            trigger_type: patch.trigger_type.unwrap_or(TriggerType::Automation),
+            code: patch.code?,
+            variables: patch.variables.unwrap_or_default(),
+            env: patch.env.unwrap_or_default(),
+            allowed_domains: patch.allowed_domains.unwrap_or_default(),
+            max_retries: patch.max_retries.unwrap_or(0),
+            retry_backoff_s: patch.retry_backoff_s.unwrap_or(DEFAULT_BACKOFF_S),
         })
     }
 }
@@ -242,13 +242,13 @@ fn variables(fields: &mut Fields) -> Option<Vec<VariableDefinition>> {
                 .errors
                 .add("variables", format!("{shown:?}: the description may have 1000 characters, no NUL."));
         }
-        if validation::holds_nul(default) {
+        if validation::contains_nul(default) {
             fields
                 .errors
                 .add("variables", format!("{shown:?}: the default must not hold the NUL character."));
         }
     }
-    let bytes = variables.iter().map(|variable| validation::written_out(&variable.default)).sum::<usize>();
+    let bytes = variables.iter().map(|variable| validation::plain_json_bytes(&variable.default)).sum::<usize>();
     if bytes > MAX_DEFAULT_BYTES {
         let rule = format!(
             "The defaults together may have {MAX_DEFAULT_BYTES} bytes, numbers written without exponents."

@@ -154,22 +154,22 @@ pub fn env_value(value: &str) -> Result<(), String> {
 }
 
 /// Tells whether a text inside `value` contains the NUL character, which `jsonb` can't hold.
-pub fn holds_nul(value: &Value) -> bool {
+pub fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        Value::Array(values) => values.iter().any(contains_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || contains_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
 /// Returns the bytes of `value` as JSON whose numbers have no exponents.
-pub fn written_out(value: &Value) -> usize {
+pub fn plain_json_bytes(value: &Value) -> usize {
     match value {
         Value::Number(number) => number.as_f64().map_or(0, |double| double.to_string().len()),
-        Value::Array(values) => 2 + values.iter().map(|value| 1 + written_out(value)).sum::<usize>(),
+        Value::Array(values) => 2 + values.iter().map(|value| 1 + plain_json_bytes(value)).sum::<usize>(),
         Value::Object(members) => {
-            2 + members.iter().map(|(name, value)| 4 + name.len() + written_out(value)).sum::<usize>()
+            2 + members.iter().map(|(name, value)| 4 + name.len() + plain_json_bytes(value)).sum::<usize>()
         }
         Value::String(text) => 2 + text.len(),
         Value::Null | Value::Bool(_) => 5,

@@ -13,7 +13,7 @@ pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<
     if definitions.is_empty() {
         return Ok(given.to_owned());
     }
-    let mut values = VariableValues::of(given).map_err(|error| unreadable(&error))?;
+    let mut values = VariableValues::of(given).map_err(|error| invalid_json(&error))?;
     let mut errors = FieldErrors::default();
     for VariableDefinition { key, required, default, .. } in definitions {
         if values.has(key) {
@@ -26,10 +26,10 @@ pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<
         }
     }
     errors.into_result()?;
-    values.into_object().map_err(|error| unreadable(&error))
+    values.into_object().map_err(|error| invalid_json(&error))
 }
 
-fn unreadable(error: &serde_json::Error) -> FieldErrors {
+fn invalid_json(error: &serde_json::Error) -> FieldErrors {
     FieldErrors::one("variables", format!("{error}."))
 }
 

@@ -33,7 +33,7 @@ pub struct ExecutionFilter {
 
 /// Bounds of the rows of a page: times as the client gave them, and the ids of executions queued between them.
 #[derive(Debug, PartialEq, Eq)]
-struct Range {
+struct PageRange {
     /// The smallest id, inclusive.
     from: Uuid,
     /// Upper bound of the ids, exclusive.
@@ -42,7 +42,7 @@ struct Range {
     before: Option<DateTime<Utc>>,
 }
 
-impl Range {
+impl PageRange {
     fn of(filter: &ExecutionFilter, page: PageRequest) -> Self {
         let slack = TimeDelta::seconds(SLACK_S.cast_signed());
         let bound = |time: DateTime<Utc>| time.clamp(DateTime::UNIX_EPOCH, last_time());
@@ -71,7 +71,7 @@ pub async fn list(
     filter: &ExecutionFilter,
     page: PageRequest,
 ) -> Result<Vec<ExecutionSummary>, sqlx::Error> {
-    let range = Range::of(filter, page);
+    let range = PageRange::of(filter, page);
     let rows = match (filter.status, filter.script_id) {
         (Some(Status::Queued), _) => queued(pool, workspace_id, filter, &range, page).await?,
         (Some(Status::Running), _) => running(pool, workspace_id, filter, &range, page).await?,
@@ -157,7 +157,7 @@ async fn of_workspace(
     pool: &PgPool,
     workspace_id: Uuid,
     filter: &ExecutionFilter,
-    range: &Range,
+    range: &PageRange,
     page: PageRequest,
 ) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     let Kinds { triggers, error_codes } = Kinds::of(filter);
@@ -190,7 +190,7 @@ async fn of_script(
     workspace_id: Uuid,
     script_id: Uuid,
     filter: &ExecutionFilter,
-    range: &Range,
+    range: &PageRange,
     page: PageRequest,
 ) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     let Kinds { triggers, error_codes } = Kinds::of(filter);
@@ -223,7 +223,7 @@ async fn queued(
     pool: &PgPool,
     workspace_id: Uuid,
     filter: &ExecutionFilter,
-    range: &Range,
+    range: &PageRange,
     page: PageRequest,
 ) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     page!(
@@ -247,7 +247,7 @@ async fn running(
     pool: &PgPool,
     workspace_id: Uuid,
     filter: &ExecutionFilter,
-    range: &Range,
+    range: &PageRange,
     page: PageRequest,
 ) -> Result<Vec<ExecutionRow>, sqlx::Error> {
     page!(
@@ -275,13 +275,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn range(after: Option<&str>, before: Option<&str>, cursor: Option<Uuid>) -> Range {
+    fn range(after: Option<&str>, before: Option<&str>, cursor: Option<Uuid>) -> PageRange {
         let filter = ExecutionFilter {
             created_after: after.map(time),
             created_before: before.map(time),
             ..ExecutionFilter::default()
         };
-        Range::of(&filter, PageRequest { before: cursor, per_page: 50 })
+        PageRange::of(&filter, PageRequest { before: cursor, per_page: 50 })
     }
 
     #[test]
