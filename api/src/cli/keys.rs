@@ -9,7 +9,7 @@ use crate::{
         pagination::{MAX_PER_PAGE, PageRequest},
     },
 };
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Subcommand, ValueEnum, builder::PossibleValue};
 use shared::config::Environment;
 use sqlx::PgPool;
@@ -60,16 +60,10 @@ impl KeysCommand {
             Self::Create { workspace, scopes, name } => {
                 create(&pool, &workspace.workspace, &name, &scopes).await
             }
-            Self::List { workspace } => list(&pool, existing(&pool, &workspace.workspace).await?).await,
-            Self::Revoke { workspace, id } => {
-                revoke(&pool, existing(&pool, &workspace.workspace).await?, id).await
-            }
+            Self::List { workspace } => list(&pool, workspace.id(&pool).await?).await,
+            Self::Revoke { workspace, id } => revoke(&pool, workspace.id(&pool).await?, id).await,
         }
     }
-}
-
-async fn existing(pool: &PgPool, slug: &str) -> anyhow::Result<Uuid> {
-    db::workspaces::find(pool, slug).await?.with_context(|| format!("there is no workspace {slug:?}"))
 }
 
 /// Creates a key and prints it alone on standard output, so that a script can capture it.

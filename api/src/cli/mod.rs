@@ -8,12 +8,15 @@ mod rotate_encryption_key;
 pub mod serve;
 mod workspaces;
 
+use crate::db;
 use clap::{Parser, Subcommand};
 use shared::{
     config::Environment,
     telemetry::{self, Settings, logs, traces},
 };
+use sqlx::PgPool;
 use std::path::PathBuf;
+use uuid::Uuid;
 
 /// The HTTP api of RunnerCtl, the relay of executions to the broker, and the administrator's commands.
 ///
@@ -57,6 +60,18 @@ struct WorkspaceArgument {
     /// Slug of the workspace
     #[arg(long, value_name = "SLUG", value_parser = slug)]
     workspace: String,
+}
+
+impl WorkspaceArgument {
+    /// Returns the id of the workspace, which must exist.
+    async fn id(&self, pool: &PgPool) -> anyhow::Result<Uuid> {
+        let found = db::workspaces::find(pool, &self.workspace).await?;
+        found.ok_or_else(|| unknown_workspace(&self.workspace))
+    }
+}
+
+fn unknown_workspace(slug: &str) -> anyhow::Error {
+    anyhow::anyhow!("there is no workspace {slug:?}")
 }
 
 fn slug(text: &str) -> Result<String, &'static str> {

@@ -1,15 +1,15 @@
 //! `api workspaces`: shares of the workers, and deletion.
 
-use super::WorkspaceArgument;
+use super::{WorkspaceArgument, unknown_workspace};
 use crate::{
     config::DatabaseConfig,
     db::{self, pool},
 };
-use anyhow::Context;
 use clap::{Subcommand, value_parser};
 use shared::config::Environment;
 use sqlx::PgPool;
 use std::sync::Arc;
+use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkspacesCommand {
@@ -38,7 +38,7 @@ impl WorkspacesCommand {
             Self::Set { workspace, weight, concurrency } => {
                 set(&pool, &workspace.workspace, weight, concurrency).await
             }
-            Self::Erase { workspace } => erase(&pool, &workspace.workspace).await,
+            Self::Erase { workspace } => erase(&pool, workspace.id(&pool).await?).await,
         }
     }
 }
@@ -46,15 +46,13 @@ impl WorkspacesCommand {
 async fn set(pool: &PgPool, slug: &str, weight: Option<i32>, concurrency: Option<i32>) -> anyhow::Result<()> {
     let (weight, limit) = db::workspaces::set_share(pool, slug, weight, concurrency)
         .await?
-        .with_context(|| format!("there is no workspace {slug:?}"))?;
+        .ok_or_else(|| unknown_workspace(slug))?;
     let limit = limit.map_or_else(|| "as configured".to_owned(), |limit| limit.to_string());
     println!("{slug}: weight {weight}, concurrency {limit}");
     Ok(())
 }
 
-async fn erase(pool: &PgPool, slug: &str) -> anyhow::Result<()> {
-    let workspace_id = db::workspaces::find(pool, slug).await?;
-    let workspace_id = workspace_id.with_context(|| format!("there is no workspace {slug:?}"))?;
+async fn erase(pool: &PgPool, workspace_id: Uuid) -> anyhow::Result<()> {
     let erased = db::workspace_deletion::erase(pool, workspace_id).await?;
     println!(
         "{} executions, {} scripts and {} functions erased",

@@ -88,7 +88,11 @@ pub fn pools(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<Pools, sql
     let lists = list_connections(config.pool_size);
     let requests = (config.pool_size - lists).max(MIN_FOR_REQUESTS);
     Ok(Pools {
-        requests: lazy_pool(options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]), requests, outage),
+        requests: lazy_pool(
+            options.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]),
+            requests,
+            outage,
+        ),
         lists: lazy_pool(options.clone().options(short).options(LIST_SETTINGS), lists, outage),
         probes: lazy_pool(options.options(short), 1, outage),
     })

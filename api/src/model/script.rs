@@ -248,7 +248,8 @@ fn variables(fields: &mut Fields) -> Option<Vec<VariableDefinition>> {
                 .add("variables", format!("{shown:?}: the default must not hold the NUL character."));
         }
     }
-    let bytes = variables.iter().map(|variable| validation::plain_json_bytes(&variable.default)).sum::<usize>();
+    let bytes =
+        variables.iter().map(|variable| validation::plain_json_bytes(&variable.default)).sum::<usize>();
     if bytes > MAX_DEFAULT_BYTES {
         let rule = format!(
             "The defaults together may have {MAX_DEFAULT_BYTES} bytes, numbers written without exponents."
