@@ -8,7 +8,7 @@ use shared::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Everything `api serve` needs.
+/// Configuration of `api serve`.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `PORT`: port of the HTTP server.

@@ -18,8 +18,8 @@ pub(super) async fn run(mut environment: Environment) -> anyhow::Result<()> {
     let Reencrypted { plane_tokens, variables, scripts, executions } =
         reencrypt::reencrypt_all(&pool, &keyring).await?;
     println!(
-        "encrypted with the first key: {variables} workspace variables, {scripts} scripts' environments, {plane_tokens} Plane tokens, \
-         {executions} executions that wait or run"
+        "encrypted with the first key: {variables} workspace variables, {scripts} scripts' environments, \
+         {plane_tokens} Plane tokens, {executions} executions that wait or run"
     );
     Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) enum WorkspacesCommand {
     Set {
         #[command(flatten)]
         workspace: WorkspaceArgument,
-        /// Turns of this workspace while others wait too, from 1 to 100
+        /// Weight of this workspace's share while others wait too, from 1 to 100
         #[arg(long, value_parser = value_parser!(i32).range(1..=100))]
         weight: Option<i32>,
         /// Executions that may run at a time; 0 returns to `WORKSPACE_CONCURRENCY`

@@ -109,7 +109,8 @@ fn internal() -> ProblemDetails {
 }
 
 fn database_error(error: &sqlx::Error) -> ApiError {
-    let has_code = |codes: &[&str]| matches!(error, sqlx::Error::Database(refused) if refused.code().is_some_and(|code| codes.contains(&&*code)));
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let has_code = |codes: &[&str]| code.as_ref().is_some_and(|code| codes.contains(&&**code));
     if has_code(&[QUERY_CANCELLED]) {
         tracing::warn!(%error, "database statement exceeded its time limit");
         return ApiError::query_timeout();

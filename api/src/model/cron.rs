@@ -7,7 +7,7 @@ use croner::{
     parser::{CronParser, Seconds, Year},
 };
 
-/// Fields of an expression: minute, hour, day of month, month, day of week.
+/// Number of fields of an expression: minute, hour, day of month, month, day of week.
 const FIELDS: usize = 5;
 /// Limits the occurrences that are counted between two moments; further ones are not counted.
 const MAX_COUNTED: usize = 10_000;

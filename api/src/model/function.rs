@@ -130,7 +130,8 @@ impl ReadFields for FunctionPatch {
         fields.ignore(&READ_ONLY);
         let name = fields.optional::<String>("name");
         if name.as_deref().is_some_and(|name| !validation::is_identifier(name)) {
-            let rule = "Must be a name in code: letters, digits, _ and $, no digit first, 64 at most, no reserved word.";
+            let rule = "Must be a name in code: letters, digits, _ and $, no digit first, 64 at most, \
+                        no reserved word.";
             fields.errors.add("name", rule);
         }
         let category = fields.optional::<String>("category");
