@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// One per place where a script's data can be.
-const MARKERS: [&str; 9] = [
+const MARKERS: [&str; 10] = [
     "marker-code",
     "marker-function",
     "marker-event",
@@ -17,6 +17,7 @@ const MARKERS: [&str; 9] = [
     "marker-environment",
     "marker-console",
     "marker-error",
+    "marker-address",
     "marker-malformed",
     "marker-refused",
 ];
@@ -27,6 +28,7 @@ export async function main({ event }, { ENV, Variables, Functions }) {
     console.log(own, "marker-console", event.text, Variables.text, ENV.TOKEN);
     console.error(await Functions.shout({ text: ENV.TOKEN }));
     await fetch("http://169.254.169.254/marker-code").catch((error) => console.warn(error));
+    await fetch("http://127.0.0.1:9/marker-address").catch((error) => console.warn(error));
     if (event.fail) throw new Error("marker-error " + event.text);
     return [own, event, Variables, ENV.TOKEN];
 }"#;
@@ -37,7 +39,9 @@ fn lines(program: &Program) -> anyhow::Result<Vec<Value>> {
 
 #[tokio::test]
 async fn no_log_line_holds_code_input_secrets_or_console_at_any_level() -> anyhow::Result<()> {
-    let stack = Stack::start(&[("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace")]).await?;
+    let settings =
+        [("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace"), ("SANDBOX_ALLOW_PRIVATE_NETWORK", "127.0.0.1/32")];
+    let stack = Stack::start(&settings).await?;
     let client = &stack.client;
     let token = json!({ "value": "marker-environment" }).to_string();
     let (status, answer) = client.send(Method::PUT, "/environment/TOKEN/", token).await?;
@@ -49,6 +53,10 @@ async fn no_log_line_holds_code_input_secrets_or_console_at_any_level() -> anyho
     let (status, answer) = client.post("/functions/", &function).await?;
     ensure!(status.is_success(), "{answer}");
     let script = client.create_script("marked", CODE).await?;
+    // Port 9 of loopback: the connection is refused, and the request fails.
+    let allowed = json!({ "allowed_domains": ["127.0.0.1:9"] }).to_string();
+    let (status, answer) = client.send(Method::PATCH, &format!("/scripts/{script}/"), allowed).await?;
+    ensure!(status.is_success(), "{answer}");
 
     let mut executions = Vec::new();
     for fail in [false, true] {

@@ -78,7 +78,8 @@ impl Failure {
         } else {
             Reason::Broken
         };
-        tracing::debug!(?error, "request failed");
+        // Not the error itself: it quotes the URL, which may be a secret, such as a webhook's.
+        tracing::debug!(cause = ?error.source(), "request failed");
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(LookupError::Refused(class)) = error.downcast_ref() {
