@@ -9,7 +9,7 @@ CHART = Path(__file__).parent.parent / "runnerctl"
 HEAD = """# The RunnerCtl chart
 
 Installs the api, the workers, and a job that migrates the database before every install and upgrade. PostgreSQL and
-RabbitMQ are yours; for a first look the chart brings small ones:
+RabbitMQ are not part of it; for a trial the chart can install small ones:
 
     helm install runnerctl helm/runnerctl --set config.apiBaseUrl=https://plane.example.com \\
       --set postgresql.enabled=true --set postgresql.password=trial \\
@@ -17,8 +17,8 @@ RabbitMQ are yours; for a first look the chart brings small ones:
       --set credentials.signing.key=$(openssl rand -hex 32) --set credentials.encryption.key=$(openssl rand -base64 32)
 
 For production, keep each credential in a Secret of your own and name it: [ci/production.yaml](ci/production.yaml) is a
-complete example. Sizing, upgrades, rotation and recovery: docs/operator-guide.md. What the sandbox asks of a node, and
-the seccomp profile that lets it make namespaces: docs/security.md.
+complete example. docs/operator-guide.md describes sizing, upgrades, rotation and recovery. docs/security.md describes what the
+sandbox needs from a node, and the seccomp profile that lets it create namespaces.
 
 ## Values
 
