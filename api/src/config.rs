@@ -14,7 +14,7 @@ pub struct Config {
     /// `PORT`: port of the HTTP server.
     pub port: u16,
     pub database: DatabaseConfig,
-    /// `AMQP_URL`: broker and virtual host.
+    /// `AMQP_URL`: URL of the broker and its virtual host.
     pub amqp_url: Secret,
     /// `AMQP_PREFIX`: prefix for exchange and queue names.
     pub amqp_prefix: String,
@@ -46,7 +46,7 @@ pub struct DatabaseConfig {
 /// Limits of the HTTP API.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// `CORS_ALLOWED_ORIGINS`: origins of browsers that may call; none by default.
+    /// `CORS_ALLOWED_ORIGINS`: origins from which browsers may call the API; none by default.
     pub cors_allowed_origins: Vec<String>,
     /// `RATE_LIMIT_PER_S`: requests per second and workspace in this process; 0 is no limit. A burst of twice as
     /// many is allowed.

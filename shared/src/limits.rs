@@ -30,13 +30,15 @@ pub struct Limits {
     pub execution_timeout: Duration,
     /// Making the run's globals and evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
     pub init_timeout: Duration,
-    /// Heap and array buffers together, in bytes; the variable is in MiB (`ISOLATE_MEMORY_MB`).
+    /// `ISOLATE_MEMORY_MB`: memory limit of one run in MiB: V8 heap plus array buffers.
+    // The field itself is in bytes.
     pub memory_bytes: usize,
     /// JSON text of the result, in bytes (`MAX_RESULT_BYTES`).
     pub result_bytes: usize,
-    /// `MAX_LOG_BYTES`: text of all console lines together, in bytes; what follows is dropped and said so.
+    /// `MAX_LOG_BYTES`: maximum text of all console lines together, in bytes; further output is dropped, and
+    /// the last line says so.
     pub log_bytes: usize,
-    /// `MAX_LOG_LINES`: number of console lines; what follows is dropped and said so.
+    /// `MAX_LOG_LINES`: maximum number of console lines; further lines are dropped, and the last line says so.
     pub log_lines: usize,
     /// Number of `fetch` calls (`MAX_FETCHES`).
     pub fetches: u32,

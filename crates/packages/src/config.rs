@@ -8,9 +8,8 @@ use url::Url;
 /// `SCRIPT_NPM`: whether scripts may import npm packages.
 #[derive(Clone, Debug)]
 pub struct PackagesConfig {
-    /// `NPM_REGISTRY_URL`: where packages come from; required with `SCRIPT_NPM=1`.
-    ///
-    /// Ends in a slash.
+    /// `NPM_REGISTRY_URL`: base URL of the npm registry; required with `SCRIPT_NPM=1`.
+    // Always ends in a slash, which `registry_url` adds.
     pub registry_url: Url,
     /// `SCRIPT_NPM_ALLOW`: names of the packages that scripts may import, separated by commas; empty allows all.
     pub allowed: Allowed,
