@@ -20,7 +20,8 @@ use url::Url;
 pub struct Settings {
     /// `LOG_FORMAT`: `json`, or `pretty` for people.
     pub log_format: LogFormat,
-    /// `LOG_LEVEL`: log level, or levels per module, such as `info` or `info,worker=debug`. Libraries never log below `info`.
+    /// `LOG_LEVEL`: log level, or levels per module, such as `info` or `info,worker=debug`. Libraries never log
+    /// below `info`.
     pub log_level: String,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where traces go, as OTLP over HTTP; none are made if not set. The SDK's own
     /// variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`) hold as well.
