@@ -1,14 +1,14 @@
-//! The builder on a 10 KB TypeScript script, and in the same run acorn and esbuild in Node on the same file.
+//! Benchmark of the builder on a 10 KB TypeScript script, compared in the same run with acorn and esbuild in Node.
 //!
-//! `cargo bench --workspace --bench builder`. The peer needs Node and `npm ci` in `benches/peer`; without it only the
-//! builder is measured.
+//! Run with `cargo bench --workspace --bench builder`. The comparison needs Node and `npm ci` in `benches/peer`;
+//! without it only the builder is measured.
 
 use builder::{THREAD_STACK_BYTES, Unit, build};
 use criterion::{Criterion, criterion_group};
 use shared::execution::CodeType;
 use std::{hint::black_box, path::Path, process::Command, time::Instant};
 
-/// As the `api` program has it.
+/// Allocator of the `api` program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -25,7 +25,7 @@ fn builder(criterion: &mut Criterion) {
     compare();
 }
 
-/// Prints medians and the ratio, measured the same way on both sides.
+/// Prints both medians and their ratio, measured the same way on both sides.
 fn compare() {
     let mut times: Vec<u128> = (0..ROUNDS)
         .map(|_| {
@@ -58,7 +58,7 @@ fn compare() {
 
 criterion_group!(benches, builder);
 
-/// On a thread as the programs have them for builds.
+/// Measures on a thread with the stack that the programs give to builds.
 fn main() {
     let measure = || {
         benches();

@@ -1,18 +1,18 @@
-//! What the builder has to say about an author's text, in the author's own coordinates.
+//! Diagnostics of the builder, with positions in the author's text.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a finding refuses the save.
+/// Severity of a finding. An error prevents saving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Can never work, or is forbidden: there is no build.
+    /// The code can never work or is forbidden. There is no build.
     Error,
-    /// Worth the author's attention; the build stands.
+    /// The code deserves the author's attention. The build is kept.
     Warning,
 }
 
-/// One finding. Lines and columns start at 1; columns count UTF-16 units, as editors and V8 do.
+/// One finding in the author's text. Lines and columns start at 1. Columns count UTF-16 units, as editors and V8 do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Stable name of the rule, for instance `endless-loop`.
@@ -27,7 +27,7 @@ pub struct Diagnostic {
     pub end_column: u32,
 }
 
-/// A finding that still speaks of positions in the parsed text.
+/// Finding with positions in the parsed text instead of the author's text.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
     pub(super) rule: &'static str,

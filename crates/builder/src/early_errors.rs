@@ -1,26 +1,25 @@
-//! Errors that ECMAScript reports before a program runs and that swc's parser leaves to others.
+//! Early errors of ECMAScript that swc's parser does not report.
 //!
-//! Without them a text would be saved and every run of it would fail while V8 compiles it. Not checked: what stands
-//! inside regular expressions.
+//! Without these checks, a text would be saved and every run of it would fail at compilation in V8. The contents of
+//! regular expressions are not checked.
 
 mod escaped_names;
 mod property_names;
 
-use crate::{diagnostic::Finding, rule};
+use crate::{diagnostic::Finding, rule, scope::bound_identifiers};
 use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_common::Span;
 use swc_ecma_ast::{
-    ArrowExpr, ArrowFunctionBody, BlockStmt, CatchClause, Class, ClassMember, Constructor, Decl, Expr,
-    ForInStmt, ForOfStmt, ForStmt, Function, GetterProp, Ident, Key, MethodKind, MethodProp, Param, Pat,
-    PrivateName, Program, SetterProp, Stmt, Str, Super, SwitchStmt, TsModuleBlock, TsModuleDecl, VarDecl,
-    VarDeclKind,
+    ArrowExpr, ArrowFunctionBody, BlockStmt, CatchClause, Class, ClassMember, Constructor, Decl, ForInStmt,
+    ForOfStmt, ForStmt, Function, GetterProp, Ident, Key, MethodKind, MethodProp, Param, Pat, PrivateName,
+    Program, SetterProp, Stmt, Str, Super, SwitchStmt, TsModuleBlock, TsModuleDecl, VarDecl, VarDeclKind,
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// All early errors of a program, in no order.
+/// Reports all early errors of a program, in no particular order.
 pub(super) fn check(program: &Program, text: &str) -> Vec<Finding> {
-    let mut checker = Checker { scopes: vec![Scope::of_function()], ..Checker::default() };
+    let mut checker = Checker { scopes: vec![DeclarationScope::of_function()], ..Checker::default() };
     program.visit_children_with(&mut checker);
     checker.findings.extend(property_names::check(program));
     if text.contains("\\u") {
@@ -30,17 +29,17 @@ pub(super) fn check(program: &Program, text: &str) -> Vec<Finding> {
 }
 
 #[derive(Default)]
-struct Scope {
-    /// Names that must be declared once, and whether each is a function of a block, which may be repeated.
+struct DeclarationScope {
+    /// Names that may be declared only once, and whether each is a function of a block, which may be repeated.
     lexical: FxHashMap<Atom, bool>,
-    /// `var` declarations here and in blocks inside.
+    /// Names of `var` declarations in this scope and in nested blocks.
     vars: FxHashSet<Atom>,
     is_function: bool,
-    /// The scope of a simple catch parameter, which `var` may repeat.
+    /// Scope of a simple catch parameter, which `var` may repeat.
     is_catch: bool,
 }
 
-impl Scope {
+impl DeclarationScope {
     fn of_function() -> Self {
         Self { is_function: true, ..Self::default() }
     }
@@ -48,8 +47,8 @@ impl Scope {
 
 #[derive(Default)]
 struct Checker {
-    scopes: Vec<Scope>,
-    /// Private names of the classes around.
+    scopes: Vec<DeclarationScope>,
+    /// Private names of the enclosing classes.
     private: Vec<FxHashSet<Atom>>,
     in_method: bool,
     findings: Vec<Finding>,
@@ -60,7 +59,7 @@ impl Checker {
         self.findings.push(Finding::error(rule::SYNTAX, span, message));
     }
 
-    fn within(&mut self, scope: Scope, visit: impl FnOnce(&mut Self)) {
+    fn within(&mut self, scope: DeclarationScope, visit: impl FnOnce(&mut Self)) {
         self.scopes.push(scope);
         visit(self);
         self.scopes.pop();
@@ -98,7 +97,7 @@ impl Checker {
         }
     }
 
-    /// A function's parameters and body. Names of parameters must not be repeated if `unique`.
+    /// Checks a function's parameters and body. Parameter names must not repeat if `unique`.
     fn function(&mut self, parameters: &[&Pat], unique: bool, body: impl FnOnce(&mut Self)) {
         let unique = unique || !parameters.iter().all(|pattern| pattern.is_ident());
         let mut names = FxHashSet::default();
@@ -107,8 +106,8 @@ impl Checker {
                 self.report(ident.span, format!("The parameter `{}` is already declared.", ident.sym));
             }
         }
-        // A `let` of a parameter's name is an error, a `var` is none.
-        self.within(Scope { vars: names, ..Scope::of_function() }, |checker| {
+        // A `let` of a parameter's name is an error, a `var` is not.
+        self.within(DeclarationScope { vars: names, ..DeclarationScope::of_function() }, |checker| {
             for pattern in parameters {
                 pattern.visit_with(checker);
             }
@@ -127,7 +126,7 @@ impl Checker {
         self.in_method = outer;
     }
 
-    /// The private names a class declares. A getter and a setter may share one.
+    /// Checks and opens the private names of a class. A getter and a setter may share a name.
     fn declare_private(&mut self, class: &Class) {
         let mut declared: FxHashMap<Atom, Option<MethodKind>> = FxHashMap::default();
         for member in &class.body {
@@ -161,21 +160,11 @@ fn patterns(parameters: &[Param]) -> Vec<&Pat> {
     parameters.iter().map(|parameter| &parameter.pat).collect()
 }
 
+/// Lists the variables that a pattern binds. TypeScript's `this` parameter is a type and binds none.
 fn bound(pattern: &Pat) -> Vec<Ident> {
-    struct Bound(Vec<Ident>);
-    impl Visit for Bound {
-        noop_visit_type!();
-        fn visit_binding_ident(&mut self, ident: &swc_ecma_ast::BindingIdent) {
-            // TypeScript's `this` parameter is a type.
-            if &*ident.sym != "this" {
-                self.0.push(ident.id.clone());
-            }
-        }
-        fn visit_expr(&mut self, _: &Expr) {}
-    }
-    let mut idents = Bound(vec![]);
-    pattern.visit_with(&mut idents);
-    idents.0
+    let mut bound = bound_identifiers(pattern);
+    bound.retain(|ident| &*ident.sym != "this");
+    bound
 }
 
 impl Visit for Checker {
@@ -184,7 +173,7 @@ impl Visit for Checker {
     fn visit_decl(&mut self, declaration: &Decl) {
         match declaration {
             Decl::Fn(function) if function.function.body.is_some() && !function.declare => {
-                // Directly in a function, functions are like `var`; in blocks they are like `let`.
+                // A function declaration directly in a function is like `var`; in a block it is like `let`.
                 if self.scopes.last().is_some_and(|scope| scope.is_function) {
                     self.declare_var(&function.ident);
                 } else {
@@ -203,7 +192,7 @@ impl Visit for Checker {
                 }
                 using.visit_children_with(self);
             }
-            // Enums and namespaces may be declared in parts.
+            // Enums and namespaces may be declared in several parts.
             Decl::TsModule(module) => module.visit_with(self),
             _ => {}
         }
@@ -223,38 +212,38 @@ impl Visit for Checker {
     }
 
     fn visit_ts_module_block(&mut self, block: &TsModuleBlock) {
-        self.within(Scope::of_function(), |checker| block.visit_children_with(checker));
+        self.within(DeclarationScope::of_function(), |checker| block.visit_children_with(checker));
     }
 
     fn visit_block_stmt(&mut self, block: &BlockStmt) {
-        self.within(Scope::default(), |checker| block.visit_children_with(checker));
+        self.within(DeclarationScope::default(), |checker| block.visit_children_with(checker));
     }
 
     fn visit_switch_stmt(&mut self, statement: &SwitchStmt) {
         statement.discriminant.visit_with(self);
-        self.within(Scope::default(), |checker| statement.cases.visit_with(checker));
+        self.within(DeclarationScope::default(), |checker| statement.cases.visit_with(checker));
     }
 
     fn visit_for_stmt(&mut self, statement: &ForStmt) {
-        self.within(Scope::default(), |checker| statement.visit_children_with(checker));
+        self.within(DeclarationScope::default(), |checker| statement.visit_children_with(checker));
     }
 
     fn visit_for_in_stmt(&mut self, statement: &ForInStmt) {
-        self.within(Scope::default(), |checker| statement.visit_children_with(checker));
+        self.within(DeclarationScope::default(), |checker| statement.visit_children_with(checker));
     }
 
     fn visit_for_of_stmt(&mut self, statement: &ForOfStmt) {
-        self.within(Scope::default(), |checker| statement.visit_children_with(checker));
+        self.within(DeclarationScope::default(), |checker| statement.visit_children_with(checker));
     }
 
     fn visit_catch_clause(&mut self, clause: &CatchClause) {
         let is_catch = clause.param.as_ref().is_some_and(Pat::is_ident);
-        self.within(Scope { is_catch, ..Scope::default() }, |checker| {
+        self.within(DeclarationScope { is_catch, ..DeclarationScope::default() }, |checker| {
             if let Some(parameter) = &clause.param {
                 checker.declare_pattern(parameter, VarDeclKind::Let);
                 parameter.visit_with(checker);
             }
-            // The block's own declarations meet the parameter.
+            // The block's lexical declarations must not repeat the parameter.
             let names = clause.param.as_ref().map(bound).unwrap_or_default();
             for statement in &clause.body.stmts {
                 if let Stmt::Decl(Decl::Var(variables)) = statement
@@ -315,10 +304,10 @@ impl Visit for Checker {
             ClassMember::PrivateMethod(method) => self.plain_function(&method.function, true),
             ClassMember::StaticBlock(block) => {
                 let outer = std::mem::replace(&mut self.in_method, true);
-                self.within(Scope::of_function(), |checker| block.body.stmts.visit_with(checker));
+                self.within(DeclarationScope::of_function(), |checker| block.body.stmts.visit_with(checker));
                 self.in_method = outer;
             }
-            // Initialisers are methods of their own.
+            // Initialisers count as methods.
             ClassMember::ClassProp(_) | ClassMember::PrivateProp(_) | ClassMember::AutoAccessor(_) => {
                 let outer = std::mem::replace(&mut self.in_method, true);
                 member.visit_children_with(self);
@@ -330,7 +319,7 @@ impl Visit for Checker {
 
     fn visit_constructor(&mut self, constructor: &Constructor) {
         let outer = std::mem::replace(&mut self.in_method, true);
-        self.within(Scope::of_function(), |checker| {
+        self.within(DeclarationScope::of_function(), |checker| {
             constructor.params.visit_with(checker);
             if let Some(body) = &constructor.body {
                 body.stmts.visit_with(checker);
@@ -339,7 +328,8 @@ impl Visit for Checker {
         self.in_method = outer;
     }
 
-    /// The parser forgets this error where it tried type arguments just before: `a<T>` and, on the next line, a quote.
+    /// Reports unterminated strings. swc's parser drops this error after a failed attempt at type arguments: `a<T>`
+    /// with a quote on the next line.
     fn visit_str(&mut self, text: &Str) {
         let ends = |raw: &str| raw.len() >= 2 && raw.as_bytes().first() == raw.as_bytes().last();
         if text.raw.as_deref().is_some_and(|raw| !ends(raw)) {

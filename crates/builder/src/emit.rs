@@ -1,4 +1,4 @@
-//! From the checked tree to what V8 compiles: types out, decorators down, one classic script with its source map.
+//! Emission of the checked tree as one classic script with its source map: removes types and lowers decorators.
 
 use crate::{entry::Wrapper, mappings, source::Source, writer::Writer};
 use rustc_hash::FxHashSet;
@@ -14,14 +14,14 @@ use swc_ecma_transforms_proposal::decorator_2023_11::decorator_2023_11;
 use swc_ecma_transforms_typescript::typescript;
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// The marks the resolver tagged identifiers with.
+/// Marks with which the resolver tags identifiers.
 #[derive(Clone, Copy)]
 pub(super) struct Marks {
     pub(super) unresolved: Mark,
     pub(super) top_level: Mark,
 }
 
-/// Turns TypeScript and decorators into JavaScript. Must run where swc's globals are set.
+/// Lowers TypeScript and decorators to JavaScript. Must run with swc's globals set.
 pub(super) fn lower(program: Program, marks: Marks) -> Program {
     let constructs = Constructs::of(&program);
     let strip = |program: Program| {
@@ -40,17 +40,17 @@ pub(super) fn lower(program: Program, marks: Marks) -> Program {
     } else {
         strip(program)
     };
-    // Only these make code that says names, which may mean something else there.
+    // Only these generate code that refers to names, which may have another meaning in that scope.
     if constructs.decorators || constructs.clashes { program.apply(hygiene()) } else { program }
 }
 
-/// Writes the program into its wrapper, with the map back to the author's text at the end.
+/// Prints the program inside its wrapper, with the source map to the author's text at the end.
 ///
 /// `base` is the position of the author's first byte.
 pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Source<'_>) -> String {
     let program = program.apply(fixer(None));
     let source_map: Lrc<swc_common::SourceMap> = Lrc::default();
-    // The printer looks only for trailing commas in it.
+    // The printer reads the source file only to find trailing commas.
     source_map.new_source_file(Lrc::new(FileName::Anon), String::new());
     let cfg = Config::default().with_reduce_escaped_newline(false);
     let writer = Writer::new(&wrapper.header, base, source.text.len());
@@ -60,7 +60,7 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     if !code.ends_with('\n') {
         code.push('\n');
     }
-    // Behind the footer's first line stand bundled packages, which no author wrote.
+    // Bundled packages follow the footer's first line. They are not part of the author's text.
     let authored = code.len() + wrapper.footer.find('\n').unwrap_or(wrapper.footer.len());
     code.push_str(&wrapper.footer);
     code.push('\n');
@@ -69,13 +69,13 @@ pub(super) fn print(program: Program, wrapper: &Wrapper, base: u32, source: &Sou
     code
 }
 
-/// Which constructs of a program need more than their types removed.
+/// Constructs of a program that need more than the removal of types.
 #[derive(Default)]
 struct Constructs {
     decorators: bool,
-    /// Enums and namespaces. The code made of one says its name wherever a member is meant.
+    /// Enums and namespaces. The generated code refers to members through the name of the enum or namespace.
     namespaces: FxHashSet<Id>,
-    /// Something that is made says a name where that name means something else.
+    /// Generated code refers to a name in a scope where the name has another meaning.
     clashes: bool,
 }
 
@@ -113,7 +113,8 @@ impl Visit for Constructs {
         self.namespaces.insert(declaration.id.to_id());
         declaration.visit_children_with(self);
     }
-    /// `this.a = a` is made right behind `super()`, wherever in the constructor that stands.
+    /// Records the parameter properties of a constructor: `this.a = a` is generated right after `super()`, in any
+    /// scope.
     fn visit_constructor(&mut self, constructor: &Constructor) {
         let fields = constructor.params.iter().filter_map(|parameter| match parameter {
             ParamOrTsParamProp::TsParamProp(property) => match &property.param {
@@ -127,7 +128,7 @@ impl Visit for Constructs {
     }
 }
 
-/// Whether a name of one of these variables also means another variable somewhere in the node.
+/// Returns whether a name of one of these variables also names another variable somewhere in the node.
 fn redeclares<N: for<'a> VisitWith<Redeclared<'a>>>(node: &N, variables: &FxHashSet<Id>) -> bool {
     if variables.is_empty() {
         return false;

@@ -1,16 +1,17 @@
-//! Recognises JSX, for a message that says what it is instead of what a parser stumbled over.
+//! Detection of JSX, so that the message names JSX instead of the token at which the parser failed.
 //!
-//! Invariant: nothing here recurses, and no parser of JSX is asked. The text between tags has no tokens, so the bound
-//! of [`crate::nesting`] would not hold for it: `<a>//</a>;((((…` hides brackets that a JSX parser sees.
+//! Invariant: nothing here recurses, and no JSX parser is used. The text between tags has no tokens, so the bound of
+//! [`crate::nesting`] would not hold for it: `<a>//</a>;((((…` hides brackets that a JSX parser sees.
 
 use crate::{diagnostic::Finding, nesting, rule};
 use std::ops::Range;
 use swc_common::{BytePos, Span};
 
-/// People's JSX is seen at its first tags; the rest is cut off for hostile texts' sake.
-const TAGS: usize = 32;
+/// Maximum number of tags examined. Real JSX is recognised at its first tags; the limit bounds the work on hostile
+/// texts.
+const MAX_TAGS: usize = 32;
 
-/// A finding for the first element or fragment that starts before `end`, where the text was given up. `base` is the
+/// Returns a finding for the first element or fragment that starts before `end`, where parsing failed. `base` is the
 /// position of the text's first byte.
 pub(super) fn check(text: &str, end: usize, base: u32) -> Option<Finding> {
     let element = first_element(text, end)?;
@@ -22,19 +23,19 @@ pub(super) fn check(text: &str, end: usize, base: u32) -> Option<Finding> {
 fn first_element(text: &str, end: usize) -> Option<Range<usize>> {
     nesting::prefix_angles(text)
         .take_while(|&start| start < end)
-        .take(TAGS)
+        .take(MAX_TAGS)
         .find_map(|start| Some(start..start + length(&text[start..])?))
 }
 
-/// Length of the element at the start of `text`, up to its first closing tag. A type assertion or type parameters look
-/// like an opening tag; nothing closes them.
+/// Length of the element at the start of `text`, up to its first closing tag. Type assertions and type parameters look
+/// like an opening tag, but have no closing tag.
 fn length(text: &str) -> Option<usize> {
     let name_end = 1 + text[1..].find(|c: char| !(c.is_alphanumeric() || "_$.:-".contains(c)))?;
     let (name, rest) = (&text[1..name_end], &text[name_end..]);
     if !rest.starts_with('>') && (name.is_empty() || !starts_attributes(rest)) {
         return None;
     }
-    let closing = text.match_indices("</").take(TAGS).find_map(|(at, _)| {
+    let closing = text.match_indices("</").take(MAX_TAGS).find_map(|(at, _)| {
         let after = text[at + 2..].strip_prefix(name)?.trim_start().strip_prefix('>')?;
         Some(text.len() - after.len())
     });
@@ -42,7 +43,7 @@ fn length(text: &str) -> Option<usize> {
     if rest.starts_with('>') { closing } else { closing.or_else(closes_itself) }
 }
 
-/// Whether what follows a tag's name is an attribute or `/>`.
+/// Returns whether the text after a tag's name is an attribute or `/>`.
 fn starts_attributes(rest: &str) -> bool {
     let attributes = rest.trim_start();
     if attributes.len() == rest.len() || attributes.starts_with('/') {

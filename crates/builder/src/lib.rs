@@ -1,7 +1,8 @@
-//! From an author's text to what runs: parse, check, detect, emit. Pure: no I/O.
+//! Builder of scripts: parses an author's text, checks it, detects the functions it uses and emits a build. Pure: no
+//! I/O.
 //!
-//! Invariant: what runs is exactly what was built. A [`Build`] is self-contained JavaScript, named by a hash over
-//! everything it was made from; the same unit and text give the same build, byte for byte.
+//! Invariant: a run executes exactly the stored build. A [`Build`] is self-contained JavaScript, named by a hash over
+//! everything it was made from. The same unit and text give the same build, byte for byte.
 //!
 //! ```
 //! use builder::{Unit, build};
@@ -10,7 +11,7 @@
 //! let report = build(Unit::Script(CodeType::MainFn), "export async function main({ event }, { Functions }) {
 //!     return Functions.sendSlackMessage({ text: `${event.event_type}` });
 //! }");
-//! let build = report.build.expect("there is nothing to complain about");
+//! let build = report.build.expect("the script has no errors");
 //! assert_eq!(build.function_names, ["sendSlackMessage"]);
 //! ```
 
@@ -38,7 +39,7 @@ mod writer;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use lint::{NODE_MODULES, is_node_module};
-pub use packages::{Import, Linked, imports};
+pub use packages::{BundledImports, Import, imports};
 pub use signature::{is_type, returns_promise};
 pub use source::Position;
 pub use source_map::SourceMap;
@@ -46,7 +47,7 @@ pub use suggestions::near_matches;
 
 use diagnostic::Finding;
 use entry::Wrapper;
-use nesting::Bound;
+use nesting::DepthBound;
 use parse::{Rejection, Tree};
 use scope::Scope;
 use sha2::{Digest, Sha256};
@@ -55,19 +56,20 @@ use source::Source;
 use swc_common::{DUMMY_SP, GLOBALS, Globals, Mark, SyntaxContext};
 use swc_ecma_transforms_base::resolver;
 
-/// Part of every hash: raise it whenever the same text would give another build.
+/// Version of the builder, part of every hash. Must be raised whenever the same text would give another build.
 const VERSION: u32 = 2;
 
-/// Nobody reads more; what is cut comes back when the first are mended.
+/// Maximum number of diagnostics in a report. Those beyond it are reported by the next build, once the first are fixed.
 const MAX_DIAGNOSTICS: usize = 100;
 
-/// Address space for the stack of one build. Only what is used becomes memory; see `nesting` for how much that may be.
+/// Stack of one build, in bytes of address space. Only the used part takes memory; `nesting` bounds that part.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Stack of a thread that builds without a stack made for each build, which takes longer than many a part of it.
+/// Stack of a thread that builds, in bytes. On a thread with this stack, no build allocates a stack of its own, which
+/// would take longer than some phases of the build.
 pub const THREAD_STACK_BYTES: usize = STACK_BYTES + 1024 * 1024;
 
-/// What a text is to be.
+/// Kind of code that a text is built as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit<'a> {
     /// A script, called with `(input, env)`.
@@ -80,25 +82,25 @@ pub enum Unit<'a> {
     },
 }
 
-/// What came of a build.
+/// Result of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// There exactly if no diagnostic is an error.
+    /// `Some` exactly if no diagnostic is an error.
     pub build: Option<Build>,
-    /// In the order of their positions.
+    /// Sorted by position.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// What runs.
+/// Compiled code of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
     /// A classic script whose completion value is the entry function, ending in an inline source map.
     pub code: String,
     /// SHA-256 in hex over the builder's version, the unit, the source and the packages bundled for it.
     pub hash: String,
-    /// Functions the text calls itself, sorted; what those call is for the caller to resolve.
+    /// Functions that the text uses directly, sorted. The caller resolves the functions that those use in turn.
     pub function_names: Vec<String>,
-    /// The same functions, with the place of the first use of each.
+    /// The same functions, with the position of the first use of each.
     pub function_uses: Vec<FunctionUse>,
 }
 
@@ -107,62 +109,62 @@ pub struct Build {
 pub struct FunctionUse {
     pub name: String,
     pub start: Position,
-    /// Just after the last character.
+    /// Position just after the last character.
     pub end: Position,
 }
 
-/// Parses, checks and compiles a text. Never fails: what is wrong with the text is in the report.
+/// Parses, checks and compiles a text. Never fails: the report lists the errors of the text.
 ///
-/// Takes well under a millisecond for a usual script. Safe for hostile text: it is bounded in size and nesting.
+/// Takes well under a millisecond for a typical script. Safe for hostile text: size and nesting are bounded.
 pub fn build(unit: Unit<'_>, code: &str) -> Report {
-    build_linked(unit, code, &Linked::default())
+    build_with_imports(unit, code, &BundledImports::default())
 }
 
-/// Builds a text together with the packages that were bundled for its [`imports`].
-pub fn build_linked(unit: Unit<'_>, code: &str, linked: &Linked) -> Report {
+/// Builds a text together with the packages bundled for its [`imports`].
+pub fn build_with_imports(unit: Unit<'_>, code: &str, bundled: &BundledImports) -> Report {
     let source = Source::new(code);
     if code.len() > CODE_BYTES {
         let message = format!("The code is {} bytes long; the limit is {CODE_BYTES}.", code.len());
-        return Report::refused(vec![Finding::error(rule::CODE_SIZE, DUMMY_SP, message)], 0, &source);
+        return Report::without_build(vec![Finding::error(rule::CODE_SIZE, DUMMY_SP, message)], 0, &source);
     }
-    with_stack(|| match compile(unit, &source, linked) {
+    with_stack(|| match compile(unit, &source, bundled) {
         Ok(compiled) => Report {
             build: compiled.code.map(|compiled_code| Build {
                 code: compiled_code,
-                hash: hash(unit, code, linked),
+                hash: hash(unit, code, bundled),
                 function_names: compiled.function_uses.iter().map(|found| found.name.clone()).collect(),
                 function_uses: compiled.function_uses,
             }),
             diagnostics: diagnostics(compiled.findings, compiled.base, &source),
         },
-        Err(rejection) => Report::refused(rejection.findings, rejection.base, &source),
+        Err(rejection) => Report::without_build(rejection.findings, rejection.base, &source),
     })
 }
 
-/// Runs work on trees where swc's globals are set and the stack suffices.
+/// Runs work on syntax trees with swc's globals set and a sufficient stack.
 fn with_stack<T>(work: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(STACK_BYTES, STACK_BYTES, || GLOBALS.set(&Globals::new(), work))
 }
 
 impl Report {
-    /// The same report with more errors; without any it is as it was.
+    /// Adds errors to the report and drops its build. Without errors the report is unchanged.
     #[must_use]
-    pub fn refused_with(mut self, errors: Vec<Diagnostic>) -> Self {
+    pub fn with_errors(mut self, errors: Vec<Diagnostic>) -> Self {
         if !errors.is_empty() {
             self.build = None;
             self.diagnostics.extend(errors);
-            self.diagnostics.sort_by(by_place);
+            self.diagnostics.sort_by(by_position);
         }
         self
     }
 
-    fn refused(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Self {
+    fn without_build(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Self {
         Self { build: None, diagnostics: diagnostics(findings, base, source) }
     }
 }
 
 struct Compiled {
-    /// `None` if a finding is an error.
+    /// `None` if any finding is an error.
     code: Option<String>,
     /// Sorted by name.
     function_uses: Vec<FunctionUse>,
@@ -170,14 +172,14 @@ struct Compiled {
     base: u32,
 }
 
-fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compiled, Rejection> {
+fn compile(unit: Unit<'_>, source: &Source<'_>, bundled: &BundledImports) -> Result<Compiled, Rejection> {
     let bound = nesting::check_text(&source.text).map_err(|finding| {
-        // A tag is nothing that is nested like this in JavaScript.
+        // Deeply nested tags are more likely JSX than nested JavaScript, so JSX is reported first.
         let jsx = jsx::check(&source.text, finding.span.lo.0 as usize, 0);
         Rejection { findings: vec![jsx.unwrap_or(finding)], base: 0 }
     })?;
-    let Shaped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
-        shape(unit, &source.text, bound, linked)?;
+    let Wrapped { tree: Tree { program, base }, wrapper, outer_names, mut findings } =
+        wrap(unit, &source.text, bound, bundled)?;
     findings.extend(early_errors::check(&program, &source.text));
     let marks = emit::Marks { unresolved: Mark::new(), top_level: Mark::new() };
     let program = program.apply(resolver(marks.unresolved, marks.top_level, true));
@@ -198,51 +200,56 @@ fn compile(unit: Unit<'_>, source: &Source<'_>, linked: &Linked) -> Result<Compi
     Ok(Compiled { code, function_uses: function_uses.collect(), findings, base })
 }
 
-/// A tree whose top level is what stands inside the wrapper.
-struct Shaped {
+/// Tree whose top level holds the statements inside the wrapper.
+struct Wrapped {
     tree: Tree,
-    /// `None` if there is no entry function; a finding says why.
+    /// `None` if there is no entry function; a finding states the reason.
     wrapper: Option<Wrapper>,
     /// Variables that the wrapper declares around the text.
     outer_names: Vec<String>,
     findings: Vec<Finding>,
 }
 
-fn shape(unit: Unit<'_>, text: &str, bound: Bound, linked: &Linked) -> Result<Shaped, Rejection> {
+fn wrap(
+    unit: Unit<'_>,
+    text: &str,
+    bound: DepthBound,
+    bundled: &BundledImports,
+) -> Result<Wrapped, Rejection> {
     match unit {
         Unit::Script(CodeType::MainFn) => {
             let mut tree = parse::program(text, bound)?;
             let mut findings = top_level_await::check(&tree.program);
-            let wrapper = entry::main_function(&mut tree.program, linked)
+            let wrapper = entry::main_function(&mut tree.program, bundled)
                 .map_err(|finding| findings.push(finding))
                 .ok();
-            Ok(Shaped { tree, wrapper, outer_names: vec![], findings })
+            Ok(Wrapped { tree, wrapper, outer_names: vec![], findings })
         }
         Unit::Script(CodeType::Raw) => {
             let mut tree = parse::body(text, bound)?;
             entry::unwrap_body(&mut tree.program);
             let outer_names = ["input", "env", "event", "context"].map(str::to_owned).to_vec();
-            Ok(Shaped { tree, wrapper: Some(Wrapper::raw_body()), outer_names, findings: vec![] })
+            Ok(Wrapped { tree, wrapper: Some(Wrapper::raw_body()), outer_names, findings: vec![] })
         }
-        Unit::Function { name, parameters } => shape_function(name, parameters, text, bound, linked),
+        Unit::Function { name, parameters } => wrap_function(name, parameters, text, bound, bundled),
     }
 }
 
-/// A declaration or default export, else a function expression, else a bare body.
-fn shape_function(
+/// Reads the text as a declaration or default export, else as a function expression, else as a bare body.
+fn wrap_function(
     name: &str,
     parameters: &[String],
     text: &str,
-    bound: Bound,
-    linked: &Linked,
-) -> Result<Shaped, Rejection> {
+    bound: DepthBound,
+    bundled: &BundledImports,
+) -> Result<Wrapped, Rejection> {
     let as_program = parse::program(text, bound);
     let as_program = match as_program {
         Ok(mut tree) => {
             let findings = top_level_await::check(&tree.program);
-            match entry::declared_function(&mut tree.program, name, linked) {
+            match entry::declared_function(&mut tree.program, name, bundled) {
                 Ok(Some(wrapper)) => {
-                    return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings });
+                    return Ok(Wrapped { tree, wrapper: Some(wrapper), outer_names: vec![], findings });
                 }
                 Ok(None) => None,
                 Err(finding) => return Err(Rejection { findings: vec![finding], base: tree.base }),
@@ -253,18 +260,18 @@ fn shape_function(
     if let Some(mut tree) = parse::expression(text, bound)
         && let Some(wrapper) = entry::function_expression(&mut tree.program)
     {
-        return Ok(Shaped { tree, wrapper: Some(wrapper), outer_names: vec![], findings: vec![] });
+        return Ok(Wrapped { tree, wrapper: Some(wrapper), outer_names: vec![], findings: vec![] });
     }
     let mut tree = match (parse::body(text, bound), as_program) {
         (Ok(tree), _) => tree,
-        // The reading that got further is the one the author meant.
+        // The parse that got further is the form the author meant.
         (Err(body), Some(program)) if program.progress() > body.progress() => return Err(program),
         (Err(body), _) => return Err(body),
     };
     entry::unwrap_body(&mut tree.program);
     let findings = entry::check_parameters(parameters, tree.base);
     let wrapper = findings.is_empty().then(|| Wrapper::function_body(parameters));
-    Ok(Shaped { tree, wrapper, outer_names: parameters.to_vec(), findings })
+    Ok(Wrapped { tree, wrapper, outer_names: parameters.to_vec(), findings })
 }
 
 fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Diagnostic> {
@@ -285,13 +292,13 @@ fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Di
             }
         })
         .collect();
-    diagnostics.sort_by(by_place);
+    diagnostics.sort_by(by_position);
     diagnostics.dedup();
     diagnostics.truncate(MAX_DIAGNOSTICS);
     diagnostics
 }
 
-fn by_place(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
+fn by_position(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
     (a.line, a.column, a.end_line, a.end_column, &a.rule).cmp(&(
         b.line,
         b.column,
@@ -301,8 +308,9 @@ fn by_place(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
     ))
 }
 
-/// Every field is preceded by its length, so that no two inputs look alike.
-fn hash(unit: Unit<'_>, code: &str, linked: &Linked) -> String {
+/// Hashes the inputs of a build. Every field is preceded by its length, so that different inputs never hash the same
+/// bytes.
+fn hash(unit: Unit<'_>, code: &str, bundled: &BundledImports) -> String {
     let mut hash = Sha256::new();
     let mut field = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -320,8 +328,8 @@ fn hash(unit: Unit<'_>, code: &str, linked: &Linked) -> String {
         }
     }
     field(code);
-    if !linked.imports.is_empty() {
-        field(&linked.code);
+    if !bundled.imports.is_empty() {
+        field(&bundled.code);
     }
     hex::encode(hash.finalize())
 }

@@ -1,90 +1,128 @@
-//! From the printer's marks to the segments of a source map.
+//! Segments of a source map, made from the printer's marks.
 //!
-//! The printer marks where syntax nodes start and end. V8 also blames operators and brackets, which are no nodes, so
-//! between two marks the generated and the author's text are compared, and each operator found in both gets a segment.
+//! The printer marks where syntax nodes start and end. V8 also reports errors at operators and brackets, which are not
+//! nodes. So the generated and the author's text are compared between two marks, and each operator found in both gets a
+//! segment.
 
 use crate::{
     source::{Position, Source},
     source_map::Encoder,
     writer::Mark,
 };
+use std::{iter::Peekable, slice::Iter};
 
-/// The source map of `code`, whose `marks` ascend by generated place.
+/// Encodes the source map of `code`. `marks` must ascend by generated offset.
 pub(super) fn encode(marks: &[Mark], code: &str, source: &Source<'_>) -> Encoder {
-    let mut encoder = Encoder::with_capacity(marks.len() * 3 / 2);
-    let mut marks = marks.iter().peekable();
-    // Lines as V8 counts them.
-    let mut here = Position { line: 0, column: 0 };
-    // Where in the author's text the walk is, as long as the two texts agree.
-    let mut original: Option<usize> = None;
-    let mut in_word = false;
-    let bytes = code.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        // Most characters are the rest of a word, the same in both texts and unmarked.
-        if let (true, Some(offset)) = (in_word, original) {
-            let end = marks.peek().map_or(bytes.len(), |mark| mark.generated.clamp(at, bytes.len()));
-            let same = bytes[at..end].iter().zip(source.text.as_bytes().get(offset..).unwrap_or_default());
-            let length = same.take_while(|(a, b)| a == b && a.is_ascii_alphanumeric()).count();
-            original = Some(offset + length);
-            at += length;
-            here.column += u32::try_from(length).unwrap_or(u32::MAX);
-            if at == bytes.len() {
-                break;
-            }
+    let mut walk = Walk {
+        code,
+        source,
+        marks: marks.iter().peekable(),
+        encoder: Encoder::with_capacity(marks.len() * 3 / 2),
+        at: 0,
+        position: Position::default(),
+        original: None,
+        in_word: false,
+    };
+    walk.skip_word();
+    while let Some(character) = walk.character() {
+        let marked = walk.take_marks();
+        walk.compare(character, marked);
+        walk.advance(character);
+        walk.skip_word();
+    }
+    walk.encoder
+}
+
+/// Walk through the generated code and the author's text side by side.
+struct Walk<'a> {
+    code: &'a str,
+    source: &'a Source<'a>,
+    marks: Peekable<Iter<'a, Mark>>,
+    encoder: Encoder,
+    /// Byte offset into the generated code.
+    at: usize,
+    /// Position of `at`, with lines as V8 counts them.
+    position: Position,
+    /// Byte offset into the author's text, as long as the two texts agree.
+    original: Option<usize>,
+    in_word: bool,
+}
+
+impl Walk<'_> {
+    /// Moves past the rest of a word that is the same in both texts and unmarked, as most characters are.
+    fn skip_word(&mut self) {
+        let (true, Some(offset)) = (self.in_word, self.original) else { return };
+        let code = self.code.as_bytes();
+        let end = self.marks.peek().map_or(code.len(), |mark| mark.generated.clamp(self.at, code.len()));
+        let original = self.source.text.as_bytes().get(offset..).unwrap_or_default();
+        let same = code[self.at..end].iter().zip(original);
+        let length = same.take_while(|(a, b)| a == b && a.is_ascii_alphanumeric()).count();
+        self.original = Some(offset + length);
+        self.at += length;
+        self.position.column += u32::try_from(length).unwrap_or(u32::MAX);
+    }
+
+    fn character(&self) -> Option<char> {
+        match self.code.as_bytes().get(self.at)? {
+            // Nearly every character is one byte and needs no decoding.
+            byte if byte.is_ascii() => Some(char::from(*byte)),
+            _ => self.code.get(self.at..)?.chars().next(),
         }
-        let byte = bytes[at];
-        // Nearly every character is one byte, and needs no decoding.
-        let (character, length) = if byte.is_ascii() {
-            (char::from(byte), 1)
-        } else {
-            let Some(character) = code.get(at..).and_then(|rest| rest.chars().next()) else { break };
-            (character, character.len_utf8())
-        };
+    }
+
+    /// Takes the marks up to here and returns whether there were any. Of several marks at one offset, the last belongs
+    /// to the innermost syntax.
+    fn take_marks(&mut self) -> bool {
         let mut marked = false;
-        // Of several marks at one place the last is the innermost syntax.
-        while let Some(mark) = marks.next_if(|mark| mark.generated <= at) {
-            original = Some(mark.original);
+        while let Some(mark) = self.marks.next_if(|mark| mark.generated <= self.at) {
+            self.original = Some(mark.original);
             marked = true;
         }
+        marked
+    }
+
+    /// Adds a segment for a marked character, and for an operator that is the next character of both texts.
+    fn compare(&mut self, character: char, marked: bool) {
         if character.is_whitespace() {
-            if let (true, Some(offset)) = (marked, original) {
-                encoder.push(here, source.position(offset));
+            if let (true, Some(offset)) = (marked, self.original) {
+                self.encoder.push(self.position, self.source.position(offset));
             }
-            in_word = false;
-        } else if let Some(offset) = original {
-            let (place, agree) = next_is(&source.text, offset, character);
+            self.in_word = false;
+        } else if let Some(offset) = self.original {
+            let (next, agree) = next_is(&self.source.text, offset, character);
             if marked {
-                // A mark may be the end of a node, with space between it and what follows.
-                encoder.push(here, source.position(if agree { place } else { offset }));
-            } else if agree && (is_operator(character) || (character == 'i' && !in_word)) {
-                encoder.push(here, source.position(place));
+                // A mark may be the end of a node, followed by white space.
+                self.encoder.push(self.position, self.source.position(if agree { next } else { offset }));
+            } else if agree && (is_operator(character) || (character == 'i' && !self.in_word)) {
+                self.encoder.push(self.position, self.source.position(next));
             }
-            original = agree.then(|| place + length);
-            in_word = character.is_alphanumeric();
+            self.original = agree.then(|| next + character.len_utf8());
+            self.in_word = character.is_alphanumeric();
         }
-        at += length;
+    }
+
+    fn advance(&mut self, character: char) {
+        self.at += character.len_utf8();
         let ends_line = match character {
             '\n' | '\u{2028}' | '\u{2029}' => true,
-            '\r' => bytes.get(at) != Some(&b'\n'),
+            '\r' => self.code.as_bytes().get(self.at) != Some(&b'\n'),
             _ => false,
         };
         if ends_line {
-            here = Position { line: here.line + 1, column: 0 };
+            self.position = Position { line: self.position.line + 1, column: 0 };
         } else {
-            here.column += if length == 4 { 2 } else { 1 };
+            self.position.column += if character.len_utf8() == 4 { 2 } else { 1 };
         }
     }
-    encoder
 }
 
-/// Where the first character from `offset` on stands that is no white space, and whether it is this one.
+/// Offset of the first character from `offset` on that is not white space, and whether it is `character`.
 fn next_is(text: &str, offset: usize, character: char) -> (usize, bool) {
     let bytes = text.as_bytes();
     let spaces = bytes.get(offset..).unwrap_or_default().iter();
     let at = offset + spaces.take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
     match bytes.get(at) {
-        // Nearly every character is one of these, and needs no decoding.
+        // Nearly every character is printable ASCII and needs no decoding.
         Some(&byte) if byte.is_ascii_graphic() => (at, u32::from(character) == u32::from(byte)),
         _ => {
             let rest = text.get(at..).unwrap_or_default().trim_start();
@@ -93,7 +131,8 @@ fn next_is(text: &str, offset: usize, character: char) -> (usize, bool) {
     }
 }
 
-/// Characters that operators V8 may blame start with; `in` and `instanceof` are the others.
+/// Returns whether an operator at which V8 may report an error starts with the character. The operators `in` and
+/// `instanceof` start with a letter instead.
 const fn is_operator(character: char) -> bool {
     matches!(
         character,

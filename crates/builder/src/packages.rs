@@ -1,7 +1,7 @@
-//! Imports of npm packages: what a text asks for, and what was bundled for it.
+//! Imports of npm packages: the packages a text needs, and the bundle made of them.
 //!
-//! The bundle is one expression, evaluated before the text. Each import declaration becomes a `const` that takes its
-//! names out of the bundle's value, so that the author's lines stay where they are.
+//! The bundle is one expression, evaluated before the text. Each import declaration becomes a `const` that destructures
+//! the bundle's value, so that the author's lines keep their numbers.
 
 use crate::{
     Unit,
@@ -25,30 +25,31 @@ use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 /// Everything a text imports from one module at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
-    /// As the author wrote it: `lodash`, `@scope/name/part`, `date-fns@4`.
+    /// Specifier as the author wrote it: `lodash`, `@scope/name/part`, `date-fns@4`.
     pub module: String,
-    /// Names of exports; [`Import::NAMESPACE`] for all of them. Empty for an import that only runs the module.
+    /// Names of the imported exports, or [`Import::NAMESPACE`] for all of them. Empty for an import that only runs the
+    /// module.
     pub names: BTreeSet<String>,
-    /// Where the module's name stands first.
+    /// Start of the first occurrence of the specifier.
     pub start: Position,
     pub end: Position,
 }
 
 impl Import {
-    /// Stands for `import * as …`.
+    /// Marks `import * as …`.
     pub const NAMESPACE: &str = "*";
 }
 
-/// What was bundled for a text.
+/// Imports of a text and the bundle made for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Linked {
-    /// A JavaScript expression. Its value has, for each import of `imports`, the property [`Linked::property`].
+pub struct BundledImports {
+    /// JavaScript expression. Its value has the property [`BundledImports::property`] for each import of `imports`.
     pub code: String,
     pub imports: Vec<Import>,
 }
 
-impl Linked {
-    /// The property of the bundle's value that holds an export.
+impl BundledImports {
+    /// Property of the bundle's value that holds an export.
     pub fn property(&self, module: &str, name: &str) -> Option<String> {
         let (index, import) = self.imports.iter().enumerate().find(|(_, import)| import.module == module)?;
         let position = import.names.iter().position(|known| known == name)?;
@@ -60,8 +61,8 @@ impl Linked {
     }
 }
 
-/// The packages that a text needs at run time: not those it takes only types from, and not what can be no package.
-/// Empty for a text that does not parse.
+/// Lists the packages that a text needs at run time. Leaves out imports of types only, and specifiers that cannot name
+/// a package. Empty for a text that does not parse.
 pub fn imports(unit: Unit<'_>, code: &str) -> Vec<Import> {
     if unit == Unit::Script(CodeType::Raw) || !code.contains("import") {
         return Vec::new();
@@ -78,8 +79,8 @@ pub fn imports(unit: Unit<'_>, code: &str) -> Vec<Import> {
             let Some(name) = declaration.src.value.as_str().filter(|name| is_package(name)) else {
                 continue;
             };
-            let Some(needed) = needed(declaration, &read) else { continue };
-            let names = needed.iter().map(|(name, _)| name.clone());
+            let Some(bindings) = runtime_bindings(declaration, &read) else { continue };
+            let names = bindings.iter().map(|(name, _)| name.clone());
             if let Some(known) = imports.iter_mut().find(|import| import.module == name) {
                 known.names.extend(names);
                 continue;
@@ -96,13 +97,16 @@ pub fn imports(unit: Unit<'_>, code: &str) -> Vec<Import> {
     })
 }
 
-/// Neither a path, nor an address, nor a part of Node.
+/// Returns whether the specifier is neither a path, nor a URL, nor a module of Node.
 fn is_package(module: &str) -> bool {
     !module.starts_with(['.', '/']) && !module.contains([':', '\\']) && !is_node_module(module)
 }
 
-/// `(export, local name)` of everything the declaration binds that is read; `None` if it is only about types.
-fn needed<'d>(declaration: &'d ImportDecl, read: &FxHashSet<Atom>) -> Option<Vec<(String, &'d Ident)>> {
+/// Pairs `(export, local name)` of the bindings of the declaration that are read. `None` if it imports only types.
+fn runtime_bindings<'d>(
+    declaration: &'d ImportDecl,
+    read: &FxHashSet<Atom>,
+) -> Option<Vec<(String, &'d Ident)>> {
     if declaration.type_only {
         return None;
     }
@@ -126,10 +130,10 @@ fn needed<'d>(declaration: &'d ImportDecl, read: &FxHashSet<Atom>) -> Option<Vec
     (!needed.is_empty() || declaration.specifiers.is_empty()).then_some(needed)
 }
 
-/// Replaces the import declarations of what was linked; the first statements then take the names out of the variable
-/// called `variable`. True if there were any.
-pub(super) fn bind(program: &mut Program, linked: &Linked, variable: &str) -> bool {
-    if linked.imports.is_empty() {
+/// Replaces the import declarations of bundled packages by a first statement that destructures the variable named
+/// `variable`. Returns whether there were any.
+pub(super) fn bind(program: &mut Program, bundled: &BundledImports, variable: &str) -> bool {
+    if bundled.imports.is_empty() {
         return false;
     }
     let read = names_read(program);
@@ -138,11 +142,11 @@ pub(super) fn bind(program: &mut Program, linked: &Linked, variable: &str) -> bo
     let mut found = false;
     module.body.retain(|item| {
         let ModuleItem::ModuleDecl(ModuleDecl::Import(declaration)) = item else { return true };
-        let Some(name) = declaration.src.value.as_str().filter(|name| linked.has(name)) else { return true };
-        let Some(needed) = needed(declaration, &read) else { return true };
+        let Some(name) = declaration.src.value.as_str().filter(|name| bundled.has(name)) else { return true };
+        let Some(bindings_read) = runtime_bindings(declaration, &read) else { return true };
         found = true;
-        for (export, local) in needed {
-            if let Some(property) = linked.property(name, &export) {
+        for (export, local) in bindings_read {
+            if let Some(property) = bundled.property(name, &export) {
                 bindings.push(ObjectPatProp::KeyValue(KeyValuePatProp {
                     key: PropName::Ident(IdentName::new(property.into(), DUMMY_SP)),
                     value: Box::new(Pat::Ident(BindingIdent { id: local.clone(), type_ann: None })),
@@ -169,11 +173,11 @@ pub(super) fn bind(program: &mut Program, linked: &Linked, variable: &str) -> bo
     found
 }
 
-/// Names that are read as values somewhere, whatever they mean there.
+/// Names that are read as values anywhere, in whatever scope.
 fn names_read(program: &Program) -> FxHashSet<Atom> {
     #[derive(Default)]
-    struct Read(FxHashSet<Atom>);
-    impl Visit for Read {
+    struct ReadNames(FxHashSet<Atom>);
+    impl Visit for ReadNames {
         noop_visit_type!();
         fn visit_expr(&mut self, expression: &Expr) {
             if let Expr::Ident(ident) = expression {
@@ -197,7 +201,7 @@ fn names_read(program: &Program) -> FxHashSet<Atom> {
             }
         }
     }
-    let mut read = Read::default();
+    let mut read = ReadNames::default();
     program.visit_with(&mut read);
     read.0
 }
@@ -205,7 +209,7 @@ fn names_read(program: &Program) -> FxHashSet<Atom> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{build_linked, rule};
+    use crate::{build_with_imports, rule};
 
     const MAIN: Unit<'static> = Unit::Script(CodeType::MainFn);
 
@@ -233,8 +237,9 @@ mod tests {
     #[test]
     fn imports_become_names_out_of_the_bundle() {
         let code = "import _, { map } from 'lodash';\nexport const main = () => _(map, Functions.a);";
-        let linked = Linked { code: "({ m0_0: 1, m0_1: 2 })".to_owned(), imports: imports(MAIN, code) };
-        let build = build_linked(MAIN, code, &linked).build.expect("all is there");
+        let bundled =
+            BundledImports { code: "({ m0_0: 1, m0_1: 2 })".to_owned(), imports: imports(MAIN, code) };
+        let build = build_with_imports(MAIN, code, &bundled).build.expect("all is there");
         let (body, _) = build.code.split_once("//# ").expect("there is a map");
         assert_eq!(
             body,
@@ -243,19 +248,19 @@ mod tests {
              })())(\n({ m0_0: 1, m0_1: 2 })\n);\n"
         );
         assert_eq!(build.function_names, ["a"]);
-        let other = Linked { code: "({})".to_owned(), ..linked };
-        assert_ne!(build_linked(MAIN, code, &other).build.expect("the same").hash, build.hash);
+        let other = BundledImports { code: "({})".to_owned(), ..bundled };
+        assert_ne!(build_with_imports(MAIN, code, &other).build.expect("the same").hash, build.hash);
     }
 
     #[test]
     fn the_bundle_hides_nothing_and_what_is_not_linked_is_refused() {
         let code =
             "import a from 'a';\nimport b from 'b';\nexport function main($packages) { return [a, b]; }";
-        let mut linked = Linked { code: "0".to_owned(), imports: imports(MAIN, code) };
-        let build = build_linked(MAIN, code, &linked).build.expect("all is there");
+        let mut bundled = BundledImports { code: "0".to_owned(), imports: imports(MAIN, code) };
+        let build = build_with_imports(MAIN, code, &bundled).build.expect("all is there");
         assert!(build.code.starts_with("(($packages_) => "), "{}", build.code);
-        linked.imports.pop();
-        let report = build_linked(MAIN, code, &linked);
+        bundled.imports.pop();
+        let report = build_with_imports(MAIN, code, &bundled);
         let found: Vec<_> =
             report.diagnostics.iter().map(|found| (found.rule.as_str(), found.line)).collect();
         assert_eq!(found, [("module-system", 2)]);

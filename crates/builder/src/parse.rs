@@ -1,20 +1,20 @@
-//! From text to a syntax tree.
+//! Parser from text to a syntax tree.
 //!
-//! TypeScript is tried first, because a TypeScript text can be JavaScript of another meaning (`f<T>(x)`). A body is
-//! parsed inside the function it will run in and must fill exactly that function, so that no text can close it. The
-//! `bound` that every function takes is that of the text, by [`nesting::check_text`].
+//! TypeScript is tried first, because a TypeScript text can also be JavaScript with another meaning (`f<T>(x)`). A body
+//! is parsed inside the function it will run in and must fill exactly that function, so that no text can close it.
+//! Every function takes the `bound` of the text, as computed by [`nesting::check_text`].
 
 use crate::{
     diagnostic::Finding,
     jsx,
-    nesting::{self, Bound},
+    nesting::{self, DepthBound},
     rule,
 };
 use swc_common::{BytePos, Span, Spanned};
 use swc_ecma_ast::{Decl, EsVersion, Expr, FnDecl, ModuleItem, Program, Stmt};
 use swc_ecma_parser::{EsSyntax, Lexer, Parser, StringInput, Syntax, TsSyntax, error::Error};
 
-/// Position 0 is swc's "no position", so texts start at 1.
+/// Position of the first byte of a parsed text. Not 0, which is swc's "no position".
 pub(super) const START: u32 = 1;
 
 const BODY_PREFIX: &str = "async function body() {";
@@ -22,34 +22,34 @@ const BODY_SUFFIX: &str = "\n}";
 const EXPRESSION_PREFIX: &str = "(";
 const EXPRESSION_SUFFIX: &str = "\n)";
 
-/// A parsed text.
+/// Syntax tree of a text.
 pub(super) struct Tree {
     pub(super) program: Program,
-    /// Position of the author's first byte; what we wrote around the text lies before it.
+    /// Position of the author's first byte. The prefix added by the builder lies before it.
     pub(super) base: u32,
 }
 
-/// Why there is no tree. Positions are relative to `base`, as in [`Tree`].
+/// Findings of a text that has no tree. Positions are relative to `base`, as in [`Tree`].
 pub(super) struct Rejection {
     pub(super) findings: Vec<Finding>,
     pub(super) base: u32,
 }
 
 impl Rejection {
-    /// How far into the author's text the reading got before its first complaint.
+    /// Offset into the author's text of the first finding: how far parsing got.
     pub(super) fn progress(&self) -> u32 {
         self.findings.iter().map(|finding| finding.span.lo.0.saturating_sub(self.base)).min().unwrap_or(0)
     }
 }
 
 /// Parses a whole script or module.
-pub(super) fn program(text: &str, bound: Bound) -> Result<Tree, Rejection> {
+pub(super) fn program(text: &str, bound: DepthBound) -> Result<Tree, Rejection> {
     let base = START;
     parse(text, bound).map(|program| Tree { program, base }).map_err(|findings| Rejection { findings, base })
 }
 
 /// Parses the body of an async function. The tree is one function declaration.
-pub(super) fn body(text: &str, bound: Bound) -> Result<Tree, Rejection> {
+pub(super) fn body(text: &str, bound: DepthBound) -> Result<Tree, Rejection> {
     let base = START + length(BODY_PREFIX);
     let whole = [BODY_PREFIX, text, BODY_SUFFIX].concat();
     let program = parse(&whole, bound).map_err(|findings| Rejection { findings, base })?;
@@ -68,7 +68,7 @@ pub(super) fn body(text: &str, bound: Bound) -> Result<Tree, Rejection> {
 }
 
 /// Parses one expression, such as an anonymous function. The tree is one parenthesised expression statement.
-pub(super) fn expression(text: &str, bound: Bound) -> Option<Tree> {
+pub(super) fn expression(text: &str, bound: DepthBound) -> Option<Tree> {
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
     let whole = [EXPRESSION_PREFIX, text, EXPRESSION_SUFFIX].concat();
     let program = parse(&whole, bound).ok()?;
@@ -86,7 +86,7 @@ fn length(text: &str) -> u32 {
     u32::try_from(text.len()).expect("the code limit keeps texts far below 4 GiB")
 }
 
-/// The first statement, if it is the only one; for [`body`]'s message, also the first of several.
+/// The only statement of a module, or the first statement of a script, which [`body`] needs for its message.
 fn only_statement(program: &Program) -> Option<&Stmt> {
     match program {
         Program::Script(script) => match script.body.as_slice() {
@@ -100,7 +100,7 @@ fn only_statement(program: &Program) -> Option<&Stmt> {
     }
 }
 
-fn parse(text: &str, bound: Bound) -> Result<Program, Vec<Finding>> {
+fn parse(text: &str, bound: DepthBound) -> Result<Program, Vec<Finding>> {
     let program = parse_any(text)?;
     nesting::check_tree(&program, bound).map_err(|finding| vec![finding])?;
     Ok(program)
@@ -135,7 +135,7 @@ fn parse_any(text: &str) -> Result<Program, Vec<Finding>> {
     Err(errors.iter().map(syntax_finding).collect())
 }
 
-/// swc gives up on some broken texts by panicking; such a text is one more that this syntax does not have.
+/// Parses the text with one syntax. swc panics on some malformed texts: these are reported like any other syntax error.
 fn attempt(text: &str, syntax: Syntax) -> Result<Program, Vec<Error>> {
     std::panic::catch_unwind(|| attempt_or_panic(text, syntax)).unwrap_or(Err(vec![]))
 }

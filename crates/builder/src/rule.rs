@@ -1,16 +1,16 @@
-//! The stable names of the builder's own rules. Lint rules name themselves, each in its file.
+//! Stable names of the builder's own rules. Each lint rule defines its name in its own file.
 
-/// The text is no JavaScript or TypeScript.
+/// The text is neither valid JavaScript nor valid TypeScript.
 pub(super) const SYNTAX: &str = "syntax";
-/// The text holds JSX.
+/// The text contains JSX.
 pub(super) const JSX: &str = "jsx";
 /// The text is larger than [`shared::limits::CODE_BYTES`].
 pub(super) const CODE_SIZE: &str = "code-size";
 /// Brackets, operators or blocks are nested too deeply.
 pub(super) const NESTING: &str = "nesting";
-/// `main`, or the function of a `ScriptFunction`, is missing, declared twice or no function.
+/// `main`, or the function of a `ScriptFunction`, is missing, declared twice or not a function.
 pub(super) const ENTRY_POINT: &str = "entry-point";
-/// `await` outside of a function.
+/// `await` is used outside of a function.
 pub(super) const TOP_LEVEL_AWAIT: &str = "top-level-await";
-/// A declared parameter can't be a variable.
+/// A declared parameter is not a valid variable name.
 pub(super) const PARAMETER_NAME: &str = "parameter-name";

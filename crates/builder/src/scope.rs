@@ -1,24 +1,25 @@
-//! Whether an identifier means the global of its name. The resolver has tagged the tree.
+//! Resolution of identifiers to globals. Requires a tree that the resolver has tagged.
 
 use swc_common::SyntaxContext;
-use swc_ecma_ast::{Expr, Ident, MemberExpr, MemberProp, PropName};
+use swc_ecma_ast::{BindingIdent, Expr, Ident, MemberExpr, MemberProp, Pat, PropName};
+use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// What a text can see around itself.
+/// Names that surround a text.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    /// What the resolver gives identifiers that nothing in the text declares.
+    /// Context that the resolver gives to identifiers that the text does not declare.
     pub(super) unresolved: SyntaxContext,
-    /// Variables that the wrapper declares around the text: these are no globals.
+    /// Variables that the wrapper declares around the text. They are not globals.
     pub(super) outer_names: &'a [String],
 }
 
 impl Scope<'_> {
-    /// True if nothing in or around the text declares this name.
+    /// Returns whether neither the text nor its wrapper declares this name.
     pub(super) fn is_global(&self, ident: &Ident) -> bool {
         ident.ctxt == self.unresolved && !self.outer_names.iter().any(|name| *name == *ident.sym)
     }
 
-    /// The global that an expression names, directly or as a property of `globalThis`.
+    /// Name of the global that an expression refers to, directly or as a property of `globalThis`.
     pub(super) fn global_name<'e>(&self, expression: &'e Expr) -> Option<&'e str> {
         match unwrapped(expression) {
             Expr::Ident(ident) if self.is_global(ident) => Some(&ident.sym),
@@ -27,7 +28,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The global that a member expression names as a property of `globalThis`.
+    /// Name of the global that a member expression refers to as a property of `globalThis`.
     pub(super) fn global_property<'e>(&self, member: &'e MemberExpr) -> Option<&'e str> {
         let is_of_global_this = match unwrapped(&member.obj) {
             Expr::Ident(ident) => &*ident.sym == "globalThis" && self.is_global(ident),
@@ -45,7 +46,7 @@ impl Scope<'_> {
     }
 }
 
-/// The expression inside parentheses and type assertions.
+/// Returns the expression inside parentheses and type assertions.
 pub(super) fn unwrapped(mut expression: &Expr) -> &Expr {
     loop {
         expression = match expression {
@@ -61,7 +62,7 @@ pub(super) fn unwrapped(mut expression: &Expr) -> &Expr {
     }
 }
 
-/// The text of a string literal or of a template without expressions.
+/// Text of a string literal or of a template without expressions.
 pub(super) fn literal_text(expression: &Expr) -> Option<&str> {
     match unwrapped(expression) {
         Expr::Lit(swc_ecma_ast::Lit::Str(text)) => text.value.as_str(),
@@ -72,7 +73,22 @@ pub(super) fn literal_text(expression: &Expr) -> Option<&str> {
     }
 }
 
-/// The name of a property, unless it is computed.
+/// Lists the identifiers that a pattern binds.
+pub(super) fn bound_identifiers(pattern: &Pat) -> Vec<Ident> {
+    struct BoundIdentifiers(Vec<Ident>);
+    impl Visit for BoundIdentifiers {
+        noop_visit_type!();
+        fn visit_binding_ident(&mut self, ident: &BindingIdent) {
+            self.0.push(ident.id.clone());
+        }
+        fn visit_expr(&mut self, _: &Expr) {}
+    }
+    let mut bound = BoundIdentifiers(vec![]);
+    pattern.visit_with(&mut bound);
+    bound.0
+}
+
+/// Name of a property, unless it is computed.
 pub(super) fn property_name(name: &PropName) -> Option<&str> {
     match name {
         PropName::Ident(ident) => Some(&ident.sym),

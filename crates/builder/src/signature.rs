@@ -1,23 +1,25 @@
-//! What can be told about a function from outside, for who declares it to others.
+//! Facts about a function's signature, for type declarations.
 
-use crate::{Linked, Shaped, entry::Wrapper, nesting, parse, shape_function, source::Source, with_stack};
+use crate::{
+    BundledImports, Wrapped, entry::Wrapper, nesting, parse, source::Source, with_stack, wrap_function,
+};
 use swc_common::Spanned;
 use swc_ecma_ast::{Decl, Expr, FnDecl, Ident, ModuleItem, Pat, Program, Stmt};
 
-/// Whether a call of this function gives a promise, as far as its syntax tells: a bare body does, and so does what is
-/// only known when it runs, because awaiting is right either way.
+/// Returns whether a call of this function returns a promise, as far as its syntax shows. True for a bare body, and for
+/// functions whose result is known only at run time, because awaiting a plain value is harmless.
 pub fn returns_promise(name: &str, parameters: &[String], code: &str) -> bool {
     let source = Source::new(code);
     with_stack(|| {
         let Ok(bound) = nesting::check_text(&source.text) else { return true };
-        match shape_function(name, parameters, &source.text, bound, &Linked::default()) {
-            Ok(Shaped { tree, wrapper: Some(wrapper), .. }) => is_async(&tree.program, &wrapper),
+        match wrap_function(name, parameters, &source.text, bound, &BundledImports::default()) {
+            Ok(Wrapped { tree, wrapper: Some(wrapper), .. }) => is_async(&tree.program, &wrapper),
             _ => true,
         }
     })
 }
 
-/// Whether the text is one TypeScript type and nothing else, so that it can stand in a declaration.
+/// Returns whether the text is exactly one TypeScript type, so that it can be part of a declaration.
 pub fn is_type(text: &str) -> bool {
     const PREFIX: &str = "type T = ";
     let text = text.trim();

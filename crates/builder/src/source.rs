@@ -1,32 +1,33 @@
-//! An author's text and where its lines start.
+//! Text of an author, with an index of its lines.
 //!
-//! Invariant: every offset is a byte offset into [`Source::text`], which differs from what the author sent only by
-//! a byte order mark (dropped; editors don't count it) and by a hashbang (turned into a comment of the same length).
+//! Invariant: every offset is a byte offset into [`Source::text`]. It differs from the text that the author sent only
+//! by a byte order mark (dropped; editors don't count it) and by a hashbang (turned into a comment of the same length).
 
 use std::{borrow::Cow, cell::Cell};
 
-/// A place in the author's text: 0-based line and column, the column in UTF-16 units.
+/// Position in the author's text: 0-based line and column, the column in UTF-16 units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     pub line: u32,
     pub column: u32,
 }
 
-/// The text that is parsed, and the index that turns its offsets into positions.
+/// Parsed text, with the index that converts its offsets to positions.
 pub(super) struct Source<'a> {
     pub(super) text: Cow<'a, str>,
     /// Ascending; never empty.
     lines: Vec<Line>,
-    /// For every character that takes more bytes than UTF-16 units: the offset after it, and the surplus so far.
+    /// Entry per character that takes more bytes than UTF-16 units: the offset after it, and the total surplus up to
+    /// there.
     surplus: Vec<(u32, u32)>,
-    /// The line of the last answer: questions mostly come in the order of the text.
+    /// Line of the previous lookup. Lookups mostly come in the order of the text.
     last_line: Cell<usize>,
 }
 
 struct Line {
-    /// Byte offset of its first character.
+    /// Byte offset of the line's first character.
     start: u32,
-    /// How many bytes more than UTF-16 units stand before it.
+    /// Bytes minus UTF-16 units of the text before the line.
     surplus: u32,
 }
 
@@ -41,7 +42,7 @@ impl<'a> Source<'a> {
         Self { text, lines, surplus, last_line: Cell::new(0) }
     }
 
-    /// The position of a byte offset; an offset behind the end is the end.
+    /// Converts a byte offset to a position. An offset beyond the end gives the end.
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = to_u32(offset.min(self.text.len()));
         let index = self.line_of(offset);
@@ -75,7 +76,8 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Lines end where ECMAScript says: LF, CR, CRLF, U+2028 and U+2029. V8 counts the same way.
+/// Finds line starts and wide characters. Lines end at ECMAScript's line terminators, as in V8: LF, CR, CRLF, U+2028
+/// and U+2029.
 fn index(text: &str) -> (Vec<Line>, Vec<(u32, u32)>) {
     let bytes = text.as_bytes();
     let mut lines = vec![Line { start: 0, surplus: 0 }];
@@ -83,7 +85,7 @@ fn index(text: &str) -> (Vec<Line>, Vec<(u32, u32)>) {
     let mut total = 0;
     let mut at = 0;
     while at < bytes.len() {
-        // Most blocks hold no line end and only ASCII; this is one test for a whole block.
+        // Most blocks are ASCII without a line end; one comparison skips a whole block.
         while let Some(block) = bytes[at..].first_chunk::<16>()
             && block.iter().filter(|byte| !(0x0e..0x80).contains(*byte)).count() == 0
         {
@@ -121,7 +123,7 @@ fn index(text: &str) -> (Vec<Line>, Vec<(u32, u32)>) {
     (lines, surplus)
 }
 
-/// The code limit (256 KiB) keeps offsets far below `u32::MAX`.
+/// Converts an offset. The code limit (256 KiB) keeps offsets far below `u32::MAX`.
 fn to_u32(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Source maps (revision 3) of one source: written into builds, read back where stack traces are made.
+//! Source maps (revision 3) of one source: written into builds, and read back for stack traces.
 //!
 //! Invariant: positions are 0-based here, and segments ascend by generated position.
 
@@ -6,13 +6,13 @@ use crate::source::Position;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-/// How the inline map at the end of a build starts.
+/// Prefix of the inline map at the end of a build.
 const COMMENT: &str = "//# sourceMappingURL=data:application/json;base64,";
 
-/// Which place of the author's text a place of a build came from.
+/// Mapping from positions of a build to positions of the author's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceMap {
-    /// `(generated, original)`.
+    /// Pairs `(generated, original)`.
     segments: Vec<(Position, Position)>,
 }
 
@@ -23,7 +23,7 @@ struct Json<'a> {
 }
 
 impl SourceMap {
-    /// Reads the inline map at the end of a build; `None` if there is none or it can't be read.
+    /// Reads the inline map at the end of a build. `None` if it is missing or malformed.
     pub fn of_build(code: &str) -> Option<Self> {
         let encoded = &code[code.rfind(COMMENT)? + COMMENT.len()..];
         let json = STANDARD.decode(encoded.trim_end()).ok()?;
@@ -31,13 +31,13 @@ impl SourceMap {
         decode_mappings(json.mappings).map(|segments| Self { segments })
     }
 
-    /// The author's place (0-based) that the generated place (0-based) came from.
+    /// Returns the position in the author's text of a generated position.
     ///
-    /// `None` for code that the author did not write: what stands before the first segment.
+    /// `None` for code that the author did not write: code before the first segment.
     pub fn original(&self, generated: Position) -> Option<Position> {
         let after = self.segments.partition_point(|segment| segment.0 <= generated);
         let (at, original) = *self.segments.get(after.checked_sub(1)?)?;
-        // A line without any segment is the wrapper's.
+        // A line without segments belongs to the wrapper.
         (at.line == generated.line).then_some(original)
     }
 }
@@ -46,10 +46,10 @@ const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const START: &str = r#"{"version":3,"sources":["script"],"names":[],"mappings":""#;
 const END: &str = r#""}"#;
 
-/// Writes a map, segment by segment.
+/// Writer of a map, segment by segment.
 pub(super) struct Encoder {
     json: Vec<u8>,
-    /// The last segment.
+    /// Generated position of the last segment.
     generated: Position,
     original: Position,
     first_on_line: bool,
@@ -62,7 +62,7 @@ impl Encoder {
         Self { json, generated: Position::default(), original: Position::default(), first_on_line: true }
     }
 
-    /// `generated` ascends from call to call.
+    /// Appends a segment. `generated` must ascend from call to call.
     pub(super) fn push(&mut self, generated: Position, original: Position) {
         while self.generated.line < generated.line {
             self.json.push(b';');
@@ -74,7 +74,7 @@ impl Encoder {
         }
         self.first_on_line = false;
         self.push_difference(self.generated.column, generated.column);
-        // The source's index is always 0.
+        // The index of the source is always 0.
         self.push_difference(0, 0);
         self.push_difference(self.original.line, original.line);
         self.push_difference(self.original.column, original.column);
@@ -94,7 +94,7 @@ impl Encoder {
         }
     }
 
-    /// Appends the comment that carries the map: one line, without a line end.
+    /// Appends the comment that contains the map: one line, without a line end.
     pub(super) fn append_to(mut self, code: &mut String) {
         self.json.extend_from_slice(END.as_bytes());
         let encoded = STANDARD.encode(self.json);

@@ -1,12 +1,13 @@
-//! Names that an unknown name was probably meant to be.
+//! Suggestions for misspelt names.
 
-/// How many suggestions are worth reading.
-const SUGGESTIONS: usize = 3;
+/// Maximum number of suggestions for one name.
+const MAX_SUGGESTIONS: usize = 3;
 
-/// The known names nearest to `name`, best first, at most three; none if nothing is near.
+/// Returns the known names nearest to `name`, best first, at most three. Empty if none is near.
 pub fn near_matches<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
     let wanted: Vec<char> = name.to_lowercase().chars().take(64).collect();
-    // A third of the letters may differ; a short name must not match everything.
+    // Up to a third of the letters may differ. The minimum and maximum keep short and long names from matching
+    // everything.
     let limit = (wanted.len() / 3).clamp(1, 4);
     let mut near: Vec<(usize, &str)> = known
         .filter_map(|candidate| {
@@ -20,7 +21,7 @@ pub fn near_matches<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+    near.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
 }
 
 fn is_within(short: &[char], long: &[char]) -> bool {

@@ -1,11 +1,11 @@
-//! `await` outside of a function, which a classic script does not have.
+//! Check for `await` outside of a function, which a classic script does not support.
 
 use crate::{diagnostic::Finding, rule};
 use swc_common::Span;
 use swc_ecma_ast::{ArrowExpr, AwaitExpr, Class, ForOfStmt, Function, Program, UsingDecl};
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// One finding for each `await` that stands in no function.
+/// Reports each `await` outside of a function.
 pub(super) fn check(program: &Program) -> Vec<Finding> {
     let mut awaits = Awaits(vec![]);
     program.visit_with(&mut awaits);
@@ -41,7 +41,7 @@ impl Visit for Awaits {
     fn visit_arrow_expr(&mut self, _: &ArrowExpr) {}
 
     fn visit_class(&mut self, class: &Class) {
-        // The heritage and computed keys are evaluated outside; members are functions of their own.
+        // The superclass is evaluated outside of the class. Members are functions of their own.
         class.super_class.visit_with(self);
     }
 }

@@ -1,6 +1,6 @@
-//! Where swc's code generator writes: the text, and which place of it came from which place of the author's.
+//! Output of swc's code generator: the generated text, and marks that relate it to the author's text.
 //!
-//! Invariant: marks ascend by their place in the text, because the text only grows.
+//! Invariant: marks ascend by generated offset, because the text only grows.
 
 use std::io::Result;
 use swc_common::{BytePos, Span};
@@ -8,7 +8,7 @@ use swc_ecma_codegen::text_writer::WriteJs;
 
 const INDENT: &str = "    ";
 
-/// The text from `generated` on came from the author's text from `original` on. Both are byte offsets.
+/// Relates the generated text from `generated` on to the author's text from `original` on. Both are byte offsets.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     pub(super) generated: usize,
@@ -20,21 +20,21 @@ pub(super) struct Writer {
     pub(super) marks: Vec<Mark>,
     /// Position of the author's first byte.
     base: u32,
-    /// Length of the author's text. What lies outside of it is ours and is not marked.
+    /// Length of the author's text in bytes. Positions outside of it belong to generated code and are not marked.
     length: usize,
     indent: usize,
     at_line_start: bool,
-    /// A mark for the first character of the next line, behind its indentation.
+    /// Mark for the first character of the next line, after its indentation.
     pending: Option<BytePos>,
 }
 
 impl Writer {
-    /// Goes on after `header`, on a line of its own.
+    /// Starts with `header`, followed by a new line.
     pub(super) fn new(header: &str, base: u32, length: usize) -> Self {
         let mut code = String::with_capacity(header.len() + length + length / 4);
         code.push_str(header);
         code.push('\n');
-        // A mark for every few bytes.
+        // An estimate: one mark per three bytes.
         let marks = Vec::with_capacity(length / 3);
         Self { code, marks, base, length, indent: 0, at_line_start: true, pending: None }
     }
@@ -48,7 +48,7 @@ impl Writer {
         if mark.original > self.length {
             return;
         }
-        // The last mark of a place counts, and a node that only ends where it began must not become the last again.
+        // The last mark of an offset counts. A node that ends where it began must not become the last mark again.
         let here = self.marks.iter().rev().take_while(|earlier| earlier.generated == mark.generated);
         if !here.into_iter().any(|earlier| earlier.original == mark.original) {
             self.marks.push(mark);
@@ -86,7 +86,7 @@ impl Writer {
         }
     }
 
-    /// A literal that starts a line is marked before the line's indentation too.
+    /// Writes a literal. A literal at the start of a line is also marked before the line's indentation.
     fn write_literal(&mut self, span: Span, text: &str) {
         if !text.is_empty() {
             self.mark(span.lo);

@@ -4,7 +4,7 @@
 //! own list of inputs is checked before its output is used. It gets no environment, no network and no standard input.
 
 use crate::{MAX_BUNDLE_BYTES, specifier::Specifier, temp_dir::Workspace};
-use builder::{Import, Linked, NODE_MODULES};
+use builder::{BundledImports, Import, NODE_MODULES};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
     RulesetAttr as _, RulesetCreatedAttr as _,
@@ -96,7 +96,7 @@ impl Bundler {
     pub(crate) async fn bundle(
         &self,
         workspace: &Workspace,
-        linked: &Linked,
+        linked: &BundledImports,
         specifiers: &[Specifier],
     ) -> Result<String, Refused> {
         let folder = workspace.path().to_owned();
@@ -111,7 +111,7 @@ impl Bundler {
 }
 
 /// A module that exports what the script imports, under the names that the builder asks for.
-fn entry(linked: &Linked, specifiers: &[Specifier]) -> String {
+fn entry(linked: &BundledImports, specifiers: &[Specifier]) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut entry = String::new();
     for (Import { module, names, .. }, specifier) in linked.imports.iter().zip(specifiers) {

@@ -18,7 +18,7 @@ mod temp_dir;
 pub use config::PackagesConfig;
 pub use resolved::Prepared;
 
-use builder::{Import, Linked};
+use builder::{BundledImports, Import};
 use bundler::{Bundler, Refused};
 use registry::Registry;
 use resolve::{Installed, Root};
@@ -72,7 +72,7 @@ impl Packages {
     }
 
     /// Bundles what `imports` ask for. Every import that can't be had is named.
-    pub async fn link(&self, imports: Vec<Import>) -> Result<Linked, Vec<Refusal>> {
+    pub async fn link(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<Refusal>> {
         match tokio::time::timeout(TIME_LIMIT, self.link_in_time(imports)).await {
             Ok(result) => result,
             Err(_) => Err(vec![Refusal {
@@ -82,7 +82,7 @@ impl Packages {
         }
     }
 
-    async fn link_in_time(&self, imports: Vec<Import>) -> Result<Linked, Vec<Refusal>> {
+    async fn link_in_time(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<Refusal>> {
         let refuse = |import, message| vec![Refusal { import, message }];
         let specifiers = self.specifiers(&imports)?;
         let roots: Vec<Root> = specifiers
@@ -102,9 +102,9 @@ impl Packages {
         let workspace =
             Workspace::create().map_err(|error| refuse(0, unavailable("make a folder", &error)))?;
         self.install(&workspace, &installed).await.map_err(|message| refuse(0, message))?;
-        let linked = Linked { code: String::new(), imports };
+        let linked = BundledImports { code: String::new(), imports };
         match self.bundler.bundle(&workspace, &linked, &specifiers).await {
-            Ok(bundle) => Ok(Linked { code: expression(&bundle, &installed), ..linked }),
+            Ok(bundle) => Ok(BundledImports { code: expression(&bundle, &installed), ..linked }),
             Err(refused) => Err(self.blame(&workspace, linked.imports, &specifiers, refused).await),
         }
     }
@@ -157,7 +157,7 @@ impl Packages {
     ) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         for (index, import) in imports.iter().enumerate().filter(|_| imports.len() > 1) {
-            let alone = Linked { code: String::new(), imports: vec![import.clone()] };
+            let alone = BundledImports { code: String::new(), imports: vec![import.clone()] };
             if let Err(refused) = self.bundler.bundle(workspace, &alone, &specifiers[index..=index]).await {
                 refusals.push(Refusal { import: index, message: refused.to_string() });
             }

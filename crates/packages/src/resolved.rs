@@ -2,7 +2,7 @@
 //! and `/validate`.
 
 use crate::{Packages, Refusal};
-use builder::{Diagnostic, Import, Linked, Report, Severity, Unit, build_linked, imports};
+use builder::{BundledImports, Diagnostic, Import, Report, Severity, Unit, build_with_imports, imports};
 use shared::execution::CodeType;
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -12,7 +12,7 @@ const PACKAGE: &str = "package";
 /// What a script imports, bundled; and what is wrong with its imports. Nothing for a script without any.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
-    linked: Linked,
+    linked: BundledImports,
     errors: Vec<Diagnostic>,
 }
 
@@ -33,14 +33,14 @@ impl Prepared {
             Err(refusals) => {
                 let errors = refusals.iter().filter_map(|refusal| diagnostic(refusal, &imports)).collect();
                 // As if they were there, so that the rest of the text is judged by itself.
-                Self { linked: Linked { code: "{}".to_owned(), imports }, errors }
+                Self { linked: BundledImports { code: "{}".to_owned(), imports }, errors }
             }
         })
     }
 
     /// Builds the text that this was made for. Blocking.
     pub fn build(&self, unit: Unit<'_>, code: &str) -> Report {
-        build_linked(unit, code, &self.linked).refused_with(self.errors.clone())
+        build_with_imports(unit, code, &self.linked).refused_with(self.errors.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //! `cargo bench --workspace --profile dev --bench code_cache` (what is measured is V8's own code). Every round has an
 //! isolate of its own, as every run has.
 
-use builder::{Linked, Unit, build_linked, imports};
+use builder::{BundledImports, Unit, build_with_imports, imports};
 use shared::execution::CodeType;
 use std::{
     fmt::Write,
@@ -32,8 +32,8 @@ fn main() {
 }
 
 fn built(code: &str, package: Option<String>) -> String {
-    let linked = Linked { code: package.unwrap_or_default(), imports: imports(UNIT, code) };
-    build_linked(UNIT, code, &linked).build.expect("the script is fine").code
+    let linked = BundledImports { code: package.unwrap_or_default(), imports: imports(UNIT, code) };
+    build_with_imports(UNIT, code, &linked).build.expect("the script is fine").code
 }
 
 /// A package that is installed for the runtime anyway.

@@ -1,5 +1,6 @@
-// Measures what the first system's runner did on the file named by the first argument: esbuild removes the types,
-// acorn parses the result, acorn-walk looks for `Functions.*`. Prints the median and 99th percentile in nanoseconds.
+// Measures the build steps of the original system's runner on the file named by the first argument: esbuild removes the
+// types, acorn parses the result, acorn-walk searches for `Functions.*`. Prints the median and 99th percentile in
+// nanoseconds.
 import { readFileSync } from "node:fs";
 import { transformSync } from "esbuild";
 import { parse } from "acorn";

@@ -1,4 +1,4 @@
-//! Names whose escapes stand for characters that no name has: `\u0039s` would be printed as `9s`.
+//! Identifiers with escapes of characters that identifiers cannot contain: `\u0039s` would be printed as `9s`.
 
 use crate::{diagnostic::Finding, rule};
 use swc_common::Span;
@@ -6,26 +6,26 @@ use swc_ecma_ast::{Ident, IdentName, PrivateName, Program};
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 pub(super) fn check(program: &Program) -> Vec<Finding> {
-    let mut names = Names(vec![]);
+    let mut names = EscapedNames(vec![]);
     program.visit_with(&mut names);
     names.0
 }
 
-struct Names(Vec<Finding>);
+struct EscapedNames(Vec<Finding>);
 
-impl Names {
+impl EscapedNames {
     fn name(&mut self, name: &str, span: Span) {
         let mut characters = name.chars();
         let valid =
             characters.next().is_some_and(Ident::is_valid_start) && characters.all(Ident::is_valid_continue);
         if !valid {
-            let message = format!("`{name}` is no name, however it is written.");
+            let message = format!("`{name}` is not a valid name, even with escapes.");
             self.0.push(Finding::error(rule::SYNTAX, span, message));
         }
     }
 }
 
-impl Visit for Names {
+impl Visit for EscapedNames {
     noop_visit_type!();
 
     fn visit_ident(&mut self, ident: &Ident) {

@@ -1,4 +1,4 @@
-//! Names that a class or an object literal may not give to a property, or not twice.
+//! Property names that are forbidden, or forbidden twice, in a class or an object literal.
 
 use crate::{diagnostic::Finding, rule};
 use swc_common::{Span, Spanned};
@@ -8,14 +8,14 @@ use swc_ecma_ast::{
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
 pub(super) fn check(program: &Program) -> Vec<Finding> {
-    let mut names = Names(vec![]);
+    let mut names = PropertyNames(vec![]);
     program.visit_with(&mut names);
     names.0
 }
 
-struct Names(Vec<Finding>);
+struct PropertyNames(Vec<Finding>);
 
-impl Names {
+impl PropertyNames {
     fn report(&mut self, span: Span, message: &str) {
         self.0.push(Finding::error(rule::SYNTAX, span, message));
     }
@@ -42,7 +42,7 @@ impl Names {
 
 const STATIC_PROTOTYPE: &str = "A class can't have a static property named `prototype`.";
 
-/// The name of a property, unless it stands in brackets.
+/// Name of a property, unless it is written in brackets.
 fn plain(key: &PropName) -> Option<&str> {
     match key {
         PropName::Ident(name) => Some(&name.sym),
@@ -51,7 +51,7 @@ fn plain(key: &PropName) -> Option<&str> {
     }
 }
 
-impl Visit for Names {
+impl Visit for PropertyNames {
     noop_visit_type!();
 
     fn visit_class(&mut self, class: &Class) {

@@ -1,34 +1,34 @@
-//! Which function of a text is called, and how the text is wrapped so that evaluating it yields that function.
+//! Entry function of a text, and the wrapper that makes the text evaluate to that function.
 //!
-//! Invariant: wrapping adds no name to the author's scopes except those the script contract promises, and reads the
-//! entry function out of the author's own scope, never from a global.
+//! Invariant: the wrapper adds no names to the author's scopes except those the script contract promises. It reads the
+//! entry function from the author's own scope, never from a global.
 
 mod top_level;
 
-use crate::{diagnostic::Finding, packages::Linked, rule};
+use crate::{diagnostic::Finding, packages::BundledImports, rule};
 use swc_common::{DUMMY_SP, Span, Spanned};
 use swc_ecma_ast::{Decl, Ident, Program, ReturnStmt, Stmt};
-use top_level::{Candidate, Kind, TopLevel, kind_of};
+use top_level::{Candidate, CandidateKind, TopLevel, kind_of};
 
-/// What stands around the author's statements. The header is one line.
+/// Code around the author's statements. The header is one line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrapper {
     pub(super) header: String,
     pub(super) footer: String,
-    /// The statements are the body of an async function of ours.
+    /// The statements are the body of an async function in the wrapper.
     is_body: bool,
 }
 
 impl Wrapper {
-    /// For statements that end in `return <entry function>`. Modules are strict and have no `this`; scripts are
-    /// sloppy unless they say otherwise, and their `this` is the global object.
+    /// Wraps statements that end in `return <entry function>`. Modules are strict and have no `this`. Scripts are
+    /// sloppy unless they contain `"use strict"`, and their `this` is the global object.
     fn returning(strict: bool) -> Self {
         let header = if strict { "(function () { \"use strict\";" } else { "(() => {" };
         Self { header: header.to_owned(), footer: "})();".to_owned(), is_body: false }
     }
 
-    /// Hands the value of the bundle to the statements, under this name. The bundle follows them, so that the author's
-    /// first line stays the second.
+    /// Passes the bundle's value to the statements as the variable `variable`. The bundle follows the statements, so
+    /// that the author's first line stays the second line.
     fn with_packages(self, variable: &str, bundle: &str) -> Self {
         Self {
             header: format!("(({variable}) => {}", self.header),
@@ -41,14 +41,14 @@ impl Wrapper {
         self.is_body
     }
 
-    /// For the body of a script. `input` and the rest live one function further out, so that the body may declare
-    /// the same names itself.
+    /// Wraps the body of a script. `input` and the other parameters belong to an outer function, so that the body may
+    /// declare the same names.
     pub(super) fn raw_body() -> Self {
         let header = "(input, env, event = input?.event, context = input?.context) => (async function () {";
         Self { header: header.to_owned(), footer: "})();".to_owned(), is_body: true }
     }
 
-    /// For a bare function body whose parameters are variables.
+    /// Wraps a bare function body, with its parameters as variables.
     pub(super) fn function_body(parameters: &[String]) -> Self {
         Self {
             header: format!("({{ {} }} = {{}}) => (async function () {{", parameters.join(", ")),
@@ -60,13 +60,13 @@ impl Wrapper {
 
 const EXPECTED_MAIN: &str = "Expected exactly one `async function main(input, env) { … }`";
 
-/// Makes a script's top level end in `return <main>`.
-pub(super) fn main_function(program: &mut Program, linked: &Linked) -> Result<Wrapper, Finding> {
-    let mut top_level = TopLevel::flatten(program, linked);
+/// Appends `return <main>` to a script's top level.
+pub(super) fn main_function(program: &mut Program, bundled: &BundledImports) -> Result<Wrapper, Finding> {
+    let mut top_level = TopLevel::flatten(program, bundled);
     let mut candidates: Vec<Candidate> =
         top_level.named.iter().filter(|candidate| candidate.name == "main").cloned().collect();
     candidates.append(&mut top_level.default);
-    // `export default main` and `export { main }` name what is already declared.
+    // `export default main` and `export { main }` refer to a declaration that is already listed.
     candidates.dedup_by(|later, earlier| later.ident.to_id() == earlier.ident.to_id() && !later.declares);
     match candidates.as_slice() {
         [] => Err(Finding::error(
@@ -74,7 +74,7 @@ pub(super) fn main_function(program: &mut Program, linked: &Linked) -> Result<Wr
             Span::new(program.span().lo, program.span().lo),
             format!("No `main` function. {EXPECTED_MAIN} at the top level."),
         )),
-        [only] => only.checked("main").map(|entry| top_level.returning(program, entry, linked)),
+        [only] => only.checked("main").map(|entry| top_level.returning(program, entry, bundled)),
         [first, second, ..] => Err(Finding::error(
             rule::ENTRY_POINT,
             second.span,
@@ -91,9 +91,9 @@ pub(super) fn main_function(program: &mut Program, linked: &Linked) -> Result<Wr
 pub(super) fn declared_function(
     program: &mut Program,
     name: &str,
-    linked: &Linked,
+    bundled: &BundledImports,
 ) -> Result<Option<Wrapper>, Finding> {
-    let mut top_level = TopLevel::flatten(program, linked);
+    let mut top_level = TopLevel::flatten(program, bundled);
     let by_name = top_level.named.iter().filter(|candidate| candidate.name == name).cloned();
     let mut candidates: Vec<Candidate> = by_name.collect();
     candidates.append(&mut top_level.default);
@@ -111,7 +111,7 @@ pub(super) fn declared_function(
             format!("No function is declared. Expected `async function {name}({{ … }}) {{ … }}`."),
         )),
         [] => Ok(None),
-        [only] => only.checked(name).map(|entry| Some(top_level.returning(program, entry, linked))),
+        [only] => only.checked(name).map(|entry| Some(top_level.returning(program, entry, bundled))),
         [_, second, ..] => Err(Finding::error(
             rule::ENTRY_POINT,
             second.span,
@@ -122,10 +122,10 @@ pub(super) fn declared_function(
     }
 }
 
-/// Makes a parenthesised function expression end in `return <expression>`; `None` if it is another expression.
+/// Turns a parenthesised function expression into `return <expression>`. `None` for any other expression.
 pub(super) fn function_expression(program: &mut Program) -> Option<Wrapper> {
     let [Stmt::Expr(statement)] = statements(program)?.as_mut_slice() else { return None };
-    if kind_of(&statement.expr) != Kind::Function {
+    if kind_of(&statement.expr) != CandidateKind::Function {
         return None;
     }
     let argument = Some(std::mem::take(&mut statement.expr));
@@ -133,7 +133,7 @@ pub(super) fn function_expression(program: &mut Program) -> Option<Wrapper> {
     Some(Wrapper::returning(false))
 }
 
-/// A bare body's parameters become variables, so each must be a name that can be one.
+/// Reports parameters of a bare body that cannot be variables: invalid and repeated names.
 pub(super) fn check_parameters(parameters: &[String], base: u32) -> Vec<Finding> {
     let at = Span::new(swc_common::BytePos(base), swc_common::BytePos(base));
     let mut findings = Vec::new();
@@ -152,7 +152,7 @@ pub(super) fn check_parameters(parameters: &[String], base: u32) -> Vec<Finding>
     findings
 }
 
-/// Replaces a body's function declaration by the statements in it.
+/// Replaces the function declaration around a body with the statements inside.
 pub(super) fn unwrap_body(program: &mut Program) {
     let Some(body) = statements(program) else { return };
     if let Some(Stmt::Decl(Decl::Fn(declaration))) = body.first_mut() {

@@ -1,9 +1,9 @@
-//! What variables and properties hold once a value is matched with a pattern.
+//! Binding of values to the variables and properties of a pattern.
 
 use super::{
     FUNCTIONS,
-    flow::{Flow, Value, private_field},
-    symbols::named,
+    flow::{AbstractValue, Flow, private_field},
+    symbols::parameter_name,
 };
 use crate::scope::{property_name, unwrapped};
 use swc_atoms::Atom;
@@ -11,28 +11,29 @@ use swc_common::Spanned;
 use swc_ecma_ast::{Expr, MemberProp, ObjectPat, ObjectPatProp, Pat, PropName};
 
 impl Flow<'_> {
-    /// Parameters of a function: an environment may come in through each.
+    /// Binds the parameters of a function. Each may receive the environment.
     pub(super) fn bind_parameters<'p>(
         &mut self,
         patterns: impl Iterator<Item = &'p Pat>,
         callers_known: bool,
     ) {
         for pattern in patterns {
-            // Whoever calls it means what the name says, unless all callers are seen to pass something else.
-            let named = named(pattern).is_some_and(|ident| &*ident.sym == FUNCTIONS) && !callers_known;
-            self.bind(pattern, if named { Value::Functions } else { Value::Unknown });
+            // A parameter of this name receives `Functions`, unless all callers are known to pass something else.
+            let named =
+                parameter_name(pattern).is_some_and(|ident| &*ident.sym == FUNCTIONS) && !callers_known;
+            self.bind(pattern, if named { AbstractValue::Functions } else { AbstractValue::Unknown });
         }
     }
 
-    pub(super) fn bind(&mut self, pattern: &Pat, value: Value) {
+    pub(super) fn bind(&mut self, pattern: &Pat, value: AbstractValue) {
         match pattern {
             Pat::Ident(ident) => {
-                if value == Value::Functions {
+                if value == AbstractValue::Functions {
                     self.variables.insert(ident.to_id());
                 }
             }
             Pat::Assign(assign) => {
-                let value = if self.follow(&assign.right) { Value::Functions } else { value };
+                let value = if self.follow(&assign.right) { AbstractValue::Functions } else { value };
                 self.bind(&assign.left, value);
             }
             Pat::Object(object) => self.bind_object(object, value),
@@ -43,7 +44,7 @@ impl Flow<'_> {
             }
             Pat::Rest(rest) => self.bind(&rest.arg, value),
             Pat::Expr(target) => {
-                if value == Value::Functions {
+                if value == AbstractValue::Functions {
                     self.store(target);
                 }
             }
@@ -51,7 +52,7 @@ impl Flow<'_> {
         }
     }
 
-    fn bind_object(&mut self, object: &ObjectPat, value: Value) {
+    fn bind_object(&mut self, object: &ObjectPat, value: AbstractValue) {
         for property in &object.props {
             match property {
                 ObjectPatProp::KeyValue(property) => {
@@ -60,11 +61,11 @@ impl Flow<'_> {
                 }
                 ObjectPatProp::Assign(property) => {
                     let name = property.key.sym.clone();
-                    if value == Value::Functions {
+                    if value == AbstractValue::Functions {
                         self.use_name(&name, property.key.span);
                     }
                     let default = property.value.as_ref().is_some_and(|default| self.follow(default));
-                    if default || (value == Value::Unknown && self.fields.contains(&name)) {
+                    if default || (value == AbstractValue::Unknown && self.fields.contains(&name)) {
                         self.variables.insert(property.key.to_id());
                     }
                 }
@@ -73,10 +74,10 @@ impl Flow<'_> {
         }
     }
 
-    /// What a destructured property is, given what holds it.
-    fn property_value(&mut self, key: &PropName, holder: Value) -> Value {
+    /// Value of a destructured property, given the value of its holder.
+    fn property_value(&mut self, key: &PropName, holder: AbstractValue) -> AbstractValue {
         match holder {
-            Value::Functions => {
+            AbstractValue::Functions => {
                 match key {
                     PropName::Computed(computed) => self.use_computed(&computed.expr),
                     _ => {
@@ -85,18 +86,18 @@ impl Flow<'_> {
                         }
                     }
                 }
-                Value::Elsewhere
+                AbstractValue::Unrelated
             }
-            Value::Unknown
+            AbstractValue::Unknown
                 if property_name(key).is_some_and(|name| self.fields.contains(&Atom::from(name))) =>
             {
-                Value::Functions
+                AbstractValue::Functions
             }
             other => other,
         }
     }
 
-    /// `Functions` is assigned to something that is no variable.
+    /// Records an assignment of `Functions` to a target that is not a variable.
     pub(super) fn store(&mut self, target: &Expr) {
         if let Expr::Member(member) = unwrapped(target) {
             match &member.prop {
@@ -106,28 +107,28 @@ impl Flow<'_> {
                 MemberProp::PrivateName(name) => {
                     self.fields.insert(private_field(name));
                 }
-                MemberProp::Computed(key) => match self.facts.texts(&key.expr) {
+                MemberProp::Computed(key) => match self.symbols.texts(&key.expr) {
                     Some(names) => self.fields.extend(names.into_iter().map(Atom::from)),
                     None => self.escape(member.span),
                 },
             }
-            self.hold(&member.obj);
+            self.mark_holder(&member.obj);
         }
     }
 
-    /// Whatever this variable held from the start, now it holds `Functions` somewhere.
-    fn hold(&mut self, holder: &Expr) {
+    /// Records that the value of this variable now holds `Functions` in some property.
+    fn mark_holder(&mut self, holder: &Expr) {
         match unwrapped(holder) {
-            Expr::Ident(ident) => self.may_be_alias(ident),
-            Expr::Member(member) => self.hold(&member.obj),
+            Expr::Ident(ident) => self.unmark_unrelated(ident),
+            Expr::Member(member) => self.mark_holder(&member.obj),
             _ => {}
         }
     }
 }
 
-const fn inner(value: Value) -> Value {
+const fn inner(value: AbstractValue) -> AbstractValue {
     match value {
-        Value::Functions | Value::Unknown => Value::Unknown,
-        Value::Elsewhere => Value::Elsewhere,
+        AbstractValue::Functions | AbstractValue::Unknown => AbstractValue::Unknown,
+        AbstractValue::Unrelated => AbstractValue::Unrelated,
     }
 }

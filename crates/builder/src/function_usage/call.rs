@@ -1,7 +1,7 @@
-//! Calls that `Functions` is an argument of.
+//! Calls with `Functions` as an argument.
 
 use super::{
-    flow::{Flow, Value},
+    flow::{AbstractValue, Flow},
     symbols::parameters,
 };
 use crate::scope::unwrapped;
@@ -21,29 +21,29 @@ impl Flow<'_> {
             if argument.spread.is_some() {
                 return;
             }
-            // Most calls pass it nowhere.
-            if self.is_functions(&argument.expr) && self.pass(callee, index) {
-                self.mark(&argument.expr);
+            // Most calls do not pass `Functions`.
+            if self.is_functions(&argument.expr) && self.bind_to_parameter(callee, index) {
+                self.mark_followed(&argument.expr);
             }
         }
     }
 
-    /// Binds the parameters that an argument goes to; true if that accounts for its use.
-    fn pass(&mut self, callee: &Expr, index: usize) -> bool {
+    /// Binds the parameters that receive an argument. Returns whether this accounts for the use of the argument.
+    fn bind_to_parameter(&mut self, callee: &Expr, index: usize) -> bool {
         let Some(name) = method_name(callee) else {
             let targets = match unwrapped(callee) {
-                Expr::Ident(ident) => self.facts.functions.get(&ident.to_id()).cloned(),
+                Expr::Ident(ident) => self.symbols.functions.get(&ident.to_id()).cloned(),
                 other => parameters(other),
             };
             return self.bind_argument(index, targets.as_slice());
         };
-        // Targets are copies, and many calls may have the same many targets.
-        if let Some(followed) = self.passed.get(&(name.clone(), index)) {
+        // Cached, because targets are copies and many calls may share many targets.
+        if let Some(followed) = self.bound_arguments.get(&(name.clone(), index)) {
             return *followed;
         }
-        let targets = self.facts.methods.get(name).cloned().unwrap_or_default();
+        let targets = self.symbols.methods.get(name).cloned().unwrap_or_default();
         let followed = self.bind_argument(index, &targets);
-        self.passed.insert((name.clone(), index), followed);
+        self.bound_arguments.insert((name.clone(), index), followed);
         followed
     }
 
@@ -54,9 +54,9 @@ impl Flow<'_> {
                 Some(Pat::Rest(_)) => {}
                 Some(pattern) => {
                     followed = true;
-                    self.bind(pattern, Value::Functions);
+                    self.bind(pattern, AbstractValue::Functions);
                 }
-                // A surplus argument is dropped.
+                // A surplus argument is ignored by the callee.
                 None => followed |= !matches!(patterns.last(), Some(Pat::Rest(_))),
             }
         }
@@ -64,7 +64,7 @@ impl Flow<'_> {
     }
 }
 
-/// The name of the method that is called. Any method of that name in the text may be meant.
+/// Name of the called method. Any method of that name in the text may be the callee.
 fn method_name(callee: &Expr) -> Option<&Atom> {
     let member = match unwrapped(callee) {
         Expr::Member(member) => member,

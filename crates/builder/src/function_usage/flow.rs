@@ -1,6 +1,7 @@
-//! Follows `Functions` through a program, one turn per visit, until no new alias is found. That turn's report counts.
+//! Data-flow analysis that follows `Functions` through a program, one visit per iteration, until no new alias is found.
+//! The report of the last iteration counts.
 
-use super::{Detected, FUNCTIONS, symbols::Facts};
+use super::{Detected, FUNCTIONS, symbols::Symbols};
 use crate::{
     diagnostic::Finding,
     scope::{Scope, unwrapped},
@@ -11,73 +12,73 @@ use swc_common::{Span, Spanned};
 use swc_ecma_ast::{BinaryOp, Expr, Id, Ident, MemberExpr, MemberProp, OptChainBase, PrivateName, Program};
 use swc_ecma_visit::VisitWith;
 
-/// Name of the rule for a name that is computed.
+/// Name of the rule for computed function names.
 const COMPUTED: &str = "functions-computed";
-/// Name of the rule for `Functions` as a value that can't be followed.
+/// Name of the rule for uses of `Functions` as a value that cannot be followed.
 const ESCAPE: &str = "functions-escape";
 
-/// What a pattern is matched with.
+/// Abstract value that a pattern is bound to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum AbstractValue {
     Functions,
     /// May be the environment.
     Unknown,
-    /// For sure neither `Functions` nor something that holds it.
-    Elsewhere,
+    /// Certainly neither `Functions` nor an object that holds it.
+    Unrelated,
 }
 
-/// What came of one visit.
-pub(super) struct Turn {
+/// Result of one visit.
+pub(super) struct Iteration {
     pub(super) detected: Detected,
-    /// More or fewer aliases are known than before.
+    /// The number of known aliases changed.
     pub(super) grown: bool,
-    /// Nothing that is known changed.
-    pub(super) settled: bool,
+    /// No known fact changed.
+    pub(super) converged: bool,
 }
 
 pub(super) struct Flow<'a> {
     pub(super) scope: Scope<'a>,
-    pub(super) facts: Facts,
+    pub(super) symbols: Symbols,
     pub(super) variables: FxHashSet<Id>,
     pub(super) fields: FxHashSet<Atom>,
-    /// Arguments of methods that were bound in this turn, by the method's name and the argument's index, and whether all
-    /// uses of the argument are followed.
-    pub(super) passed: FxHashMap<(Atom, usize), bool>,
-    /// Expressions that are `Functions` and whose use is accounted for.
+    /// Arguments of methods that were bound in this iteration, by the method's name and the argument's index. The value
+    /// tells whether all uses of the argument are followed.
+    pub(super) bound_arguments: FxHashMap<(Atom, usize), bool>,
+    /// Spans of expressions that are `Functions` and whose use is accounted for.
     pub(super) followed: FxHashSet<Span>,
-    /// How often `Functions` was put into an object.
-    pub(super) stored: usize,
-    /// Something known to be no alias may be one after all, since this turn.
-    unsettled: bool,
-    /// What this turn found.
+    /// Number of times `Functions` was stored in an object.
+    pub(super) stores: usize,
+    /// A variable was found in this iteration to be a possible alias, although it was known to be unrelated before.
+    invalidated: bool,
+    /// Findings and names of this iteration.
     report: Detected,
-    /// Uses that are findings, unless they are followed by the end of the turn.
+    /// Uses that become findings unless they are followed by the end of the iteration.
     escapes: Vec<Span>,
 }
 
 impl<'a> Flow<'a> {
-    pub(super) fn new(scope: Scope<'a>, facts: Facts) -> Self {
+    pub(super) fn new(scope: Scope<'a>, symbols: Symbols) -> Self {
         Self {
             scope,
-            facts,
+            symbols,
             variables: FxHashSet::default(),
             fields: FxHashSet::from_iter([FUNCTIONS.into()]),
-            passed: FxHashMap::default(),
+            bound_arguments: FxHashMap::default(),
             followed: FxHashSet::default(),
-            stored: 0,
-            unsettled: false,
+            stores: 0,
+            invalidated: false,
             report: Detected::default(),
             escapes: vec![],
         }
     }
 
-    /// Visits the program once. The report is good if `settled`: then another turn would find the same.
-    pub(super) fn turn(&mut self, program: &Program) -> Turn {
+    /// Visits the program once. The report is final if `converged`: another iteration would give the same.
+    pub(super) fn iterate(&mut self, program: &Program) -> Iteration {
         let before = self.aliases();
-        self.unsettled = false;
+        self.invalidated = false;
         self.report = Detected::default();
         self.escapes.clear();
-        self.passed.clear();
+        self.bound_arguments.clear();
         program.visit_with(self);
         for span in std::mem::take(&mut self.escapes) {
             if !self.followed.contains(&span) {
@@ -85,28 +86,33 @@ impl<'a> Flow<'a> {
             }
         }
         let grown = self.aliases() != before;
-        Turn { detected: std::mem::take(&mut self.report), grown, settled: !grown && !self.unsettled }
+        Iteration {
+            detected: std::mem::take(&mut self.report),
+            grown,
+            converged: !grown && !self.invalidated,
+        }
     }
 
-    /// How many aliases are known, and how many values are known to be none; more turns change them or are needless.
+    /// Numbers of known aliases and of values known to be unrelated. If an iteration leaves them unchanged, the next
+    /// one would, too.
     fn aliases(&self) -> (usize, usize, usize) {
-        (self.variables.len(), self.fields.len(), self.facts.elsewhere.len())
+        (self.variables.len(), self.fields.len(), self.symbols.unrelated.len())
     }
 
-    pub(super) fn is_no_alias(&mut self, ident: &Ident) {
-        self.facts.elsewhere.insert(ident.to_id());
+    pub(super) fn mark_unrelated(&mut self, ident: &Ident) {
+        self.symbols.unrelated.insert(ident.to_id());
     }
 
-    pub(super) fn may_be_alias(&mut self, ident: &Ident) {
-        self.unsettled |= self.facts.elsewhere.remove(&ident.to_id());
+    pub(super) fn unmark_unrelated(&mut self, ident: &Ident) {
+        self.invalidated |= self.symbols.unrelated.remove(&ident.to_id());
     }
 
-    /// `Functions` in a place where nothing shows yet what becomes of it.
-    pub(super) fn note_escape(&mut self, span: Span) {
+    /// Records a use of `Functions` that is not accounted for yet.
+    pub(super) fn record_escape(&mut self, span: Span) {
         self.escapes.push(span);
     }
 
-    /// Whether the expression is, or may be, the `Functions` object.
+    /// Returns whether the expression is, or may be, the `Functions` object.
     pub(super) fn is_functions(&self, expression: &Expr) -> bool {
         match unwrapped(expression) {
             Expr::Ident(ident) => self.is_alias(ident),
@@ -137,76 +143,77 @@ impl<'a> Flow<'a> {
         let known = match &member.prop {
             MemberProp::Ident(name) => self.is_field_name(&name.sym),
             MemberProp::PrivateName(name) => self.fields.contains(&private_field(name)),
-            MemberProp::Computed(key) => match self.facts.texts(&key.expr).as_deref() {
+            MemberProp::Computed(key) => match self.symbols.texts(&key.expr).as_deref() {
                 Some([name]) => self.fields.contains(&Atom::from(name.as_str())),
                 _ => false,
             },
         };
-        known && !self.is_elsewhere(&member.obj)
+        known && !self.is_unrelated(&member.obj)
     }
 
-    /// Nearly every text stores it under its own name only, so nearly no name needs a look into the set.
+    /// Returns whether properties of this name hold `Functions`. Nearly every text stores it only under its own name,
+    /// so the set is rarely searched.
     fn is_field_name(&self, name: &Atom) -> bool {
         **name == *FUNCTIONS || (self.fields.len() > 1 && self.fields.contains(name))
     }
 
-    /// Whether the expression is a part of something that is not the environment.
-    pub(super) fn is_elsewhere(&self, expression: &Expr) -> bool {
+    /// Returns whether the expression is part of a value that is not the environment.
+    pub(super) fn is_unrelated(&self, expression: &Expr) -> bool {
         match unwrapped(expression) {
             Expr::Ident(ident) => {
-                self.facts.elsewhere.contains(&ident.to_id())
+                self.symbols.unrelated.contains(&ident.to_id())
                     || (matches!(&*ident.sym, "input" | "event" | "context")
                         && ident.ctxt == self.scope.unresolved
                         && !self.scope.is_global(ident))
             }
-            Expr::Member(member) => self.is_elsewhere(&member.obj),
+            Expr::Member(member) => self.is_unrelated(&member.obj),
             Expr::OptChain(chain) => match &*chain.base {
-                OptChainBase::Member(member) => self.is_elsewhere(&member.obj),
+                OptChainBase::Member(member) => self.is_unrelated(&member.obj),
                 OptChainBase::Call(_) => false,
             },
             _ => false,
         }
     }
 
-    pub(super) fn value_of(&self, expression: &Expr) -> Value {
+    pub(super) fn value_of(&self, expression: &Expr) -> AbstractValue {
         if self.is_functions(expression) {
-            Value::Functions
-        } else if self.is_elsewhere(expression) {
-            Value::Elsewhere
+            AbstractValue::Functions
+        } else if self.is_unrelated(expression) {
+            AbstractValue::Unrelated
         } else {
-            Value::Unknown
+            AbstractValue::Unknown
         }
     }
 
-    /// True if the expression is `Functions`; from then on its use counts as followed.
+    /// Returns whether the expression is `Functions`, and marks its use as followed if so.
     pub(super) fn follow(&mut self, expression: &Expr) -> bool {
         let found = self.is_functions(expression);
         if found {
-            self.mark(expression);
+            self.mark_followed(expression);
         }
         found
     }
 
-    /// Marks the expression, and the parts of it that give its value.
-    pub(super) fn mark(&mut self, expression: &Expr) {
+    /// Marks the expression as followed, with the parts of it that give its value.
+    pub(super) fn mark_followed(&mut self, expression: &Expr) {
         let expression = unwrapped(expression);
         self.followed.insert(expression.span());
         match expression {
             Expr::Seq(sequence) => {
                 if let Some(last) = sequence.exprs.last() {
-                    self.mark(last);
+                    self.mark_followed(last);
                 }
             }
             Expr::Cond(conditional) => {
-                self.mark(&conditional.cons);
-                self.mark(&conditional.alt);
+                self.mark_followed(&conditional.cons);
+                self.mark_followed(&conditional.alt);
             }
             Expr::Bin(binary) if is_choice(binary.op) => {
-                self.mark(&binary.left);
-                self.mark(&binary.right);
+                self.mark_followed(&binary.left);
+                self.mark_followed(&binary.right);
             }
-            Expr::Assign(assign) => self.mark(&assign.right),
-            Expr::Await(awaited) => self.mark(&awaited.arg),
+            Expr::Assign(assign) => self.mark_followed(&assign.right),
+            Expr::Await(awaited) => self.mark_followed(&awaited.arg),
             _ => {}
         }
     }
@@ -219,7 +226,7 @@ impl<'a> Flow<'a> {
 
     pub(super) fn use_computed(&mut self, key: &Expr) {
         let span = key.span();
-        if let Some(names) = self.facts.texts(key) {
+        if let Some(names) = self.symbols.texts(key) {
             for name in names {
                 self.use_name(&name, span);
             }

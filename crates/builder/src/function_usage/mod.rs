@@ -1,12 +1,12 @@
-//! Which `Functions.*` a text uses, in whatever way it gets hold of them.
+//! Detection of the `Functions.*` that a text uses, directly or through aliases.
 //!
-//! Invariant: a name that a run can reach by syntax followed here is found; where `Functions` goes somewhere that
-//! can't be followed, or a name is computed, there is a finding, unless the author lists the names in a comment
-//! (`/* uses: a, b */`). Nothing silently lacks at run time.
+//! Invariant: every name that a run can reach through syntax followed here is found. A use of `Functions` that cannot
+//! be followed and a computed name give a finding, unless the author lists the names in a comment (`/* uses: a, b */`).
+//! So no function is missing at run time without a finding.
 //!
 //! `Functions` is followed through variables, parameters of the text's own functions, destructuring, and properties:
-//! once it is stored under a property's name, every property of that name is taken for it. `Functions` is such a
-//! name from the start, which covers `env.Functions` and `{ Functions }` wherever they are.
+//! once it is stored under a property's name, every property of that name is assumed to hold it. `Functions` is such a
+//! name from the start, which covers `env.Functions` and `{ Functions }` everywhere.
 
 mod bind;
 mod call;
@@ -20,33 +20,33 @@ use std::collections::BTreeMap;
 use swc_common::Span;
 use swc_ecma_ast::Program;
 
-/// The name of the object.
+/// Name of the object.
 const FUNCTIONS: &str = "Functions";
-/// Every turn finds aliases of aliases; people don't write longer chains.
-const TURNS: usize = 16;
+/// Maximum number of iterations. Each finds aliases of aliases, and real code has shorter chains.
+const MAX_ITERATIONS: usize = 16;
 
 #[derive(Default)]
 pub(super) struct Detected {
-    /// The functions, and where each is used first; a name from a comment has the place of the comment.
+    /// Names of the functions, with the span of the first use of each. A name from a comment has its span there.
     pub(super) names: BTreeMap<String, Span>,
     pub(super) findings: Vec<Finding>,
 }
 
-/// Finds the functions a program uses. `text` and `base` are for the author's comments.
+/// Finds the functions that a program uses. `text` and `base` serve to read the author's comments.
 pub(super) fn function_uses(program: &Program, scope: Scope<'_>, text: &str, base: u32) -> Detected {
     let listed = uses_comment::names(text, base);
-    let mut flow = flow::Flow::new(scope, symbols::Facts::of(program));
-    let mut turn = flow.turn(program);
-    for _ in 1..TURNS {
-        if !turn.grown {
+    let mut flow = flow::Flow::new(scope, symbols::Symbols::of(program));
+    let mut iteration = flow.iterate(program);
+    for _ in 1..MAX_ITERATIONS {
+        if !iteration.grown {
             break;
         }
-        turn = flow.turn(program);
+        iteration = flow.iterate(program);
     }
-    if !turn.settled {
-        turn = flow.turn(program);
+    if !iteration.converged {
+        iteration = flow.iterate(program);
     }
-    let mut detected = turn.detected;
+    let mut detected = iteration.detected;
     if !listed.is_empty() {
         detected.findings.clear();
         for (name, span) in listed {

@@ -1,8 +1,8 @@
-//! What is known before `Functions` is followed: parameters of the text's own functions, constant strings, and
-//! variables that hold something else for sure.
+//! Symbols collected before `Functions` is followed: parameters of the text's own functions, constant strings, and
+//! variables that certainly hold something else.
 
 use super::FUNCTIONS;
-use crate::scope::{property_name, unwrapped};
+use crate::scope::{bound_identifiers, property_name, unwrapped};
 use rustc_hash::{FxHashMap, FxHashSet};
 use swc_atoms::Atom;
 use swc_ecma_ast::{
@@ -12,47 +12,47 @@ use swc_ecma_ast::{
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// More texts than this are no list a person wrote.
-const TEXTS: usize = 256;
+/// Maximum number of constant strings of one expression. Lists written by hand are shorter.
+const MAX_TEXTS: usize = 256;
 
 #[derive(Default)]
-pub(super) struct Facts {
-    /// Parameters of functions and constructors, by the variable that holds them.
+pub(super) struct Symbols {
+    /// Parameters of functions and constructors, by the variable that holds the function or class.
     pub(super) functions: FxHashMap<Id, Vec<Pat>>,
-    /// Parameters of methods, by the method's name; several classes may share it.
+    /// Parameters of methods, by the method's name, which several classes may share.
     pub(super) methods: FxHashMap<Atom, Vec<Vec<Pat>>>,
-    /// Functions that are used other than by being called, so that their callers are unknown. Gathered only for texts
-    /// with a function that has a parameter of the object's name; nobody asks about others.
-    pub(super) passed_on: FxHashSet<Id>,
-    has_namesake: bool,
-    /// Texts that a `const` may hold.
+    /// Functions that are used as values and not only called, so that their callers are unknown. Collected only for
+    /// texts with a function that has a parameter named `Functions`; not needed for others.
+    pub(super) used_as_values: FxHashSet<Id>,
+    has_functions_parameter: bool,
+    /// Constant strings that a `const` may hold.
     texts: FxHashMap<Id, Vec<String>>,
-    /// Variables that hold a value written out in the text, or the event: not the environment.
-    pub(super) elsewhere: FxHashSet<Id>,
+    /// Variables that hold a literal or the event, and so not the environment.
+    pub(super) unrelated: FxHashSet<Id>,
 }
 
-impl Facts {
+impl Symbols {
     pub(super) fn of(program: &Program) -> Self {
-        let mut facts = Self::default();
-        program.visit_with(&mut facts);
-        if facts.has_namesake {
-            program.visit_with(&mut PassedOn(&mut facts.passed_on));
+        let mut symbols = Self::default();
+        program.visit_with(&mut symbols);
+        if symbols.has_functions_parameter {
+            program.visit_with(&mut ValueUses(&mut symbols.used_as_values));
         }
         if let Some(entry) = entry(program)
-            && let Some(input) = facts.functions.get(&entry).and_then(|parameters| parameters.first())
+            && let Some(input) = symbols.functions.get(&entry).and_then(|parameters| parameters.first())
             && !input.is_rest()
         {
-            facts.elsewhere.extend(bound(input));
+            symbols.unrelated.extend(bound_identifiers(input).iter().map(Ident::to_id));
         }
-        facts
+        symbols
     }
 
-    /// Every text the expression can be, if that is known.
+    /// Lists every string that the expression can evaluate to, if they are known.
     pub(super) fn texts(&self, expression: &Expr) -> Option<Vec<String>> {
         let both = |a: &Expr, b: &Expr| {
             let mut texts = self.texts(a)?;
             texts.extend(self.texts(b)?);
-            (texts.len() <= TEXTS).then_some(texts)
+            (texts.len() <= MAX_TEXTS).then_some(texts)
         };
         match unwrapped(expression) {
             Expr::Lit(Lit::Str(text)) => Some(vec![text.value.as_str()?.to_owned()]),
@@ -94,12 +94,12 @@ impl Facts {
 }
 
 fn joined(starts: &[String], ends: &[String]) -> Option<Vec<String>> {
-    (starts.len() * ends.len() <= TEXTS).then(|| {
+    (starts.len() * ends.len() <= MAX_TEXTS).then(|| {
         starts.iter().flat_map(|start| ends.iter().map(move |end| format!("{start}{end}"))).collect()
     })
 }
 
-/// The variable that the wrapped text returns last: its entry function.
+/// Variable that the wrapped text returns at its end: the entry function.
 fn entry(program: &Program) -> Option<Id> {
     let last = match program {
         Program::Script(script) => script.body.last()?,
@@ -111,26 +111,11 @@ fn entry(program: &Program) -> Option<Id> {
     }
 }
 
-/// The variables a pattern binds.
-pub(super) fn bound(pattern: &Pat) -> Vec<Id> {
-    struct Bound(Vec<Id>);
-    impl Visit for Bound {
-        noop_visit_type!();
-        fn visit_binding_ident(&mut self, ident: &swc_ecma_ast::BindingIdent) {
-            self.0.push(ident.to_id());
-        }
-        fn visit_expr(&mut self, _: &Expr) {}
-    }
-    let mut bound = Bound(vec![]);
-    pattern.visit_with(&mut bound);
-    bound.0
-}
-
 pub(super) fn patterns(parameters: &[Param]) -> Vec<Pat> {
     parameters.iter().map(|parameter| untyped(&parameter.pat)).collect()
 }
 
-/// A copy. A plain name's type, which may be large, is left out.
+/// Copies a pattern. Omits the type of a plain name, which may be large.
 fn untyped(pattern: &Pat) -> Pat {
     match pattern {
         Pat::Ident(ident) => Pat::Ident(BindingIdent { id: ident.id.clone(), type_ann: None }),
@@ -138,8 +123,8 @@ fn untyped(pattern: &Pat) -> Pat {
     }
 }
 
-/// The variable of a parameter that is a name, with or without a default.
-pub(super) fn named(parameter: &Pat) -> Option<&Ident> {
+/// Variable of a parameter that is a plain name, with or without a default.
+pub(super) fn parameter_name(parameter: &Pat) -> Option<&Ident> {
     match parameter {
         Pat::Ident(ident) => Some(ident),
         Pat::Assign(assign) => assign.left.as_ident().map(|ident| &ident.id),
@@ -147,7 +132,7 @@ pub(super) fn named(parameter: &Pat) -> Option<&Ident> {
     }
 }
 
-/// The parameters, if the expression is a function or a class with a constructor.
+/// Parameters of an expression that is a function or a class with a constructor.
 pub(super) fn parameters(expression: &Expr) -> Option<Vec<Pat>> {
     match unwrapped(expression) {
         Expr::Fn(FnExpr { function, .. }) => Some(patterns(&function.params)),
@@ -176,14 +161,14 @@ fn constructor_parameter(parameter: &ParamOrTsParamProp) -> Pat {
     }
 }
 
-impl Visit for Facts {
+impl Visit for Symbols {
     noop_visit_type!();
 
     fn visit_fn_decl(&mut self, declaration: &FnDecl) {
         let parameters = &declaration.function.params;
-        self.has_namesake |= parameters
+        self.has_functions_parameter |= parameters
             .iter()
-            .any(|parameter| named(&parameter.pat).is_some_and(|ident| &*ident.sym == FUNCTIONS));
+            .any(|parameter| parameter_name(&parameter.pat).is_some_and(|ident| &*ident.sym == FUNCTIONS));
         self.add_function(&declaration.ident, patterns(parameters));
         declaration.function.visit_with(self);
     }
@@ -201,7 +186,7 @@ impl Visit for Facts {
                 self.add_function(ident, parameters);
             }
             if matches!(unwrapped(init), Expr::Object(_) | Expr::Array(_) | Expr::Lit(_) | Expr::Tpl(_)) {
-                self.elsewhere.insert(ident.to_id());
+                self.unrelated.insert(ident.to_id());
             }
         }
         declarator.name.visit_with(self);
@@ -222,7 +207,7 @@ impl Visit for Facts {
         }
     }
 
-    /// `for (const name of ["a", "b"])`.
+    /// Records the constant strings of `for (const name of ["a", "b"])`.
     fn visit_for_of_stmt(&mut self, statement: &ForOfStmt) {
         if let ForHead::VarDecl(declaration) = &statement.left
             && declaration.kind == VarDeclKind::Const
@@ -268,10 +253,10 @@ impl Visit for Facts {
     }
 }
 
-/// Any identifier that is read, and not called.
-struct PassedOn<'a>(&'a mut FxHashSet<Id>);
+/// Collector of identifiers that are read and not called.
+struct ValueUses<'a>(&'a mut FxHashSet<Id>);
 
-impl Visit for PassedOn<'_> {
+impl Visit for ValueUses<'_> {
     noop_visit_type!();
 
     fn visit_call_expr(&mut self, call: &CallExpr) {

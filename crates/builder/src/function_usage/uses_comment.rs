@@ -1,19 +1,19 @@
-//! The author's own list of functions: `/* uses: a, b */` or `// uses: a, b`.
+//! Comments in which the author lists functions: `/* uses: a, b */` or `// uses: a, b`.
 
 use crate::parse::START;
 use swc_common::{BytePos, Span};
 
-const MARK: &str = "uses:";
+const MARKER: &str = "uses:";
 
-/// Names from every such comment, with the place of each name.
+/// Collects the names of all such comments, with the span of each name.
 ///
-/// A comment's look-alike inside a string only adds names, so the text needs no tokens.
+/// The text is not tokenised: a string that looks like such a comment only adds names.
 pub(super) fn names(text: &str, base: u32) -> Vec<(String, Span)> {
     debug_assert!(base >= START);
     let mut names = Vec::new();
     let mut from = 0;
-    while let Some(at) = text[from..].find(MARK).map(|at| from + at) {
-        let start = at + MARK.len();
+    while let Some(at) = text[from..].find(MARKER).map(|at| from + at) {
+        let start = at + MARKER.len();
         from = start;
         let before = text[..at].trim_end_matches([' ', '\t', '*', '@']);
         if !before.ends_with('/') {
@@ -25,7 +25,7 @@ pub(super) fn names(text: &str, base: u32) -> Vec<(String, Span)> {
         } else {
             rest.find("*/")
         };
-        // A list within a list names nothing else.
+        // A list inside a list adds no other names.
         from = start + end.unwrap_or(rest.len());
         let list = &text[start..from];
         for name in list

@@ -1,8 +1,8 @@
-//! The places where `Functions` is used, stored, passed on or taken apart.
+//! Visitor of the syntax in which `Functions` is used, stored, passed on or destructured.
 
 use super::{
     FUNCTIONS,
-    flow::{Flow, Value, is_choice},
+    flow::{AbstractValue, Flow, is_choice},
 };
 use crate::scope::property_name;
 use swc_atoms::Atom;
@@ -21,7 +21,7 @@ impl Visit for Flow<'_> {
     fn visit_expr(&mut self, expression: &Expr) {
         let place = matches!(expression, Expr::Ident(_) | Expr::Member(_) | Expr::OptChain(_));
         if place && self.is_functions(expression) {
-            self.note_escape(expression.span());
+            self.record_escape(expression.span());
         }
         expression.visit_children_with(self);
     }
@@ -38,23 +38,23 @@ impl Visit for Flow<'_> {
     }
 
     fn visit_var_declarator(&mut self, declarator: &VarDeclarator) {
-        let stored = self.stored;
+        let stores = self.stores;
         declarator.init.visit_with(self);
         if let Some(init) = &declarator.init {
-            if self.stored > stored
+            if self.stores > stores
                 && let Pat::Ident(ident) = &declarator.name
             {
-                self.may_be_alias(ident);
+                self.unmark_unrelated(ident);
             }
             self.follow(init);
             let value = self.value_of(init);
             self.bind(&declarator.name, value);
-            // A part of the event is no environment under another name either.
-            if value == Value::Elsewhere
+            // A part of the event cannot be the environment under another name.
+            if value == AbstractValue::Unrelated
                 && let Pat::Ident(ident) = &declarator.name
                 && !self.fields.iter().any(|field| **field != *FUNCTIONS)
             {
-                self.is_no_alias(ident);
+                self.mark_unrelated(ident);
             }
         }
         declarator.name.visit_with(self);
@@ -70,11 +70,13 @@ impl Visit for Flow<'_> {
             let value = self.value_of(&assign.right);
             match &assign.left {
                 AssignTarget::Simple(SimpleAssignTarget::Ident(ident)) => {
-                    if value == Value::Functions {
+                    if value == AbstractValue::Functions {
                         self.variables.insert(ident.to_id());
                     }
                 }
-                AssignTarget::Simple(SimpleAssignTarget::Member(member)) if value == Value::Functions => {
+                AssignTarget::Simple(SimpleAssignTarget::Member(member))
+                    if value == AbstractValue::Functions =>
+                {
                     self.store(&Expr::Member(member.clone()));
                 }
                 AssignTarget::Pat(pattern) => self.bind(&pattern.clone().into(), value),
@@ -92,21 +94,21 @@ impl Visit for Flow<'_> {
                     Prop::KeyValue(KeyValueProp { key, value }) if self.is_functions(value) => {
                         let name = property_name(key).map(Atom::from);
                         if name.is_some() {
-                            self.mark(value);
+                            self.mark_followed(value);
                         }
                         name
                     }
                     _ => None,
                 },
                 PropOrSpread::Spread(spread) => {
-                    if !self.is_elsewhere(&spread.expr) {
-                        self.stored += 1;
+                    if !self.is_unrelated(&spread.expr) {
+                        self.stores += 1;
                     }
                     None
                 }
             };
             if let Some(name) = name {
-                self.stored += 1;
+                self.stores += 1;
                 self.fields.insert(name);
             }
         }
@@ -156,7 +158,7 @@ impl Visit for Flow<'_> {
     }
 
     fn visit_fn_decl(&mut self, declaration: &swc_ecma_ast::FnDecl) {
-        let known = !self.facts.passed_on.contains(&declaration.ident.to_id());
+        let known = !self.symbols.used_as_values.contains(&declaration.ident.to_id());
         self.bind_parameters(declaration.function.params.iter().map(|parameter| &parameter.pat), known);
         declaration.function.visit_children_with(self);
     }
@@ -174,13 +176,13 @@ impl Visit for Flow<'_> {
     fn visit_for_of_stmt(&mut self, statement: &ForOfStmt) {
         if let ForHead::VarDecl(declaration) = &statement.left {
             for declarator in &declaration.decls {
-                self.bind(&declarator.name, Value::Unknown);
+                self.bind(&declarator.name, AbstractValue::Unknown);
             }
         }
         statement.visit_children_with(self);
     }
 
-    /// Names are only listed here; calling one is a computed access.
+    /// Accepts `for (const name in Functions)`: it only lists names, and a call by name is a computed access.
     fn visit_for_in_stmt(&mut self, statement: &ForInStmt) {
         self.follow(&statement.right);
         statement.visit_children_with(self);

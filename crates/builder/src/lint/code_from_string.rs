@@ -1,4 +1,4 @@
-//! Code made of text.
+//! Rule `code-from-string`: code compiled from strings.
 
 use super::{Check, Context, Global, Problem, Rule, member_name};
 use crate::scope::unwrapped;
@@ -8,7 +8,7 @@ const NAME: &str = "code-from-string";
 
 /// `code-from-string`: `eval` and the `Function` constructor.
 ///
-/// Reason: the isolate makes no code from strings, so this always throws.
+/// Reason: the isolate compiles no code from strings, so this always throws.
 ///
 /// ```js
 /// new Function("return 1")();                       // warning
@@ -16,14 +16,14 @@ const NAME: &str = "code-from-string";
 /// ```
 pub(super) const GLOBALS: Rule = Rule { name: NAME, check: Check::Global(global) };
 
-/// `code-from-string`: the constructors of functions, reached through `.constructor`.
+/// `code-from-string`: function constructors reached through `.constructor`.
 ///
 /// ```js
 /// (() => {}).constructor;                           // warning
 /// ```
 pub(super) const MEMBERS: Rule = Rule { name: NAME, check: Check::Member(member) };
 
-/// `code-from-string`: a constructor that is called without `new`, with text.
+/// `code-from-string`: a `.constructor` called without `new` and with a string.
 ///
 /// ```js
 /// [].filter.constructor("return process")();        // warning
@@ -60,13 +60,13 @@ fn call(call: &CallExpr, _: &Context<'_>) -> Option<Problem> {
     }
 }
 
-/// Whether this is the `.constructor` of something that is a function for sure: a constructor of functions.
+/// Returns whether the member is the `.constructor` of an expression known to be a function.
 pub(super) fn reaches(member: &MemberExpr, context: &Context<'_>) -> bool {
     member_name(&member.prop) == Some("constructor")
         && match unwrapped(&member.obj) {
             Expr::Fn(_) | Expr::Arrow(_) => true,
             Expr::Member(inner) => member_name(&inner.prop) == Some("constructor"),
-            Expr::Ident(ident) => context.facts().callables.contains(&ident.to_id()),
+            Expr::Ident(ident) => context.identifiers().callables.contains(&ident.to_id()),
             _ => false,
         }
 }

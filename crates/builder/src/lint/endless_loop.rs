@@ -1,4 +1,4 @@
-//! Loops that nothing ends.
+//! Rule `endless-loop`: loops without an exit.
 
 use super::{Check, Context, Problem, Rule};
 use swc_common::Span;
@@ -8,10 +8,10 @@ use swc_ecma_ast::{
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// `endless-loop`: a loop whose condition is written to be always true, without `break`, `return`, `throw` or `yield`.
+/// `endless-loop`: a loop whose condition is a constant true value, without `break`, `return`, `throw` or `yield`.
 ///
-/// Reason: it runs until the time limit, or, with an `await` inside, until `main` beside it ends. A warning: the limit
-/// protects, the lint only tells.
+/// Reason: the loop runs until the time limit or, with an `await` inside, until a `main` that does not wait for it
+/// ends. A warning, because the time limit protects the system and the lint only informs.
 ///
 /// ```js
 /// while (true) { work(); }                          // warning
@@ -39,14 +39,15 @@ fn check(statement: &Stmt, _: &Context<'_>) -> Option<Problem> {
         }
         _ => return None,
     };
-    let mut exits = Exits { labels, loops: 0, breakable: 0, own: vec![], found: false, waits: false };
+    let mut exits =
+        Exits { labels, loops: 0, breakable: 0, inner_labels: vec![], found: false, has_await: false };
     if let Some(head) = head {
         head.visit_with(&mut exits);
     }
     body.visit_with(&mut exits);
     let end = span.lo + swc_common::BytePos(keyword_length(inner));
     let span = Span::new(span.lo, end);
-    match (exits.found, exits.waits) {
+    match (exits.found, exits.has_await) {
         (true, _) => None,
         (false, true) => {
             Some(Problem::warning(span, "Nothing ends this loop: it waits and goes on until the run ends."))
@@ -66,7 +67,7 @@ const fn keyword_length(statement: &Stmt) -> u32 {
     }
 }
 
-/// True for expressions that are written to be true.
+/// Returns whether the expression is a constant with a true value.
 fn is_true(expression: &Expr) -> bool {
     match crate::scope::unwrapped(expression) {
         Expr::Lit(Lit::Bool(value)) => value.value,
@@ -82,18 +83,18 @@ fn is_true(expression: &Expr) -> bool {
     }
 }
 
-/// Looks for a way out of one loop, in its own function only.
+/// Search for an exit from one loop, within the loop's own function.
 struct Exits {
-    /// Labels of the loop itself.
+    /// Labels of the loop.
     labels: Vec<Id>,
-    /// Loops around the current place, inside the one looked at.
+    /// Number of nested loops around the current node.
     loops: u32,
-    /// Loops and switches around it.
+    /// Number of nested loops and switches around the current node.
     breakable: u32,
-    /// Labels declared inside.
-    own: Vec<Id>,
+    /// Labels declared inside the loop.
+    inner_labels: Vec<Id>,
     found: bool,
-    waits: bool,
+    has_await: bool,
 }
 
 impl Exits {
@@ -120,23 +121,23 @@ impl Visit for Exits {
     }
 
     fn visit_labeled_stmt(&mut self, statement: &LabeledStmt) {
-        self.own.push(statement.label.to_id());
+        self.inner_labels.push(statement.label.to_id());
         statement.body.visit_with(self);
-        self.own.pop();
+        self.inner_labels.pop();
     }
 
     fn visit_break_stmt(&mut self, statement: &BreakStmt) {
         self.found |= match &statement.label {
             None => self.breakable == 0,
-            // The loop's own label or one around it; labels inside don't leave it.
-            Some(label) => !self.own.contains(&label.to_id()),
+            // The loop's own label or an outer one. Labels inside the loop do not leave it.
+            Some(label) => !self.inner_labels.contains(&label.to_id()),
         };
     }
 
     fn visit_continue_stmt(&mut self, statement: &ContinueStmt) {
         if let Some(label) = &statement.label {
             let label = label.to_id();
-            self.found |= !self.own.contains(&label) && !self.labels.contains(&label);
+            self.found |= !self.inner_labels.contains(&label) && !self.labels.contains(&label);
         }
     }
 
@@ -153,12 +154,12 @@ impl Visit for Exits {
     }
 
     fn visit_await_expr(&mut self, expression: &AwaitExpr) {
-        self.waits = true;
+        self.has_await = true;
         expression.visit_children_with(self);
     }
 
     fn visit_for_of_stmt(&mut self, statement: &ForOfStmt) {
-        self.waits |= statement.is_await;
+        self.has_await |= statement.is_await;
         statement.visit_children_with(self);
     }
 

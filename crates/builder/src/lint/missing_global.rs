@@ -1,18 +1,18 @@
-//! Globals of other platforms.
+//! Rule `missing-global`: globals of other platforms.
 
 use super::{Check, Context, Global, Problem, Rule};
 
-/// `missing-global`: a global of Node or of browsers that scripts don't have.
+/// `missing-global`: a global of Node or of browsers that is not available in scripts.
 ///
-/// Reason: using it throws a `ReferenceError`. A warning, because code brought from elsewhere may hold it in a branch
-/// that never runs.
+/// Reason: its use throws a `ReferenceError`. A warning, because copied code may contain it in a branch that never
+/// runs.
 ///
 /// ```js
 /// Buffer.from(text).toString("base64");             // warning: use btoa
 /// ```
 pub(super) const RULE: Rule = Rule { name: "missing-global", check: Check::Global(check) };
 
-/// Global, and what to use instead.
+/// Pairs of a global and the advice for its replacement.
 const MISSING: &[(&str, &str)] = &[
     ("Buffer", "Use `TextEncoder`, `TextDecoder`, `atob` or `btoa`."),
     ("global", "Use `globalThis`."),
@@ -33,7 +33,7 @@ const MISSING: &[(&str, &str)] = &[
 
 fn check(&Global { name, span, .. }: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
     let &(_, advice) = MISSING.iter().find(|(missing, _)| *missing == name)?;
-    if context.asks_for(name) {
+    if context.has_typeof_guard(name) {
         return None;
     }
     Some(Problem::warning(span, format!("`{name}` is not available. {advice}")))

@@ -1,9 +1,9 @@
-//! What a script should not do, told with its line before it is tried. The lint helps the author; the isolate protects.
+//! Lint rules: report code that fails or misleads, with its line, before it runs.
 //!
-//! Each rule is one file and one entry of [`RULES`]. A rule is an error only where the code can never work,
-//! because an error refuses the save. The rest are warnings: the lint helps the author, the isolate protects.
+//! Each rule is one file and one or more entries of [`RULES`]. A rule reports an error only where the code can never
+//! work, because an error prevents saving. All others are warnings: the lint helps the author, the isolate protects.
 //!
-//! Invariant: rules look at one node each. One traversal shows every node to every rule that asks for its kind.
+//! Invariant: a rule examines one node at a time. One traversal passes every node to every rule for its kind.
 
 mod code_from_string;
 mod endless_loop;
@@ -30,22 +30,22 @@ use swc_ecma_ast::{
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// One rule.
+/// Lint rule.
 pub(super) struct Rule {
-    /// Stable: authors and tools refer to it.
+    /// Stable name, to which authors and tools refer.
     name: &'static str,
     check: Check,
 }
 
-/// Which nodes a rule looks at.
+/// Kind of node that a rule examines, with its check.
 enum Check {
-    /// A global that is named, alone or as a property of `globalThis`.
+    /// Reference to a global, by name or as a property of `globalThis`.
     Global(fn(&Global<'_>, &Context<'_>) -> Option<Problem>),
     Member(fn(&MemberExpr, &Context<'_>) -> Option<Problem>),
     Call(fn(&CallExpr, &Context<'_>) -> Option<Problem>),
     MetaProperty(fn(&MetaPropExpr) -> Option<Problem>),
     Statement(fn(&Stmt, &Context<'_>) -> Option<Problem>),
-    /// A property that is taken out of a value by destructuring.
+    /// Property read by destructuring.
     Destructured(fn(&str, Span) -> Option<Problem>),
     Declaration(fn(&ModuleDecl, &Context<'_>) -> Option<Problem>),
 }
@@ -53,11 +53,11 @@ enum Check {
 struct Global<'a> {
     name: &'a str,
     span: Span,
-    /// As a property of `globalThis`, which is `undefined` where the global is not there.
+    /// Referenced as a property of `globalThis`, which is `undefined` if the global is missing.
     is_property: bool,
 }
 
-/// What a rule found.
+/// Finding of a rule, before the rule's name is added.
 struct Problem {
     severity: Severity,
     span: Span,
@@ -93,29 +93,30 @@ const RULES: &[Rule] = &[
     with_statement::RULE,
 ];
 
-/// What rules may ask about the whole text.
+/// Facts about the whole text for the rules.
 struct Context<'a> {
     scope: Scope<'a>,
     text: &'a str,
     program: &'a Program,
-    /// Few texts hold anything that a rule needs them for.
-    facts: OnceCell<Facts>,
-    /// Answers of [`Context::asks_for`], by global. The rules know few globals, a text may name one at every turn.
-    asked: RefCell<FxHashMap<String, bool>>,
+    /// Computed on first use: most texts contain nothing for which a rule needs it.
+    identifiers: OnceCell<Identifiers>,
+    /// Cached results of [`Context::has_typeof_guard`], by global. The rules know few globals, but a text may use one
+    /// of them at every node.
+    typeof_guards: RefCell<FxHashMap<String, bool>>,
 }
 
 impl Context<'_> {
-    /// The text asks whether the global is there before it uses it.
-    fn asks_for(&self, global: &str) -> bool {
-        let mut asked = self.asked.borrow_mut();
-        if let Some(answer) = asked.get(global) {
+    /// Returns whether the text tests the global with `typeof`.
+    fn has_typeof_guard(&self, global: &str) -> bool {
+        let mut typeof_guards = self.typeof_guards.borrow_mut();
+        if let Some(answer) = typeof_guards.get(global) {
             return *answer;
         }
         let answer = self
             .text
             .match_indices("typeof ")
             .any(|(at, found)| self.text[at + found.len()..].trim_start().starts_with(global));
-        asked.insert(global.to_owned(), answer);
+        typeof_guards.insert(global.to_owned(), answer);
         answer
     }
 
@@ -123,32 +124,33 @@ impl Context<'_> {
         self.scope.global_name(expression)
     }
 
-    fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| {
-            let mut facts = Facts::default();
-            self.program.visit_with(&mut facts);
-            facts
+    fn identifiers(&self) -> &Identifiers {
+        self.identifiers.get_or_init(|| {
+            let mut identifiers = Identifiers::default();
+            self.program.visit_with(&mut identifiers);
+            identifiers
         })
     }
 }
 
 /// Runs every rule over a resolved program.
 pub(super) fn check(program: &Program, scope: Scope<'_>, text: &str) -> Vec<Finding> {
-    let context = Context { scope, text, program, facts: OnceCell::new(), asked: RefCell::default() };
+    let context =
+        Context { scope, text, program, identifiers: OnceCell::new(), typeof_guards: RefCell::default() };
     let mut lint = Lint { context, findings: vec![] };
     program.visit_with(&mut lint);
     lint.findings
 }
 
 #[derive(Default)]
-struct Facts {
-    /// Functions and classes that the text declares.
+struct Identifiers {
+    /// Declared functions and classes.
     callables: FxHashSet<Id>,
-    /// Variables that are read: an import of anything else is about types and vanishes.
+    /// Variables that are read. An import of any other name is an import of types and is removed.
     read: FxHashSet<Id>,
 }
 
-impl Visit for Facts {
+impl Visit for Identifiers {
     noop_visit_type!();
 
     fn visit_decl(&mut self, declaration: &Decl) {
@@ -241,7 +243,7 @@ impl Visit for Lint<'_> {
                 Check::MetaProperty(check) => check(property),
                 _ => None,
             }),
-            // What a rule may look at inside of these is a node of its own.
+            // The parts that rules examine are child nodes of these.
             _ => {}
         }
         expression.visit_children_with(self);
@@ -294,14 +296,14 @@ impl Visit for Lint<'_> {
         target.visit_children_with(self);
     }
 
-    /// `typeof name` is how a text asks whether a global is there.
+    /// Skips `typeof name`, which tests whether a global exists.
     fn visit_unary_expr(&mut self, unary: &UnaryExpr) {
         if unary.op != UnaryOp::TypeOf || !unary.arg.is_ident() {
             unary.visit_children_with(self);
         }
     }
 
-    /// `value instanceof Function` makes no code.
+    /// Skips the right side of `value instanceof Function`, which compiles no code.
     fn visit_bin_expr(&mut self, binary: &BinExpr) {
         binary.left.visit_with(self);
         if binary.op != BinaryOp::InstanceOf || !binary.right.is_ident() {
@@ -310,7 +312,7 @@ impl Visit for Lint<'_> {
     }
 }
 
-/// The name of the property a member expression takes, unless it is computed at run time.
+/// Name of the property of a member expression, unless it is computed at run time.
 fn member_name(property: &MemberProp) -> Option<&str> {
     match property {
         MemberProp::Ident(name) => Some(&name.sym),
@@ -319,7 +321,7 @@ fn member_name(property: &MemberProp) -> Option<&str> {
     }
 }
 
-/// The module a declaration asks for at run time, with the place of its name.
+/// Module that a declaration loads at run time, with the span of its specifier.
 fn imported_module<'d>(declaration: &'d ModuleDecl, context: &Context<'_>) -> Option<(&'d str, Span)> {
     use swc_ecma_ast::{ExportSpecifier, ImportSpecifier};
     let source = match declaration {
@@ -328,9 +330,9 @@ fn imported_module<'d>(declaration: &'d ModuleDecl, context: &Context<'_>) -> Op
                 import.specifiers.is_empty()
                     || import.specifiers.iter().any(|specifier| match specifier {
                         ImportSpecifier::Named(named) => {
-                            !named.is_type_only && context.facts().read.contains(&named.local.to_id())
+                            !named.is_type_only && context.identifiers().read.contains(&named.local.to_id())
                         }
-                        other => context.facts().read.contains(&other.local().to_id()),
+                        other => context.identifiers().read.contains(&other.local().to_id()),
                     })
             };
             (!import.type_only && needed()).then_some(&import.src)?

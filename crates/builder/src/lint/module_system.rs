@@ -1,4 +1,4 @@
-//! Modules.
+//! Rule `module-system`: module loading.
 
 use super::{Check, Context, Global, Problem, Rule, imported_module, node_module};
 use swc_ecma_ast::{CallExpr, Callee, MetaPropExpr, MetaPropKind, ModuleDecl};
@@ -9,7 +9,7 @@ const MESSAGE: &str =
 
 /// `module-system`: `import` and `export … from` declarations, and TypeScript's `import = require` and `export =`.
 ///
-/// Reason: a script is one text. Imports of types only are fine: they vanish.
+/// Reason: a script is one text. Imports of types only are fine, because they are removed.
 ///
 /// ```js
 /// import { groupBy } from "lodash";                 // error
@@ -17,7 +17,7 @@ const MESSAGE: &str =
 /// ```
 pub(super) const DECLARATIONS: Rule = Rule { name: NAME, check: Check::Declaration(declaration) };
 
-/// `module-system`: `require`, `module`, `exports` and their like.
+/// `module-system`: `require`, `module`, `exports`, `__dirname` and `__filename`.
 ///
 /// ```js
 /// const lodash = require("lodash");                 // error
@@ -41,14 +41,14 @@ fn declaration(declaration: &ModuleDecl, context: &Context<'_>) -> Option<Proble
 
 fn global(&Global { name, span, .. }: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
     if !matches!(name, "require" | "module" | "exports" | "__dirname" | "__filename")
-        || context.asks_for(name)
+        || context.has_typeof_guard(name)
     {
         return None;
     }
     let message = match name {
         "require" => MESSAGE.to_owned(),
         "module" | "exports" => format!("`{name}` is not available. `main` is found without an export."),
-        _ => format!("`{name}` is not available: a script is no file."),
+        _ => format!("`{name}` is not available: a script is not a file."),
     };
     Some(Problem::error(span, message))
 }
@@ -59,6 +59,7 @@ fn call(call: &CallExpr, context: &Context<'_>) -> Option<Problem> {
 }
 
 fn meta_property(property: &MetaPropExpr) -> Option<Problem> {
-    (property.kind == MetaPropKind::ImportMeta)
-        .then(|| Problem::error(property.span, "`import.meta` is not available: a script is no module file."))
+    (property.kind == MetaPropKind::ImportMeta).then(|| {
+        Problem::error(property.span, "`import.meta` is not available: a script is not a module file.")
+    })
 }

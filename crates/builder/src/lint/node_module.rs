@@ -1,4 +1,4 @@
-//! Modules that are part of Node.
+//! Rule `node-module`: modules that are part of Node.
 
 use super::{Check, Context, Problem, Rule, imported_module};
 use crate::scope::literal_text;
@@ -9,7 +9,7 @@ const NAME: &str = "node-module";
 
 /// `node-module`: an import of a module of Node.
 ///
-/// Reason: scripts run without files, processes and sockets; the message names what there is instead.
+/// Reason: scripts have no files, processes or sockets. The message names the replacement, if there is one.
 ///
 /// ```js
 /// import { readFile } from "node:fs/promises";      // error
@@ -19,7 +19,7 @@ pub(super) const DECLARATIONS: Rule = Rule { name: NAME, check: Check::Declarati
 /// `node-module`: `require("fs")` and `import("fs")`.
 pub(super) const CALLS: Rule = Rule { name: NAME, check: Check::Call(call) };
 
-/// Names of the modules of Node, without `node:`.
+/// Names of Node's modules, without `node:`.
 pub const BUILTINS: &[&str] = &[
     "assert",
     "async_hooks",
@@ -65,13 +65,13 @@ pub const BUILTINS: &[&str] = &[
     "zlib",
 ];
 
-/// Whether Node itself has the module, with or without `node:`, or a part of it such as `fs/promises`.
+/// Returns whether the specifier names a module of Node, with or without `node:`, or a part such as `fs/promises`.
 pub fn is_builtin(module: &str) -> bool {
     let name = module.strip_prefix("node:");
     name.is_some() || BUILTINS.contains(&module.split('/').next().unwrap_or(module))
 }
 
-/// The module of Node that a `require` or `import()` asks for.
+/// Module of Node that a `require` or `import()` loads.
 pub(super) fn requested<'e>(call: &'e CallExpr, context: &Context<'_>) -> Option<(&'e str, Span)> {
     let loads = match &call.callee {
         Callee::Import(_) => true,

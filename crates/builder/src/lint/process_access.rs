@@ -1,10 +1,10 @@
-//! `process`.
+//! Rule `process-access`: Node's `process`.
 
 use super::{Check, Context, Global, Problem, Rule};
 
 /// `process-access`: Node's `process`.
 ///
-/// Reason: there is no process to see or to end. Where the text asks `typeof process` first, it is a warning.
+/// Reason: scripts have no process to inspect or to end. Only a warning if the text tests `typeof process`.
 ///
 /// ```js
 /// const token = process.env.TOKEN;                  // error: use ENV.TOKEN
@@ -17,7 +17,7 @@ fn check(global: &Global<'_>, context: &Context<'_>) -> Option<Problem> {
     }
     let message =
         "`process` is not available. Read environment variables from `ENV`; to end the run, return or throw.";
-    let severe = !global.is_property && !context.asks_for("process");
+    let severe = !global.is_property && !context.has_typeof_guard("process");
     let problem = if severe { Problem::error } else { Problem::warning };
     Some(problem(global.span, message.to_owned()))
 }

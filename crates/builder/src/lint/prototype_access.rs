@@ -1,4 +1,4 @@
-//! Prototypes and constructors of values.
+//! Rule `prototype-access`: prototypes and constructors of values.
 
 use super::{Check, Context, Problem, Rule, code_from_string, member_name};
 use crate::scope::unwrapped;
@@ -9,9 +9,10 @@ const NAME: &str = "prototype-access";
 
 /// `prototype-access`: `.__proto__`, `.prototype` or `.constructor` of a value.
 ///
-/// Reason: it is how scripts leave the object they were given. All are warnings: some
-/// have honest uses, and what protects is the isolate. Not reported: `prototype` of a global (`Object.prototype.hasOwnProperty`) or of a
-/// class or function of the text, `this.constructor` (a class's static members), and a class's `constructor` method.
+/// Reason: through these properties scripts reach beyond the object they were given. All are warnings: some have
+/// legitimate uses, and the isolate protects. Not reported: `prototype` of a global
+/// (`Object.prototype.hasOwnProperty`) or of a class or function of the text, `this.constructor` (a class's static
+/// members), and a class's `constructor` method.
 ///
 /// ```js
 /// event.__proto__.admin = true;                     // warning
@@ -30,7 +31,7 @@ fn check(member: &MemberExpr, context: &Context<'_>) -> Option<Problem> {
             span(member),
             "`.prototype` is reached on a value. To test a value, use `instanceof` or `typeof`.",
         )),
-        // A constructor of functions is reported as what it is.
+        // A function constructor is reported by `code-from-string`.
         "constructor" if !unwrapped(&member.obj).is_this() && !code_from_string::reaches(member, context) => {
             Some(constructor(span(member)))
         }
@@ -60,17 +61,17 @@ fn constructor(span: Span) -> Problem {
     )
 }
 
-/// The property's own place.
+/// Span of the property.
 fn span(member: &MemberExpr) -> Span {
     use swc_common::Spanned;
     member.prop.span()
 }
 
-/// Globals, and what the text declares as a function or class.
+/// Returns whether the object is a global, or a function or class that the text declares.
 fn has_prototype(object: &Expr, context: &Context<'_>) -> bool {
     match unwrapped(object) {
         Expr::Ident(ident) => {
-            context.scope.is_global(ident) || context.facts().callables.contains(&ident.to_id())
+            context.scope.is_global(ident) || context.identifiers().callables.contains(&ident.to_id())
         }
         object => context.global_name(object).is_some(),
     }

@@ -1,13 +1,13 @@
-//! Timers that are given text.
+//! Rule `string-timer`: timers with a string instead of a function.
 
 use super::{Check, Context, Problem, Rule};
 use crate::scope::unwrapped;
 use swc_common::Spanned;
 use swc_ecma_ast::{BinaryOp, CallExpr, Callee, Expr, Lit};
 
-/// `string-timer`: `setTimeout` or `setInterval` with text instead of a function.
+/// `string-timer`: `setTimeout` or `setInterval` with a string instead of a function.
 ///
-/// Reason: timers take functions only; code can't be made from text.
+/// Reason: timers accept functions only; code cannot be compiled from strings.
 ///
 /// ```js
 /// setTimeout("tick()", 100);                        // warning

@@ -1,11 +1,11 @@
-//! `with`.
+//! Rule `with-statement`: `with` blocks.
 
 use super::{Check, Context, Problem, Rule};
 use swc_ecma_ast::Stmt;
 
 /// `with-statement`: a `with` block.
 ///
-/// Reason: inside it no name can be told from a property, so `Functions` could not be followed.
+/// Reason: inside the block, names cannot be told from properties, so `Functions` could not be followed.
 ///
 /// ```js
 /// with (Functions) { sendEmail({}); }               // error

@@ -1,35 +1,44 @@
-//! What is open, bracket by bracket, and when it is forgotten.
+//! Weights of open tokens per bracket, and the points at which they are removed.
 
-use super::{lexical::Before, scan::Scan};
+use super::{lexical::TokenKind, scan::Scan};
 
-/// swc tries type arguments at every `<`, in time that grows with the square of those open.
+/// Weight of a `<`: swc tries type arguments there, in time that grows with the square of the number of open ones.
 pub(super) const ANGLE_WEIGHT: u32 = 4;
 pub(super) const ROOT: u8 = 0;
 pub(super) const TEMPLATE: u8 = b'$';
 
-/// An open bracket.
-#[expect(clippy::struct_excessive_bools, reason = "what is known of the bracket, each by itself")]
+/// Point at which a weight is removed from its frame.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// The next `,`, or the end of the statement or bracket.
+    ElementEnd,
+    /// The end of the statement or bracket.
+    StatementEnd,
+}
+
+/// Open bracket.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one bracket")]
 pub(super) struct Frame {
     pub(super) opener: u8,
-    /// The brackets belong to `if`, `while`, `for` or `with`.
+    /// The bracket belongs to `if`, `while`, `for` or `with`.
     pub(super) header: bool,
-    /// The braces stand where an expression or a type would: they hold properties rather than statements.
+    /// The brace is in the position of an expression or a type: it contains properties rather than statements.
     pub(super) object: bool,
-    /// Counted at this bracket's own level since its last `,`.
-    pub(super) soft: u32,
-    /// Counted since the last statement's end, and not ended by a `,`.
-    pub(super) hard: u32,
-    /// A `:` was seen since the last `,`: the next one is no property's.
+    /// Weight counted in this bracket since its last `,`.
+    pub(super) element_weight: u32,
+    /// Weight counted since the end of the last statement, which a `,` does not remove.
+    pub(super) statement_weight: u32,
+    /// A `:` was seen since the last `,`, so the next one does not belong to a property.
     pub(super) colon: bool,
     /// A `?` was seen since the last `,`.
     pub(super) question: bool,
-    /// How often [`ANGLE_WEIGHT`] is part of `hard`.
+    /// Number of times [`ANGLE_WEIGHT`] is part of `statement_weight`.
     pub(super) angles: u32,
-    /// An `@` was seen, and since then no line that could start what is decorated.
+    /// An `@` was seen, and since then no line that could start the decorated declaration.
     pub(super) decorated: bool,
-    /// A `do` was seen since the last statement's end: a `while` may belong to it.
-    pub(super) looping: bool,
-    /// The next `extends` is that of a class, or of its type parameters.
+    /// A `do` was seen since the end of the last statement, so a `while` may belong to it.
+    pub(super) in_do_loop: bool,
+    /// The next `extends` belongs to a class or to its type parameters.
     pub(super) class_head: bool,
 }
 
@@ -39,47 +48,47 @@ impl Frame {
             opener,
             header,
             object,
-            soft: 0,
-            hard: 0,
+            element_weight: 0,
+            statement_weight: 0,
             colon: false,
             question: false,
             angles: 0,
             decorated: false,
-            looping: false,
+            in_do_loop: false,
             class_head: false,
         }
     }
 }
 
 impl Scan<'_> {
-    /// What one `<` opened is closed; the operators that both may be were counted once, with the `>`.
+    /// Removes the weight of one `<`. In case both are operators, they were counted once, with the `>`.
     pub(super) fn close_angle(&mut self) {
         if let Some(frame) = self.frames.last_mut()
             && frame.angles > 0
         {
             frame.angles -= 1;
-            frame.hard -= ANGLE_WEIGHT;
-            self.open -= ANGLE_WEIGHT;
+            frame.statement_weight -= ANGLE_WEIGHT;
+            self.open_weight -= ANGLE_WEIGHT;
         }
     }
 
-    pub(super) fn count(&mut self, weight: u32) {
-        self.open += weight;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.soft += weight;
-        }
+    pub(super) fn count_in_element(&mut self, weight: u32) {
+        self.count(Until::ElementEnd, weight);
     }
 
-    pub(super) fn count_hard(&mut self, weight: u32) {
-        self.open += weight;
+    pub(super) fn count(&mut self, until: Until, weight: u32) {
+        self.open_weight += weight;
         if let Some(frame) = self.frames.last_mut() {
-            frame.hard += weight;
+            match until {
+                Until::ElementEnd => frame.element_weight += weight,
+                Until::StatementEnd => frame.statement_weight += weight,
+            }
         }
     }
 
     pub(super) fn end_element(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
-            self.open -= std::mem::take(&mut frame.soft);
+            self.open_weight -= std::mem::take(&mut frame.element_weight);
             frame.colon = false;
             frame.question = false;
         }
@@ -88,10 +97,10 @@ impl Scan<'_> {
     pub(super) fn end_statement(&mut self) {
         self.end_element();
         if let Some(frame) = self.frames.last_mut() {
-            self.open -= std::mem::take(&mut frame.hard);
+            self.open_weight -= std::mem::take(&mut frame.statement_weight);
             frame.angles = 0;
             frame.decorated = false;
-            frame.looping = false;
+            frame.in_do_loop = false;
         }
     }
 
@@ -104,26 +113,26 @@ impl Scan<'_> {
         };
         match self.frames.last() {
             Some(frame) if frame.opener == expected => {
-                self.before = match byte {
-                    b')' if frame.header => Before::Operator,
-                    b'}' => Before::Unknown,
-                    _ => Before::Value,
+                self.last.kind = match byte {
+                    b')' if frame.header => TokenKind::Operator,
+                    b'}' => TokenKind::Unknown,
+                    _ => TokenKind::Value,
                 };
-                self.after_brace = byte == b'}';
+                self.last.is_brace = byte == b'}';
                 self.pop();
             }
             Some(frame) if frame.opener == TEMPLATE && byte == b'}' => {
                 self.pop();
                 self.template();
             }
-            // No parser gets past an unmatched bracket; what follows is counted all the same.
-            _ => self.blind = true,
+            // No parser gets past an unmatched bracket, but the tokens after it still count.
+            _ => self.count_only = true,
         }
     }
 
     fn pop(&mut self) {
         if let Some(frame) = self.frames.pop() {
-            self.open -= frame.soft + frame.hard;
+            self.open_weight -= frame.element_weight + frame.statement_weight;
         }
     }
 }

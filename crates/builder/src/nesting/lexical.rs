@@ -1,23 +1,23 @@
-//! The lexical ways of ECMAScript that tell what a byte belongs to.
+//! Lexical grammar of ECMAScript that decides to which token a byte belongs.
 
 use super::{
     frame::{Frame, TEMPLATE},
     scan::Scan,
 };
 
-/// What stood before a `/`, as far as it decides what the `/` is.
+/// Kind of a token, as far as it decides the meaning of a following `/`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
-    /// An expression ended: `/` divides.
+pub(super) enum TokenKind {
+    /// End of an expression: `/` divides.
     Value,
-    /// An operator, an opening bracket, a keyword: `/` starts a regular expression.
+    /// Operator, opening bracket or keyword: `/` starts a regular expression.
     Operator,
-    /// Either, depending on grammar this scan does not know.
+    /// Either of the two, depending on grammar that this scan does not know.
     Unknown,
 }
 
 impl Scan<'_> {
-    /// White space beyond ASCII at this place.
+    /// White space beyond ASCII at the current offset.
     pub(super) fn wide_space(&self) -> Option<char> {
         if self.peek(0) < 0x80 {
             return None;
@@ -30,7 +30,7 @@ impl Scan<'_> {
         let rest = &self.bytes[self.at..];
         let length = if rest[1] == b'*' {
             let end = rest[2..].windows(2).position(|pair| pair == b"*/").map_or(rest.len(), |end| end + 4);
-            // It may hold a line end; taking it for one is the careful reading.
+            // A block comment may contain a line end. Assuming one is the safe choice.
             self.line_has_token = false;
             end
         } else {
@@ -54,10 +54,10 @@ impl Scan<'_> {
                 }
             }
         }
-        self.before = Before::Value;
+        self.last.kind = TokenKind::Value;
     }
 
-    /// Text of a template, up to its end or the next `${`.
+    /// Moves past the text of a template, up to its end or the next `${`.
     pub(super) fn template(&mut self) {
         while self.at < self.bytes.len() {
             match self.peek(0) {
@@ -68,16 +68,16 @@ impl Scan<'_> {
                 }
                 b'$' if self.peek(1) == b'{' => {
                     self.at += 2;
-                    // The expressions of a template stand side by side, so this counts inside.
+                    // The expressions of a template are siblings, so the weight belongs to the new frame.
                     self.frames.push(Frame::new(TEMPLATE, false, false));
-                    self.count(1);
-                    self.before = Before::Operator;
+                    self.count_in_element(1);
+                    self.last.kind = TokenKind::Operator;
                     return;
                 }
                 _ => self.at += 1,
             }
         }
-        self.before = Before::Value;
+        self.last.kind = TokenKind::Value;
     }
 }
 
@@ -85,8 +85,9 @@ pub(super) const fn is_header(word: &[u8]) -> bool {
     matches!(word, b"if" | b"while" | b"for" | b"with")
 }
 
-/// Words that continue what the line before began. So do a `while` after its `do`, and any word after a decorator.
-pub(super) const fn goes_on(word: &[u8]) -> bool {
+/// Returns whether the word continues the statement of the previous line. So do a `while` after its `do`, and any word
+/// after a decorator.
+pub(super) const fn continues_statement(word: &[u8]) -> bool {
     matches!(
         word,
         b"in"
@@ -105,33 +106,34 @@ pub(super) const fn goes_on(word: &[u8]) -> bool {
     )
 }
 
-/// What a `/` after this word is.
-pub(super) const fn before_slash(word: &[u8]) -> Before {
+/// Classifies a word by the meaning of a following `/`.
+pub(super) const fn classify_word(word: &[u8]) -> TokenKind {
     match word {
         b"return" | b"typeof" | b"case" | b"do" | b"else" | b"in" | b"instanceof" | b"new" | b"void"
-        | b"delete" | b"throw" | b"extends" | b"default" => Before::Operator,
-        // Names in some places, and in others words that something follows, perhaps on the next line.
+        | b"delete" | b"throw" | b"extends" | b"default" => TokenKind::Operator,
+        // Names in some positions; in others, keywords that are continued, perhaps on the next line.
         b"of" | b"yield" | b"await" | b"async" | b"let" | b"as" | b"is" | b"satisfies" | b"keyof"
         | b"infer" | b"readonly" | b"unique" | b"asserts" | b"type" | b"static" | b"get" | b"set"
         | b"accessor" | b"using" | b"declare" | b"abstract" | b"out" | b"const" | b"var" | b"enum"
         | b"function" | b"class" | b"interface" | b"namespace" | b"module" | b"global" | b"import"
         | b"export" | b"public" | b"private" | b"protected" | b"override" | b"implements" | b"switch"
-        | b"try" | b"catch" | b"finally" | b"if" | b"for" | b"while" | b"with" => Before::Unknown,
-        _ => Before::Value,
+        | b"try" | b"catch" | b"finally" | b"if" | b"for" | b"while" | b"with" => TokenKind::Unknown,
+        _ => TokenKind::Value,
     }
 }
 
-/// Letters, digits and whatever is not ASCII; `#` and `@` start words that nest nothing by themselves.
+/// Returns whether a byte is part of a word: letters, digits, `_`, `$`, `#`, `\` and all bytes beyond ASCII.
 pub(super) fn is_word(byte: u8) -> bool {
     WORD[byte as usize] != 0
 }
 
-/// Part of a word and a character by itself.
+/// Returns whether a byte is part of a word and a whole character.
 pub(super) fn is_plain(byte: u8) -> bool {
     WORD[byte as usize] == 1
 }
 
-/// Nearly every byte is looked up.
+/// Class of each byte: 1 for whole characters of words, 2 for parts of escapes and of wide characters, 0 for others. A
+/// table, because nearly every byte is looked up.
 static WORD: [u8; 256] = {
     let mut word = [0; 256];
     let mut byte = 0;
@@ -162,7 +164,7 @@ pub(super) fn regex_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     while at < bytes.len() && !ends_line(&bytes[at..]) {
         match bytes[at] {
-            // A line's end can't be escaped.
+            // A line end cannot be escaped.
             b'\\' if !ends_line(&bytes[at + 1..]) => at += 1,
             b'[' => in_class = true,
             b']' => in_class = false,

@@ -1,13 +1,13 @@
-//! Keeps hostile nesting from overflowing our stack.
+//! Protection against stack overflow by hostile nesting.
 //!
-//! swc's parser, visitors and destructors recurse, and an overflow kills the process. So before a text is parsed, one
-//! pass over its bytes finds an upper bound of how deep its tree can be, and after parsing the tree is measured.
+//! swc's parser, visitors and destructors recurse, and an overflow kills the process. So one pass over the bytes of a
+//! text finds an upper bound of the depth of its tree before the text is parsed. After parsing, the tree is measured.
 //!
-//! Invariant: wherever the text is valid up to some token, the tree there has at most a small constant times as many
-//! levels as the bound says. Each token that can open a level counts; what a bracket holds is forgotten when it
-//! closes, a statement at its `;` or where one line's value is followed by another line's word, an element at its
-//! `,`. Where a `/` can't be told apart as division or as the start of a regular expression, nothing is forgotten
-//! any more.
+//! Invariant: wherever the text is valid up to some token, the depth of the tree there is at most a small constant
+//! times the bound. Each token that can open a level has a weight. The weight of a bracket's content is removed when
+//! the bracket closes, the weight of an element at its `,`, and the weight of a statement at its `;` or where a word
+//! starts the line after a value. Where a `/` may be a division or the start of a regular expression, no weight is
+//! removed any more.
 
 mod frame;
 mod lexical;
@@ -18,29 +18,29 @@ use swc_common::{BytePos, Span, Spanned};
 use swc_ecma_ast::{Expr, Pat, Program, Stmt, TsEntityName, TsNamespaceBody, TsType};
 use swc_ecma_visit::{Visit, VisitWith};
 
-/// Levels of the tree. V8 gives up on its own 1 MB stack at a few times this.
+/// Maximum depth of a tree, in levels. V8 overflows its own stack of 1 MB at a few times this depth.
 const MAX_DEPTH: u32 = 800;
 
 const MESSAGE: &str = "The code is nested too deeply here.";
 
-/// How many levels one token that counts can open at most: `(a,` is a parenthesis and a sequence.
-const LEVELS: u32 = 4;
+/// Maximum number of levels that one counted token can open: `(a,` is a parenthesis and a sequence.
+const LEVELS_PER_TOKEN: u32 = 4;
 
-/// How deep the tree of a text can be.
+/// Upper bound of the depth of a text's tree, in weighted tokens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bound(u32);
+pub(super) struct DepthBound(u32);
 
-impl Bound {
-    /// The tree can't be too deep, so that nothing needs to be measured.
+impl DepthBound {
+    /// Returns whether the bound alone proves that the tree is not too deep, so that it need not be measured.
     fn suffices(self) -> bool {
-        self.0 < MAX_DEPTH / LEVELS
+        self.0 < MAX_DEPTH / LEVELS_PER_TOKEN
     }
 }
 
-/// Refuses a text whose tree could be too deep to parse. Offsets are relative to the text.
-pub(super) fn check_text(text: &str) -> Result<Bound, Finding> {
+/// Rejects a text whose tree could be too deep to parse. Offsets are relative to the text.
+pub(super) fn check_text(text: &str) -> Result<DepthBound, Finding> {
     match scan::Scan::new(text).run() {
-        Ok(most) => Ok(Bound(most)),
+        Ok(most) => Ok(DepthBound(most)),
         Err(at) => {
             let at = u32::try_from(at).unwrap_or(u32::MAX);
             Err(Finding::error(rule::NESTING, Span::new(BytePos(at), BytePos(at + 1)), MESSAGE))
@@ -48,15 +48,15 @@ pub(super) fn check_text(text: &str) -> Result<Bound, Finding> {
     }
 }
 
-/// Offsets of the `<` that stand where an operand may start, as the scan understands the text.
+/// Offsets of each `<` at which an operand may start, as far as the scan can tell.
 pub(super) fn prefix_angles(text: &str) -> impl Iterator<Item = usize> {
     let mut scan = scan::Scan::new(text);
     std::iter::from_fn(move || scan.next_prefix_angle())
 }
 
-/// Refuses a tree that is too deep to be worked on. `bound` is that of its text.
-pub(super) fn check_tree(program: &Program, bound: Bound) -> Result<(), Finding> {
-    // Tests and the fuzzer measure all the same.
+/// Rejects a tree that is too deep to be processed. `bound` is the bound of its text.
+pub(super) fn check_tree(program: &Program, bound: DepthBound) -> Result<(), Finding> {
+    // Tests and the fuzzer always measure.
     if bound.suffices() && !cfg!(debug_assertions) {
         return Ok(());
     }
@@ -87,7 +87,7 @@ impl Depth {
     }
 }
 
-/// Every way a node can hold another of its own kind passes through one of these.
+/// Visits the kinds of nodes that every nesting of a node in its own kind passes through.
 impl Visit for Depth {
     fn visit_expr(&mut self, node: &Expr) {
         self.descend(node);

@@ -1,83 +1,96 @@
-//! One pass over a text's bytes for the bound of its nesting.
+//! One pass over a text's bytes that bounds the depth of its syntax tree.
 
 use super::{
-    frame::{ANGLE_WEIGHT, Frame, ROOT},
-    lexical::{Before, before_slash, goes_on, is_header, is_plain, is_word, regex_length},
+    frame::{ANGLE_WEIGHT, Frame, ROOT, Until},
+    lexical::{TokenKind, classify_word, continues_statement, is_header, is_plain, is_word, regex_length},
 };
 
-/// Weight of the tokens that may each have opened a level and are all open at once. People stay below 200.
-const MAX_OPEN: u32 = 1_000;
-/// Where an arrow function's parameters look like something else, swc reads them both ways, at every level anew: its
-/// time doubles with each `<T>` at an expression's start, `<T>(…)`, `(a = …)`, `[a = …]`, `{a = …}`, `infer` and arrow behind a `?`
-/// that is open.
+/// Maximum weight of the tokens that may each have opened a level and are open at the same time. Real code stays below
+/// 200.
+const MAX_OPEN_WEIGHT: u32 = 1_000;
+/// Weight of a token that makes swc parse twice. Where an arrow function's parameters look like something else, swc
+/// tries both readings, again at every level: its time doubles with each open `<T>` at an expression's start, `<T>(…)`,
+/// `(a = …)`, `[a = …]`, `{a = …}`, `infer` and arrow after a `?`.
 const AMBIGUOUS_WEIGHT: u32 = 110;
-/// `a ? (b) : …`, ambiguous only together with the others.
+/// Weight of `a ? (b) : …`, which is ambiguous only together with the others.
 const CONDITIONAL_WEIGHT: u32 = 50;
-/// What a class extends is resolved twice, at every level anew.
+/// Weight of a class's `extends`: the superclass is resolved twice, again at every level.
 const HERITAGE_WEIGHT: u32 = 50;
-#[expect(clippy::struct_excessive_bools, reason = "what is known of the last tokens, each by itself")]
+
+/// State of the scan.
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
     pub(super) frames: Vec<Frame>,
-    /// Sum of the counts of all frames.
-    pub(super) open: u32,
-    pub(super) before: Before,
-    /// The last token was a `}` that ended no template's expression.
-    pub(super) after_brace: bool,
-    /// The last token was a `>` and no arrow.
-    after_angle: bool,
-    /// The last word was `if`, `while`, `for` or `with`, and no property name.
-    header_word: bool,
-    after_dot: bool,
-    /// A token stands on this line. Where a line is fresh, a statement may start without a `;` before it.
+    /// Sum of the weights of all frames.
+    pub(super) open_weight: u32,
+    pub(super) last: LastToken,
+    /// The current line has a token. On a line without one, a statement may start without a preceding `;`.
     pub(super) line_has_token: bool,
-    /// A `;` was seen, whose statement ends unless `else` follows.
-    pending_reset: bool,
-    /// Nothing is forgotten any more.
-    pub(super) blind: bool,
+    /// A `;` was seen. Its statement ends unless `else` follows.
+    pending_statement_end: bool,
+    /// From here on every token counts, and no weight is removed.
+    pub(super) count_only: bool,
+}
+
+/// Facts about the last token.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one token")]
+pub(super) struct LastToken {
+    pub(super) kind: TokenKind,
+    /// The token was a `}` that did not end the expression of a template.
+    pub(super) is_brace: bool,
+    /// The last punctuator was a `>` that is not part of an arrow.
+    is_angle: bool,
+    /// The last word was `if`, `while`, `for` or `with`, and not a property name.
+    is_header: bool,
+    /// The token was a `.` that is not part of `...`.
+    is_dot: bool,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let root = Frame::new(ROOT, false, false);
+        let last = LastToken {
+            kind: TokenKind::Operator,
+            is_brace: false,
+            is_angle: false,
+            is_header: false,
+            is_dot: false,
+        };
         Self {
             text,
             bytes: text.as_bytes(),
             at: 0,
-            frames: vec![root],
-            open: 0,
-            before: Before::Operator,
-            after_brace: false,
-            after_angle: false,
-            header_word: false,
-            after_dot: false,
+            frames: vec![Frame::new(ROOT, false, false)],
+            open_weight: 0,
+            last,
             line_has_token: false,
-            pending_reset: false,
-            blind: false,
+            pending_statement_end: false,
+            count_only: false,
         }
     }
 
-    /// The most that was open at once, or where that passed the limit.
+    /// Returns the largest open weight, or the offset at which it passes the limit.
     pub(super) fn run(mut self) -> Result<u32, usize> {
         let mut most = 0;
         while self.at < self.bytes.len() {
             self.step();
-            most = most.max(self.open);
-            if most > MAX_OPEN {
+            most = most.max(self.open_weight);
+            if most > MAX_OPEN_WEIGHT {
                 return Err(self.at);
             }
         }
         Ok(most)
     }
 
-    /// The next `<` where an operand may start, as JSX does.
+    /// Moves past the next `<` at which an operand may start, as JSX does, and returns its offset.
     pub(super) fn next_prefix_angle(&mut self) -> Option<usize> {
         while self.at < self.bytes.len() {
             let at = self.at;
-            let found =
-                self.peek(0) == b'<' && self.before != Before::Value && !self.follows(b'<') && !self.blind;
+            let found = self.peek(0) == b'<'
+                && self.last.kind != TokenKind::Value
+                && !self.follows(b'<')
+                && !self.count_only;
             self.step();
             if found {
                 return Some(at);
@@ -96,10 +109,10 @@ impl<'a> Scan<'a> {
 
     fn step(&mut self) {
         let byte = self.peek(0);
-        if self.blind {
+        if self.count_only {
             self.at += 1;
             if !byte.is_ascii_whitespace() && (!is_word(byte) || !is_word(self.peek(0))) {
-                self.open += 1;
+                self.open_weight += 1;
             }
         } else if !self.skip(byte) {
             let fresh_line = !std::mem::replace(&mut self.line_has_token, true);
@@ -111,7 +124,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Moves over white space or a comment, if there is any.
+    /// Moves past white space or a comment. Returns whether there was any.
     fn skip(&mut self, byte: u8) -> bool {
         match byte {
             b'\n' | b'\r' => {
@@ -134,8 +147,9 @@ impl<'a> Scan<'a> {
                 None => return false,
             },
             _ => {
-                // Comments of HTML are comments in scripts and operators in modules.
-                self.blind |= self.starts_with("<!--") || (self.starts_with("-->") && !self.line_has_token);
+                // HTML-like comments are comments in scripts and operators in modules.
+                self.count_only |=
+                    self.starts_with("<!--") || (self.starts_with("-->") && !self.line_has_token);
                 return false;
             }
         }
@@ -143,137 +157,149 @@ impl<'a> Scan<'a> {
     }
 
     fn punctuator(&mut self, byte: u8, fresh_line: bool) {
-        if std::mem::take(&mut self.pending_reset) || (byte == b'@' && fresh_line && self.ends_line()) {
+        if std::mem::take(&mut self.pending_statement_end) || (byte == b'@' && fresh_line && self.ends_line())
+        {
             self.end_statement();
         }
-        let header = std::mem::take(&mut self.header_word);
-        self.after_dot = false;
-        self.after_brace = false;
-        let after_angle = std::mem::take(&mut self.after_angle);
+        let header = std::mem::take(&mut self.last.is_header);
+        self.last.is_dot = false;
+        self.last.is_brace = false;
+        let after_angle = std::mem::take(&mut self.last.is_angle);
         match byte {
             b'"' | b'\'' => self.string(byte),
-            b'`' => {
-                // A template is an operand, or a call of what stands before it.
-                self.count(if after_angle { AMBIGUOUS_WEIGHT } else { 1 });
-                self.at += 1;
-                self.template();
-            }
-            b'(' | b'[' | b'{' => {
-                self.count(1);
-                let object = byte == b'{' && self.before == Before::Operator && !self.follows_arrow();
-                self.frames.push(Frame::new(byte, header, object));
-                if after_angle {
-                    // `soft` stays as it is: it tells the first word of an element.
-                    self.count_hard(AMBIGUOUS_WEIGHT);
-                }
-                self.before = Before::Operator;
-                self.at += 1;
-            }
+            b'`' => self.open_template(after_angle),
+            b'(' | b'[' | b'{' => self.open_bracket(byte, header, after_angle),
             b')' | b']' | b'}' => self.close(byte),
-            b';' => {
-                self.pending_reset = true;
-                self.before = Before::Operator;
-                self.at += 1;
-            }
             b'/' => self.slash(fresh_line),
             b'.' => self.dot(),
-            b'<' => {
-                let prefix = self.before != Before::Value && self.peek(1) != b'<' && !self.follows(b'<');
-                self.operator(true, if prefix { AMBIGUOUS_WEIGHT } else { ANGLE_WEIGHT });
-                if let Some(frame) = self.frames.last_mut()
-                    && !prefix
-                {
-                    frame.angles += 1;
-                }
+            b'<' => self.less_than(),
+            b'>' => self.greater_than(),
+            b'?' => self.question_mark(),
+            b'!' => self.exclamation_mark(),
+            b':' => self.colon(),
+            b'@' => self.at_sign(),
+            b';' => {
+                self.pending_statement_end = true;
+                self.move_past(1, TokenKind::Operator);
             }
-            b'=' if self.starts_default() => self.operator(false, AMBIGUOUS_WEIGHT),
             b',' => {
                 self.end_element();
-                self.before = Before::Operator;
-                self.at += 1;
+                self.move_past(1, TokenKind::Operator);
             }
-            b':' => self.colon(),
             b'+' | b'-' if self.peek(1) == byte => {
-                self.count(1);
-                self.before = Before::Unknown;
-                self.at += 2;
+                self.count_in_element(1);
+                self.move_past(2, TokenKind::Unknown);
             }
-            b'!' => {
-                // TypeScript's `value!`, or the operator `!value`.
-                let before = if self.before == Before::Operator { Before::Operator } else { Before::Unknown };
-                self.operator(false, 1);
-                self.before = if self.peek(0) == b'=' { Before::Operator } else { before };
-            }
-            b'>' => {
-                // Comparison, arrow, or the end of type arguments.
-                let arrow = self.follows(b'=');
-                let conditional = self.frames.last().is_some_and(|frame| frame.question);
-                self.operator(false, if arrow && conditional { AMBIGUOUS_WEIGHT } else { 1 });
-                self.before = if arrow { Before::Operator } else { Before::Unknown };
-                self.after_angle = !arrow;
-                if !arrow {
-                    self.close_angle();
-                }
-            }
-            b'?' => {
-                let parenthesis = self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b'(');
-                self.operator(false, if parenthesis { CONDITIONAL_WEIGHT } else { 1 });
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.question = true;
-                }
-            }
-            b'@' => {
-                if let Some(frame) = self.frames.last_mut() {
-                    frame.decorated = true;
-                }
-                self.operator(false, 1);
-            }
-            _ => self.operator(false, 1),
+            b'=' if self.starts_default() => self.operator(Until::ElementEnd, AMBIGUOUS_WEIGHT),
+            _ => self.operator(Until::ElementEnd, 1),
         }
     }
 
-    fn operator(&mut self, hard: bool, weight: u32) {
-        if hard {
-            self.count_hard(weight);
-        } else {
-            self.count(weight);
-        }
-        self.before = Before::Operator;
+    fn move_past(&mut self, length: usize, kind: TokenKind) {
+        self.at += length;
+        self.last.kind = kind;
+    }
+
+    fn operator(&mut self, until: Until, weight: u32) {
+        self.count(until, weight);
+        self.move_past(1, TokenKind::Operator);
+    }
+
+    /// Opens a template: an operand, or a call of the preceding operand.
+    fn open_template(&mut self, after_angle: bool) {
+        self.count_in_element(if after_angle { AMBIGUOUS_WEIGHT } else { 1 });
         self.at += 1;
+        self.template();
+    }
+
+    fn open_bracket(&mut self, byte: u8, header: bool, after_angle: bool) {
+        self.count_in_element(1);
+        let object = byte == b'{' && self.last.kind == TokenKind::Operator && !self.follows_arrow();
+        self.frames.push(Frame::new(byte, header, object));
+        if after_angle {
+            // `element_weight` stays 0: it marks the first word of an element.
+            self.count(Until::StatementEnd, AMBIGUOUS_WEIGHT);
+        }
+        self.move_past(1, TokenKind::Operator);
+    }
+
+    fn less_than(&mut self) {
+        let prefix = self.last.kind != TokenKind::Value && self.peek(1) != b'<' && !self.follows(b'<');
+        self.operator(Until::StatementEnd, if prefix { AMBIGUOUS_WEIGHT } else { ANGLE_WEIGHT });
+        if let Some(frame) = self.frames.last_mut()
+            && !prefix
+        {
+            frame.angles += 1;
+        }
+    }
+
+    /// Reads a comparison, an arrow, or the end of type arguments.
+    fn greater_than(&mut self) {
+        let arrow = self.follows(b'=');
+        let conditional = self.frames.last().is_some_and(|frame| frame.question);
+        self.operator(Until::ElementEnd, if arrow && conditional { AMBIGUOUS_WEIGHT } else { 1 });
+        self.last.kind = if arrow { TokenKind::Operator } else { TokenKind::Unknown };
+        self.last.is_angle = !arrow;
+        if !arrow {
+            self.close_angle();
+        }
+    }
+
+    fn question_mark(&mut self) {
+        let parenthesis = self.bytes[self.at + 1..].trim_ascii_start().first() == Some(&b'(');
+        self.operator(Until::ElementEnd, if parenthesis { CONDITIONAL_WEIGHT } else { 1 });
+        if let Some(frame) = self.frames.last_mut() {
+            frame.question = true;
+        }
+    }
+
+    /// Reads TypeScript's `value!`, or the operators `!value` and `!=`.
+    fn exclamation_mark(&mut self) {
+        let is_prefix = self.last.kind == TokenKind::Operator;
+        self.operator(Until::ElementEnd, 1);
+        if !is_prefix && self.peek(0) != b'=' {
+            self.last.kind = TokenKind::Unknown;
+        }
+    }
+
+    fn at_sign(&mut self) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.decorated = true;
+        }
+        self.operator(Until::ElementEnd, 1);
     }
 
     fn dot(&mut self) {
-        self.count(1);
+        self.count_in_element(1);
         if self.starts_with("...") {
-            self.before = Before::Operator;
-            self.at += 3;
+            self.move_past(3, TokenKind::Operator);
         } else {
-            self.after_dot = true;
-            // The end of a number such as `1.` divides; nothing else may follow a dot.
-            self.before = Before::Unknown;
-            self.at += 1;
+            self.last.is_dot = true;
+            // After a number such as `1.`, a slash divides. Nothing else may follow a dot.
+            self.move_past(1, TokenKind::Unknown);
         }
     }
 
-    /// Labels nest, and stay open over a `,`; the colons of properties don't.
+    /// Reads a colon. Labels nest and stay open after a `,`; the colons of properties don't.
     fn colon(&mut self) {
         let property = self.frames.last_mut().is_some_and(|frame| {
             let first = !std::mem::replace(&mut frame.colon, true);
             first && frame.object
         });
-        self.operator(!property, 1);
+        self.operator(if property { Until::ElementEnd } else { Until::StatementEnd }, 1);
     }
 
     fn follows(&self, byte: u8) -> bool {
         self.at > 0 && self.bytes[self.at - 1] == byte
     }
 
-    /// At the `=` of `{a = …}`: a single one, right after the first word of a property.
+    /// Returns whether this is the `=` of `{a = …}`: a single one, right after the first word of a property.
     fn starts_default(&self) -> bool {
         let first_word = self.frames.last().is_some_and(|frame| {
-            frame.soft == 0 && (matches!(frame.opener, b'(' | b'[') || (frame.opener == b'{' && frame.object))
+            frame.element_weight == 0
+                && (matches!(frame.opener, b'(' | b'[') || (frame.opener == b'{' && frame.object))
         });
-        first_word && self.before != Before::Operator && !matches!(self.peek(1), b'=' | b'>')
+        first_word && self.last.kind != TokenKind::Operator && !matches!(self.peek(1), b'=' | b'>')
     }
 
     fn follows_arrow(&self) -> bool {
@@ -281,21 +307,43 @@ impl<'a> Scan<'a> {
     }
 
     fn slash(&mut self, fresh_line: bool) {
-        // A type such as `string` ends at the line end where a value would go on.
-        let before = if fresh_line && self.before == Before::Value { Before::Unknown } else { self.before };
-        let regex = if before == Before::Value { None } else { regex_length(&self.bytes[self.at..]) };
-        match (before, regex) {
-            (Before::Operator, Some(length)) => {
-                self.at += length;
-                self.before = Before::Value;
-            }
-            // It could be either, and the readings differ.
-            (_, Some(_)) => self.blind = true,
-            (_, None) => self.operator(false, 1),
+        // A type such as `string` ends at the line end, where a value would continue.
+        let ends_type = fresh_line && self.last.kind == TokenKind::Value;
+        let kind = if ends_type { TokenKind::Unknown } else { self.last.kind };
+        let regex = if kind == TokenKind::Value { None } else { regex_length(&self.bytes[self.at..]) };
+        match (kind, regex) {
+            (TokenKind::Operator, Some(length)) => self.move_past(length, TokenKind::Value),
+            // Division and regular expression are both possible, and the following tokens differ.
+            (_, Some(_)) => self.count_only = true,
+            (_, None) => self.operator(Until::ElementEnd, 1),
         }
     }
 
     fn word(&mut self, fresh_line: bool) {
+        let start = self.at;
+        let escaped = self.move_past_word();
+        let word = &self.bytes[start..self.at];
+        let property = std::mem::take(&mut self.last.is_dot);
+        let ended = std::mem::take(&mut self.pending_statement_end) && word != b"else";
+        if (ended || (fresh_line && !continues_statement(word) && self.ends_line()))
+            && !self.closes_loop(word)
+        {
+            self.end_statement();
+        }
+        self.last.is_brace = false;
+        let header_continues = self.last.is_header && word == b"await";
+        self.last.is_header = !property && (header_continues || is_header(word));
+        if property {
+            self.last.kind = TokenKind::Value;
+            return;
+        }
+        self.last.kind = classify_word(word);
+        let (until, weight) = self.word_weight(word, escaped);
+        self.count(until, weight);
+    }
+
+    /// Moves past a word. Returns whether it has escapes.
+    fn move_past_word(&mut self) -> bool {
         let start = self.at;
         let mut escaped = false;
         loop {
@@ -311,51 +359,38 @@ impl<'a> Scan<'a> {
                     self.at += usize::from(self.peek(0) == b'}');
                 }
                 0x80.. if self.wide_space().is_none() => self.at += 1,
-                _ => break,
+                _ => return escaped,
             }
-        }
-        let word = &self.bytes[start..self.at];
-        let property = std::mem::take(&mut self.after_dot);
-        let ended = std::mem::take(&mut self.pending_reset) && word != b"else";
-        if (ended || (fresh_line && !goes_on(word) && self.ends_line())) && !self.closes_loop(word) {
-            self.end_statement();
-        }
-        self.after_brace = false;
-        let header_goes_on = self.header_word && word == b"await";
-        self.header_word = !property && (header_goes_on || is_header(word));
-        if property {
-            self.before = Before::Value;
-            return;
-        }
-        self.before = before_slash(word);
-        let mut heritage = false;
-        if let Some(frame) = self.frames.last_mut() {
-            frame.looping |= word == b"do";
-            heritage = word == b"extends" && std::mem::take(&mut frame.class_head);
-            frame.class_head |= word == b"class";
-        }
-        // A header's word is followed by a value's bracket, not by a value.
-        if self.header_word || matches!(word, b"else" | b"do") {
-            self.count_hard(1);
-        } else if heritage {
-            self.count(HERITAGE_WEIGHT);
-        } else if word == b"infer" {
-            self.count(AMBIGUOUS_WEIGHT);
-        } else if self.before != Before::Value || escaped {
-            // Any other word is an operand or a name.
-            self.count(1);
         }
     }
 
-    /// Whether the line before may have been a whole statement, now that a word or `@` starts the next: its last token ended a
-    /// block, or a value that is no decorator, and no bracket holds the lines together.
+    fn word_weight(&mut self, word: &[u8], escaped: bool) -> (Until, u32) {
+        let mut heritage = false;
+        if let Some(frame) = self.frames.last_mut() {
+            frame.in_do_loop |= word == b"do";
+            heritage = word == b"extends" && std::mem::take(&mut frame.class_head);
+            frame.class_head |= word == b"class";
+        }
+        match word {
+            // A bracket or a statement follows, not a value.
+            _ if self.last.is_header || matches!(word, b"else" | b"do") => (Until::StatementEnd, 1),
+            b"extends" if heritage => (Until::ElementEnd, HERITAGE_WEIGHT),
+            b"infer" => (Until::ElementEnd, AMBIGUOUS_WEIGHT),
+            _ if self.last.kind != TokenKind::Value || escaped => (Until::ElementEnd, 1),
+            // Any other word is an operand or a name.
+            _ => (Until::ElementEnd, 0),
+        }
+    }
+
+    /// Returns whether the previous line may have been a complete statement, given that a word or `@` starts this line:
+    /// its last token ended a block, or a value that is not a decorator, and no bracket joins the lines.
     fn ends_line(&mut self) -> bool {
         if !self.between_statements() {
             return false;
         }
-        let decorated = self.before == Before::Value
+        let decorated = self.last.kind == TokenKind::Value
             && self.frames.last_mut().is_some_and(|frame| std::mem::take(&mut frame.decorated));
-        self.after_brace || (self.before == Before::Value && !decorated)
+        self.last.is_brace || (self.last.kind == TokenKind::Value && !decorated)
     }
 
     fn between_statements(&self) -> bool {
@@ -363,6 +398,6 @@ impl<'a> Scan<'a> {
     }
 
     fn closes_loop(&self, word: &[u8]) -> bool {
-        word == b"while" && self.frames.last().is_some_and(|frame| frame.looping)
+        word == b"while" && self.frames.last().is_some_and(|frame| frame.in_do_loop)
     }
 }

@@ -1,5 +1,5 @@
-//! A corpus of texts and what the builder says about each. A case marks places with `‹` and `›`: each diagnostic must
-//! cover exactly one marked place, in order.
+//! Corpus of texts with the expected diagnostics. A case marks spans with `‹` and `›`: each diagnostic must cover
+//! exactly one marked span, in order.
 
 use builder::{Report, Severity, Unit, build};
 use shared::execution::CodeType;
@@ -12,12 +12,12 @@ mod published;
 /// `(line, column, end line, end column)`.
 type Place = (u32, u32, u32, u32);
 
-/// A text without its marks, and what they mark, in the order of the texts.
+/// Text without its marks, and the marked spans in the order of the text.
 struct Unmarked {
     code: String,
-    /// Between `‹` and `›`.
+    /// Spans between `‹` and `›`.
     findings: Vec<Place>,
-    /// Between `«` and `»`.
+    /// Spans between `«` and `»`.
     uses: Vec<Place>,
 }
 
@@ -69,12 +69,12 @@ fn check(unit: Unit<'_>, marked: &str, rules: &[&str]) -> Result<Report, String>
         ));
     }
     if report.build.is_none() != rules.iter().any(|rule| rule.ends_with('!')) {
-        return Err(format!("{marked}\n  a build is there exactly if nothing is an error"));
+        return Err(format!("{marked}\n  there must be a build exactly if no diagnostic is an error"));
     }
     Ok(report)
 }
 
-/// All cases that fail, together.
+/// Reports all failed cases together.
 fn assert_all(results: impl Iterator<Item = Result<(), String>>) {
     let failures: Vec<String> = results.filter_map(Result::err).collect();
     assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
@@ -83,7 +83,7 @@ fn assert_all(results: impl Iterator<Item = Result<(), String>>) {
 const RAW: Unit<'static> = Unit::Script(CodeType::Raw);
 const MAIN: Unit<'static> = Unit::Script(CodeType::MainFn);
 
-/// What authors were promised.
+/// Holds the size of the corpus that authors were promised.
 #[test]
 fn the_corpus_has_at_least_120_cases_of_detection_and_lint() {
     let (detection, lint) = (detection::cases(), lint::cases());

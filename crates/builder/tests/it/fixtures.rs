@@ -1,4 +1,4 @@
-//! The system functions and scripts build, and hold together.
+//! System functions and scripts: they build, and the functions they use exist.
 
 use builder::{Report, Unit, build};
 use serde::Deserialize;
@@ -164,7 +164,7 @@ fn scripts_declare_the_variables_they_read_and_the_hosts_they_reach() {
     }
 }
 
-/// Where the functions that reach out send their requests; `httpRequest` goes wherever it is told.
+/// Hosts to which system functions send requests. Empty for `httpRequest`, whose URL is a parameter.
 const HOSTS: [(&str, &str); 7] = [
     ("httpRequest", ""),
     ("postToSlack", "hooks.slack.com"),

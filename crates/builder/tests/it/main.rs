@@ -1,4 +1,4 @@
-//! Tests of the builder from outside, as the api and the worker use it.
+//! Integration tests of the builder, through the interface that the api and the worker use.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 

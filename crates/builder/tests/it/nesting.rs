@@ -1,4 +1,4 @@
-//! Hostile nesting is answered with a diagnostic: never by an overflow of our stack, never by minutes of parsing.
+//! Hostile nesting: gives a diagnostic, and neither overflows the stack nor takes minutes of parsing.
 
 use builder::{Report, Unit, build};
 use shared::execution::CodeType;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 const SCRIPT: Unit<'static> = Unit::Script(CodeType::MainFn);
 
-/// `(name, opening, middle, closing)`: the opening and the closing are repeated.
+/// Cases `(name, opening, middle, closing)`. The opening and the closing are repeated.
 const SHAPES: &[(&str, &str, &str, &str)] = &[
     ("parentheses", "(", "1", ")"),
     ("arrays", "[", "", "]"),
@@ -113,7 +113,7 @@ const SHAPES: &[(&str, &str, &str, &str)] = &[
     ("imports", "import(", "a", ")"),
 ];
 
-/// Shapes whose lines start with words that could start a statement, but go on with what is open.
+/// Cases whose lines start with words that could start a statement, but continue an open expression.
 const LINE_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("assigned functions", "x =\nfunction(){", "", "}"),
     ("returned functions", "return\nfunction f(){", "", "}"),
@@ -142,7 +142,7 @@ const LINE_SHAPES: &[(&str, &str, &str, &str)] = &[
     ("do while on lines in if else", "if(a)do b\nwhile(c)\nelse ", "d", ""),
 ];
 
-/// What stands before would hide the brackets from a scan that knows no JSX, but not from a parser that does.
+/// Cases whose start would hide the brackets from a scan without JSX, but not from a parser with JSX.
 const HIDDEN_BY_JSX: &[&str] = &["x=<a>`</a>;", "x=<a>/*</a>;", "x=<a>//</a>;", "x=<a>'</a>;"];
 
 fn build_in_time(name: &str, unit: Unit<'_>, code: &str) -> Report {

@@ -1,10 +1,10 @@
-//! Which functions a text uses, in every form of use. `«` and `»` mark the first use of each.
+//! Detection of used functions, in every form of use. `«` and `»` mark the first use of each function.
 
 use super::{MAIN, RAW, assert_all, check, unmark};
 use builder::{FunctionUse, Report};
 use std::collections::BTreeSet;
 
-/// `(marked text, rules, names)`, as a raw body.
+/// Cases `(marked text, rules, names)`, built as a raw body.
 const BODIES: &[(&str, &[&str], &[&str])] = &[
     // Calls
     ("Functions.«a»();", &[], &["a"]),
@@ -104,21 +104,21 @@ const BODIES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("class C { f = Functions; run() { this.f.«a»(); } }", &[], &["a"]),
     ("const o = { run(f) { f.«a»(); } }; o.run(Functions);", &[], &["a"]),
-    // Names that are known although they are computed
+    // Computed names that are known
     ("const name = 'a'; Functions[«name»]();", &[], &["a"]),
     ("const name = x ? 'a' : 'b'; Functions[«name»]();", &[], &["a", "b"]),
     ("Functions[«x ? 'a' : 'b'»]();", &[], &["a", "b"]),
     ("const p = 'send'; Functions[«p + 'Mail'»](); Functions[«`${p}Sms`»]();", &[], &["sendMail", "sendSms"]),
     ("for (const name of ['a', 'b']) Functions[«name»]();", &[], &["a", "b"]),
     ("const { [«x ? 'a' : 'b'»]: f } = Functions;", &[], &["a", "b"]),
-    // Names that are not
+    // Computed names that are not known
     ("Functions[‹event.name›]();", &["functions-computed!"], &[]),
     ("let name = 'a'; Functions[‹name›]();", &["functions-computed!"], &[]),
     ("const f = Functions; f[‹event.name›]();", &["functions-computed!"], &[]),
     ("for (const name in Functions) Functions[‹name›]();", &["functions-computed!"], &[]),
     ("/* uses: «a», «b» */ Functions[event.name]();", &[], &["a", "b"]),
     ("// uses: «a»\nFunctions[event.name](); Functions.«b»();", &[], &["a", "b"]),
-    // Where it can't be followed
+    // Uses that can't be followed
     ("other(‹Functions›);", &["functions-escape"], &[]),
     ("return Object.keys(‹Functions›);", &["functions-escape"], &[]),
     ("const list = [‹Functions›];", &["functions-escape"], &[]),
@@ -128,7 +128,7 @@ const BODIES: &[(&str, &[&str], &[&str])] = &[
     ("console.log(Functions);", &[], &[]),
     ("if (Functions) work(); typeof Functions; !Functions; Functions === null;", &[], &[]),
     ("'a' in Functions;", &[], &[]),
-    // Something else of the same name
+    // Other values of the same name
     ("const Functions = { a() {} }; Functions.a();", &[], &[]),
     ("function run(Functions) { Functions.a(); } run({ a() {} });", &[], &[]),
     ("class Functions { static a() {} } Functions.a();", &[], &[]),
@@ -171,7 +171,7 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// How many cases there are.
+/// Number of cases.
 pub(super) fn cases() -> usize {
     BODIES.len() + SCRIPTS.len()
 }

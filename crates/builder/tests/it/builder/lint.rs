@@ -1,8 +1,8 @@
-//! Every lint rule: what it reports, where, and what it leaves alone.
+//! Findings of every lint rule with their positions, and code that the rule accepts.
 
 use super::{MAIN, RAW, assert_all, check};
 
-/// `(marked text, rules)`, as a raw body.
+/// Cases `(marked text, rules)`, built as a raw body.
 const BODIES: &[(&str, &[&str])] = &[
     // code-from-string
     ("‹eval›('1')", &["code-from-string"]),
@@ -95,7 +95,7 @@ const BODIES: &[(&str, &[&str])] = &[
     ("‹eval›(1);\n‹eval›(2);", &["code-from-string", "code-from-string"]),
 ];
 
-/// The same, as whole scripts.
+/// Cases built as whole scripts.
 const SCRIPTS: &[(&str, &[&str])] = &[
     (
         "import { groupBy } from ‹'lodash'›;\nexport function main() { return groupBy([]); }",
@@ -122,14 +122,14 @@ const SCRIPTS: &[(&str, &[&str])] = &[
     ("function main() {}\nfunction ‹main›() {}", &["entry-point!"]),
 ];
 
-/// `(marked text, rules)`, as whole scripts that are no program.
+/// Cases `(marked text, rules)` of invalid programs, built as whole scripts.
 const BROKEN: &[(&str, &[&str])] = &[
     ("function main() { return ‹)›; }", &["syntax!"]),
     ("function main() { const text = ‹'abc;›\n}", &["syntax!"]),
     ("function main() {\n  const a = ‹;›\n}", &["syntax!"]),
 ];
 
-/// Early errors, as a raw body.
+/// Cases of early errors, built as a raw body.
 const EARLY: &[(&str, &[&str])] = &[
     ("let a; let ‹a›;", &["syntax!"]),
     ("let a; var ‹a›;", &["syntax!"]),
@@ -172,7 +172,7 @@ const EARLY: &[(&str, &[&str])] = &[
     ("interface A { x: 1 } interface A { y: 2 } const A = 1; type T = 1; let T;", &[]),
 ];
 
-/// How many cases there are.
+/// Number of cases.
 pub(super) fn cases() -> usize {
     BODIES.len() + SCRIPTS.len() + BROKEN.len() + EARLY.len()
 }

@@ -1,10 +1,10 @@
-//! What holds for every text, tried on texts that are put together at random.
+//! Properties that hold for every text, tested on randomly composed texts.
 
 use super::{MAIN, RAW};
 use builder::{Severity, SourceMap, Unit, build};
 use proptest::prelude::*;
 
-/// Pieces of scripts, sound and broken, that meet in any order.
+/// Pieces of scripts, valid and invalid, that are combined in any order.
 const PIECES: &[&str] = &[
     "Functions.a();",
     "const { b } = Functions;",
@@ -88,7 +88,7 @@ fn units() -> [Unit<'static>; 3] {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Nothing panics; a build is there exactly if nothing is an error; positions lie inside the text.
+    /// Never panics, has a build exactly if no diagnostic is an error, and reports positions inside the text.
     #[test]
     fn every_text_gets_an_honest_report(text in text()) {
         let lines = u32::try_from(text.split(['\n', '\r', '\u{2028}', '\u{2029}']).count()).unwrap();
@@ -103,7 +103,7 @@ proptest! {
         }
     }
 
-    /// What was built is itself a text that builds: it parses, and nothing in it is an error any more.
+    /// Builds its own output again: the output parses and has no errors.
     #[test]
     fn a_build_is_a_program(text in text()) {
         for unit in units() {

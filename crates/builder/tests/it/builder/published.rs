@@ -1,4 +1,4 @@
-//! Scripts in the shapes that Plane documents for its runner build without an edit and without a word.
+//! Scripts in the forms that Plane documents for its runner, which build unchanged and without diagnostics.
 
 use super::MAIN;
 use builder::build;
