@@ -67,7 +67,7 @@ async fn a_script_that_imports_is_saved_with_its_packages_and_runs_without_the_r
     assert!(asked.iter().any(|path| path == "numbers/-/2.1.0.tgz"), "{asked:?}");
 
     let found = refused(&stack, "import fs from 'reader';\nexport const main = () => fs;").await?;
-    let message = "`reader` needs `fs`, a module of Node, which scripts don't have.";
+    let message = "`reader` needs the Node.js module `fs`, which is not available in scripts.";
     assert_eq!(found, [("package".to_owned(), 1, message.to_owned())]);
 
     let asked = registry.asked().len();

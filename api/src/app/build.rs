@@ -3,7 +3,7 @@
 use super::function_resolution::{UnknownFunction, resolve};
 use crate::model::{error::ApiError, function::KnownFunction, script::FunctionPin};
 use builder::{Build, Diagnostic, Report, Severity, Unit};
-use packages::Prepared;
+use packages::ResolvedPackages;
 use shared::{execution::CodeType, telemetry::metrics::BUILD_DURATION};
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ pub enum Kind {
 pub async fn build(
     kind: Kind,
     code: String,
-    packages: Prepared,
+    packages: ResolvedPackages,
     known: &[KnownFunction],
 ) -> Result<Built, ApiError> {
     // A function may call itself before it exists; its own pin is that of the build that it becomes.

@@ -13,7 +13,7 @@ use crate::{
         function::{Function, FunctionDraft, FunctionPatch, SavedFunction, usage_example},
     },
 };
-use packages::Prepared;
+use packages::ResolvedPackages;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -101,7 +101,7 @@ pub async fn build_and_store(
 ) -> Result<Built, ApiError> {
     let known = db::functions::known(connection, workspace_id).await?;
     let kind = Kind::Function { name: draft.name.clone(), parameters: draft.parameter_names() };
-    let built = build::build(kind, draft.code.clone(), Prepared::default(), &known).await?;
+    let built = build::build(kind, draft.code.clone(), ResolvedPackages::default(), &known).await?;
     db::builds::insert(connection, &built.build).await?;
     Ok(built)
 }

@@ -1,7 +1,7 @@
 //! npm packages of code that is saved or run as a test.
 
 use crate::model::error::ApiError;
-use packages::{Packages, Prepared};
+use packages::{Packages, ResolvedPackages};
 
 /// Resolves the npm packages that `code` imports, over the network. Do not call inside a transaction.
 ///

@@ -18,7 +18,7 @@ use crate::{
         script::{SavedScript, Script, ScriptDraft, ScriptPatch},
     },
 };
-use ::packages::{Packages, Prepared};
+use ::packages::{Packages, ResolvedPackages};
 use builder::Diagnostic;
 use shared::encryption::{Context, Keyring};
 use sqlx::PgConnection;
@@ -178,7 +178,7 @@ pub async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     draft: &ScriptDraft,
-    packages: Prepared,
+    packages: ResolvedPackages,
 ) -> Result<(BuiltScript, Vec<Diagnostic>), ApiError> {
     db::functions::lock_names(connection, workspace_id, false).await?;
     let known = db::functions::known(connection, workspace_id).await?;

@@ -1,7 +1,7 @@
-//! A package's archive, unpacked into its folder.
+//! Unpacking of a package's archive into its folder.
 //!
-//! Archives are hostile: paths must stay below the folder, only plain files are written, and sizes are counted while
-//! they are read.
+//! Archives are untrusted: paths must stay below the folder, only plain files are written, and sizes are counted while
+//! reading.
 
 use flate2::read::GzDecoder;
 use std::{
@@ -11,13 +11,14 @@ use std::{
 };
 use tar::{Archive, EntryType};
 
-/// Of all archives of one bundle together, unpacked.
+/// Maximum unpacked size of all archives of one bundle together, in bytes.
 const MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// Maximum number of files of all archives of one bundle together.
 const MAX_FILES: usize = 50_000;
-/// What a bundler reads; declarations, maps and documents stay in the archive.
-const READ: [&str; 4] = ["js", "mjs", "cjs", "json"];
+/// Extensions of files that the bundler reads. Type declarations, source maps and documents are not unpacked.
+const READ_EXTENSIONS: [&str; 4] = ["js", "mjs", "cjs", "json"];
 
-/// What may still be unpacked.
+/// Remaining bytes and files that may be unpacked.
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: u64,
@@ -30,24 +31,24 @@ impl Default for Budget {
     }
 }
 
-/// Why an archive is not used.
+/// Errors of archives. The texts are shown to the author.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiveError {
-    #[error("the archive holds a path that leads out of it")]
+    #[error("the archive has a path outside of its folder")]
     Path,
-    #[error("the archive holds a link or a device, where only files may be")]
+    #[error("the archive has a link or a device; only files are allowed")]
     NotAFile,
     #[error("the archives are over {} MiB or {MAX_FILES} files unpacked", MAX_BYTES >> 20)]
     TooLarge,
     #[error("the archive can't be read")]
     Malformed,
-    #[error("its files can't be written")]
+    #[error("the files of the archive can't be written")]
     Write(#[source] io::Error),
 }
 
-/// Unpacks a gzipped archive. Its first folder, whatever its name, is `folder`.
+/// Unpacks a gzipped archive into `folder`, without the archive's top folder.
 pub(crate) fn unpack(archive: &[u8], folder: &Path, budget: &mut Budget) -> Result<(), ArchiveError> {
-    // One byte more than allowed shows that there is more.
+    // One byte more than allowed reveals an archive that is too large.
     let unpacked = GzDecoder::new(archive).take(budget.bytes + 1);
     let mut archive = Archive::new(unpacked);
     let mut read = 0;
@@ -64,7 +65,8 @@ pub(crate) fn unpack(archive: &[u8], folder: &Path, budget: &mut Budget) -> Resu
         }
         budget.files -= 1;
         let path = inside(&entry.path().map_err(|_| ArchiveError::Path)?)?;
-        if !path.extension().is_some_and(|extension| READ.iter().any(|known| extension == *known)) {
+        if !path.extension().is_some_and(|extension| READ_EXTENSIONS.iter().any(|known| extension == *known))
+        {
             continue;
         }
         let mut content = Vec::new();
@@ -77,7 +79,7 @@ pub(crate) fn unpack(archive: &[u8], folder: &Path, budget: &mut Budget) -> Resu
     Ok(())
 }
 
-/// The path without its first folder; every step must be a plain name.
+/// Returns the path without its first folder. Every component must be a plain name.
 fn inside(path: &Path) -> Result<PathBuf, ArchiveError> {
     let mut steps = path.components().filter(|step| *step != Component::CurDir);
     let mut inside = PathBuf::new();
@@ -100,7 +102,7 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
     use tar::{Builder, Header};
 
-    /// `(path, type, content)`, exactly as given.
+    /// Makes an archive of entries `(path, type, content)`, without validation.
     fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
         let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         for (path, kind, content) in entries {

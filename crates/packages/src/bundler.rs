@@ -1,9 +1,10 @@
-//! The bundler: esbuild's native program, one short process per bundle.
+//! Bundler: esbuild's native program, one short-lived process per bundle.
 //!
-//! Invariant: it reads the workspace and nothing else. Landlock sees to that where the kernel has it; everywhere its
-//! own list of inputs is checked before its output is used. It gets no environment, no network and no standard input.
+//! Invariant: the process reads only its folder. Landlock enforces that where the kernel supports it. On every kernel,
+//! the bundler's list of inputs is checked before its output is used. The process has no environment, no network and no
+//! standard input.
 
-use crate::{MAX_BUNDLE_BYTES, specifier::Specifier, temp_dir::Workspace};
+use crate::{MAX_BUNDLE_BYTES, specifier::Specifier, temp_dir::TempDir};
 use builder::{BundledImports, Import, NODE_MODULES};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
@@ -21,25 +22,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The variable that holds the bundle's value.
+/// Name of the variable that holds the bundle's value.
 pub(crate) const VARIABLE: &str = "packages";
 
 const ENTRY: &str = "entry.js";
 const OUTPUT: &str = "output.js";
 const METAFILE: &str = "meta.json";
 const MESSAGES: &str = "messages.txt";
-/// The file that stands for a module of Node.
+/// Name of the stub file that replaces a module of Node.
 const STUB: &str = "node-module.js";
-/// lodash takes 0.05 s.
+/// Time limit of one process. lodash takes 0.05 s.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(5);
-/// Of a message that is shown to an author.
-const MAX_MESSAGE: usize = 300;
+/// Interval at which the end of the process is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum length of a message of the bundler that is shown to an author, in characters.
+const MAX_MESSAGE_CHARACTERS: usize = 300;
 
-/// Why there is no bundle.
+/// Errors of bundling. The texts are shown to the author.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("`{package}` needs `{module}`, a module of Node, which scripts don't have.")]
+pub(crate) enum BundleError {
+    #[error("`{package}` needs the Node.js module `{module}`, which is not available in scripts.")]
     NodeModule { package: String, module: String },
     #[error(
         "The bundle is {bytes} bytes large; the limit is {MAX_BUNDLE_BYTES}. Import less of the package."
@@ -49,7 +51,7 @@ pub(crate) enum Refused {
     Bundler(String),
     #[error("The packages could not be bundled within {} s.", TIME_LIMIT.as_secs())]
     TimeLimit,
-    #[error("A package reaches for a file outside of itself.")]
+    #[error("A package imports a file outside of the installed packages.")]
     Outside,
     #[error("Packages can't be bundled just now; try again later.")]
     Unavailable(#[source] io::Error),
@@ -92,35 +94,35 @@ impl Bundler {
         Self { program }
     }
 
-    /// A script that leaves an object with the properties of `linked` in [`VARIABLE`].
+    /// Makes a script that assigns an object with the properties of `bundled` to [`VARIABLE`].
     pub(crate) async fn bundle(
         &self,
-        workspace: &Workspace,
-        linked: &BundledImports,
+        folder: &TempDir,
+        bundled: &BundledImports,
         specifiers: &[Specifier],
-    ) -> Result<String, Refused> {
-        let folder = workspace.path().to_owned();
+    ) -> Result<String, BundleError> {
+        let folder = folder.path().to_owned();
         let program = self.program.clone();
-        let entry = entry(linked, specifiers);
-        // A thread of its own, because what it gives up can't be had back.
+        let entry = entry(bundled, specifiers);
+        // On a thread of its own, because a thread cannot regain the rights that it gives up.
         let (done, result) = tokio::sync::oneshot::channel();
         thread::spawn(move || drop(done.send(bundle(&program, &folder, &entry))));
         let result = result.await;
-        result.unwrap_or_else(|_| Err(Refused::Unavailable(io::Error::other("the thread ended early"))))
+        result.unwrap_or_else(|_| Err(BundleError::Unavailable(io::Error::other("the thread ended early"))))
     }
 }
 
-/// A module that exports what the script imports, under the names that the builder asks for.
-fn entry(linked: &BundledImports, specifiers: &[Specifier]) -> String {
+/// Writes a module that exports the imports of the script under the property names of the builder.
+fn entry(bundled: &BundledImports, specifiers: &[Specifier]) -> String {
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let mut entry = String::new();
-    for (Import { module, names, .. }, specifier) in linked.imports.iter().zip(specifiers) {
+    for (Import { module, names, .. }, specifier) in bundled.imports.iter().zip(specifiers) {
         let from = quoted(&format!("{}{}", specifier.name, specifier.part));
         if names.is_empty() {
             let _ = writeln!(entry, "import {from};");
         }
         for name in names {
-            let Some(property) = linked.property(module, name) else { continue };
+            let Some(property) = bundled.property(module, name) else { continue };
             let _ = if name == Import::NAMESPACE {
                 writeln!(entry, "export * as {property} from {from};")
             } else {
@@ -131,23 +133,24 @@ fn entry(linked: &BundledImports, specifiers: &[Specifier]) -> String {
     entry
 }
 
-fn bundle(program: &Path, folder: &Path, entry: &str) -> Result<String, Refused> {
-    let modules = prepare(folder, entry).map_err(Refused::Unavailable)?;
+fn bundle(program: &Path, folder: &Path, entry: &str) -> Result<String, BundleError> {
+    let modules = prepare(folder, entry).map_err(BundleError::Unavailable)?;
     let status = run(program, folder, &modules)?;
     if !status.success() {
-        return Err(Refused::Bundler(first_message(folder)));
+        return Err(BundleError::Bundler(first_message(folder)));
     }
-    let meta = fs::read(folder.join(METAFILE)).map_err(Refused::Unavailable)?;
-    let meta: Meta = serde_json::from_slice(&meta).map_err(|error| Refused::Unavailable(error.into()))?;
+    let meta = fs::read(folder.join(METAFILE)).map_err(BundleError::Unavailable)?;
+    let meta: Meta = serde_json::from_slice(&meta).map_err(|error| BundleError::Unavailable(error.into()))?;
     check(&meta)?;
-    let bytes = fs::metadata(folder.join(OUTPUT)).map_err(Refused::Unavailable)?.len();
+    let bytes = fs::metadata(folder.join(OUTPUT)).map_err(BundleError::Unavailable)?.len();
     if bytes > MAX_BUNDLE_BYTES as u64 {
-        return Err(Refused::TooLarge { bytes });
+        return Err(BundleError::TooLarge { bytes });
     }
-    fs::read_to_string(folder.join(OUTPUT)).map_err(Refused::Unavailable)
+    fs::read_to_string(folder.join(OUTPUT)).map_err(BundleError::Unavailable)
 }
 
-/// Writes the entry, and a stand-in for each module of Node that no package of the same name replaces.
+/// Writes the entry module, and a stub for each module of Node without a package of the same name. Returns the names
+/// that have a stub.
 fn prepare(folder: &Path, entry: &str) -> io::Result<Vec<&'static str>> {
     fs::write(folder.join(ENTRY), entry)?;
     let mut stubs = Vec::new();
@@ -157,7 +160,7 @@ fn prepare(folder: &Path, entry: &str) -> io::Result<Vec<&'static str>> {
             stubs.push(module);
         } else if !stub.exists() {
             fs::create_dir_all(&stub)?;
-            // What nobody uses of it vanishes.
+            // Without side effects, the bundler drops an unused stub.
             let package = format!(r#"{{"sideEffects":false,"exports":{{".":"./{STUB}","./*":"./{STUB}"}}}}"#);
             fs::write(stub.join("package.json"), package)?;
             fs::write(stub.join(STUB), "module.exports = {};")?;
@@ -167,10 +170,10 @@ fn prepare(folder: &Path, entry: &str) -> io::Result<Vec<&'static str>> {
     Ok(stubs)
 }
 
-fn run(program: &Path, folder: &Path, modules: &[&str]) -> Result<ExitStatus, Refused> {
-    // Opened before the files outside are out of reach.
+fn run(program: &Path, folder: &Path, modules: &[&str]) -> Result<ExitStatus, BundleError> {
+    // Opened before access to outside files is dropped.
     let null = || File::open("/dev/null");
-    let messages = File::create(folder.join(MESSAGES)).map_err(Refused::Unavailable)?;
+    let messages = File::create(folder.join(MESSAGES)).map_err(BundleError::Unavailable)?;
     let mut command = Command::new(program);
     command
         .args([ENTRY, "--bundle", "--format=iife", "--platform=browser", "--target=esnext", "--charset=utf8"])
@@ -188,31 +191,31 @@ fn run(program: &Path, folder: &Path, modules: &[&str]) -> Result<ExitStatus, Re
         .current_dir(folder)
         .env_clear()
         .envs([("GOMEMLIMIT", "512MiB"), ("GOMAXPROCS", "2")])
-        .stdin(null().map_err(Refused::Unavailable)?)
-        .stdout(null().map_err(Refused::Unavailable)?)
+        .stdin(null().map_err(BundleError::Unavailable)?)
+        .stdout(null().map_err(BundleError::Unavailable)?)
         .stderr(messages);
     if let Err(error) = confine(program, folder) {
-        tracing::warn!(%error, "the bundler is not confined");
+        tracing::warn!(%error, "Landlock is not active for the bundler");
     }
     let mut child = command.spawn().map_err(|error| {
-        tracing::error!(program = %program.display(), %error, "the bundler can't be started");
-        Refused::Unavailable(error)
+        tracing::error!(program = %program.display(), %error, "the bundler of packages can't be started");
+        BundleError::Unavailable(error)
     })?;
     let deadline = Instant::now() + TIME_LIMIT;
     loop {
-        match child.try_wait().map_err(Refused::Unavailable)? {
+        match child.try_wait().map_err(BundleError::Unavailable)? {
             Some(status) => return Ok(status),
-            None if Instant::now() < deadline => thread::sleep(POLL),
+            None if Instant::now() < deadline => thread::sleep(POLL_INTERVAL),
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(Refused::TimeLimit);
+                return Err(BundleError::TimeLimit);
             }
         }
     }
 }
 
-/// Leaves this thread, and what it starts, the folder and the program; no network.
+/// Restricts this thread and its child processes to the folder and the program, without network.
 fn confine(program: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let abi = ABI::V4;
     let folder = PathBeneath::new(PathFd::new(folder)?, AccessFs::from_all(abi));
@@ -228,20 +231,24 @@ fn confine(program: &Path, folder: &Path) -> Result<(), Box<dyn std::error::Erro
     Ok(())
 }
 
-/// What the bundler complained of first. Shown, never looked into.
+/// Returns the first message of the bundler, for display only.
 fn first_message(folder: &Path) -> String {
     let text = fs::read_to_string(folder.join(MESSAGES)).unwrap_or_default();
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("it ended without a word.");
-    line.trim_start_matches(['✘', ' ']).trim_start_matches("[ERROR] ").chars().take(MAX_MESSAGE).collect()
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("the bundler wrote no message.");
+    line.trim_start_matches(['✘', ' '])
+        .trim_start_matches("[ERROR] ")
+        .chars()
+        .take(MAX_MESSAGE_CHARACTERS)
+        .collect()
 }
 
-fn check(meta: &Meta) -> Result<(), Refused> {
+fn check(meta: &Meta) -> Result<(), BundleError> {
     let own = |path: &str| {
         let path = path.strip_prefix("(disabled):").unwrap_or(path);
         path == ENTRY || (path.starts_with("node_modules/") && !path.split('/').any(|step| step == ".."))
     };
     if !meta.inputs.keys().all(|path| own(path)) {
-        return Err(Refused::Outside);
+        return Err(BundleError::Outside);
     }
     let used: Vec<&str> = meta
         .outputs
@@ -259,10 +266,10 @@ fn check(meta: &Meta) -> Result<(), Refused> {
         meta.inputs.get(**path).is_some_and(|input| input.imports.iter().any(|import| import.path == **stub))
     });
     let package = importer.map_or("A package", |path| package_of(path));
-    Err(Refused::NodeModule { package: package.to_owned(), module: module.to_owned() })
+    Err(BundleError::NodeModule { package: package.to_owned(), module: module.to_owned() })
 }
 
-/// `a` of `node_modules/b/node_modules/a/lib/index.js`.
+/// Name of the innermost package of a path: `a` for `node_modules/b/node_modules/a/lib/index.js`.
 fn package_of(path: &str) -> &str {
     let name = path.rsplit_once("node_modules/").map_or(path, |(_, rest)| rest);
     let end = name.match_indices('/').map(|(at, _)| at).nth(usize::from(name.starts_with('@')));
@@ -279,7 +286,7 @@ mod tests {
         assert_eq!(package_of("node_modules/b/node_modules/@s/a/lib/x.js"), "@s/a");
     }
 
-    fn checked(json: &str) -> Result<(), Refused> {
+    fn checked(json: &str) -> Result<(), BundleError> {
         check(&serde_json::from_str(json).unwrap())
     }
 
@@ -287,7 +294,7 @@ mod tests {
     fn inputs_from_elsewhere_are_refused() {
         for path in ["../secret.json", "/etc/passwd", "node_modules/a/../../../x.js", "other/x.js"] {
             let result = checked(&format!(r#"{{"inputs":{{"{path}":{{"imports":[]}}}},"outputs":{{}}}}"#));
-            assert!(matches!(result, Err(Refused::Outside)), "{path}: {result:?}");
+            assert!(matches!(result, Err(BundleError::Outside)), "{path}: {result:?}");
         }
     }
 
@@ -302,7 +309,7 @@ mod tests {
             )
         };
         let message = checked(&with(20)).unwrap_err().to_string();
-        assert_eq!(message, "`@s/a` needs `fs`, a module of Node, which scripts don't have.");
+        assert_eq!(message, "`@s/a` needs the Node.js module `fs`, which is not available in scripts.");
         assert!(checked(&with(0)).is_ok(), "what is not in the output is not needed");
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator decides about packages.
+//! Configuration of npm packages.
 
 use crate::specifier::Allowed;
 use shared::config::Environment;
@@ -13,12 +13,12 @@ pub struct PackagesConfig {
     pub registry_url: Url,
     /// `SCRIPT_NPM_ALLOW`: names of the packages that scripts may import, separated by commas; empty allows all.
     pub allowed: Allowed,
-    /// `ESBUILD_PATH`: the bundler's program: esbuild's native one, not the script that npm puts before it.
+    /// `ESBUILD_PATH`: path of esbuild's native program, not of the script that npm installs as `esbuild`.
     pub bundler: PathBuf,
 }
 
 impl PackagesConfig {
-    /// Reads `SCRIPT_NPM`, `SCRIPT_NPM_ALLOW`, `NPM_REGISTRY_URL` and `ESBUILD_PATH`; `None` if packages are off.
+    /// Reads `SCRIPT_NPM`, `SCRIPT_NPM_ALLOW`, `NPM_REGISTRY_URL` and `ESBUILD_PATH`. `None` if packages are off.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let on = environment.flag("SCRIPT_NPM");
         let allowed = Allowed::parse(&environment.list("SCRIPT_NPM_ALLOW"));
@@ -30,7 +30,7 @@ impl PackagesConfig {
         }
         if registry.is_none() {
             environment
-                .problem("NPM_REGISTRY_URL", "is required with SCRIPT_NPM=1: packages come from there");
+                .problem("NPM_REGISTRY_URL", "is required with SCRIPT_NPM=1 as the source of packages");
         }
         Some(Self { registry_url: registry?, allowed: allowed?, bundler })
     }

@@ -1,4 +1,4 @@
-//! Subresource integrity: what the registry says an archive's hash is.
+//! Subresource integrity: the hash of an archive according to the registry.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha512};
@@ -6,12 +6,12 @@ use std::fmt;
 
 const PREFIX: &str = "sha512-";
 
-/// A SHA-512, the one hash that npm has written for every version since 2017.
+/// SHA-512, the hash that npm has written for every version since 2017.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Integrity([u8; 64]);
 
 impl Integrity {
-    /// Reads one or several hashes, separated by spaces; `None` without a SHA-512.
+    /// Parses one or more hashes separated by spaces. `None` if none is a SHA-512.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         text.split_whitespace().find_map(|hash| {
             let hash = hash.strip_prefix(PREFIX)?.split('?').next()?;

@@ -1,8 +1,8 @@
-//! npm packages for scripts: resolved, fetched, checked and bundled when a script is saved.
+//! npm packages for scripts, which are resolved, fetched, verified and bundled when a script is saved.
 //!
-//! Invariant: nothing of a package runs here. Versions are chosen from the registry's metadata, archives are held to
-//! the integrity that metadata names, and unpacked into a folder that only the bundler sees; install scripts are text
-//! among other text. What comes out is one JavaScript expression, stored with the build.
+//! Invariant: no code of a package runs here. Versions are chosen from the registry's metadata. Archives are verified
+//! against the integrity hash of that metadata and unpacked into a folder that only the bundler reads. Install scripts
+//! are never executed. The result is one JavaScript expression, stored with the build.
 
 mod archive;
 mod bundler;
@@ -16,25 +16,25 @@ mod specifier;
 mod temp_dir;
 
 pub use config::PackagesConfig;
-pub use resolved::Prepared;
+pub use resolved::ResolvedPackages;
 
 use builder::{BundledImports, Import};
-use bundler::{Bundler, Refused};
+use bundler::{BundleError, Bundler};
 use registry::Registry;
-use resolve::{Installed, Root};
+use resolve::{InstalledPackage, Root};
 use specifier::{Allowed, Specifier};
 use std::{sync::Arc, time::Duration};
-use temp_dir::Workspace;
+use temp_dir::TempDir;
 use tokio::sync::Semaphore;
 
-/// The largest bundle that is stored with a build.
+/// Maximum size of a bundle that is stored with a build, in bytes.
 pub const MAX_BUNDLE_BYTES: usize = 2 * 1024 * 1024;
-/// From the first question to the registry until the bundle stands.
+/// Time limit from the first request to the registry until the bundle is complete.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
-/// Bundles made at once. Each takes about a processor and some hundred MiB for as long as it lasts.
-const AT_ONCE: usize = 2;
+/// Maximum number of bundles made at the same time. Each takes about one processor and some hundred MiB while it runs.
+const MAX_CONCURRENT_BUNDLES: usize = 2;
 
-/// Why the client of the registry can't be made.
+/// Errors in the set-up of the registry's client.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("TLS can't be set up: {0}")]
@@ -43,16 +43,16 @@ pub enum StartError {
     Client(#[from] reqwest::Error),
 }
 
-/// What is wrong with one import.
+/// Error of one import.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Which import, by its place in the list.
+pub struct ImportError {
+    /// Index of the import in the list of imports.
     pub import: usize,
-    /// A readable sentence.
+    /// Message for the author, one sentence.
     pub message: String,
 }
 
-/// Turns imports into bundles.
+/// Resolver and bundler of npm packages.
 #[derive(Debug)]
 pub struct Packages {
     registry: Registry,
@@ -67,23 +67,23 @@ impl Packages {
             registry: Registry::new(config.registry_url)?,
             bundler: Bundler::new(config.bundler),
             allowed: config.allowed,
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(MAX_CONCURRENT_BUNDLES)),
         })
     }
 
-    /// Bundles what `imports` ask for. Every import that can't be had is named.
-    pub async fn link(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<Refusal>> {
-        match tokio::time::timeout(TIME_LIMIT, self.link_in_time(imports)).await {
+    /// Resolves and bundles the packages of `imports`. Returns an error for each import that fails.
+    pub async fn bundle(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<ImportError>> {
+        match tokio::time::timeout(TIME_LIMIT, self.bundle_unbounded(imports)).await {
             Ok(result) => result,
-            Err(_) => Err(vec![Refusal {
+            Err(_) => Err(vec![ImportError {
                 import: 0,
                 message: format!("The packages could not be bundled within {} s.", TIME_LIMIT.as_secs()),
             }]),
         }
     }
 
-    async fn link_in_time(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<Refusal>> {
-        let refuse = |import, message| vec![Refusal { import, message }];
+    async fn bundle_unbounded(&self, imports: Vec<Import>) -> Result<BundledImports, Vec<ImportError>> {
+        let failed = |import, message| vec![ImportError { import, message }];
         let specifiers = self.specifiers(&imports)?;
         let roots: Vec<Root> = specifiers
             .iter()
@@ -98,19 +98,18 @@ impl Packages {
         let _permit = self.permits.acquire().await;
         let installed = resolve::resolve(&self.registry, &roots)
             .await
-            .map_err(|failure| refuse(failure.import, failure.message))?;
-        let workspace =
-            Workspace::create().map_err(|error| refuse(0, unavailable("make a folder", &error)))?;
-        self.install(&workspace, &installed).await.map_err(|message| refuse(0, message))?;
-        let linked = BundledImports { code: String::new(), imports };
-        match self.bundler.bundle(&workspace, &linked, &specifiers).await {
-            Ok(bundle) => Ok(BundledImports { code: expression(&bundle, &installed), ..linked }),
-            Err(refused) => Err(self.blame(&workspace, linked.imports, &specifiers, refused).await),
+            .map_err(|error| failed(error.import, error.message))?;
+        let folder = TempDir::create().map_err(|error| failed(0, unavailable("create a folder", &error)))?;
+        self.install(&folder, &installed).await.map_err(|message| failed(0, message))?;
+        let bundled = BundledImports { code: String::new(), imports };
+        match self.bundler.bundle(&folder, &bundled, &specifiers).await {
+            Ok(bundle) => Ok(BundledImports { code: expression(&bundle, &installed), ..bundled }),
+            Err(error) => Err(self.find_failed_imports(&folder, bundled.imports, &specifiers, error).await),
         }
     }
 
-    fn specifiers(&self, imports: &[Import]) -> Result<Vec<Specifier>, Vec<Refusal>> {
-        let mut refusals = Vec::new();
+    fn specifiers(&self, imports: &[Import]) -> Result<Vec<Specifier>, Vec<ImportError>> {
+        let mut errors = Vec::new();
         let mut specifiers: Vec<Specifier> = Vec::new();
         for (import, asked) in imports.iter().enumerate() {
             let specifier = Specifier::parse(&asked.module).and_then(|specifier| {
@@ -125,17 +124,17 @@ impl Packages {
             });
             match specifier {
                 Ok(specifier) => specifiers.push(specifier),
-                Err(message) => refusals.push(Refusal { import, message }),
+                Err(message) => errors.push(ImportError { import, message }),
             }
         }
-        if refusals.is_empty() { Ok(specifiers) } else { Err(refusals) }
+        if errors.is_empty() { Ok(specifiers) } else { Err(errors) }
     }
 
-    async fn install(&self, workspace: &Workspace, installed: &[Installed]) -> Result<(), String> {
+    async fn install(&self, folder: &TempDir, installed: &[InstalledPackage]) -> Result<(), String> {
         let mut budget = archive::Budget::default();
         for package in installed {
             let archive = self.registry.archive(package).await.map_err(|error| error.to_string())?;
-            let folder = workspace.path().join(&package.path);
+            let folder = folder.path().join(&package.path);
             let unpacked = tokio::task::spawn_blocking(move || {
                 let result = archive::unpack(&archive, &folder, &mut budget);
                 (result, budget)
@@ -147,30 +146,30 @@ impl Packages {
         Ok(())
     }
 
-    /// Finds the imports that a bundle failed for, by bundling each alone.
-    async fn blame(
+    /// Finds the imports that made a bundle fail, by bundling each alone.
+    async fn find_failed_imports(
         &self,
-        workspace: &Workspace,
+        folder: &TempDir,
         imports: Vec<Import>,
         specifiers: &[Specifier],
-        refused: Refused,
-    ) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
+        bundle_error: BundleError,
+    ) -> Vec<ImportError> {
+        let mut errors = Vec::new();
         for (index, import) in imports.iter().enumerate().filter(|_| imports.len() > 1) {
             let alone = BundledImports { code: String::new(), imports: vec![import.clone()] };
-            if let Err(refused) = self.bundler.bundle(workspace, &alone, &specifiers[index..=index]).await {
-                refusals.push(Refusal { import: index, message: refused.to_string() });
+            if let Err(error) = self.bundler.bundle(folder, &alone, &specifiers[index..=index]).await {
+                errors.push(ImportError { import: index, message: error.to_string() });
             }
         }
-        if refusals.is_empty() {
-            refusals.push(Refusal { import: 0, message: refused.to_string() });
+        if errors.is_empty() {
+            errors.push(ImportError { import: 0, message: bundle_error.to_string() });
         }
-        refusals
+        errors
     }
 }
 
-/// The bundle as one expression that says what it was made of.
-fn expression(bundle: &str, installed: &[Installed]) -> String {
+/// Wraps the bundle as one expression, with a comment that lists its packages, versions and hashes.
+fn expression(bundle: &str, installed: &[InstalledPackage]) -> String {
     let pins: Vec<String> = installed
         .iter()
         .map(|package| format!("{}@{} {}", package.name, package.version, package.integrity))
@@ -178,7 +177,7 @@ fn expression(bundle: &str, installed: &[Installed]) -> String {
     format!("/* {} */ (() => {{\n{bundle}return {};\n}})()", pins.join(", "), bundler::VARIABLE)
 }
 
-fn unavailable(what: &str, error: &dyn std::error::Error) -> String {
-    tracing::error!(what, error = %error, "packages can't be bundled");
+fn unavailable(step: &str, error: &dyn std::error::Error) -> String {
+    tracing::error!(step, %error, "a step of bundling packages failed");
     "Packages can't be bundled just now; try again later.".to_owned()
 }

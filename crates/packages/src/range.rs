@@ -1,8 +1,8 @@
-//! Ranges of versions as npm reads them: `^1.2`, `~1.2.3`, `1.x`, `>=1 <2 || 3`, `1.2 - 2.3`.
+//! Version ranges in npm's syntax: `^1.2`, `~1.2.3`, `1.x`, `>=1 <2 || 3`, `1.2 - 2.3`.
 
 use semver::Version;
 
-/// Alternatives, of each of which all comparators have to hold.
+/// Version range: a list of alternatives. A version must satisfy all comparators of at least one alternative.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Range(Vec<Vec<Comparator>>);
 
@@ -29,7 +29,8 @@ impl Range {
         text.split("||").map(|alternative| comparators(alternative.trim())).collect::<Option<_>>().map(Self)
     }
 
-    /// A pre-release fits only where one of the same version is named.
+    /// Returns whether the version is in the range. A pre-release is only in ranges that name a pre-release of the same
+    /// version.
     pub(crate) fn holds(&self, version: &Version) -> bool {
         self.0.iter().any(|comparators| {
             let named = |comparator: &Comparator| {
@@ -89,7 +90,7 @@ fn one(word: &str) -> Option<Vec<Comparator>> {
         "<=" => partial.at_most(),
         "<" => vec![Comparator { operator: Operator::Less, version: partial.lowest() }],
         ">" => match partial.above() {
-            // `>1.2` begins with 1.3.
+            // `>1.2` starts at 1.3.
             Some(next) if partial.patch.is_none() => {
                 vec![Comparator { operator: Operator::GreaterOrEqual, version: next }]
             }
@@ -100,7 +101,7 @@ fn one(word: &str) -> Option<Vec<Comparator>> {
     })
 }
 
-/// A version of which the last numbers may be missing or `x`.
+/// Version whose last numbers may be missing or `x`.
 struct Partial {
     major: Option<u64>,
     minor: Option<u64>,
@@ -138,7 +139,7 @@ impl Partial {
         version
     }
 
-    /// The first version after all that this one names; `None` if it names all.
+    /// First version after all those that this one covers. `None` if it covers all.
     fn above(&self) -> Option<Version> {
         Some(match (self.major?, self.minor, self.patch) {
             (major, None, _) => Version::new(major + 1, 0, 0),
@@ -193,7 +194,7 @@ impl Partial {
     }
 }
 
-/// Pre-releases of the bound are above the range, too.
+/// Upper bound of a range, which also excludes pre-releases of the bound.
 fn below(mut version: Version) -> Comparator {
     version.pre = semver::Prerelease::new("0").expect("`0` is a pre-release");
     Comparator { operator: Operator::Less, version }

@@ -1,8 +1,9 @@
-//! What is asked of the registry: which versions a package has, and their archives.
+//! Client of the npm registry, for metadata and archives of packages.
 //!
-//! Invariant: only the configured host is asked, redirects are not followed, and every answer is bounded.
+//! Invariant: requests go only to the configured host, redirects are not followed, and the size of responses is
+//! bounded.
 
-use crate::{StartError, resolve::Installed};
+use crate::{StartError, resolve::InstalledPackage};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::{Client, StatusCode, header::ACCEPT, redirect};
@@ -13,14 +14,16 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use url::Url;
 
-/// The short form of the metadata: what an installer needs.
+/// Media type of the abbreviated metadata, which has the fields that an installer needs.
 const METADATA: &str = "application/vnd.npm.install-v1+json";
-/// The short form of packages with thousands of versions takes some MiB.
-const MAX_METADATA: usize = 16 * 1024 * 1024;
-const MAX_ARCHIVE: usize = 16 * 1024 * 1024;
+/// Maximum size of a package's metadata, in bytes. Abbreviated metadata of packages with thousands of versions takes
+/// some MiB.
+const MAX_METADATA_BYTES: usize = 16 * 1024 * 1024;
+/// Maximum size of a compressed archive, in bytes.
+const MAX_ARCHIVE_BYTES: usize = 16 * 1024 * 1024;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why something could not be had.
+/// Errors of requests to the registry. The texts are shown to the author.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistryError {
     #[error("There is no package `{0}`.")]
@@ -37,7 +40,7 @@ pub(crate) enum RegistryError {
     Integrity { package: String },
 }
 
-/// A package's versions.
+/// Metadata of a package.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Metadata {
     #[serde(default, rename = "dist-tags")]
@@ -46,7 +49,7 @@ pub(crate) struct Metadata {
     pub(crate) versions: BTreeMap<String, Manifest>,
 }
 
-/// What a version needs, and where it is.
+/// Dependencies and archive of one version.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
@@ -74,7 +77,7 @@ pub(crate) struct Dist {
 }
 
 impl Metadata {
-    /// The versions, read.
+    /// Iterates over the versions that are valid semantic versions.
     pub(crate) fn parsed(&self) -> impl Iterator<Item = (Version, &Manifest)> {
         self.versions.iter().filter_map(|(version, manifest)| Some((Version::parse(version).ok()?, manifest)))
     }
@@ -105,19 +108,19 @@ impl Registry {
 
     pub(crate) async fn metadata(&self, package: &str) -> Result<Metadata, RegistryError> {
         let malformed = || RegistryError::Malformed { package: package.to_owned() };
-        // A scope's slash is no path's.
+        // The slash of a scope is not a path separator.
         let url = self.url.join(&package.replace('/', "%2f")).map_err(|_| malformed())?;
-        let body = self.get(url, package, MAX_METADATA).await?;
+        let body = self.get(url, package, MAX_METADATA_BYTES).await?;
         serde_json::from_slice(&body).map_err(|_| malformed())
     }
 
-    /// The archive, which is the one that the metadata named when the version was chosen.
-    pub(crate) async fn archive(&self, package: &Installed) -> Result<Bytes, RegistryError> {
+    /// Downloads an archive and verifies that it is the one named by the metadata from which its version was chosen.
+    pub(crate) async fn archive(&self, package: &InstalledPackage) -> Result<Bytes, RegistryError> {
         let name = format!("{}@{}", package.name, package.version);
         if package.archive.origin() != self.url.origin() {
             return Err(RegistryError::OtherHost { package: name });
         }
-        let bytes = self.get(package.archive.clone(), &name, MAX_ARCHIVE).await?;
+        let bytes = self.get(package.archive.clone(), &name, MAX_ARCHIVE_BYTES).await?;
         if package.integrity.holds(&bytes) {
             Ok(bytes)
         } else {

@@ -1,7 +1,7 @@
-//! Which version of which package lies where.
+//! Resolution of packages to versions and installation paths.
 //!
-//! Packages lie as npm lays them: as far up as nothing of the same name and another version is in the way, so that the
-//! bundler, which looks upward, finds for each the version it asked for.
+//! Packages are laid out like npm's: each as far up as no other version of the same package is in the way. So the
+//! bundler, which searches upwards, finds the requested version for each package.
 
 use crate::{
     integrity::Integrity,
@@ -13,22 +13,22 @@ use semver::Version;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use url::Url;
 
-/// More than this is no library for a script.
+/// Maximum number of packages of one script. Libraries that suit scripts need fewer.
 const MAX_PACKAGES: usize = 100;
 
-/// A package that a script names.
+/// Package that a script imports.
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
-    /// Which import names it.
+    /// Index of the import.
     pub(crate) import: usize,
     pub(crate) name: String,
     pub(crate) range: String,
 }
 
-/// A package with its version pinned.
+/// Package with a pinned version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Installed {
-    /// Relative to the workspace, for instance `node_modules/a/node_modules/b`.
+pub(crate) struct InstalledPackage {
+    /// Path relative to the bundle's folder, for instance `node_modules/a/node_modules/b`.
     pub(crate) path: String,
     pub(crate) name: String,
     pub(crate) version: Version,
@@ -36,84 +36,114 @@ pub(crate) struct Installed {
     pub(crate) integrity: Integrity,
 }
 
-/// What can't be resolved, and for which import.
+/// Reason why an import cannot be resolved, with the index of the import.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ResolveError {
     pub(crate) import: usize,
     pub(crate) message: String,
 }
 
-/// A package to be placed for another, or for the script.
-struct Wanted {
+/// Package that the script or another package depends on.
+struct Dependency {
     import: usize,
     name: String,
     range: String,
-    /// Where the one that asks lies; empty for the script.
+    /// Path of the dependent package; empty for the script.
     from: String,
 }
 
-/// Pins everything that the roots need, in the order in which it was found.
-pub(crate) async fn resolve(registry: &Registry, roots: &[Root]) -> Result<Vec<Installed>, Failure> {
-    let mut known: HashMap<String, Metadata> = HashMap::new();
-    let mut placed: BTreeMap<String, Version> = BTreeMap::new();
-    let mut installed = Vec::new();
-    let mut open: VecDeque<Wanted> = roots.iter().map(wanted).collect();
-    while let Some(wanted) = open.pop_front() {
-        let fail = |message: String| Failure { import: wanted.import, message };
-        if !is_name(&wanted.name) {
-            return Err(fail(format!("`{}` is not the name of a package.", wanted.name)));
-        }
-        if !known.contains_key(&wanted.name) {
-            let metadata = registry.metadata(&wanted.name).await.map_err(|error| fail(error.to_string()))?;
-            known.insert(wanted.name.clone(), metadata);
-        }
-        let metadata = &known[&wanted.name];
-        let fits = |version: &Version| fits(metadata, &wanted.range, version);
-        let Some(path) = place(&placed, &wanted, fits) else { continue };
-        let (version, manifest) = choose(metadata, &wanted.range)
-            .ok_or_else(|| fail(format!("`{}` has no version that fits `{}`.", wanted.name, wanted.range)))?;
+/// Pins every package that the roots need, in the order of discovery.
+pub(crate) async fn resolve(
+    registry: &Registry,
+    roots: &[Root],
+) -> Result<Vec<InstalledPackage>, ResolveError> {
+    let mut resolution =
+        Resolution { registry, metadata: HashMap::new(), placed: BTreeMap::new(), installed: Vec::new() };
+    let mut pending: VecDeque<Dependency> = roots.iter().map(root_dependency).collect();
+    while let Some(dependency) = pending.pop_front() {
+        let import = dependency.import;
+        let added = resolution.add(dependency).await;
+        pending.extend(added.map_err(|message| ResolveError { import, message })?);
+    }
+    Ok(resolution.installed)
+}
+
+fn root_dependency(root: &Root) -> Dependency {
+    Dependency {
+        import: root.import,
+        name: root.name.clone(),
+        range: root.range.clone(),
+        from: String::new(),
+    }
+}
+
+/// State of a resolution.
+struct Resolution<'r> {
+    registry: &'r Registry,
+    /// Metadata fetched so far, by package.
+    metadata: HashMap<String, Metadata>,
+    /// Versions by path.
+    placed: BTreeMap<String, Version>,
+    installed: Vec<InstalledPackage>,
+}
+
+impl Resolution<'_> {
+    /// Pins a package, unless an installed one satisfies the dependency. Returns the dependencies of a new package.
+    async fn add(&mut self, dependency: Dependency) -> Result<Vec<Dependency>, String> {
+        let Dependency { import, name, range, .. } = &dependency;
+        self.fetch_metadata(name).await?;
+        let metadata = &self.metadata[name];
+        let satisfies = |version: &Version| satisfies(metadata, range, version);
+        let Some(path) = install_path(&self.placed, &dependency, satisfies) else { return Ok(Vec::new()) };
+        let (version, manifest) =
+            choose(metadata, range).ok_or_else(|| format!("`{name}` has no version that fits `{range}`."))?;
         let integrity = manifest.dist.integrity.as_deref().and_then(Integrity::parse).ok_or_else(|| {
-            fail(format!(
-                "The registry has no SHA-512 of `{}@{version}`, without which it is not used.",
-                wanted.name
-            ))
+            format!("The registry has no SHA-512 of `{name}@{version}`, without which it is not used.")
         })?;
-        if installed.len() == MAX_PACKAGES {
-            return Err(fail(format!("More than {MAX_PACKAGES} packages would be needed.")));
+        if self.installed.len() == MAX_PACKAGES {
+            return Err(format!("More than {MAX_PACKAGES} packages would be needed."));
         }
-        placed.insert(path.clone(), version.clone());
-        open.extend(needs(manifest).map(|(name, range)| Wanted {
-            import: wanted.import,
+        let dependencies = dependencies(manifest).map(|(name, range)| Dependency {
+            import: *import,
             name: name.clone(),
             range: range.clone(),
             from: path.clone(),
-        }));
+        });
+        let dependencies = dependencies.collect();
         let archive = manifest.dist.tarball.clone();
-        installed.push(Installed { path, name: wanted.name, version, archive, integrity });
+        self.placed.insert(path.clone(), version.clone());
+        self.installed.push(InstalledPackage { path, name: name.clone(), version, archive, integrity });
+        Ok(dependencies)
     }
-    Ok(installed)
+
+    async fn fetch_metadata(&mut self, name: &str) -> Result<(), String> {
+        if !is_name(name) {
+            return Err(format!("`{name}` is not the name of a package."));
+        }
+        if !self.metadata.contains_key(name) {
+            let metadata = self.registry.metadata(name).await.map_err(|error| error.to_string())?;
+            self.metadata.insert(name.to_owned(), metadata);
+        }
+        Ok(())
+    }
 }
 
-fn wanted(root: &Root) -> Wanted {
-    Wanted { import: root.import, name: root.name.clone(), range: root.range.clone(), from: String::new() }
-}
-
-/// Where a package has to lie; `None` if one that fits is found from there already.
-fn place(
+/// Path at which a package must be installed. `None` if the dependent already finds a version that satisfies the range.
+fn install_path(
     placed: &BTreeMap<String, Version>,
-    wanted: &Wanted,
-    fits: impl Fn(&Version) -> bool,
+    dependency: &Dependency,
+    satisfies: impl Fn(&Version) -> bool,
 ) -> Option<String> {
     let below = |folder: &str| {
         let separator = if folder.is_empty() { "" } else { "/" };
-        format!("{folder}{separator}node_modules/{}", wanted.name)
+        format!("{folder}{separator}node_modules/{}", dependency.name)
     };
-    let mut folder = wanted.from.as_str();
+    let mut folder = dependency.from.as_str();
     loop {
         match placed.get(&below(folder)) {
-            Some(version) if fits(version) => return None,
-            // The nearest of that name is another version: this one has to be nearer.
-            Some(_) => return Some(below(&wanted.from)),
+            Some(version) if satisfies(version) => return None,
+            // The nearest package of that name has another version, so this one must be nearer.
+            Some(_) => return Some(below(&dependency.from)),
             None if folder.is_empty() => return Some(below("")),
             None => {
                 folder = folder.rsplit_once("node_modules/").map_or("", |(up, _)| up.trim_end_matches('/'));
@@ -122,18 +152,18 @@ fn place(
     }
 }
 
-fn fits(metadata: &Metadata, range: &str, version: &Version) -> bool {
+fn satisfies(metadata: &Metadata, range: &str, version: &Version) -> bool {
     match metadata.tags.get(range) {
         Some(tagged) => *tagged == version.to_string(),
         None => Range::parse(range).is_some_and(|range| range.holds(version)),
     }
 }
 
-/// The version with that tag, else `latest` if it fits, else the highest that fits.
+/// Chooses the version with that tag, else `latest` if it is in the range, else the highest in the range.
 fn choose<'m>(metadata: &'m Metadata, range: &str) -> Option<(Version, &'m Manifest)> {
     let latest = metadata.tags.get("latest");
     let mut fitting: Vec<(Version, &Manifest)> =
-        metadata.parsed().filter(|(version, _)| fits(metadata, range, version)).collect();
+        metadata.parsed().filter(|(version, _)| satisfies(metadata, range, version)).collect();
     fitting.sort_by(|(a, _), (b, _)| {
         let is_latest = |version: &Version| latest.is_some_and(|latest| *latest == version.to_string());
         (is_latest(a), a).cmp(&(is_latest(b), b))
@@ -141,8 +171,8 @@ fn choose<'m>(metadata: &'m Metadata, range: &str) -> Option<(Version, &'m Manif
     fitting.pop()
 }
 
-/// Optional packages are mostly native ones and are left out; peers are needed as others are.
-fn needs(manifest: &Manifest) -> impl Iterator<Item = (&String, &String)> {
+/// Lists the dependencies of a version, with peer dependencies. Optional ones are left out: most are native packages.
+fn dependencies(manifest: &Manifest) -> impl Iterator<Item = (&String, &String)> {
     let optional = |name: &String| {
         manifest.optional_dependencies.contains_key(name)
             || manifest.peer_dependencies_meta.get(name).is_some_and(|meta| meta.optional)
@@ -160,9 +190,9 @@ mod tests {
 
     fn placed_for(placed: &[(&str, &str)], from: &str, range: &str) -> Option<String> {
         let placed = placed.iter().map(|(path, number)| ((*path).to_owned(), version(number))).collect();
-        let wanted = Wanted { import: 0, name: "b".into(), range: range.into(), from: from.into() };
+        let dependency = Dependency { import: 0, name: "b".into(), range: range.into(), from: from.into() };
         let range = Range::parse(range).unwrap();
-        place(&placed, &wanted, |version| range.holds(version))
+        install_path(&placed, &dependency, |version| range.holds(version))
     }
 
     #[test]

@@ -1,55 +1,55 @@
-//! A script's packages, had before it is built: what the api does when a script is saved, and the worker's `/build`
-//! and `/validate`.
+//! Packages of a script, resolved before it is built: when the api saves a script, and in the worker's `/build` and
+//! `/validate`.
 
-use crate::{Packages, Refusal};
+use crate::{ImportError, Packages};
 use builder::{BundledImports, Diagnostic, Import, Report, Severity, Unit, build_with_imports, imports};
 use shared::execution::CodeType;
 use tokio::task::{JoinError, spawn_blocking};
 
-/// Name of the rule for packages that can't be had.
+/// Name of the rule for packages that cannot be resolved or bundled.
 const PACKAGE: &str = "package";
 
-/// What a script imports, bundled; and what is wrong with its imports. Nothing for a script without any.
+/// Bundled imports of a script, and the errors of its imports. Empty for a script without imports.
 #[derive(Clone, Debug, Default)]
-pub struct Prepared {
-    linked: BundledImports,
+pub struct ResolvedPackages {
+    bundled: BundledImports,
     errors: Vec<Diagnostic>,
 }
 
-impl Prepared {
-    /// Has the packages of a script. With packages off nothing is had, and the builder refuses imports itself.
+impl ResolvedPackages {
+    /// Resolves and bundles the packages of a script. Empty if packages are off: the builder then rejects imports.
     ///
     /// # Errors
-    /// The builder panicked, which is a defect.
-    pub async fn of(packages: Option<&Packages>, code: &str) -> Result<Self, JoinError> {
+    /// The builder panicked, which is a bug.
+    pub async fn resolve(packages: Option<&Packages>, code: &str) -> Result<Self, JoinError> {
         let Some(packages) = packages else { return Ok(Self::default()) };
         let text = code.to_owned();
         let imports = spawn_blocking(move || imports(Unit::Script(CodeType::MainFn), &text)).await?;
         if imports.is_empty() {
             return Ok(Self::default());
         }
-        Ok(match packages.link(imports.clone()).await {
-            Ok(linked) => Self { linked, errors: Vec::new() },
-            Err(refusals) => {
-                let errors = refusals.iter().filter_map(|refusal| diagnostic(refusal, &imports)).collect();
-                // As if they were there, so that the rest of the text is judged by itself.
-                Self { linked: BundledImports { code: "{}".to_owned(), imports }, errors }
+        Ok(match packages.bundle(imports.clone()).await {
+            Ok(bundled) => Self { bundled, errors: Vec::new() },
+            Err(errors) => {
+                let errors = errors.iter().filter_map(|error| diagnostic(error, &imports)).collect();
+                // Treated as bundled, so that the builder reports only the other errors of the text.
+                Self { bundled: BundledImports { code: "{}".to_owned(), imports }, errors }
             }
         })
     }
 
-    /// Builds the text that this was made for. Blocking.
+    /// Builds the text whose packages these are. Blocking.
     pub fn build(&self, unit: Unit<'_>, code: &str) -> Report {
-        build_with_imports(unit, code, &self.linked).refused_with(self.errors.clone())
+        build_with_imports(unit, code, &self.bundled).with_errors(self.errors.clone())
     }
 }
 
-fn diagnostic(refusal: &Refusal, imports: &[Import]) -> Option<Diagnostic> {
-    let Import { start, end, .. } = imports.get(refusal.import)?;
+fn diagnostic(error: &ImportError, imports: &[Import]) -> Option<Diagnostic> {
+    let Import { start, end, .. } = imports.get(error.import)?;
     Some(Diagnostic {
         rule: PACKAGE.to_owned(),
         severity: Severity::Error,
-        message: refusal.message.clone(),
+        message: error.message.clone(),
         line: start.line + 1,
         column: start.column + 1,
         end_line: end.line + 1,

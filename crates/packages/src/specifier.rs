@@ -1,14 +1,14 @@
-//! What stands behind `from`: a package's name, maybe a version, maybe a part of it.
+//! Import specifiers: the name of a package, with an optional version and an optional subpath.
 
 use crate::range::Range;
 
-/// `name`, `name@range`, `name/part` and `name@range/part`, where the name may have a scope.
+/// Import specifier: `name`, `name@range`, `name/part` or `name@range/part`, where the name may have a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Specifier {
     pub(crate) name: String,
-    /// A range of versions or a tag; `latest` unless the author says more.
+    /// Version range or tag. `latest` if the specifier has none.
     pub(crate) range: String,
-    /// With its leading slash, or empty.
+    /// Subpath with its leading slash, or empty.
     pub(crate) part: String,
 }
 
@@ -38,7 +38,8 @@ impl Specifier {
     }
 }
 
-/// The registry's rule: lower case, URL-safe, a scope at most, no leading dot.
+/// Returns whether the text is a valid package name by the registry's rules: lower case, URL-safe, at most one scope,
+/// no leading dot.
 pub(crate) fn is_name(text: &str) -> bool {
     let word = |word: &str| {
         !word.is_empty()
@@ -54,17 +55,17 @@ pub(crate) fn is_name(text: &str) -> bool {
     named && text.len() <= 214 && text != "node_modules"
 }
 
-/// A name for a version, such as `latest`.
+/// Returns whether the text is a tag, a name for a version such as `latest`.
 pub(crate) fn is_tag(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && !text.starts_with(['v', 'x', 'X'])
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// The packages a script may name. What those need themselves is not asked about.
+/// Packages that scripts may import. Transitive dependencies are not checked.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
-    /// Names, or `@scope/*`; empty allows all.
+    /// Names, or `@scope/*`. Empty allows all.
     patterns: Vec<String>,
 }
 
@@ -73,7 +74,7 @@ impl Allowed {
         for pattern in patterns {
             let name = pattern.strip_suffix("/*").map_or(pattern.clone(), |scope| format!("{scope}/x"));
             if !is_name(&name) {
-                return Err("must hold names of packages or `@scope/*`, separated by commas".to_owned());
+                return Err("must be a list of package names or `@scope/*`, separated by commas".to_owned());
             }
         }
         Ok(Self { patterns: patterns.to_vec() })

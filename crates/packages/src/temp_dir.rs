@@ -1,4 +1,4 @@
-//! A folder for one bundle; it goes with the value.
+//! Temporary folder for one bundle, removed when the value is dropped.
 
 use std::{
     fs, io,
@@ -7,12 +7,12 @@ use std::{
 };
 
 #[derive(Debug)]
-pub(crate) struct Workspace {
+pub(crate) struct TempDir {
     path: PathBuf,
 }
 
-impl Workspace {
-    /// Makes an empty folder that nobody else may enter.
+impl TempDir {
+    /// Creates an empty folder that only this user may access.
     pub(crate) fn create() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("runnerctl-npm-{}", uuid::Uuid::now_v7()));
         fs::DirBuilder::new().mode(0o700).create(&path)?;
@@ -24,10 +24,10 @@ impl Workspace {
     }
 }
 
-impl Drop for Workspace {
+impl Drop for TempDir {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a folder is left behind");
+            tracing::warn!(path = %self.path.display(), %error, "a temporary folder of packages can't be removed");
         }
     }
 }

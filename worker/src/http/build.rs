@@ -3,7 +3,7 @@
 use super::{ServerState, error::HttpError, signed::Signed};
 use axum::{Json, extract::State};
 use builder::{Diagnostic, Report, Unit};
-use packages::Prepared;
+use packages::ResolvedPackages;
 use serde::Serialize;
 use shared::{
     execution::CodeType,
@@ -80,7 +80,8 @@ pub(super) async fn validate(
 }
 
 async fn report(state: &ServerState, text: ScriptText) -> Result<Report, HttpError> {
-    let packages = Prepared::of(state.packages.as_ref(), &text.code).await.map_err(HttpError::internal)?;
+    let packages =
+        ResolvedPackages::resolve(state.packages.as_ref(), &text.code).await.map_err(HttpError::internal)?;
     let build = move || timed_build(Unit::Script(text.code_type), &text.code, &packages);
     tokio::task::spawn_blocking(build).await.map_err(HttpError::internal)
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use builder::Unit;
-use packages::Prepared;
+use packages::ResolvedPackages;
 use sandbox_protocol::Job;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -77,8 +77,8 @@ pub(super) async fn execute_sync(
     }
     let ExecuteRequest { script, input, variables, env, functions, allowed_domains, .. } = body;
     let packages = match &script {
-        Script::Code(code, _) => Prepared::of(state.packages.as_ref(), code).await,
-        Script::Build(_) => Ok(Prepared::default()),
+        Script::Code(code, _) => ResolvedPackages::resolve(state.packages.as_ref(), code).await,
+        Script::Build(_) => Ok(ResolvedPackages::default()),
     };
     let packages = packages.map_err(HttpError::internal)?;
     let build = move || build(script, &functions, &packages);
@@ -124,7 +124,7 @@ pub(super) async fn execute_sync(
 fn build(
     script: Script,
     functions: &Functions,
-    packages: &Prepared,
+    packages: &ResolvedPackages,
 ) -> Result<(String, FunctionBuilds), HttpError> {
     match script {
         Script::Code(code, code_type) => {

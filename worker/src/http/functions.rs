@@ -2,7 +2,7 @@
 
 use super::{build::timed_build, error::HttpError};
 use builder::{Unit, near_matches};
-use packages::Prepared;
+use packages::ResolvedPackages;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -99,7 +99,7 @@ impl Functions {
             }
             let function = self.0.get(&name).ok_or_else(|| self.unknown(&name))?;
             let unit = Unit::Function { name: &name, parameters: &function.parameters };
-            let report = timed_build(unit, &function.code, &Prepared::default());
+            let report = timed_build(unit, &function.code, &ResolvedPackages::default());
             let Some(build) = report.build else {
                 let field = format!("functions.{name}").into();
                 return Err(HttpError::Code { field, diagnostics: report.diagnostics });

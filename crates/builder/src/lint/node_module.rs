@@ -103,5 +103,5 @@ fn problem(module: &str, span: Span) -> Problem {
         "process" | "os" => " Environment variables are in `ENV`.",
         _ => "",
     };
-    Problem::error(span, format!("`{name}` is a module of Node, which scripts don't have.{advice}"))
+    Problem::error(span, format!("The Node.js module `{name}` is not available in scripts.{advice}"))
 }

@@ -161,7 +161,7 @@ async fn what_needs_node_is_refused_by_its_name() {
         "import { one } from 'fine';\nimport { read } from 'reader';\nexport const main = () => read(one);";
     assert_eq!(
         findings(&endpoints, code).await,
-        ["2:22-30 package `reader` needs `fs`, a module of Node, which scripts don't have."]
+        ["2:22-30 package `reader` needs the Node.js module `fs`, which is not available in scripts."]
     );
     let code = "import web from 'either'; import own from 'emitter'; export const main = () => [web, own];";
     assert_eq!(result(&endpoints, code).await, json!([0, true]));
@@ -207,8 +207,8 @@ async fn what_is_not_as_the_registry_says_is_refused() {
     for (name, expected) in [
         ("swapped", "The archive of `swapped@1.0.0` is not the one that the registry's metadata names."),
         ("weak", "The registry has no SHA-512 of `weak@1.0.0`, without which it is not used."),
-        ("climber", "`climber@1.0.0`: the archive holds a path that leads out of it"),
-        ("linker", "`linker@1.0.0`: the archive holds a link or a device, where only files may be"),
+        ("climber", "`climber@1.0.0`: the archive has a path outside of its folder"),
+        ("linker", "`linker@1.0.0`: the archive has a link or a device; only files are allowed"),
         ("broken", "The packages can't be bundled: "),
         ("misses", "The packages can't be bundled: "),
         ("outsider", "The packages can't be bundled: "),
