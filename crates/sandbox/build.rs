@@ -1,7 +1,8 @@
-//! Bundles `runtime/` (the JavaScript inside the isolate) into `OUT_DIR/runtime.js`.
+//! Build script that bundles `runtime/` (the JavaScript inside the isolate) into `OUT_DIR/runtime.js`.
 //!
 //! Needs Node 20 or newer and npm, at build time only. Modules are installed from the lock file into a folder of the
-//! target directory, named after the lock, so that the source tree stays clean and a second build finds them.
+//! target directory, named after the hash of the lock file, so that the source tree stays clean and later builds reuse
+//! them.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -13,7 +14,7 @@ use std::{
 };
 
 const OLDEST_NODE: u32 = 20;
-/// What `npm ci` reads.
+/// Files that `npm ci` reads.
 const INSTALL_INPUTS: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "left-out/package.json"];
 
 fn main() -> ExitCode {
@@ -36,7 +37,7 @@ fn bundle() -> Result<(), BuildError> {
     check_node()?;
     let modules = install(&runtime, &out_dir)?;
     run(Command::new("node").arg(runtime.join("bundle.mjs")).arg(&modules).arg(out_dir.join("runtime.js")))?;
-    // Tests run the SDK under Node from there.
+    // Tests run the SDK in Node from there.
     println!("cargo::rustc-env=RUNTIME_MODULES={}", modules.display());
     Ok(())
 }
@@ -53,7 +54,7 @@ fn check_node() -> Result<(), BuildError> {
     if major.is_some_and(|major| major >= OLDEST_NODE) { Ok(()) } else { Err(BuildError::OldNode(version)) }
 }
 
-/// The folder that holds `node_modules` as the lock says; made with `npm ci` when it is not there yet.
+/// Returns the folder with the `node_modules` of the lock file. Makes it with `npm ci` if it is missing.
 fn install(runtime: &Path, out_dir: &Path) -> Result<PathBuf, BuildError> {
     let mut hasher = DefaultHasher::new();
     for input in INSTALL_INPUTS {
@@ -61,13 +62,13 @@ fn install(runtime: &Path, out_dir: &Path) -> Result<PathBuf, BuildError> {
             .map_err(|error| BuildError::File(runtime.join(input), error))?
             .hash(&mut hasher);
     }
-    // OUT_DIR is <target>/<profile>/build/<package>/out: all builds of one profile share the folder.
+    // OUT_DIR is <target>/<profile>/build/<package>/out. All builds of one profile share the folder.
     let profile = out_dir.ancestors().nth(3).unwrap_or(out_dir);
     let modules = profile.join(format!("runtime-modules-{:016x}", hasher.finish()));
     if modules.is_dir() {
         return Ok(modules);
     }
-    // Installed aside and renamed, so that an interrupted install is never taken for a whole one.
+    // Installed in another folder and renamed, so that an interrupted install is never mistaken for a complete one.
     let partial = out_dir.join("runtime-modules");
     if partial.exists() {
         fs::remove_dir_all(&partial).map_err(|error| BuildError::File(partial.clone(), error))?;

@@ -1,8 +1,8 @@
-//! The only thing both sides of the sandbox's socket know.
+//! Protocol of the socket between the supervisor and a sandbox process, the only interface of the two.
 //!
-//! A frame is a little-endian `u32` length, then that many bytes of JSON; the one exception is the startup
-//! snapshot, whose bytes follow [`ToSandbox::Prepare`] as a frame of their own. Invariant: neither side trusts
-//! the other's lengths; a frame over [`MAX_FRAME_BYTES`] ends the conversation before a byte of it is allocated.
+//! A frame is a little-endian `u32` length, followed by that many bytes of JSON. The one exception is the startup
+//! snapshot, whose bytes follow [`ToSandbox::Prepare`] as a frame. Invariant: neither side trusts the lengths of the
+//! other. A frame over [`MAX_FRAME_BYTES`] ends the connection before a byte of it is allocated.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,43 +17,43 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Largest frame either side accepts: a 10 MiB response body, base64-encoded, and its envelope.
+/// Maximum size of a frame, in bytes: a 10 MiB response body in base64 and its envelope.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
-/// Longest message or stack of an error, in UTF-16 units. The sandbox cuts there, so that a text of this length may
-/// end in the middle of a secret.
-pub const LONGEST_ERROR_TEXT: usize = 16 * 1024;
+/// Maximum length of the message or stack of an error, in UTF-16 units. The sandbox truncates there, so that a text of
+/// this length may end inside a secret.
+pub const MAX_ERROR_TEXT_UNITS: usize = 16 * 1024;
 
-/// How a sandbox process exits when V8, or its kernel limit, refused it memory.
+/// Exit code of a sandbox process to which V8 or its kernel limit refused memory.
 pub const EXIT_OUT_OF_MEMORY: i32 = 83;
-/// How it exits when V8 found its own state impossible.
+/// Exit code after a fatal error of V8.
 pub const EXIT_FATAL: i32 = 84;
-/// How it exits when it could not set itself up; nothing was run.
+/// Exit code after a failed set-up. No script was run.
 pub const EXIT_SETUP: i32 = 85;
 
-/// What the supervisor says to a sandbox process.
+/// Message from the supervisor to a sandbox process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToSandbox {
-    /// The first frame, once: make isolates of this size, from the snapshot in the next frame.
+    /// First frame, sent once: the memory limit of isolates, which are made from the snapshot in the next frame.
     Prepare { memory_bytes: usize },
-    /// Run this. Sent only to a sandbox that said [`FromSandbox::Ready`].
+    /// Requests a run. Sent only after [`FromSandbox::Ready`].
     Execute(Box<Job>),
-    /// The answer to [`FromSandbox::Fetch`] with the same id.
+    /// Answers [`FromSandbox::Fetch`] with the same id.
     FetchDone { id: u32, answer: FetchAnswer },
-    /// Stop the run now; the sandbox answers with an outcome of this code, or is killed.
+    /// Stops the run. The sandbox must answer with an outcome of this code, or is killed.
     Terminate { code: ErrorCode },
 }
 
-/// What a sandbox process says to its supervisor. Hostile until proven otherwise.
+/// Message from a sandbox process to its supervisor. Not trusted: a script may have taken over the process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FromSandbox {
-    /// A fresh isolate stands ready; `layers` are the isolation layers in force.
+    /// A fresh isolate is ready. `layers` are the isolation layers in force.
     Ready {
         layers: Vec<String>,
     },
-    /// The top level was evaluated; the run's own clock starts.
+    /// The top level was evaluated, and the time limit of the run starts.
     Initialized,
     Log {
         level: LogLevel,
@@ -63,36 +63,36 @@ pub enum FromSandbox {
         id: u32,
         request: FetchRequest,
     },
-    /// The script no longer wants this answer.
+    /// The script aborted the fetch with this id.
     FetchAborted {
         id: u32,
     },
-    /// The run is over. Nothing else of this run follows.
+    /// The run has ended. No other message of this run follows.
     Finished {
         end: RunEnd,
         usage: Usage,
     },
 }
 
-/// Why a frame could not be read or written.
+/// Errors of reading and writing a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("a frame of {0} bytes is over the limit of {MAX_FRAME_BYTES}")]
     TooLong(usize),
-    #[error("not a frame of this protocol: {0}")]
+    #[error("the frame does not belong to the sandbox protocol: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Also how the other side's end shows: `UnexpectedEof`.
+    /// I/O error. `UnexpectedEof` if the other side has ended.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The length a frame's first four bytes announce, within the limit.
+/// Decodes the length in the first four bytes of a frame and checks the limit.
 pub fn frame_length(header: [u8; 4]) -> Result<usize, FrameError> {
     let length = u32::from_le_bytes(header) as usize;
     if length > MAX_FRAME_BYTES { Err(FrameError::TooLong(length)) } else { Ok(length) }
 }
 
-/// A whole frame: length and payload, ready for one write.
+/// Makes a complete frame of length and payload, for one write.
 pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameError> {
     let length = u32::try_from(payload.len())
         .ok()
@@ -104,12 +104,12 @@ pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameError> {
     Ok(frame)
 }
 
-/// A message as a whole frame.
+/// Encodes a message as a complete frame.
 pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
     frame(&serde_json::to_vec(message)?)
 }
 
-/// Reads one frame's payload, blocking.
+/// Reads the payload of one frame. Blocking.
 pub fn read_frame(source: &mut impl Read) -> Result<Vec<u8>, FrameError> {
     let mut header = [0; 4];
     source.read_exact(&mut header)?;
@@ -118,18 +118,18 @@ pub fn read_frame(source: &mut impl Read) -> Result<Vec<u8>, FrameError> {
     Ok(payload)
 }
 
-/// Writes one message as a frame, blocking.
+/// Writes one message as a frame. Blocking.
 pub fn write_message(sink: &mut impl Write, message: &impl Serialize) -> Result<(), FrameError> {
     Ok(sink.write_all(&encode(message)?)?)
 }
 
-/// One run, complete: the sandbox asks for nothing else.
+/// Complete input of one run. The sandbox requests nothing else.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     pub execution_id: Uuid,
-    /// Build output of the script (see `builder`): a script whose completion value is the entry function.
+    /// Build of the script (see `builder`): a classic script with the entry function as its completion value.
     pub build: String,
-    /// Build outputs of the functions it needs, transitively, by name.
+    /// Builds of the functions that the script uses, directly and transitively, by name.
     pub functions: BTreeMap<String, String>,
     /// JSON of `{ event, context, … }`, the first argument of `main`.
     pub input: Box<RawValue>,
@@ -138,12 +138,12 @@ pub struct Job {
     /// Workspace and script environment, already merged. Values are secrets.
     pub env: BTreeMap<String, String>,
     pub workspace_slug: String,
-    /// Base address of Plane's API for the SDK. The token stays with the supervisor.
+    /// Base URL of Plane's API for the SDK. The token stays with the supervisor.
     pub api_base_url: String,
     pub limits: Limits,
 }
 
-/// How the sandbox says a run ended; the supervisor turns it into a `shared::outcome::Verdict`.
+/// End of a run as reported by the sandbox. The supervisor converts it to a `shared::outcome::Verdict`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RunEnd {
@@ -160,22 +160,22 @@ pub enum RunEnd {
     },
 }
 
-/// A request the script wants made.
+/// Request of a script.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
-    /// Body bytes, base64.
+    /// Body in base64.
     pub body: Option<String>,
     pub redirect: Redirect,
-    /// Made by the Plane SDK: goes to the API base address only, and gets the workspace's token there.
+    /// Sent by the Plane SDK. Goes only to the base URL of Plane's API, with the workspace's token.
     #[serde(default)]
     pub plane: bool,
 }
 
-/// The Fetch standard's redirect mode.
+/// Redirect mode of the Fetch standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Redirect {
@@ -184,7 +184,7 @@ pub enum Redirect {
     Manual,
 }
 
-/// What came of a request.
+/// Result of a request.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FetchAnswer {
@@ -196,7 +196,7 @@ pub enum FetchAnswer {
         headers: Vec<(String, String)>,
         body: String,
     },
-    /// The `TypeError` message the script sees.
+    /// The request failed. The script receives a `TypeError` with this message.
     Refused { message: String },
 }
 

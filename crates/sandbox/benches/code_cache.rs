@@ -1,7 +1,7 @@
-//! Whether V8's code cache would make runs start sooner: ADR 8 has the figures.
+//! Benchmark of V8's code cache for the start of runs. ADR 8 has the figures.
 //!
-//! `cargo bench --workspace --profile dev --bench code_cache` (what is measured is V8's own code). Every round has an
-//! isolate of its own, as every run has.
+//! Run with `cargo bench --workspace --profile dev --bench code_cache`; the measured code is V8's own. Every round has
+//! its own isolate, as every run has.
 
 use builder::{BundledImports, Unit, build_with_imports, imports};
 use shared::execution::CodeType;
@@ -32,11 +32,11 @@ fn main() {
 }
 
 fn built(code: &str, package: Option<String>) -> String {
-    let linked = BundledImports { code: package.unwrap_or_default(), imports: imports(UNIT, code) };
-    build_with_imports(UNIT, code, &linked).build.expect("the script is fine").code
+    let bundled = BundledImports { code: package.unwrap_or_default(), imports: imports(UNIT, code) };
+    build_with_imports(UNIT, code, &bundled).build.expect("the script is valid").code
 }
 
-/// A package that is installed for the runtime anyway.
+/// Returns the code of a package that is installed for the runtime.
 fn package() -> String {
     let file = Path::new(sandbox::RUNTIME_MODULES).join("node_modules/web-streams-polyfill/dist/ponyfill.js");
     let text = std::fs::read_to_string(file).expect("the module is installed");
@@ -72,7 +72,7 @@ fn measure(name: &str, code: &str) {
     );
 }
 
-/// Compiles and evaluates a build in a fresh isolate, and times just that.
+/// Measures the compilation and evaluation of a build in a fresh isolate.
 fn compile(code: &str, cache: Option<&[u8]>) -> Duration {
     let mut isolate = v8::Isolate::new(v8::CreateParams::default());
     v8::scope!(let scope, &mut isolate);
@@ -95,7 +95,7 @@ fn compile(code: &str, cache: Option<&[u8]>) -> Duration {
     took
 }
 
-/// The cache as it is after the build was evaluated once, and how long making it takes.
+/// Makes the cache after one evaluation of the build, and measures the time for making it.
 fn cache_of(code: &str) -> (Vec<u8>, Duration) {
     let mut isolate = v8::Isolate::new(v8::CreateParams::default());
     v8::scope!(let scope, &mut isolate);

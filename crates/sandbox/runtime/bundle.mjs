@@ -2,7 +2,7 @@
 //
 //   node bundle.mjs MODULES OUT
 //
-// MODULES is a folder holding `node_modules` as package-lock.json says; OUT is the file to write.
+// MODULES is a folder with the `node_modules` of package-lock.json. OUT is the file to write.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -22,13 +22,13 @@ await build({
   format: 'cjs',
   legalComments: 'external',
   logLevel: 'warning',
-  // Names stay: a script sees `setTimeout.name`.
+  // Names are kept, because scripts see `setTimeout.name`.
   minifySyntax: true,
   minifyWhitespace: true,
   nodePaths: [path.join(modules, 'node_modules')],
   platform: 'browser',
   target: 'esnext',
-  // A function scope of its own, so that nothing becomes a global.
+  // In a function scope, so that nothing becomes a global.
   banner: { js: '(() => {"use strict";const module = { exports: {} };' },
   footer: { js: 'return module.exports.bootstrap;})()' },
 });

@@ -1,8 +1,8 @@
-// Writes the declarations an editor needs: the platform, what a run hands over, and the Plane SDK's own types.
+// Writes the declarations for editors: the platform, the globals of a run, and the types of the Plane SDK.
 //
 //   node types.mjs MODULES OUT
 //
-// `Functions` is left out: the api adds the workspace's own. A test holds the committed copy to this program's output.
+// `Functions` is omitted: the api adds the workspace's functions. A test compares the committed copy with the output.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -13,7 +13,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const sdk = path.join(modules, 'node_modules/@makeplane/plane-node-sdk');
 const { version } = JSON.parse(fs.readFileSync(path.join(sdk, 'package.json'), 'utf8'));
 
-/** The bundle's declarations as members of a namespace: no `declare` inside, and no list of exports at the end. */
+/** Converts the bundle's declarations to members of a namespace, without `declare` and without the list of exports. */
 function asNamespace(bundle) {
   const lines = bundle.split('\n');
   const exportsAt = lines.indexOf('export {');

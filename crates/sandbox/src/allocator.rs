@@ -1,9 +1,10 @@
-//! Counts what array buffers hold, and refuses what would go over the run's memory limit.
+//! Allocator of array buffers that counts their memory and enforces the run's memory limit.
 //!
-//! Invariant: `used` is the sum of all live buffers of one isolate. V8 asks again after collecting garbage;
-//! only a refusal after its last-resort collection is the limit, and ends the run.
+//! Invariant: `used` is the total size of all live buffers of one isolate. V8 repeats a refused allocation after
+//! garbage collection. Only a refusal after its last-resort collection means that the limit is reached, and ends the
+//! run.
 
-use crate::termination::Halt;
+use crate::termination::Termination;
 use shared::execution::ErrorCode;
 use std::{
     ffi::c_void,
@@ -13,21 +14,21 @@ use std::{
     },
 };
 
-/// The buffers of one isolate.
+/// Buffer memory of one isolate.
 pub(super) struct Buffers {
     limit: usize,
     used: AtomicUsize,
-    /// What is left for buffers: the run's limit less the heap at the last collection.
+    /// Maximum total size of buffers, in bytes: the run's limit minus the heap size at the last collection.
     allowed: AtomicUsize,
-    /// V8 was refused a buffer and is still collecting garbage to make room for it.
+    /// An allocation was refused, and V8 is collecting garbage to repeat it.
     pending: AtomicBool,
     last_resort: AtomicBool,
     refused: AtomicBool,
-    halt: Arc<Halt>,
+    termination: Arc<Termination>,
 }
 
 impl Buffers {
-    pub(super) fn new(limit: usize, halt: Arc<Halt>) -> Arc<Self> {
+    pub(super) fn new(limit: usize, termination: Arc<Termination>) -> Arc<Self> {
         Arc::new(Self {
             limit,
             used: AtomicUsize::new(0),
@@ -35,28 +36,29 @@ impl Buffers {
             pending: AtomicBool::new(false),
             last_resort: AtomicBool::new(false),
             refused: AtomicBool::new(false),
-            halt,
+            termination,
         })
     }
 
-    /// Bytes held by live buffers.
+    /// Returns the total size of live buffers, in bytes.
     pub(super) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// What buffers may hold from now on.
+    /// Sets the maximum total size of buffers.
     pub(super) fn allow(&self, bytes: usize) {
         self.allowed.store(bytes, Ordering::Relaxed);
     }
 
-    /// V8 begins its last-resort collection: whether for the sake of a buffer, whose next refusal is final.
-    pub(super) fn note_last_resort(&self) -> bool {
+    /// Records the start of V8's last-resort collection. Returns whether it is for a buffer, whose next refusal is
+    /// final.
+    pub(super) fn start_last_resort(&self) -> bool {
         let for_buffer = self.pending.load(Ordering::Relaxed);
         self.last_resort.store(for_buffer, Ordering::Relaxed);
         for_buffer
     }
 
-    /// Whether the last buffer asked for was refused for good.
+    /// Returns whether the last allocation was finally refused.
     pub(super) fn refused_last(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
@@ -70,8 +72,8 @@ impl Buffers {
         if fits {
             self.used.fetch_add(bytes, Ordering::Relaxed);
         } else if last && bytes <= self.limit {
-            // One buffer over the whole limit is merely refused: a script may catch that, and nothing was lost.
-            self.halt.stop(ErrorCode::MemoryLimit);
+            // A single buffer over the whole limit is only refused: a script may catch that exception and continue.
+            self.termination.stop(ErrorCode::MemoryLimit);
         }
         fits
     }
@@ -80,10 +82,10 @@ impl Buffers {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// An allocator for `v8::CreateParams` that keeps these counts.
+    /// Makes an allocator for `v8::CreateParams` that keeps these counts.
     pub(super) fn allocator(self: &Arc<Self>) -> v8::UniqueRef<v8::Allocator> {
-        // SAFETY: the handle is a strong reference, which `drop_handle` gives back; the vtable is made for
-        // `Buffers` and is static.
+        // SAFETY: the handle is a strong reference, which `drop_handle` releases; the vtable is made for `Buffers` and
+        // is static.
         unsafe { v8::new_rust_allocator(Arc::into_raw(Arc::clone(self)), &VTABLE) }
     }
 }
@@ -91,10 +93,10 @@ impl Buffers {
 static VTABLE: v8::RustAllocatorVtable<Buffers> =
     v8::RustAllocatorVtable { allocate, allocate_uninitialized, free, drop: drop_handle };
 
-/// Memory for a buffer, zeroed; null if it is refused.
+/// Allocates zeroed memory for a buffer. Null if it is refused.
 ///
 /// # Safety
-/// Only V8 calls it, through `VTABLE`, with the handle that `Buffers::allocator` gave it.
+/// Only V8 calls it, through `VTABLE`, with the handle from `Buffers::allocator`.
 unsafe extern "C" fn allocate(buffers: &Buffers, bytes: usize) -> *mut c_void {
     if !buffers.reserve(bytes) {
         return std::ptr::null_mut();
@@ -107,10 +109,10 @@ unsafe extern "C" fn allocate(buffers: &Buffers, bytes: usize) -> *mut c_void {
     data
 }
 
-/// Memory for a buffer that V8 fills itself; null if it is refused.
+/// Allocates uninitialised memory for a buffer that V8 fills. Null if it is refused.
 ///
 /// # Safety
-/// As `allocate`; nobody may read the bytes before they are written.
+/// As for `allocate`. The bytes must not be read before they are written.
 unsafe extern "C" fn allocate_uninitialized(buffers: &Buffers, bytes: usize) -> *mut c_void {
     if !buffers.reserve(bytes) {
         return std::ptr::null_mut();
@@ -123,22 +125,22 @@ unsafe extern "C" fn allocate_uninitialized(buffers: &Buffers, bytes: usize) -> 
     data
 }
 
-/// Takes a buffer's memory back.
+/// Frees the memory of a buffer.
 ///
 /// # Safety
-/// `data` is what `allocate` or `allocate_uninitialized` returned for `bytes`, and is freed once.
+/// `data` was returned by `allocate` or `allocate_uninitialized` for `bytes`, and is freed only once.
 unsafe extern "C" fn free(buffers: &Buffers, data: *mut c_void, bytes: usize) {
     buffers.release(bytes);
-    // SAFETY: V8 hands back what one of the two functions above returned, once.
+    // SAFETY: V8 passes a pointer that one of the two functions above returned, and only once.
     unsafe { libc::free(data) };
 }
 
-/// Gives back the reference that V8 holds.
+/// Releases the reference that V8 holds.
 ///
 /// # Safety
-/// `buffers` comes from `Buffers::allocator`; called once, after which V8 uses it no more.
+/// `buffers` is the handle from `Buffers::allocator`. Called once, after which V8 does not use it any more.
 unsafe extern "C" fn drop_handle(buffers: *const Buffers) {
-    // SAFETY: the reference that `Buffers::allocator` gave away, given back once.
+    // SAFETY: releases the reference from `Buffers::allocator`, only once.
     drop(unsafe { Arc::from_raw(buffers) });
 }
 
@@ -148,33 +150,33 @@ mod tests {
 
     #[test]
     fn only_a_refusal_after_the_last_resort_ends_the_run() {
-        let halt = Arc::new(Halt::default());
-        let buffers = Buffers::new(100, Arc::clone(&halt));
+        let termination = Arc::new(Termination::default());
+        let buffers = Buffers::new(100, Arc::clone(&termination));
         assert!(buffers.reserve(60));
         assert!(!buffers.reserve(60));
-        assert_eq!(halt.reason(), None);
-        assert!(buffers.note_last_resort());
+        assert_eq!(termination.reason(), None);
+        assert!(buffers.start_last_resort());
         assert!(!buffers.reserve(60));
-        assert_eq!(halt.reason(), Some(ErrorCode::MemoryLimit));
+        assert_eq!(termination.reason(), Some(ErrorCode::MemoryLimit));
     }
 
     #[test]
     fn one_buffer_over_the_limit_is_refused_and_the_run_goes_on() {
-        let halt = Arc::new(Halt::default());
-        let buffers = Buffers::new(100, Arc::clone(&halt));
+        let termination = Arc::new(Termination::default());
+        let buffers = Buffers::new(100, Arc::clone(&termination));
         assert!(!buffers.reserve(200));
-        buffers.note_last_resort();
+        buffers.start_last_resort();
         assert!(!buffers.reserve(200));
-        assert_eq!(halt.reason(), None);
+        assert_eq!(termination.reason(), None);
         assert!(buffers.refused_last());
     }
 
     #[test]
     fn what_is_freed_can_be_used_again() {
-        let buffers = Buffers::new(100, Arc::new(Halt::default()));
+        let buffers = Buffers::new(100, Arc::new(Termination::default()));
         assert!(buffers.reserve(100));
         buffers.release(100);
-        assert!(!buffers.note_last_resort(), "no buffer waits for it");
+        assert!(!buffers.start_last_resort(), "no buffer waits for it");
         assert!(buffers.reserve(100));
         assert_eq!(buffers.used(), 100);
     }

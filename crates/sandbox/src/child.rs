@@ -1,11 +1,11 @@
-//! The child's whole life: lock down, prepare, then run after run.
+//! Life cycle of the sandbox process: locks down, prepares an isolate, then executes one run after another.
 
 use crate::{
-    event_queue::{Delivery, Inbox, Waited},
+    event_queue::{EventQueue, SandboxEvent, WaitResult},
     isolate::FreshIsolate,
     lockdown::Lockdown,
     platform, script_run,
-    termination::Halt,
+    termination::Termination,
 };
 use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
 use std::{
@@ -18,28 +18,28 @@ use std::{
     thread,
 };
 
-/// Stack of the thread that runs V8; V8 itself stops scripts at about 1 MB.
+/// Stack of the thread that runs V8, in bytes. V8 stops scripts at about 1 MB.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
-/// The socket to the supervisor: standard input.
+/// Descriptor of the socket to the supervisor: standard input.
 const SOCKET: i32 = 0;
 
-/// Runs a sandbox process on the socket at standard input, until the supervisor ends it. Never returns.
+/// Runs a sandbox process on the socket at standard input until the supervisor ends it. Never returns.
 ///
-/// To be called first thing in a process of its own: it takes over all of it.
+/// Call it first in a process of its own, of which it takes complete control.
 pub fn run_child() -> ! {
     platform::configure_allocator();
     let lockdown = Lockdown::enter();
     // SAFETY: the supervisor started this process with the socket as descriptor 0, which nothing else owns.
     let socket = Arc::new(UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) }));
     let Some((memory_bytes, snapshot)) = prepare(&socket) else { platform::exit(EXIT_SETUP) };
-    let halt = Arc::new(Halt::default());
-    let inbox = Arc::new(Inbox::default());
+    let termination = Arc::new(Termination::default());
+    let events = Arc::new(EventQueue::default());
     let runner = Runner {
         snapshot: Box::leak(snapshot.into_boxed_slice()),
         memory_bytes,
         lockdown,
-        halt: Arc::clone(&halt),
-        inbox: Arc::clone(&inbox),
+        termination: Arc::clone(&termination),
+        events: Arc::clone(&events),
         socket: Arc::clone(&socket),
     };
     let started =
@@ -47,39 +47,39 @@ pub fn run_child() -> ! {
     if started.is_err() {
         platform::exit(EXIT_SETUP);
     }
-    read(&socket, &halt, &inbox)
+    read(&socket, &termination, &events)
 }
 
-/// The supervisor's first two frames.
+/// Reads the supervisor's first two frames: the memory limit and the snapshot.
 fn prepare(socket: &UnixStream) -> Option<(usize, Vec<u8>)> {
     let first = read_frame(&mut &*socket).ok()?;
     let Ok(ToSandbox::Prepare { memory_bytes }) = serde_json::from_slice(&first) else { return None };
     Some((memory_bytes, read_frame(&mut &*socket).ok()?))
 }
 
-/// Reads until the supervisor is gone, and ends the process with it.
-fn read(socket: &UnixStream, halt: &Halt, inbox: &Inbox) -> ! {
+/// Reads messages until the supervisor closes the socket, then exits the process.
+fn read(socket: &UnixStream, termination: &Termination, events: &EventQueue) -> ! {
     loop {
         let Ok(payload) = read_frame(&mut &*socket) else { platform::exit(0) };
         match serde_json::from_slice(&payload) {
-            Ok(ToSandbox::Execute(job)) => inbox.push(Delivery::Execute(job)),
-            Ok(ToSandbox::FetchDone { id, answer }) => inbox.push(Delivery::FetchDone { id, answer }),
+            Ok(ToSandbox::Execute(job)) => events.push(SandboxEvent::Execute(job)),
+            Ok(ToSandbox::FetchDone { id, answer }) => events.push(SandboxEvent::FetchDone { id, answer }),
             Ok(ToSandbox::Terminate { code }) => {
-                halt.stop(code);
-                inbox.wake();
+                termination.stop(code);
+                events.wake();
             }
             Ok(ToSandbox::Prepare { .. }) | Err(_) => platform::exit(EXIT_SETUP),
         }
     }
 }
 
-/// The thread that runs V8.
+/// Thread that runs V8.
 struct Runner {
     snapshot: &'static [u8],
     memory_bytes: usize,
     lockdown: Lockdown,
-    halt: Arc<Halt>,
-    inbox: Arc<Inbox>,
+    termination: Arc<Termination>,
+    events: Arc<EventQueue>,
     socket: Arc<UnixStream>,
 }
 
@@ -90,32 +90,33 @@ impl Runner {
         self.lockdown.seal(self.memory_bytes);
         loop {
             let mut fresh = self.fresh();
-            self.halt.arm(fresh.isolate.thread_safe_handle());
+            self.termination.arm(fresh.isolate.thread_safe_handle());
             self.send(&FromSandbox::Ready { layers: self.lockdown.layers() });
             let job: Rc<Job> = Rc::from(self.next_job());
-            // The spare was made for the usual limit; a job with another one gets an isolate of its own.
+            // The isolate was prepared for the usual limit. A job with another limit gets a new isolate.
             if fresh.memory_bytes() != job.limits.memory_bytes {
                 self.memory_bytes = job.limits.memory_bytes;
                 drop(fresh);
                 fresh = self.fresh();
-                self.halt.aim(fresh.isolate.thread_safe_handle());
+                self.termination.retarget(fresh.isolate.thread_safe_handle());
             }
-            let (end, usage) = script_run::execute(&mut fresh, &job, &self.halt, &self.inbox, &self.socket);
+            let (end, usage) =
+                script_run::execute(&mut fresh, &job, &self.termination, &self.events, &self.socket);
             self.send(&FromSandbox::Finished { end, usage });
         }
     }
 
-    /// Answers to fetches of the last run may still come in; nobody waits for them.
+    /// Waits for the next job. Drops late responses to fetches of the last run.
     fn next_job(&self) -> Box<Job> {
         loop {
-            if let Waited::Delivered(Delivery::Execute(job)) = self.inbox.wait(None) {
+            if let WaitResult::Event(SandboxEvent::Execute(job)) = self.events.wait(None) {
                 return job;
             }
         }
     }
 
     fn fresh(&self) -> FreshIsolate {
-        match FreshIsolate::new(self.snapshot, self.memory_bytes, &self.halt) {
+        match FreshIsolate::new(self.snapshot, self.memory_bytes, &self.termination) {
             Ok(fresh) => fresh,
             Err(_) => platform::exit(EXIT_SETUP),
         }

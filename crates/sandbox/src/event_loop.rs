@@ -1,30 +1,30 @@
-//! Turns of the event loop until `main` settles.
+//! Event loop that runs until `main` settles.
 //!
-//! One turn: one timer or one answer, then every microtask. A termination raised inside a checkpoint stays
-//! set, and the loop never goes back into JavaScript after one. Nor does it once `main` has settled: only the
-//! checkpoint in which that happens is run to its end, because V8 stops nowhere in it.
+//! One turn handles one timer or one response, then all microtasks. A termination raised inside a microtask checkpoint
+//! stays set, and the loop never calls JavaScript after it. Nor does it once `main` has settled. Only the checkpoint in
+//! which `main` settles runs to its end, because V8 does not stop inside it.
 
 use crate::{
-    event_queue::{Delivery, Inbox, Waited},
+    event_queue::{EventQueue, SandboxEvent, WaitResult},
     ops,
-    run_state::Run,
+    run_state::RunState,
     stack,
-    termination::Halt,
+    termination::Termination,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sandbox_protocol::FetchAnswer;
 use shared::execution::LogLevel;
 
-/// What the loop works with.
+/// Event loop of one run.
 pub(super) struct EventLoop<'a> {
-    pub(super) inbox: &'a Inbox,
-    pub(super) halt: &'a Halt,
-    pub(super) run: &'a Run,
+    pub(super) events: &'a EventQueue,
+    pub(super) termination: &'a Termination,
+    pub(super) run: &'a RunState,
 }
 
 impl EventLoop<'_> {
-    /// Runs until `promise` is no longer pending or the run must stop; returns what was thrown where nobody
-    /// could catch it, if that is the reason.
+    /// Runs until `promise` is no longer pending or the run must stop. Returns the exception of a callback, if that
+    /// stopped the run.
     pub(super) fn settle<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
@@ -42,24 +42,24 @@ impl EventLoop<'_> {
         promise: v8::Local<v8::Promise>,
     ) {
         loop {
-            // Handles of one turn die with it: a run of many turns holds no more than a short one.
+            // Handles are released after each turn, so that the number of turns does not affect memory.
             v8::scope!(let scope, scope);
             if promise.state() == v8::PromiseState::Pending {
                 scope.perform_microtask_checkpoint();
             }
-            if self.halt.reason().is_some() {
+            if self.termination.reason().is_some() {
                 return;
             }
             self.report_rejections(scope, host);
-            if self.halt.reason().is_some()
+            if self.termination.reason().is_some()
                 || self.run.has_uncaught()
                 || promise.state() != v8::PromiseState::Pending
             {
                 return;
             }
-            // An answer that is here goes before a timer that is due, so that timers can't keep it out.
-            if let Waited::Delivered(delivery) = self.inbox.wait(self.run.next_timer()) {
-                if let Delivery::FetchDone { id, answer } = delivery {
+            // A received response takes precedence over a due timer, so that timers cannot starve responses.
+            if let WaitResult::Event(delivery) = self.events.wait(self.run.next_timer()) {
+                if let SandboxEvent::FetchDone { id, answer } = delivery {
                     self.deliver(scope, host, id, &answer);
                 }
             } else if let Some(id) = self.run.take_due_timer() {
@@ -87,7 +87,8 @@ impl EventLoop<'_> {
         }
     }
 
-    /// Calls a function of the host object. What passes through it was thrown by a callback with no caller.
+    /// Calls a function of the host object. An exception that it lets through was thrown by a callback without a
+    /// caller.
     fn call(
         &self,
         scope: &mut v8::PinScope<'_, '_>,
@@ -101,14 +102,14 @@ impl EventLoop<'_> {
             .and_then(|value| value.try_cast::<v8::Function>().ok());
         let Some(function) = function else { return };
         if function.call(scope, host.into(), arguments).is_none()
-            && self.halt.reason().is_none()
+            && self.termination.reason().is_none()
             && let Some(thrown) = scope.exception()
         {
-            self.run.note_uncaught(v8::Global::new(scope, thrown));
+            self.run.record_uncaught(v8::Global::new(scope, thrown));
         }
     }
 
-    /// An unhandled rejection is logged as an error; the run stands or falls by what `main` returned.
+    /// Logs unhandled rejections as errors. Only the promise of `main` decides the result of the run.
     fn report_rejections(&self, scope: &mut v8::PinScope<'_, '_>, host: v8::Local<v8::Object>) {
         for promise in self.run.take_rejections() {
             let promise = v8::Local::new(scope, promise);

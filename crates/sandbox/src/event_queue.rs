@@ -1,4 +1,4 @@
-//! What the reading thread hands to the thread that runs V8.
+//! Queue of events from the thread that reads the socket to the thread that runs V8.
 
 use sandbox_protocol::{FetchAnswer, Job};
 use std::{
@@ -7,57 +7,57 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Something the supervisor sent that only the V8 thread can act on.
-pub(super) enum Delivery {
+/// Message of the supervisor that only the V8 thread can handle.
+pub(super) enum SandboxEvent {
     Execute(Box<Job>),
     FetchDone { id: u32, answer: FetchAnswer },
 }
 
-/// What waiting ended with.
-pub(super) enum Waited {
-    Delivered(Delivery),
-    /// The moment came, or somebody called [`Inbox::wake`].
-    Woken,
+/// Result of waiting for an event.
+pub(super) enum WaitResult {
+    Event(SandboxEvent),
+    /// The time was reached, or [`EventQueue::wake`] was called.
+    NoEvent,
 }
 
-/// Bounded by the protocol: the supervisor sends one job, then at most one answer per fetch it accepted.
+/// Queue of events. The protocol bounds it: the supervisor sends one job, then at most one response per accepted fetch.
 #[derive(Default)]
-pub(super) struct Inbox {
+pub(super) struct EventQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Delivery>,
+    queue: VecDeque<SandboxEvent>,
     woken: bool,
 }
 
-impl Inbox {
-    pub(super) fn push(&self, delivery: Delivery) {
+impl EventQueue {
+    pub(super) fn push(&self, delivery: SandboxEvent) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).queue.push_back(delivery);
         self.changed.notify_one();
     }
 
-    /// Ends a wait without a delivery.
+    /// Ends a wait without an event.
     pub(super) fn wake(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).woken = true;
         self.changed.notify_one();
     }
 
-    /// Waits for a delivery, for `until`, or for a call of [`Inbox::wake`].
-    pub(super) fn wait(&self, until: Option<Instant>) -> Waited {
+    /// Waits for an event, for the time `until`, or for a call of [`EventQueue::wake`].
+    pub(super) fn wait(&self, until: Option<Instant>) -> WaitResult {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(delivery) = state.queue.pop_front() {
-                return Waited::Delivered(delivery);
+                return WaitResult::Event(delivery);
             }
             if std::mem::take(&mut state.woken) {
-                return Waited::Woken;
+                return WaitResult::NoEvent;
             }
             let rest = until.map(|until| until.saturating_duration_since(Instant::now()));
             state = match rest {
-                Some(Duration::ZERO) => return Waited::Woken,
+                Some(Duration::ZERO) => return WaitResult::NoEvent,
                 Some(rest) => {
                     self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0
                 }

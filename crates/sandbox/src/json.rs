@@ -1,36 +1,36 @@
-//! The text `JSON.stringify` gave, made into what everything downstream can hold. Pure.
+//! Validation of results: converts the text of `JSON.stringify` to JSON that all later consumers accept. Pure.
 //!
-//! Downstream is PostgreSQL's `json` and readers with serde's depth limit. The text is walked as JSON, so that
-//! a backslash in a value is never taken for an escape.
+//! Consumers are PostgreSQL's `json` and parsers with serde's depth limit. The text is parsed as JSON, so that an
+//! escaped backslash is never mistaken for the start of an escape.
 
 use shared::json;
 use std::borrow::Cow;
 
-/// Deepest nesting of a result: `serde_json` reads 127 levels.
-pub(super) const DEEPEST: usize = 127;
+/// Maximum nesting of a result, in levels, as accepted by `serde_json`.
+pub(super) const MAX_NESTING: usize = 127;
 
-/// Why a text is no result.
+/// Reason why a text is not a valid result.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotJson {
-    #[error("the result is nested deeper than {DEEPEST} levels")]
+pub(super) enum InvalidResult {
+    #[error("the result is nested deeper than {MAX_NESTING} levels")]
     TooDeep,
     #[error("the result is not JSON")]
     Malformed,
 }
 
-/// Replaces escapes of lone surrogates, which many readers refuse, by U+FFFD and checks depth and grammar.
-pub(super) fn clean(text: String) -> Result<String, NotJson> {
-    if json::nesting(text.as_bytes()) > DEEPEST {
-        return Err(NotJson::TooDeep);
+/// Replaces escapes of lone surrogates, which many parsers reject, with U+FFFD. Checks depth and grammar.
+pub(super) fn clean(text: String) -> Result<String, InvalidResult> {
+    if json::nesting(text.as_bytes()) > MAX_NESTING {
+        return Err(InvalidResult::TooDeep);
     }
     let text = match json::without_lone_surrogates(&text) {
         Cow::Owned(clean) => clean,
         Cow::Borrowed(_) => text,
     };
-    // Through `Value`, not a mere scan: numbers out of range are refused too.
+    // Parsed to a `Value` instead of only scanned, so that numbers out of range are rejected, too.
     match serde_json::from_str::<serde_json::Value>(&text) {
         Ok(_) => Ok(text),
-        Err(_) => Err(NotJson::Malformed),
+        Err(_) => Err(InvalidResult::Malformed),
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn clean(text: String) -> Result<String, NotJson> {
 mod tests {
     use super::*;
 
-    fn cleaned(text: &str) -> Result<String, NotJson> {
+    fn cleaned(text: &str) -> Result<String, InvalidResult> {
         clean(text.to_owned())
     }
 
@@ -63,15 +63,15 @@ mod tests {
     #[test]
     fn depth_is_counted_outside_strings() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(cleaned(&nested(DEEPEST)).is_ok());
-        assert_eq!(cleaned(&nested(DEEPEST + 1)), Err(NotJson::TooDeep));
+        assert!(cleaned(&nested(MAX_NESTING)).is_ok());
+        assert_eq!(cleaned(&nested(MAX_NESTING + 1)), Err(InvalidResult::TooDeep));
         assert!(cleaned(&format!("\"{}\"", "[".repeat(500))).is_ok());
     }
 
     #[test]
     fn what_is_not_json_is_refused() {
-        assert_eq!(cleaned("undefined"), Err(NotJson::Malformed));
-        assert_eq!(cleaned("1e999"), Err(NotJson::Malformed));
-        assert_eq!(cleaned(""), Err(NotJson::Malformed));
+        assert_eq!(cleaned("undefined"), Err(InvalidResult::Malformed));
+        assert_eq!(cleaned("1e999"), Err(InvalidResult::Malformed));
+        assert_eq!(cleaned(""), Err(InvalidResult::Malformed));
     }
 }

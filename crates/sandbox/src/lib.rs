@@ -1,13 +1,13 @@
 #![expect(unsafe_code, reason = "V8 and the kernel are reached here, and nowhere else in the workspace")]
 
-//! The child process: one isolate per run, locked down before any script.
+//! Sandbox process: one isolate per run, locked down before any script runs.
 //!
-//! Invariants: nothing a script does reaches beyond its process; nothing of one run is visible to the next;
-//! how a run ended is read from V8 by native code and never travels through anything a script can touch.
+//! Invariants: a script has no effect outside of its process. No data of one run is visible to the next. Native code
+//! reads the end of a run from V8, and it never passes through objects that a script can modify.
 //!
-//! Two threads. The main one reads the socket, so that `Terminate` and the supervisor's end are seen while a
-//! script spins; the other one runs V8 and is the only one that writes. (V8 asks for the bounds of its stack
-//! whenever it makes an isolate, and glibc answers that from `/proc` on a process's main thread only.)
+//! The process has two threads. The main thread reads the socket, so that `Terminate` and the end of the supervisor are
+//! noticed while a script spins. The other one runs V8 and is the only one that writes. (V8 reads the bounds of its
+//! stack whenever it creates an isolate, and on the main thread of a process glibc gets them from `/proc`.)
 
 mod allocator;
 mod child;
@@ -35,6 +35,6 @@ pub use child::run_child;
 pub use probe::run_probe;
 pub use snapshot::{SnapshotError, write_snapshot};
 
-/// Folder whose `node_modules` the runtime was bundled from. Tests run the same packages under Node.
+/// Folder with the `node_modules` from which the runtime was bundled. Tests run the same packages in Node.
 #[doc(hidden)]
 pub const RUNTIME_MODULES: &str = env!("RUNTIME_MODULES");

@@ -1,8 +1,8 @@
-//! The layers around the isolate, applied before any script runs.
+//! Isolation layers around the isolate, applied before any script runs.
 //!
-//! Each is one function that says whether it holds; none depends on another, so that a host which forbids one
-//! still gets the rest. It is entered with one thread and files still open to us, and sealed when V8 stands. A layer
-//! that holds only in part counts as missing.
+//! Each layer is one function that returns whether the layer is in force. None depends on another, so that a host that
+//! forbids one still gets the rest. The first layers are applied with one thread and with access to files, the last
+//! ones after V8 has started. A layer that is only partly in force counts as missing.
 
 use crate::seccomp;
 use landlock::{
@@ -12,14 +12,14 @@ use landlock::{
 use std::ffi::OsStr;
 
 const MIB: usize = 1024 * 1024;
-/// What a process needs beside the memory its script may use: V8's own tables, code and young generation,
-/// one frame each way, two stacks. At rest 137 MiB are mapped so, of which 9 are touched.
+/// Memory of a process beyond its script's limit, in bytes: V8's tables, code and young generation, one frame in each
+/// direction, two stacks. An idle process maps 137 MiB of it and touches 9 MiB.
 const OVERHEAD_BYTES: usize = 256 * MIB;
 
-/// A layer's name and the function that applies it; true when it holds.
+/// Name of a layer, and the function that applies it and returns whether it is in force.
 type Layer = (&'static str, fn() -> bool);
 
-/// In this order: what a later one takes away, an earlier one may need.
+/// Layers in the order of their application. Earlier ones may need rights that later ones remove.
 const LAYERS: [Layer; 8] = [
     ("descriptors", close_descriptors),
     ("environment", environment_is_empty),
@@ -31,24 +31,24 @@ const LAYERS: [Layer; 8] = [
     ("rlimits", limit_resources),
 ];
 
-/// What was applied, and holds.
+/// Applied layers.
 pub(super) struct Lockdown {
     layers: Vec<&'static str>,
-    /// The kernel holds the real root to no number of processes.
+    /// The process runs as real root, for which the kernel does not enforce `RLIMIT_NPROC`.
     is_root: bool,
 }
 
 impl Lockdown {
-    /// Applies what can be applied before V8 starts.
+    /// Applies the layers that are possible before V8 starts.
     pub(super) fn enter() -> Self {
         prefer_for_oom_killer();
-        // SAFETY: no pointers. Asked before a user namespace changes the answer.
+        // SAFETY: no pointers. Called before a user namespace changes the id.
         let is_root = (unsafe { libc::getuid() }) == 0;
         let layers = LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| *name).collect();
         Self { layers, is_root }
     }
 
-    /// Applies the rest, on all threads, when V8 and every thread stand.
+    /// Applies the other layers to all threads, after V8 and every thread have started.
     pub(super) fn seal(&mut self, memory_bytes: usize) {
         let layers = [
             ("memory_rlimit", limit_memory(memory_bytes)),
@@ -58,13 +58,13 @@ impl Lockdown {
         self.layers.extend(layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| *name));
     }
 
-    /// Names of the layers that hold.
+    /// Returns the names of the layers in force.
     pub(super) fn layers(&self) -> Vec<String> {
         self.layers.iter().map(|&name| name.to_owned()).collect()
     }
 }
 
-/// Applies one layer alone, to see what it does.
+/// Applies a single layer, for tests of its effect.
 #[cfg(debug_assertions)]
 pub(super) fn apply(layer: &str) -> bool {
     match layer {
@@ -75,18 +75,18 @@ pub(super) fn apply(layer: &str) -> bool {
     }
 }
 
-/// When the machine itself runs out of memory, a sandbox goes first. Not a layer: best effort.
+/// Makes the kernel kill a sandbox first if the host runs out of memory. Best effort, and not a layer.
 fn prefer_for_oom_killer() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// Leaves descriptor 0, the socket.
+/// Closes all descriptors except 0, the socket.
 fn close_descriptors() -> bool {
-    // SAFETY: no object of ours owns a descriptor yet; standard streams may be closed.
+    // SAFETY: no Rust object owns a descriptor yet; standard streams may be closed.
     (unsafe { libc::close_range(1, libc::c_uint::MAX, 0) }) == 0
 }
 
-/// The supervisor passes nothing but the time zone, which ICU reads at start.
+/// Checks that the environment contains only the time zone, which ICU reads at start.
 #[expect(clippy::disallowed_methods, reason = "nothing is configured here: there must be nothing")]
 fn environment_is_empty() -> bool {
     std::env::vars_os().all(|(name, _)| name == OsStr::new("TZ"))
@@ -97,13 +97,13 @@ fn no_new_privs() -> bool {
     (unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }) == 0
 }
 
-/// No core dumps, no ptrace by equals, and `/proc/<pid>` belongs to root.
+/// Disables core dumps and ptrace by processes of the same user, and makes root the owner of `/proc/<pid>`.
 fn not_dumpable() -> bool {
     // SAFETY: no pointers.
     (unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }) == 0
 }
 
-/// A network without interfaces. Needs privilege, or a user namespace of its own.
+/// Enters a network namespace without interfaces. Needs privileges or a new user namespace.
 fn network_namespace() -> bool {
     // SAFETY: no pointers; the process has one thread.
     unsafe {
@@ -111,7 +111,7 @@ fn network_namespace() -> bool {
     }
 }
 
-/// No path granted, no TCP port, no abstract socket, no signal outside.
+/// Denies all paths, TCP ports, abstract sockets, and signals to outside processes.
 fn landlock() -> bool {
     let abi = ABI::V6;
     let restricted = Ruleset::default()
@@ -124,9 +124,9 @@ fn landlock() -> bool {
     restricted.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
 }
 
-/// Gives up every capability, also those a user namespace lent.
+/// Drops every capability, including those gained from a user namespace.
 fn drop_capabilities() -> bool {
-    /// Version 3 of the kernel's structure: two words of 32 capabilities.
+    /// Version 3 of the kernel's structure, with two words of 32 capabilities.
     const VERSION: u32 = 0x2008_0522;
     #[repr(C)]
     struct Header {
@@ -136,10 +136,10 @@ fn drop_capabilities() -> bool {
     let header = Header { version: VERSION, pid: 0 };
     let none = [0_u32; 6];
     for capability in 0..64 {
-        // SAFETY: no pointers. Fails past the last capability, and without the right to drop any: harmless.
+        // SAFETY: no pointers. Fails harmlessly past the last capability, and without the right to drop any.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
-    // SAFETY: both pointers are to live structures of the size version 3 asks for.
+    // SAFETY: both pointers are to live structures of the size that version 3 requires.
     (unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }) == 0
 }
 
@@ -147,27 +147,27 @@ fn limit_resources() -> bool {
     let limits = [
         (libc::RLIMIT_CORE, 0),
         (libc::RLIMIT_FSIZE, 0),
-        // Descriptor 0 stays usable; no number is left for another.
+        // Descriptor 0 stays usable, and no other can be opened.
         (libc::RLIMIT_NOFILE, 0),
         (libc::RLIMIT_MEMLOCK, 0),
         (libc::RLIMIT_MSGQUEUE, 0),
     ];
-    limits.iter().fold(true, |all, &(resource, most)| limit(resource, most) && all)
+    limits.iter().fold(true, |all, &(resource, max)| limit(resource, max) && all)
 }
 
-/// The kernel's backstop behind V8's own limit: private writable memory, touched or not.
+/// Limits private writable memory, touched or not, as the kernel's backstop behind V8's own limit.
 fn limit_memory(memory_bytes: usize) -> bool {
-    let most = memory_bytes.saturating_mul(2).saturating_add(OVERHEAD_BYTES);
-    limit(libc::RLIMIT_DATA, u64::try_from(most).unwrap_or(u64::MAX))
+    let max = memory_bytes.saturating_mul(2).saturating_add(OVERHEAD_BYTES);
+    limit(libc::RLIMIT_DATA, u64::try_from(max).unwrap_or(u64::MAX))
 }
 
-/// No process and no thread beside those that stand.
+/// Forbids new processes and threads.
 fn limit_processes() -> bool {
     limit(libc::RLIMIT_NPROC, 0)
 }
 
-fn limit(resource: libc::__rlimit_resource_t, most: u64) -> bool {
-    let limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+fn limit(resource: libc::__rlimit_resource_t, max: u64) -> bool {
+    let limit = libc::rlimit { rlim_cur: max, rlim_max: max };
     // SAFETY: the pointer is to a live rlimit.
     (unsafe { libc::setrlimit(resource, &raw const limit) }) == 0
 }

@@ -1,24 +1,24 @@
-//! V8's process-wide state, and the codes this process exits with when V8 gives up.
+//! Process-wide state of V8, and the exit codes of this process for V8's fatal errors.
 
 use crate::{isolate::FreshIsolate, random};
 use sandbox_protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY};
 use std::ffi::{c_char, c_int};
 
-/// Flags of every isolate (docs/adr has the measurements).
+/// V8 flags of every isolate (docs/adr has the measurements).
 ///
-/// Single-threaded: no helper threads, so the filter of system calls can forbid making any, and one thread's
-/// processor time is the whole run's.
+/// Single-threaded: without helper threads, the system call filter can forbid new threads, and the processor time of
+/// one thread is that of the whole run.
 ///
-/// V8 adds its newest built-ins to every context, also to one that comes from a snapshot: what the runtime has
-/// removed or replaced must not be put back.
+/// V8 adds its newest built-ins to every context, even to one from a snapshot. The flags keep it from restoring those
+/// that the runtime has removed or replaced.
 const FLAGS: &str = "--single-threaded \
     --enable-sharedarraybuffer-per-context --no-js-atomics-pause --no-enable-queue-microtask";
 
-/// Keeps glibc's allocator to one arena, whose memory grows and shrinks without a look at any file; and gives
-/// what is large back to the kernel when it is freed. To be called before there is a second thread.
+/// Limits glibc's allocator to one arena, whose memory grows and shrinks without reading files, and returns large
+/// allocations to the kernel when they are freed. Call it before there is a second thread.
 pub(super) fn configure_allocator() {
     const LARGE_BYTES: c_int = 128 * 1024;
-    // SAFETY: plain settings; nothing else runs yet.
+    // SAFETY: only sets options; no other thread runs yet.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
@@ -26,17 +26,17 @@ pub(super) fn configure_allocator() {
     }
 }
 
-/// Starts V8. Once per process.
+/// Starts V8. Call it once per process.
 pub(super) fn initialize() {
     v8::V8::set_flags_from_string(FLAGS);
-    // V8's own source is a file, which is out of reach here; the fallback is the clock.
+    // V8's own entropy source is a file, which is not accessible here, and its fallback is the clock.
     v8::V8::set_entropy_source(random::fill);
     v8::V8::initialize_platform(v8::new_single_threaded_default_platform(false).make_shared());
     v8::V8::initialize();
     v8::V8::set_fatal_error_handler(on_fatal);
 }
 
-/// Makes V8 and ICU read now what they read once from the system: the time zone, locale data, random seeds.
+/// Makes V8 and ICU read the data that they read once from the system: time zone, locale data, random seeds.
 pub(super) fn warm_up(fresh: &mut FreshIsolate) {
     const SCRIPT: &str = "new Date().getTimezoneOffset(); new Date().toLocaleString('en'); Math.random();
         new Intl.DateTimeFormat().resolvedOptions().timeZone; 'a'.localeCompare('b')";
@@ -48,24 +48,24 @@ pub(super) fn warm_up(fresh: &mut FreshIsolate) {
     }
 }
 
-/// Ends the process at once: no destructors, no exit handlers.
+/// Exits the process immediately, without destructors and exit handlers.
 pub(super) fn exit(code: c_int) -> ! {
-    // SAFETY: ends the process; nothing is left to be unsafe.
+    // SAFETY: ends the process, so no code runs after it.
     unsafe { libc::_exit(code) }
 }
 
-/// V8 found no memory for something it can't do without.
+/// V8's callback for a failed allocation that it cannot recover from.
 ///
 /// # Safety
-/// None of the arguments is used; it never returns.
+/// The arguments are not used, and it never returns.
 pub(super) unsafe extern "C" fn on_out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
     exit(EXIT_OUT_OF_MEMORY);
 }
 
-/// V8 found its own state impossible.
+/// V8's callback for a fatal error.
 fn on_fatal(_file: &str, _line: c_int, message: &str) {
-    // V8 has one entry for every impossibility; the size of an array, table or string that a script asked for
-    // is among them, and only this text, fixed with the pinned V8, tells it apart.
+    // V8 has one callback for all fatal errors, including an impossible size of an array, table or string that a
+    // script requested. Only this text, fixed by the pinned version of V8, identifies that one.
     let too_large = message.starts_with("Fatal JavaScript invalid size error");
     exit(if too_large { EXIT_OUT_OF_MEMORY } else { EXIT_FATAL });
 }

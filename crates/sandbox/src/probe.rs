@@ -1,8 +1,8 @@
-//! Attempts to escape, as native code: what a script could do once the isolate itself were broken.
+//! Escape attempts in native code, as a script could make them after breaking out of the isolate.
 //!
-//! Compiled into debug builds only, for the tests in `tests/it/sandbox/escape.rs`. The process exits with 0 when
-//! the attempt succeeded, with the error's number when the kernel refused it, and dies of SIGSYS where the filter
-//! of system calls forbids it.
+//! Compiled into debug builds only, for the tests in `tests/it/sandbox/escape.rs`. The process exits with 0 if the
+//! attempt succeeds and with the error number if the kernel denies it. It dies of SIGSYS if the system call filter
+//! forbids it.
 
 #![expect(
     clippy::cast_sign_loss,
@@ -17,23 +17,23 @@ use crate::{
 };
 use std::{ffi::CStr, io};
 
-/// How the process exits when it was not asked for an attempt it knows.
+/// Exit code for an unknown attempt.
 const EXIT_USAGE: i32 = 250;
-/// How the process exits when the host does not give the layer asked for.
+/// Exit code for a layer that the host does not support.
 const EXIT_LAYER: i32 = 251;
 
-/// What an attempt aims at.
+/// Target of an attempt.
 #[derive(Clone, Copy)]
 struct Target {
     pid: libc::pid_t,
-    /// A TCP port of 127.0.0.1, or an address in the process `pid`.
+    /// TCP port of 127.0.0.1, or address in the process `pid`.
     number: usize,
 }
 
-/// The result of a system call.
+/// Attempt, which returns the result of a system call.
 type Attempt = fn(Target) -> libc::c_long;
 
-/// A descriptor that whoever starts the probe may leave open.
+/// Descriptor that the test may leave open for the probe.
 const INHERITED: usize = 9;
 
 const ATTEMPTS: [(&str, Attempt); 21] = [
@@ -43,7 +43,7 @@ const ATTEMPTS: [(&str, Attempt); 21] = [
         let mut byte = 0_u8;
         call(libc::SYS_read, [INHERITED, (&raw mut byte) as usize, 1, 0, 0, 0])
     }),
-    // `test` says no by 1, which is EPERM.
+    // `test` exits with 1 for false, which is EPERM.
     ("execve_inherited", |_| execve(c"/proc/self/fd/9", &[c"test", c"-r", c"/etc/shadow"])),
     ("mmap", |_| {
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
@@ -72,10 +72,11 @@ const ATTEMPTS: [(&str, Attempt); 21] = [
     ("io_uring_setup", io_uring_setup),
 ];
 
-/// Locks down as asked, makes one attempt, and exits with what came of it.
+/// Applies the requested lockdown, makes one attempt and exits with its result.
 ///
-/// Arguments: the attempt's name; `bare` (which shows that the attempt is a real one), `sealed` (as for scripts),
-/// `entered` (all but the filter of system calls and the last limits) or one layer's name; a process id; a number.
+/// Arguments: the name of the attempt; `bare` (to prove that the attempt works without lockdown), `sealed` (as for
+/// scripts), `entered` (all except the system call filter and the last limits) or the name of a layer; a process id; a
+/// number.
 pub fn run_probe(arguments: &[String]) -> ! {
     let [name, lockdown, pid, number] = arguments else { platform::exit(EXIT_USAGE) };
     let attempt = ATTEMPTS.iter().find(|(known, _)| known == name);
@@ -99,7 +100,7 @@ pub fn run_probe(arguments: &[String]) -> ! {
 
 fn call(number: libc::c_long, arguments: [usize; 6]) -> libc::c_long {
     let [a, b, c, d, e, f] = arguments;
-    // SAFETY: every caller passes pointers that live through the call, or none.
+    // SAFETY: every caller passes pointers that are valid during the call, or none.
     unsafe { libc::syscall(number, a, b, c, d, e, f) }
 }
 
@@ -141,7 +142,7 @@ fn execve(path: &CStr, arguments: &[&CStr]) -> libc::c_long {
     call(libc::SYS_execve, [path.as_ptr() as usize, arguments.as_ptr() as usize, 0, 0, 0, 0])
 }
 
-/// Tells on standard output that it is locked down, and stays.
+/// Reports on standard output that the lockdown is applied, and waits forever.
 fn wait() -> libc::c_long {
     call(libc::SYS_write, [1, c"!".as_ptr() as usize, 1, 0, 0, 0]);
     loop {

@@ -1,7 +1,7 @@
-//! What one run has going on outside its heap: console budget, timers, fetches, source maps.
+//! State of one run outside of V8's heap: console budget, timers, fetches, source maps.
 //!
-//! Reached from V8's callbacks through the isolate's slot. No borrow outlives the method that takes it, and no
-//! method calls into JavaScript.
+//! V8's callbacks access it through the isolate's slot. No borrow outlives the method that takes it, and no method
+//! calls into JavaScript.
 
 use crate::platform;
 use builder::{Position, SourceMap};
@@ -17,18 +17,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Resource name of the script, in stack traces too.
+/// Resource name of the script, which also appears in stack traces.
 pub(super) const SCRIPT: &str = "script";
-/// What stands before a function's name in its resource name.
+/// Prefix of a function's name in its resource name.
 pub(super) const FUNCTION_PREFIX: &str = "Functions.";
-/// Most promises kept for the report of unhandled rejections between two turns.
-const MOST_REJECTIONS: usize = 100;
+/// Maximum number of rejected promises kept for the report of unhandled rejections after a turn of the event loop.
+const MAX_REJECTIONS: usize = 100;
 
-/// Cancelled timers that are kept before the queue is cleared of them.
-const MOST_CANCELLED: usize = 1_024;
+/// Maximum number of cancelled timers in the queue, beyond the number of active ones, before they are removed.
+const MAX_CANCELLED: usize = 1_024;
 
-/// The state of the run that the isolate was made for.
-pub(super) struct Run {
+/// State of the isolate's run.
+pub(super) struct RunState {
     began: Instant,
     job: Rc<Job>,
     socket: Arc<UnixStream>,
@@ -36,7 +36,7 @@ pub(super) struct Run {
     bytes_left: Cell<usize>,
     fetches: Cell<u32>,
     timers: RefCell<Timers>,
-    /// Read when first asked for: most runs throw nothing.
+    /// Source maps by resource name, parsed on first use: most runs throw nothing.
     maps: RefCell<HashMap<String, Option<SourceMap>>>,
     rejections: RefCell<Vec<v8::Global<v8::Promise>>>,
     uncaught: RefCell<Option<v8::Global<v8::Value>>>,
@@ -44,20 +44,20 @@ pub(super) struct Run {
 
 #[derive(Default)]
 struct Timers {
-    /// By moment, then in the order they were started.
+    /// Timers by due time, then in the order of their start.
     queue: BinaryHeap<Reverse<(Instant, u64, u32)>>,
     active: HashMap<u32, u64>,
     started: u64,
 }
 
-impl Run {
+impl RunState {
     pub(super) fn new(job: Rc<Job>, socket: Arc<UnixStream>) -> Self {
         let limits = job.limits;
         Self {
             began: Instant::now(),
             job,
             socket,
-            // One more than allowed: the supervisor sees the overflow, says so, and drops it.
+            // One more than allowed, so that the supervisor notices the overflow, reports it and drops the line.
             lines_left: Cell::new(limits.log_lines.saturating_add(1)),
             bytes_left: Cell::new(limits.log_bytes.saturating_add(1)),
             fetches: Cell::new(0),
@@ -76,14 +76,14 @@ impl Run {
         self.began.elapsed()
     }
 
-    /// Sends a message; without a supervisor there is nothing left to do.
+    /// Sends a message. Exits the process if the supervisor is gone.
     pub(super) fn send(&self, message: &FromSandbox) {
         if write_message(&mut &*self.socket, message).is_err() {
             platform::exit(0);
         }
     }
 
-    /// Sends a console line while the budget lasts. `text` is told how many UTF-16 units may matter.
+    /// Sends a console line while the budget lasts. `text` receives the maximum number of UTF-16 units that are used.
     pub(super) fn log(&self, level: LogLevel, text: impl FnOnce(usize) -> String) {
         let (lines, bytes) = (self.lines_left.get(), self.bytes_left.get());
         if lines == 0 || bytes == 0 {
@@ -95,7 +95,7 @@ impl Run {
         self.send(&FromSandbox::Log { level, message });
     }
 
-    /// Counts a fetch; false when the run has had all of its.
+    /// Counts a fetch. Returns false if the run has used all of its fetches.
     pub(super) fn take_fetch(&self) -> bool {
         let taken = self.fetches.get();
         let allowed = taken < self.job.limits.fetches;
@@ -105,7 +105,7 @@ impl Run {
         allowed
     }
 
-    /// How many fetches were started.
+    /// Returns the number of started fetches.
     pub(super) fn fetches(&self) -> u32 {
         self.fetches.get()
     }
@@ -116,8 +116,8 @@ impl Run {
         let started = timers.started;
         timers.active.insert(id, started);
         timers.queue.push(Reverse((Instant::now() + delay, started, id)));
-        // Cancelled ones stay until they are due, but never more than the live ones and some.
-        if timers.queue.len() > 2 * timers.active.len() + MOST_CANCELLED {
+        // Cancelled timers stay queued until they are due, but their number is bounded.
+        if timers.queue.len() > 2 * timers.active.len() + MAX_CANCELLED {
             let Timers { queue, active, .. } = &mut *timers;
             queue.retain(|Reverse((_, started, id))| active.get(id) == Some(started));
         }
@@ -127,7 +127,7 @@ impl Run {
         self.timers.borrow_mut().active.remove(&id);
     }
 
-    /// When the next timer is due.
+    /// Returns the due time of the next timer.
     pub(super) fn next_timer(&self) -> Option<Instant> {
         let mut timers = self.timers.borrow_mut();
         loop {
@@ -139,7 +139,7 @@ impl Run {
         }
     }
 
-    /// Takes the next timer that is due.
+    /// Removes and returns the next timer that is due.
     pub(super) fn take_due_timer(&self) -> Option<u32> {
         let due = self.next_timer()?;
         if due > Instant::now() {
@@ -151,7 +151,7 @@ impl Run {
         Some(id)
     }
 
-    /// The code of one of this run's texts, by the resource name it was compiled under.
+    /// Returns the code of one of this run's builds by its resource name.
     fn unit(&self, name: &str) -> Option<&str> {
         match name.strip_prefix(FUNCTION_PREFIX) {
             Some(function) => self.job.functions.get(function).map(String::as_str),
@@ -159,12 +159,13 @@ impl Run {
         }
     }
 
-    /// Whether a resource name is one of this run's texts.
+    /// Returns whether a resource name belongs to a build of this run.
     pub(super) fn is_unit(&self, name: &str) -> bool {
         self.unit(name).is_some()
     }
 
-    /// The author's position of a generated one (all 1-based); `None` in code that no author wrote.
+    /// Converts a generated position to the author's position, both 1-based. `None` in code that the author did not
+    /// write.
     pub(super) fn original(&self, unit: &str, line: u32, column: u32) -> Option<(u32, u32)> {
         let code = self.unit(unit)?;
         let mut maps = self.maps.borrow_mut();
@@ -175,20 +176,20 @@ impl Run {
         Some((original.line.saturating_add(1), original.column.saturating_add(1)))
     }
 
-    pub(super) fn note_rejection(&self, promise: v8::Global<v8::Promise>) {
+    pub(super) fn record_rejection(&self, promise: v8::Global<v8::Promise>) {
         let mut rejections = self.rejections.borrow_mut();
-        if rejections.len() < MOST_REJECTIONS {
+        if rejections.len() < MAX_REJECTIONS {
             rejections.push(promise);
         }
     }
 
-    /// Promises that were rejected since the last call; some may have a handler by now.
+    /// Removes and returns the promises that were rejected since the last call. Some may have a handler by now.
     pub(super) fn take_rejections(&self) -> Vec<v8::Global<v8::Promise>> {
         std::mem::take(&mut self.rejections.borrow_mut())
     }
 
-    /// Keeps what was thrown where nobody could catch it; the first one ends the run.
-    pub(super) fn note_uncaught(&self, thrown: v8::Global<v8::Value>) {
+    /// Records an exception that no caller could catch. The first one ends the run.
+    pub(super) fn record_uncaught(&self, thrown: v8::Global<v8::Value>) {
         self.uncaught.borrow_mut().get_or_insert(thrown);
     }
 

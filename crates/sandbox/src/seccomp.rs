@@ -1,13 +1,13 @@
-//! The system calls that V8 and the socket need; any other kills the process.
+//! System call filter: allows the calls that V8 and the socket need. Any other call kills the process.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 use std::collections::BTreeMap;
 
-/// Allowed whatever their arguments.
+/// System calls that are allowed with any arguments.
 const ALLOWED: &[libc::c_long] = &[
-    // The socket, by its open descriptor.
+    // The socket, through its open descriptor.
     libc::SYS_read,
     libc::SYS_write,
     libc::SYS_recvfrom,
@@ -21,7 +21,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_pkey_alloc,
     libc::SYS_pkey_free,
     libc::SYS_pkey_mprotect,
-    // Threads that already stand.
+    // Existing threads.
     libc::SYS_futex,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
@@ -38,7 +38,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_restart_syscall,
     // Randomness.
     libc::SYS_getrandom,
-    // Signals of our own, and the end.
+    // Signals of this process, and its exit.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -47,20 +47,20 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// Installs the filter on every thread of the process; true when it holds.
+/// Installs the filter on every thread of the process. Returns whether it is in force.
 pub(super) fn enter() -> bool {
     filter().is_some_and(|program| seccompiler::apply_filter_all_threads(&program).is_ok())
 }
 
 fn filter() -> Option<BpfProgram> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
-    // Anonymous memory only: no file is open, and none may be mapped.
+    // Only anonymous memory: no file may be mapped.
     let anonymous = u64::try_from(libc::MAP_ANONYMOUS).ok()?;
     rules.insert(libc::SYS_mmap, vec![when(3, SeccompCmpOp::MaskedEq(anonymous), anonymous)?]);
-    // V8 names its mappings, for whoever looks from outside.
+    // V8 names its mappings for debugging tools.
     let name_mapping = u64::try_from(libc::PR_SET_VMA).ok()?;
     rules.insert(libc::SYS_prctl, vec![when(0, SeccompCmpOp::Eq, name_mapping)?]);
-    // `abort` signals its own thread, nobody else.
+    // `abort` signals its own thread, and no other process may be signalled.
     let own = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Eq, own)?]);
     let filter = SeccompFilter::new(

@@ -1,36 +1,36 @@
-//! The startup snapshot: V8's heap with the runtime already evaluated, so that no run pays for it.
+//! Startup snapshot: V8's heap with the runtime already evaluated, so that runs start faster.
 
 use crate::{ops, platform};
 use std::io::{self, Write};
 
-/// One classic script whose completion value is `function bootstrap(ops) → host`.
+/// Runtime as one classic script with the completion value `function bootstrap(ops) → host`.
 const RUNTIME: &str = include_str!(concat!(env!("OUT_DIR"), "/runtime.js"));
-/// Where the context with the runtime is among the snapshot's further contexts.
+/// Index of the runtime's context among the additional contexts of the snapshot.
 pub(super) const CONTEXT: usize = 0;
-/// Where the host object is among that context's data.
+/// Index of the host object among the data of that context.
 pub(super) const HOST: usize = 0;
-/// Frames of scripts with this prefix never appear in an author's stack trace.
+/// Prefix of resource names whose frames never appear in an author's stack trace.
 pub(super) const RUNTIME_PREFIX: &str = "runtime:";
 
-/// Why there is no snapshot. None depends on input: each is a fault of this build.
+/// Errors of making the snapshot. None depends on input: each is a bug of this build.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    #[error("the runtime does not evaluate: {0}")]
+    #[error("the sandbox runtime can't be evaluated: {0}")]
     Runtime(String),
-    #[error("V8 made no snapshot")]
+    #[error("V8 could not create the startup snapshot")]
     Blob,
     #[error("the snapshot could not be written: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Makes the startup snapshot and writes it. Once per process.
+/// Makes the startup snapshot and writes it. Call it once per process.
 pub fn write_snapshot(sink: &mut impl Write) -> Result<(), SnapshotError> {
     platform::initialize();
     let mut creator = v8::Isolate::snapshot_creator(Some(ops::external_references().into()), None);
     let evaluated = {
         v8::scope!(let scope, &mut creator);
-        // V8 wants a default context and extends it whenever it makes one from it, which fails on a context
-        // that was extended before; ours is a further one, restored as it is.
+        // V8 requires a default context and extends it whenever it creates a context from it. That fails on a context
+        // that was extended before, so the runtime's context is an additional one, restored unchanged.
         let default = v8::Context::new(scope, v8::ContextOptions::default());
         scope.set_default_context(default);
         let context = v8::Context::new(scope, v8::ContextOptions::default());
@@ -41,14 +41,14 @@ pub fn write_snapshot(sink: &mut impl Write) -> Result<(), SnapshotError> {
         scope.add_context(context);
         evaluated
     };
-    // The blob is made even after a failure: V8 aborts when a snapshot creator is dropped without it.
+    // The blob is created even after a failure, because V8 aborts if a snapshot creator is dropped without it.
     let blob = creator.create_blob(v8::FunctionCodeHandling::Keep).ok_or(SnapshotError::Blob)?;
     evaluated?;
     sink.write_all(&blob)?;
     Ok(sink.flush()?)
 }
 
-/// Evaluates the runtime and hands it its native functions; returns the host object.
+/// Evaluates the runtime and passes it the native functions. Returns the host object.
 fn bootstrap<'s>(scope: &mut v8::PinScope<'s, '_>) -> Result<v8::Local<'s, v8::Object>, SnapshotError> {
     v8::tc_scope!(let scope, scope);
     let host = evaluate(scope);

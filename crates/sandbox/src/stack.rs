@@ -1,38 +1,38 @@
-//! Stack traces and error positions in the author's own coordinates.
+//! Stack traces and error positions in the author's text.
 //!
-//! V8 asks this code, not `Error.prepareStackTrace`, so no script shapes what is recorded. Frames of the
-//! runtime and of code the builder added are left out.
+//! V8 calls this code instead of `Error.prepareStackTrace`, so scripts cannot change stack traces. Frames of the
+//! runtime and of code added by the builder are omitted.
 
-use crate::{run_state::Run, snapshot::RUNTIME_PREFIX, text};
-use sandbox_protocol::LONGEST_ERROR_TEXT;
+use crate::{run_state::RunState, snapshot::RUNTIME_PREFIX, text};
+use sandbox_protocol::MAX_ERROR_TEXT_UNITS;
 use std::rc::Rc;
 
-/// The private key under which an error object keeps its first author's position.
+/// Private key of an error object that stores the author's position of its first frame.
 const POSITION: &str = "runnerctl.position";
 
-/// What is told of a value that was thrown.
-pub(super) struct Described {
+/// Description of a thrown value.
+pub(super) struct ErrorDescription {
     pub(super) message: String,
     pub(super) stack: Option<String>,
     pub(super) line: Option<u32>,
     pub(super) column: Option<u32>,
-    /// What V8 throws when it gets no memory for a buffer.
+    /// The value is a `RangeError`, as V8 throws it when it gets no memory for a buffer.
     pub(super) is_range_error: bool,
 }
 
-/// V8's callback: makes the `stack` of an error from its call sites.
+/// V8's callback that makes the `stack` of an error from its call sites.
 pub(super) fn prepare_stack_trace<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Value>,
     sites: v8::Local<'s, v8::Array>,
 ) -> v8::Local<'s, v8::Value> {
     let undefined = v8::undefined(scope).into();
-    let Some(run) = scope.get_slot::<Rc<Run>>().map(Rc::clone) else { return undefined };
-    // The message as V8 sees it, without running a script's getters.
+    let Some(run) = scope.get_slot::<Rc<RunState>>().map(Rc::clone) else { return undefined };
+    // V8's own view of the message, which does not run getters of the script.
     let header = v8::Exception::create_message(scope, error).get(scope);
-    // Never the place where a console line or an error's text is cut: both are masked knowing that they end there.
-    let longest = run.limits().log_bytes.max(LONGEST_ERROR_TEXT) + "Uncaught ".len() + 1;
-    let header = text::bounded(scope, header, longest);
+    // Longer than any truncation of a console line or an error text: masking relies on knowing where those end.
+    let max_units = run.limits().log_bytes.max(MAX_ERROR_TEXT_UNITS) + "Uncaught ".len() + 1;
+    let header = text::bounded(scope, header, max_units);
     let mut lines = vec![header.strip_prefix("Uncaught ").unwrap_or(&header).to_owned()];
     let mut position = None;
     for index in 0..sites.length().min(200) {
@@ -43,7 +43,7 @@ pub(super) fn prepare_stack_trace<'s>(
         lines.push(format!("    at {}", frame.text));
     }
     if let (Some((line, column)), Ok(error)) = (position, error.try_cast::<v8::Object>()) {
-        remember(scope, error, line, column);
+        store_position(scope, error, line, column);
     }
     v8::String::new(scope, &lines.join("\n")).map_or(undefined, Into::into)
 }
@@ -53,8 +53,12 @@ struct Frame {
     position: Option<(u32, u32)>,
 }
 
-/// One call site as a line; `None` for what no author wrote.
-fn frame<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Value>, run: &Run) -> Option<Frame> {
+/// Formats one call site as a line. `None` for code that the author did not write.
+fn frame<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    site: v8::Local<'s, v8::Value>,
+    run: &RunState,
+) -> Option<Frame> {
     v8::tc_scope!(let scope, scope);
     let site = site.try_cast::<v8::Object>().ok()?;
     let text = call(scope, site, "toString")?.to_string(scope)?;
@@ -82,7 +86,7 @@ fn frame<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Value>, r
     Some(Frame { text, position: Some((at_line, at_column)) })
 }
 
-/// Calls a method of a call site; scripts have no way to their prototype.
+/// Calls a method of a call site. Scripts cannot reach its prototype.
 fn call<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     site: v8::Local<'s, v8::Object>,
@@ -98,7 +102,7 @@ fn position_key<'s>(scope: &v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Pr
     Some(v8::Private::for_api(scope, Some(name)))
 }
 
-fn remember(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Object>, line: u32, column: u32) {
+fn store_position(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Object>, line: u32, column: u32) {
     if let Some(key) = position_key(scope) {
         let line = v8::Integer::new_from_unsigned(scope, line).into();
         let column = v8::Integer::new_from_unsigned(scope, column).into();
@@ -107,9 +111,9 @@ fn remember(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Object>, line
     }
 }
 
-fn remembered(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Value>) -> Option<(u32, u32)> {
+fn stored_position(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Value>) -> Option<(u32, u32)> {
     let error = error.try_cast::<v8::Object>().ok()?;
-    // A proxy would answer with its handler; it is no error object.
+    // Reading from a proxy would run its handler, and a proxy is not an error object.
     if error.is_proxy() {
         return None;
     }
@@ -120,19 +124,19 @@ fn remembered(scope: &mut v8::PinScope<'_, '_>, error: v8::Local<v8::Value>) -> 
     Some((line, column))
 }
 
-/// Describes a thrown value. May run the script's own getters, so the run's deadline must still hold.
+/// Describes a thrown value. May run getters of the script, so the run's deadline must still be active.
 pub(super) fn describe(
     scope: &mut v8::PinScope<'_, '_>,
     host: v8::Local<v8::Object>,
     thrown: v8::Local<v8::Value>,
-    run: &Run,
-) -> Described {
+    run: &RunState,
+) -> ErrorDescription {
     v8::tc_scope!(let scope, scope);
     let (message, stack) = from_runtime(scope, host, thrown).unwrap_or_default();
     let message = message.unwrap_or_else(|| "the script threw a value that can't be described".to_owned());
-    let position = remembered(scope, thrown).or_else(|| thrown_at(scope, thrown, run));
+    let position = stored_position(scope, thrown).or_else(|| thrown_at(scope, thrown, run));
     let (line, column) = position.unzip();
-    Described {
+    ErrorDescription {
         message,
         stack: stack.filter(|stack| !stack.is_empty()),
         line,
@@ -141,7 +145,8 @@ pub(super) fn describe(
     }
 }
 
-/// Whether a value is an error whose prototype is that of `RangeError`, whatever the global of that name is now.
+/// Returns whether a value is an error with the prototype of the original `RangeError`, even if the global was
+/// replaced.
 fn is_range_error(scope: &mut v8::PinScope<'_, '_>, thrown: v8::Local<v8::Value>) -> bool {
     let message = v8::String::empty(scope);
     let ours = v8::Exception::range_error(scope, message);
@@ -151,7 +156,7 @@ fn is_range_error(scope: &mut v8::PinScope<'_, '_>, thrown: v8::Local<v8::Value>
     thrown.is_native_error() && theirs.get_prototype(scope) == ours.get_prototype(scope)
 }
 
-/// `host.describeError(value)` → `{ message, stack }`.
+/// Calls `host.describeError(value)` → `{ message, stack }`.
 fn from_runtime(
     scope: &mut v8::PinScope<'_, '_>,
     host: v8::Local<v8::Object>,
@@ -163,26 +168,26 @@ fn from_runtime(
     let own = |name| -> Option<String> {
         let key = v8::String::new(scope, name)?.into();
         let text = described.get(scope, key)?.try_cast::<v8::String>().ok()?;
-        Some(text::bounded(scope, text, LONGEST_ERROR_TEXT))
+        Some(text::bounded(scope, text, MAX_ERROR_TEXT_UNITS))
     };
     Some((own("message"), own("stack")))
 }
 
-/// Where V8 says a value was thrown, if that is in an author's text.
+/// Returns the position at which V8 says a value was thrown, if it is in an author's text.
 fn thrown_at(
     scope: &mut v8::PinScope<'_, '_>,
     thrown: v8::Local<v8::Value>,
-    run: &Run,
+    run: &RunState,
 ) -> Option<(u32, u32)> {
     let message = v8::Exception::create_message(scope, thrown);
     position(scope, message, run)
 }
 
-/// The author's position of a message.
+/// Converts the position of a message to the author's position.
 pub(super) fn position(
     scope: &mut v8::PinScope<'_, '_>,
     message: v8::Local<v8::Message>,
-    run: &Run,
+    run: &RunState,
 ) -> Option<(u32, u32)> {
     let name = message.get_script_resource_name(scope)?.try_cast::<v8::String>().ok()?;
     let name = text::bounded(scope, name, 256);
@@ -194,17 +199,17 @@ pub(super) fn position(
     run.original(&name, line, column.saturating_add(1))
 }
 
-/// V8's callback: remembers promises that nobody waits for.
+/// V8's callback that records promises rejected without a handler.
 ///
 /// # Safety
-/// Only V8 calls it, on the isolate's thread, with a message that is alive.
+/// Only V8 calls it, on the isolate's thread, with a live message.
 pub(super) unsafe extern "C" fn on_promise_reject(message: v8::PromiseRejectMessage<'_>) {
     if message.get_event() != v8::PromiseRejectEvent::PromiseRejectWithNoHandler {
         return;
     }
     // SAFETY: V8 calls this on the isolate's thread while the message is alive.
     v8::callback_scope!(unsafe scope, &message);
-    if let Some(run) = scope.get_slot::<Rc<Run>>().map(Rc::clone) {
-        run.note_rejection(v8::Global::new(scope, message.get_promise()));
+    if let Some(run) = scope.get_slot::<Rc<RunState>>().map(Rc::clone) {
+        run.record_rejection(v8::Global::new(scope, message.get_promise()));
     }
 }

@@ -1,4 +1,4 @@
-//! Why a run must stop. The first reason stands; it outranks whatever exception unwinding leaves behind.
+//! Termination of a run. The first reason is kept, and takes precedence over the exception that unwinding causes.
 
 use shared::execution::ErrorCode;
 use std::sync::{
@@ -6,9 +6,9 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-/// Shared by the thread that runs V8, the one that reads the socket, and V8's callbacks.
+/// Reason of termination, shared by the thread that runs V8, the thread that reads the socket, and V8's callbacks.
 #[derive(Default)]
-pub(super) struct Halt {
+pub(super) struct Termination {
     reason: AtomicU8,
     isolate: Mutex<Option<v8::IsolateHandle>>,
 }
@@ -36,23 +36,23 @@ const fn decode(reason: u8) -> Option<ErrorCode> {
     }
 }
 
-impl Halt {
-    /// Points at the isolate of the next run and forgets the last one's reason.
+impl Termination {
+    /// Sets the isolate of the next run and clears the reason of the last run.
     pub(super) fn arm(&self, isolate: v8::IsolateHandle) {
         *self.isolate.lock().unwrap_or_else(PoisonError::into_inner) = Some(isolate);
         self.reason.store(NONE, Ordering::SeqCst);
     }
 
-    /// Points at another isolate for the same run; a reason already given holds for it too.
-    pub(super) fn aim(&self, isolate: v8::IsolateHandle) {
-        let mut aimed = self.isolate.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Sets another isolate for the same run. An existing reason terminates it, too.
+    pub(super) fn retarget(&self, isolate: v8::IsolateHandle) {
+        let mut current = self.isolate.lock().unwrap_or_else(PoisonError::into_inner);
         if self.reason().is_some() {
             isolate.terminate_execution();
         }
-        *aimed = Some(isolate);
+        *current = Some(isolate);
     }
 
-    /// Stops whatever the isolate executes, as soon as V8 next looks.
+    /// Terminates the execution in the isolate, at V8's next interrupt check.
     pub(super) fn stop(&self, code: ErrorCode) {
         let _ = self.reason.compare_exchange(NONE, encode(code), Ordering::SeqCst, Ordering::SeqCst);
         if let Some(isolate) = &*self.isolate.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -60,7 +60,7 @@ impl Halt {
         }
     }
 
-    /// Why the run must stop, if it must.
+    /// Returns the reason, if the run must stop.
     pub(super) fn reason(&self) -> Option<ErrorCode> {
         decode(self.reason.load(Ordering::SeqCst))
     }
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn the_first_reason_stands() {
-        let halt = Halt::default();
-        assert_eq!(halt.reason(), None);
-        halt.stop(ErrorCode::MemoryLimit);
-        halt.stop(ErrorCode::Timeout);
-        assert_eq!(halt.reason(), Some(ErrorCode::MemoryLimit));
+        let termination = Termination::default();
+        assert_eq!(termination.reason(), None);
+        termination.stop(ErrorCode::MemoryLimit);
+        termination.stop(ErrorCode::Timeout);
+        assert_eq!(termination.reason(), Some(ErrorCode::MemoryLimit));
     }
 }

@@ -1,6 +1,7 @@
-// Builds the global scope once, at snapshot time, and hands Rust the few functions it calls during a run.
+// Bootstrap of the global scope, run once when the snapshot is made. Returns the functions that Rust calls during a
+// run.
 //
-// Invariant: `ops` and `host` live in closures only; no global, prototype or error leads to them.
+// Invariant: `ops` and `host` are referenced only by closures, and by no global, prototype or error.
 
 import {
   ObjectDefineProperty, ReflectDeleteProperty, ReflectOwnKeys, accessorDescriptor, dataDescriptor,
@@ -41,18 +42,18 @@ const interfaces = {
   ...streams.interfaces,
 };
 
-/** Web IDL: operations on the global object are enumerable, interfaces are not. */
+/** Defines globals. By Web IDL, operations on the global object are enumerable and interfaces are not. */
 function define(members, enumerable) {
   const names = ReflectOwnKeys(members);
   for (let i = 0; i < names.length; i += 1) {
     const member = members[names[i]];
-    // The bundler renames what shares a name with a global.
+    // The bundler renames functions with the name of a global.
     if (typeof member === 'function') ObjectDefineProperty(member, 'name', dataDescriptor(names[i], false));
     ObjectDefineProperty(globalThis, names[i], dataDescriptor(member, true, enumerable));
   }
 }
 
-/** Web IDL: a read-only attribute of the global object that a script may replace. */
+/** Defines a read-only attribute of the global object that scripts can replace, as specified by Web IDL. */
 function defineReplaceable(name, value) {
   const { get, set } = {
     get: { [name]() { return value; } }[name],
@@ -89,16 +90,16 @@ export function bootstrap(ops) {
   defineReplaceable('crypto', crypto);
   defineReplaceable('performance', performance);
 
-  // Answers the SDK's requests while the snapshot is made; no run has one.
-  let canned;
+  // Responds to the SDK's requests while the snapshot is made. Undefined in runs.
+  let snapshotAnswer;
   const createClient = loadPlane(ops, (request, settle) => (
-    canned === undefined ? send(request, settle) : settle(undefined, canned(request))
+    snapshotAnswer === undefined ? send(request, settle) : settle(undefined, snapshotAnswer(request))
   ), timers.after);
   const start = createRunGlobals(createClient);
   const host = {
     __proto__: null,
     start(run, globals = globalThis) {
-      canned = undefined;
+      snapshotAnswer = undefined;
       return start(run, globals);
     },
     timerFired: timers.timerFired,
@@ -106,7 +107,8 @@ export function bootstrap(ops) {
     describeError: createDescribeError(ops),
   };
   warmUp({
-    globals: globalThis, host, createClient, encode: ops.utf8Encode, answerPlane: (answer) => { canned = answer; },
+    globals: globalThis, host, createClient, encode: ops.utf8Encode,
+    answerPlane: (answer) => { snapshotAnswer = answer; },
   });
   return host;
 }

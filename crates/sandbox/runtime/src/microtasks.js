@@ -1,9 +1,9 @@
-// queueMicrotask: V8's own queue, and what the callback throws is an uncaught exception of the run.
+// queueMicrotask, based on V8's queue. An exception of the callback is an uncaught exception of the run.
 
 import { ReflectApply, TypeError } from './primordials.js';
 
 export function createMicrotasks(ops) {
-  /** Runs `task`; what it throws ends the run instead of reaching its caller. */
+  /** Runs `task`. An exception ends the run instead of reaching the caller. */
   function guarded(task) {
     try {
       ReflectApply(task, undefined, []);

@@ -1,11 +1,11 @@
-// The built-ins as they were before any script ran.
+// Original built-ins, captured before any script runs.
 //
-// Invariant: code that decides what is recorded reaches built-ins only through this file. `uncurryThis` binds the
-// original `Function.prototype.call`, so replacing a method on a prototype later changes nothing here.
+// Invariant: code that determines recorded data uses built-ins only through this file. `uncurryThis` binds the original
+// `Function.prototype.call`, so a later replacement of a method on a prototype has no effect here.
 
 const { bind, call } = Function.prototype;
 
-/** `uncurryThis(Type.prototype.method)(receiver, ...args)` calls the method whatever a script did to `Type`. */
+/** `uncurryThis(Type.prototype.method)(receiver, ...args)` calls the original method, even if `Type` was changed. */
 export const uncurryThis = bind.bind(call);
 
 export const getter = (object, key) => uncurryThis(Object.getOwnPropertyDescriptor(object, key).get);
@@ -173,7 +173,7 @@ export const TypedArrayPrototypeGetLength = getter(TypedArrayPrototype, 'length'
 export const TypedArrayPrototypeGetToStringTag = getter(TypedArrayPrototype, Symbol.toStringTag);
 export const TypedArrayPrototypeSet = uncurryThis(TypedArrayPrototype.set);
 
-/** The array constructors by the name their instances carry. */
+/** Typed array constructors by the tag of their instances. */
 export const typedArrayConstructors = Object.freeze(
   Object.assign(Object.create(null), {
     BigInt64Array, BigUint64Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
@@ -182,17 +182,17 @@ export const typedArrayConstructors = Object.freeze(
   }),
 );
 
-/** An array that inherits nothing: indices, holes and `join` can't meet a script's setters or methods. */
+/** Makes an array without a prototype, so that indices, holes and `join` never run setters or methods of a script. */
 export const newList = () => ObjectSetPrototypeOf([], null);
 
-/** A null-prototype property descriptor, so that a polluted `Object.prototype.get` can't join in. */
+/** Makes a property descriptor without a prototype, so that a polluted `Object.prototype.get` has no effect. */
 export const dataDescriptor = (value, writable = true, enumerable = false, configurable = true) =>
   ({ __proto__: null, value, writable, enumerable, configurable });
 
 export const accessorDescriptor = (get, set, enumerable = false, configurable = true) =>
   ({ __proto__: null, get, set, enumerable, configurable });
 
-/** `String.prototype.split` without its detour through `Symbol.split`. */
+/** `String.prototype.split` without `Symbol.split`. */
 export function splitText(text, separator) {
   const parts = newList();
   let from = 0;

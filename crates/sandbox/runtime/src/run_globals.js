@@ -1,4 +1,4 @@
-// What belongs to one run: the globals `Plane`, `Functions`, `ENV`, `Variables`, `workspaceSlug`, and `main`'s `env`.
+// Globals of one run: `Plane`, `Functions`, `ENV`, `Variables`, `workspaceSlug`, and the argument `env` of `main`.
 
 import { ObjectDefineProperty, ReflectOwnKeys, accessorDescriptor, dataDescriptor } from './primordials.js';
 
@@ -9,7 +9,7 @@ export function createRunGlobals(createClient) {
     const { ENV, Variables, workspaceSlug, Functions, apiBaseUrl, executionId, timeoutMs } = run;
     const named = { __proto__: null, Functions, ENV, Variables, workspaceSlug };
     const env = {};
-    // The variables are `env`'s enumerable keys; the names of the destructured form stand beside them, and win.
+    // The variables are enumerable keys of `env`. The names of the destructured form are added, and take precedence.
     const variables = ReflectOwnKeys(Variables);
     for (let i = 0; i < variables.length; i += 1) {
       ObjectDefineProperty(env, variables[i], dataDescriptor(Variables[variables[i]], true, true));
@@ -19,7 +19,7 @@ export function createRunGlobals(createClient) {
       ObjectDefineProperty(globals, names[i], dataDescriptor(named[names[i]]));
       ObjectDefineProperty(env, names[i], dataDescriptor(named[names[i]]));
     }
-    // Many scripts never call Plane: the client is made when it is first asked for.
+    // The client is created on first use, because many scripts never call Plane.
     let client;
     const lazily = (target) => {
       const { get, set } = {

@@ -1,5 +1,5 @@
-// setTimeout and setInterval as the HTML standard says: ids are numbers, delays are 32-bit, nested timers are held to
-// 4 ms from the sixth level on. The clock and the order of firing are Rust's.
+// setTimeout and setInterval of the HTML standard: ids are numbers, delays are 32-bit, and nested timers wait at least
+// 4 ms from the sixth level on. Rust provides the clock and the order of timers.
 
 import {
   Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeSet, ReflectApply, TypeError, newList,
@@ -25,7 +25,7 @@ export function createTimers(ops) {
     if (typeof callback !== 'function') {
       throw new TypeError(`${name}: the callback must be a function`);
     }
-    // Web IDL `long`: modulo 2^32, so a huge delay wraps; what is negative then runs at once.
+    // Web IDL `long`: modulo 2^32, so a huge delay wraps. A negative one counts as 0.
     const milliseconds = delay | 0;
     const timer = {
       __proto__: null, callback, args, repeat, nesting, delay: milliseconds < 0 ? 0 : milliseconds,
@@ -41,7 +41,7 @@ export function createTimers(ops) {
     if (MapPrototypeDelete(active, key)) ops.timerCancel(key);
   };
 
-  // `callback` and `delay` are declared so that `length` is what browsers show; `args` is the array V8 makes itself.
+  // `callback` and `delay` are declared so that `length` is the same as in browsers. V8 itself makes the array `args`.
   function setTimeout(callback, delay = 0, ...args) {
     return start('setTimeout', callback, delay, args, false);
   }
@@ -51,7 +51,7 @@ export function createTimers(ops) {
   function clearTimeout(id = 0) { clear(id); }
   function clearInterval(id = 0) { clear(id); }
 
-  /** Called by Rust when a timer is due. What the callback throws passes through to Rust. */
+  /** Called by Rust when a timer is due. Exceptions of the callback pass through to Rust. */
   function timerFired(id) {
     const timer = MapPrototypeGet(active, id);
     if (timer === undefined) return;

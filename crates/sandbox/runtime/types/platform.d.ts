@@ -1,4 +1,4 @@
-// The web platform inside a sandbox. To be used with TypeScript's `lib: ["esnext"]`, without "dom".
+// The web platform inside a sandbox. Use it with TypeScript's `lib: ["esnext"]`, without "dom".
 
 type BufferSource = ArrayBuffer | ArrayBufferView;
 type BodyInit = string | Blob | BufferSource | FormData | URLSearchParams | ReadableStream;
@@ -40,7 +40,7 @@ declare function btoa(data: string): string;
 
 interface Performance extends EventTarget {
   readonly timeOrigin: number;
-  /** Milliseconds since the run began. */
+  /** Milliseconds since the start of the run. */
   now(): number;
   toJSON(): { timeOrigin: number };
 }
@@ -194,7 +194,7 @@ interface RequestInit {
   body?: BodyInit | null;
   redirect?: 'follow' | 'error' | 'manual';
   signal?: AbortSignal | null;
-  /** Needed with a stream as body. */
+  /** Required with a stream as body. */
   duplex?: 'half';
 }
 interface Body {
@@ -233,7 +233,7 @@ declare class Response {
   readonly headers: Headers;
   clone(): Response;
 }
-/** Reaches the script's allowed domains. What is refused or fails is a TypeError whose message says why. */
+/** Sends a request to one of the script's allowed domains. A refused or failed request throws a TypeError with the reason. */
 declare function fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
 
 interface UnderlyingSource<T> {
@@ -304,7 +304,8 @@ declare class CountQueuingStrategy {
 }
 
 type HashName = 'SHA-1' | 'SHA-256' | 'SHA-384' | 'SHA-512';
-// As wide as the web's own declarations: `{ name: "HMAC", hash: "SHA-256" }` in a variable is made of strings.
+// As wide as the web's own declarations, because `{ name: "HMAC", hash: "SHA-256" }` in a variable has string
+// properties.
 interface HmacParams { name: string; hash: string | { name: string }; length?: number }
 interface JsonWebKey { kty?: string; k?: string; alg?: string; use?: string; key_ops?: string[]; ext?: boolean }
 interface CryptoKey {

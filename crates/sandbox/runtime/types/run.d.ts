@@ -1,4 +1,4 @@
-// What a run hands to a script beyond the platform.
+// Globals of a run beyond the platform.
 
 /** Plane's API client: the SDK `@makeplane/plane-node-sdk`, signed in as the workspace. */
 declare const Plane: PlaneSdk.PlaneClient;
@@ -6,13 +6,13 @@ declare const Plane: PlaneSdk.PlaneClient;
 /** The workspace's environment. Values are secrets: they are masked in logs, results and errors. */
 declare const ENV: Readonly<Record<string, string>>;
 
-/** The script's variables, as configured or as the execution gives them. */
+/** The script's variables, as configured or as given by the execution. */
 declare const Variables: Readonly<Record<string, any>>;
 
 /** Slug of the workspace the script runs in; the first argument of most of Plane's methods. */
 declare const workspaceSlug: string;
 
-/** What triggered the run. */
+/** Event that triggered the run. */
 interface ScriptEvent {
   event_id: string;
   event_type: string;
@@ -25,7 +25,7 @@ interface ScriptEvent {
   payload: { data: any; previous_attributes?: any };
 }
 
-/** Where the run comes from. */
+/** Origin of the run. */
 interface ScriptContext {
   automation_id?: string;
   automation_run_id?: string;
@@ -45,17 +45,17 @@ interface ScriptInput {
   [variable: string]: any;
 }
 
-/** What an automation hands to `main`. */
+/** Input of `main` in an automation. */
 interface AutomationEventInput extends ScriptInput {
   context: ScriptContext & { automation_id: string; automation_run_id: string };
 }
 
-/** What a workflow's transition hands to `main`: throw, or return `{ success: false }`, to block it. */
+/** Input of `main` in a workflow transition. Throw, or return `{ success: false }`, to block the transition. */
 interface WorkflowTransitionEventInput extends ScriptInput {
   context: ScriptContext & { workflow_transition_id: string; rule_id: string };
 }
 
-/** The second argument of `main`: take it apart, or read the script's variables from it. */
+/** The second argument of `main`. Destructure it, or read the script's variables from it. */
 interface ScriptEnv {
   readonly Plane: PlaneSdk.PlaneClient;
   readonly Functions: typeof Functions;

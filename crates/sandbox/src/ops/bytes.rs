@@ -1,12 +1,13 @@
-//! Bytes and text.
+//! Native functions for bytes and text.
 
 use super::{throw_range_error, throw_type_error};
 
-/// Room for the bytes of a view that V8 keeps on its own heap; those of larger ones are read where they are.
+/// Buffer for the bytes of a view that V8 keeps on its heap. The bytes of larger views are read in place.
 pub(super) type OnHeap = [u8; v8::TYPED_ARRAY_MAX_SIZE_IN_HEAP];
 pub(super) const ON_HEAP: OnHeap = [0; v8::TYPED_ARRAY_MAX_SIZE_IN_HEAP];
 
-/// A view of a view or buffer; `None` for anything else. Its bytes are not copied: a script chooses how many they are.
+/// Converts a view or buffer to a view. `None` for any other value. The bytes are not copied, because a script chooses
+/// their number.
 pub(super) fn view<'s>(
     scope: &v8::PinScope<'s, '_>,
     value: v8::Local<'s, v8::Value>,
@@ -18,7 +19,7 @@ pub(super) fn view<'s>(
     v8::Uint8Array::new(scope, buffer, 0, buffer.byte_length()).map(Into::into)
 }
 
-/// A new buffer with these bytes, counted against the run's memory.
+/// Makes a buffer with these bytes, which counts against the run's memory.
 pub(crate) fn buffer<'s>(scope: &v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Local<'s, v8::ArrayBuffer> {
     let buffer = v8::ArrayBuffer::new(scope, bytes.len());
     for (cell, &byte) in buffer.get_backing_store().iter().zip(bytes) {
@@ -27,7 +28,7 @@ pub(crate) fn buffer<'s>(scope: &v8::PinScope<'s, '_>, bytes: &[u8]) -> v8::Loca
     buffer
 }
 
-/// `utf8Encode(string)` → `Uint8Array`; lone surrogates become U+FFFD.
+/// `utf8Encode(string)` → `Uint8Array`. Lone surrogates become U+FFFD.
 pub(super) fn utf8_encode(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -36,11 +37,11 @@ pub(super) fn utf8_encode(
     let Ok(text) = args.get(0).try_cast::<v8::String>() else {
         return throw_type_error(scope, "utf8Encode takes a string");
     };
-    // Straight into the buffer, whose memory is counted: a script chooses how long the text is.
+    // Written directly to the buffer, whose memory counts against the run, because a script chooses the length.
     let length = text.utf8_length(scope);
     let buffer = v8::ArrayBuffer::new(scope, length);
     if let Some(data) = buffer.data() {
-        // SAFETY: the buffer was just made with this length, nothing else refers to it yet, and it is not
+        // SAFETY: the buffer was just created with this length, nothing else refers to it yet, and it is not
         // resizable.
         let target = unsafe { std::slice::from_raw_parts_mut(data.cast().as_ptr(), length) };
         text.write_utf8_v2(scope, target, v8::WriteFlags::kReplaceInvalidUtf8, None);
@@ -50,7 +51,7 @@ pub(super) fn utf8_encode(
     }
 }
 
-/// `utf8Decode(bytes, fatal, ignoreBOM)` → string, or throws `TypeError` when `fatal` and not UTF-8.
+/// `utf8Decode(bytes, fatal, ignoreBOM)` → string. Throws `TypeError` if `fatal` and the bytes are not UTF-8.
 pub(super) fn utf8_decode<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     args: v8::FunctionCallbackArguments<'s>,

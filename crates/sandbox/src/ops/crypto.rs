@@ -1,4 +1,4 @@
-//! Random bytes, digests and message authentication.
+//! Native functions for random bytes, digests and message authentication.
 
 use super::{bytes, throw_type_error};
 use crate::random;
@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// `randomBytes(uint8array)` fills it from the kernel.
+/// `randomBytes(uint8array)` fills the array from the kernel.
 pub(super) fn random_bytes(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,

@@ -1,6 +1,6 @@
-//! What only the engine can see of a value, for `console`.
+//! Native functions for `console` that read internal slots of values.
 
-/// `classOf(value)` → the kind of an object by its internal slots; undefined for a primitive.
+/// `classOf(value)` → the kind of an object by its internal slots, or undefined for a primitive.
 pub(super) fn class_of(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -17,7 +17,7 @@ pub(super) fn class_of(
 fn class_name(value: v8::Local<v8::Value>) -> &'static str {
     type Test = fn(&v8::Value) -> bool;
     const CLASSES: [(&str, Test); 22] = [
-        // A proxy first: it answers to nothing else.
+        // A proxy comes first, because it passes no other test.
         ("Proxy", v8::Value::is_proxy),
         ("Array", v8::Value::is_array),
         ("Function", v8::Value::is_function),
@@ -45,7 +45,7 @@ fn class_name(value: v8::Local<v8::Value>) -> &'static str {
     CLASSES.iter().find(|(_, test)| test(value)).map_or("Object", |(name, _)| *name)
 }
 
-/// `promiseState(promise)` → `[state, value]`, or undefined for what is no promise.
+/// `promiseState(promise)` → `[state, value]`, or undefined for any other value.
 pub(super) fn promise_state(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -73,8 +73,8 @@ pub(super) fn proxy_target(
     }
 }
 
-/// `mapEntries(iterator)` → `[entries, keyed]`: what a map's or set's iterator still holds; keys and values in
-/// turn when `keyed`.
+/// `mapEntries(iterator)` → `[entries, keyed]`: the remaining entries of a map's or set's iterator, with keys and
+/// values alternating if `keyed`.
 pub(super) fn map_entries(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,

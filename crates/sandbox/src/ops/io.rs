@@ -1,25 +1,25 @@
-//! Console lines, timers, fetches and the clock: what reaches beyond the isolate.
+//! Native functions for console lines, timers, fetches and the clock.
 
 use super::{bytes, throw_type_error};
-use crate::{run_state::Run, text};
+use crate::{run_state::RunState, text};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sandbox_protocol::{FetchRequest, FromSandbox, Redirect};
 use shared::execution::LogLevel;
 use std::{rc::Rc, time::Duration};
 
-/// Longest method, URL, header name and header value, in UTF-16 units.
-const LONGEST_TEXT: usize = 64 * 1024;
-/// Most names and values of headers, together.
-const MOST_HEADER_TEXTS: u32 = 512;
-/// Most bytes of all header names and values of a request, far below what a frame may have.
-const HEADER_BYTES: usize = 64 * 1024;
-/// Largest request body, in bytes.
-const REQUEST_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// Longest delay, in milliseconds; the platform's own (a signed 32-bit integer).
-const LONGEST_DELAY_MS: f64 = 2_147_483_647.0;
+/// Maximum length of a method, URL, header name and header value, in UTF-16 units.
+const MAX_TEXT_UNITS: usize = 64 * 1024;
+/// Maximum number of header names and values of a request together.
+const MAX_HEADER_TEXTS: u32 = 512;
+/// Maximum total size of the header names and values of a request, in bytes, far below the limit of a frame.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Maximum size of a request body, in bytes.
+const MAX_REQUEST_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// Maximum delay of a timer, in milliseconds, as on the web platform (a signed 32-bit integer).
+const MAX_DELAY_MS: f64 = 2_147_483_647.0;
 
-fn run(scope: &v8::PinScope<'_, '_>) -> Option<Rc<Run>> {
-    scope.get_slot::<Rc<Run>>().map(Rc::clone)
+fn run(scope: &v8::PinScope<'_, '_>) -> Option<Rc<RunState>> {
+    scope.get_slot::<Rc<RunState>>().map(Rc::clone)
 }
 
 /// `log(level, message)`.
@@ -36,18 +36,18 @@ pub(super) fn log(
         _ => LogLevel::Info,
     };
     if let Ok(message) = args.get(1).try_cast::<v8::String>() {
-        run.log(level, |most| text::bounded(scope, message, most));
+        run.log(level, |max| text::bounded(scope, message, max));
     }
 }
 
-/// `uncaught(error)`: thrown where no caller could catch it; the run ends with it.
+/// `uncaught(error)` ends the run with an exception that no caller could catch.
 pub(super) fn uncaught(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
     _result: v8::ReturnValue<'_, v8::Value>,
 ) {
     if let Some(run) = run(scope) {
-        run.note_uncaught(v8::Global::new(scope, args.get(0)));
+        run.record_uncaught(v8::Global::new(scope, args.get(0)));
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn enqueue_microtask(
     }
 }
 
-/// `timerStart(id, delayMs)`; whatever is no sensible delay is the shortest one.
+/// `timerStart(id, delayMs)`. An invalid delay counts as the shortest one.
 pub(super) fn timer_start(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -70,7 +70,7 @@ pub(super) fn timer_start(
 ) {
     let (Some(run), Some(id)) = (run(scope), id(scope, args.get(0))) else { return };
     let delay = args.get(1).number_value(scope).unwrap_or_default();
-    let delay = if delay > 0.0 && delay <= LONGEST_DELAY_MS { delay } else { 0.0 };
+    let delay = if delay > 0.0 && delay <= MAX_DELAY_MS { delay } else { 0.0 };
     run.start_timer(id, Duration::from_secs_f64(delay / 1_000.0));
 }
 
@@ -85,7 +85,7 @@ pub(super) fn timer_cancel(
     }
 }
 
-/// `now()` → milliseconds since the run began, on a clock that never goes back.
+/// `now()` → milliseconds since the start of the run, on a monotonic clock.
 pub(super) fn now(
     scope: &mut v8::PinScope<'_, '_>,
     _args: v8::FunctionCallbackArguments<'_>,
@@ -95,7 +95,7 @@ pub(super) fn now(
     result.set_double(elapsed);
 }
 
-/// `fetchStart(id, method, url, headers, body, redirect, plane)`; throws `TypeError` for what can't be sent.
+/// `fetchStart(id, method, url, headers, body, redirect, plane)`. Throws `TypeError` for a request that can't be sent.
 pub(super) fn fetch_start(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -129,7 +129,7 @@ fn id(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<u32> 
 
 fn text(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<String> {
     let text = value.try_cast::<v8::String>().ok()?;
-    (text.length() <= LONGEST_TEXT).then(|| text.to_rust_string_lossy(scope))
+    (text.length() <= MAX_TEXT_UNITS).then(|| text.to_rust_string_lossy(scope))
 }
 
 fn request(
@@ -137,7 +137,7 @@ fn request(
     args: &v8::FunctionCallbackArguments<'_>,
 ) -> Option<FetchRequest> {
     let flat = args.get(3).try_cast::<v8::Array>().ok()?;
-    if flat.length() > MOST_HEADER_TEXTS || flat.length() % 2 != 0 {
+    if flat.length() > MAX_HEADER_TEXTS || flat.length() % 2 != 0 {
         return None;
     }
     let (mut headers, mut header_bytes) = (Vec::new(), 0);
@@ -145,7 +145,7 @@ fn request(
         let (name, value) = (flat.get_index(scope, index)?, flat.get_index(scope, index + 1)?);
         let (name, value) = (text(scope, name)?, text(scope, value)?);
         header_bytes += name.len() + value.len();
-        if header_bytes > HEADER_BYTES {
+        if header_bytes > MAX_HEADER_BYTES {
             return None;
         }
         headers.push((name, value));
@@ -154,7 +154,7 @@ fn request(
         None
     } else {
         let view = args.get(4).try_cast::<v8::ArrayBufferView>().ok()?;
-        if view.byte_length() > REQUEST_BODY_BYTES {
+        if view.byte_length() > MAX_REQUEST_BODY_BYTES {
             return None;
         }
         Some(STANDARD.encode(view.get_contents(&mut { bytes::ON_HEAP })))

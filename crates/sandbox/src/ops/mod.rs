@@ -1,7 +1,7 @@
-//! The native functions behind the runtime. They reach the runtime as one object, never as a global.
+//! Native functions of the runtime. The runtime receives them as one object, never as globals.
 //!
-//! Invariants: no function panics, whatever it is given; none holds a borrow of the run's state while it
-//! calls into JavaScript; memory taken on a script's behalf is counted or bounded first.
+//! Invariants: no function panics, for any arguments. None holds a borrow of the run's state while it calls into
+//! JavaScript. Memory allocated on behalf of a script is counted or bounded first.
 
 #![expect(clippy::needless_pass_by_value, reason = "V8 fixes the signatures of its callbacks")]
 
@@ -15,7 +15,7 @@ pub(super) use bytes::buffer as array_buffer;
 
 use v8::MapFnTo as _;
 
-/// Every function by the name the runtime knows it by. The snapshot refers to them by position.
+/// Functions by their names in the runtime. The snapshot refers to them by position.
 fn table() -> [(&'static str, v8::FunctionCallback); 19] {
     [
         ("log", io::log.map_fn_to()),
@@ -40,12 +40,12 @@ fn table() -> [(&'static str, v8::FunctionCallback); 19] {
     ]
 }
 
-/// The addresses V8 writes into, and reads from, the snapshot.
+/// Returns the addresses that V8 writes to and reads from the snapshot.
 pub(super) fn external_references() -> Vec<v8::ExternalReference> {
     table().into_iter().map(|(_, function)| v8::ExternalReference { function }).collect()
 }
 
-/// The object that bootstrap gets: null prototype, one function each.
+/// Makes the object for bootstrap, with a null prototype and one property per function.
 pub(super) fn object<'s>(scope: &mut v8::PinScope<'s, '_>) -> Option<v8::Local<'s, v8::Object>> {
     let null = v8::null(scope).into();
     let object = v8::Object::with_prototype_and_properties(scope, null, &[], &[]);

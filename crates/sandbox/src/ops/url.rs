@@ -1,17 +1,17 @@
-//! URLs, by the WHATWG rules of the `url` crate.
+//! Native functions for URLs, by the WHATWG rules of the `url` crate.
 
 use super::throw_type_error;
 use url::{Url, quirks};
 
-/// Longest text taken for a URL or one of its parts, in UTF-16 units.
-const LONGEST: usize = 1024 * 1024;
+/// Maximum length of a URL or one of its parts, in UTF-16 units.
+const MAX_UNITS: usize = 1024 * 1024;
 
 fn text(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<String> {
     let text = value.try_cast::<v8::String>().ok()?;
-    (text.length() <= LONGEST).then(|| text.to_rust_string_lossy(scope))
+    (text.length() <= MAX_UNITS).then(|| text.to_rust_string_lossy(scope))
 }
 
-/// `[href, origin, protocol, username, password, host, hostname, port, pathname, search, hash]`.
+/// Makes `[href, origin, protocol, username, password, host, hostname, port, pathname, search, hash]`.
 fn parts<'s>(scope: &mut v8::PinScope<'s, '_>, url: &Url) -> Option<v8::Local<'s, v8::Value>> {
     let origin = quirks::origin(url);
     let parts = [
@@ -57,7 +57,7 @@ pub(super) fn url_parse(
     }
 }
 
-/// `urlSet(href, part, value)` → parts, unchanged when the part can't take the value; null when `href` is no URL.
+/// `urlSet(href, part, value)` → parts, unchanged if the value is invalid for the part, or null if `href` is not a URL.
 pub(super) fn url_set(
     scope: &mut v8::PinScope<'_, '_>,
     args: v8::FunctionCallbackArguments<'_>,
@@ -70,7 +70,7 @@ pub(super) fn url_set(
     };
     result.set_null();
     let Ok(mut url) = Url::parse(&href) else { return };
-    // A value that a part can't take leaves the URL as it was, as the standard's setters do.
+    // An invalid value leaves the URL unchanged, as the standard's setters do.
     match part.as_str() {
         "href" => match Url::parse(&value) {
             Ok(new) => url = new,

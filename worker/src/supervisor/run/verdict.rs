@@ -1,7 +1,7 @@
 //! Derives a run's verdict from the report of its sandbox process, or from the way the process died. Pure.
 
 use crate::supervisor::logs::clean;
-use sandbox_protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, LONGEST_ERROR_TEXT, RunEnd};
+use sandbox_protocol::{EXIT_FATAL, EXIT_OUT_OF_MEMORY, MAX_ERROR_TEXT_UNITS, RunEnd};
 use serde_json::value::RawValue;
 use shared::{
     execution::ErrorCode,
@@ -147,7 +147,7 @@ fn may_report(code: ErrorCode, decision: Decision) -> bool {
 
 /// Truncates a text to the length that the sandbox's own limit allows: a UTF-16 unit has at most three bytes.
 fn bounded(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(3 * LONGEST_ERROR_TEXT));
+    text.truncate(text.floor_char_boundary(3 * MAX_ERROR_TEXT_UNITS));
     text
 }
 
@@ -230,13 +230,13 @@ mod tests {
 
     #[test]
     fn a_secret_across_the_end_of_an_error_s_text_shows_no_beginning() {
-        let text = format!("{}hunter2-", "x".repeat(LONGEST_ERROR_TEXT - 8));
+        let text = format!("{}hunter2-", "x".repeat(MAX_ERROR_TEXT_UNITS - 8));
         let (verdict, _) =
             of_report(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
         let Verdict::Failed(error) = masked(verdict, &Masker::new(["hunter2-secret"])) else {
             unreachable!("it failed")
         };
-        assert!(error.message.ends_with("x[masked]"), "{}", &error.message[LONGEST_ERROR_TEXT - 20..]);
+        assert!(error.message.ends_with("x[masked]"), "{}", &error.message[MAX_ERROR_TEXT_UNITS - 20..]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Processes that misbehave in place of a sandbox process: the damage stays within their own run.
 
 use super::{Finished, bare_context, config, job, run, short_limits};
-use sandbox_protocol::{Job, LONGEST_ERROR_TEXT};
+use sandbox_protocol::{Job, MAX_ERROR_TEXT_UNITS};
 use shared::execution::{ErrorCode, Status};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
@@ -77,7 +77,7 @@ async fn an_error_s_text_is_held_to_the_length_of_ours() {
     let finished = run(&rogue_pool("huge_error").await, short_job()).await;
     let error = finished.error();
     assert_eq!(error.code, ErrorCode::ScriptError);
-    let longest = 3 * LONGEST_ERROR_TEXT;
+    let longest = 3 * MAX_ERROR_TEXT_UNITS;
     assert_eq!((error.message.len(), error.stack.as_ref().map(String::len)), (longest, Some(longest)));
 }
 

@@ -1,4 +1,4 @@
-// The console namespace. Every line ends in `ops.log`; levels are those an execution's log knows.
+// The `console` namespace. Every line is passed to `ops.log`, with a level of the execution's log.
 
 import {
   ArrayPrototypeJoin, Error, Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeHas, MapPrototypeSet,
@@ -13,7 +13,7 @@ import { createTable } from './table.js';
 const GROUP_INDENTATION = 2;
 const MAX_GROUP_INDENTATION = 100;
 
-/** 1.234ms, 1.234s, 1:02.345 (m:ss.mmm), as Node prints a timer. */
+/** Formats a duration like Node's timers: 1.234ms, 1.234s, 1:02.345 (m:ss.mmm). */
 export function formatDuration(milliseconds) {
   if (milliseconds < 1000) return `${+NumberPrototypeToFixed(milliseconds, 3)}ms`;
   const seconds = milliseconds / 1000;
@@ -79,7 +79,7 @@ export function createConsole(ops, inspect) {
     },
     trace(...args) {
       const message = format(args);
-      // The first line is the error's own title; the frames after it are the caller's.
+      // The first line is the error's title, followed by the frames of the caller.
       const stack = stackOf(new Error()) ?? '';
       const frames = StringPrototypeIndexOf(stack, '\n    at');
       const where = frames === -1 ? '' : StringPrototypeSlice(stack, frames);

@@ -1,5 +1,5 @@
-// What is recorded of an uncaught value. Runs none of the script's code: the stack comes from V8, the rest from data
-// properties, and what can't be read so is inspected without the script's own renderings.
+// Description of an uncaught value, for the record of the run. Runs none of the script's code: the stack comes from V8
+// and the rest from data properties. Other values are inspected without the script's own formatters.
 
 import { StringPrototypeIncludes } from '../primordials.js';
 import { errorTitle, stackOf, textOf } from './errors.js';
@@ -7,7 +7,7 @@ import { createInspect, findData, inspectOptions } from './inspect.js';
 
 const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
 
-/** What Plane says of a refusal often leaves the status out. */
+/** Adds the status to a message: error messages of Plane often lack it. */
 function withStatus(message, status) {
   return typeof status !== 'number' || StringPrototypeIncludes(message, `${status}`) ? message : `${message} (status ${status})`;
 }
@@ -24,7 +24,7 @@ export function createDescribeError(ops) {
       return { __proto__: null, message: typeof value === 'string' ? value : inspect(value, options), stack: undefined };
     }
     if (ops.classOf(value) === 'Error') {
-      // The name is in the stack; the message is what the author wrote, where there is one.
+      // The name is part of the stack. The message is the author's text, if there is one.
       const message = textOf(context, value, 'message') ?? '';
       return {
         __proto__: null,
@@ -32,7 +32,7 @@ export function createDescribeError(ops) {
         stack: stackOf(value),
       };
     }
-    // Thrown look-alikes: what has a text message is described by it.
+    // A thrown object that is not an error is described by its message, if that is text.
     if (ops.proxyTarget(value) === undefined) {
       const message = findData(context, value, 'message');
       if (typeof message === 'string' && message !== '') {

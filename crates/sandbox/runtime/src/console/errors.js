@@ -1,4 +1,4 @@
-// Errors as text. The stack comes from Rust's formatter; here it is only read, never through a script's getter.
+// Formatting of errors. Rust makes the stack, which is only read here, and never through a getter of a script.
 
 import {
   ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectHasOwn, ReflectApply, Error,
@@ -7,10 +7,10 @@ import {
 import { domExceptionFields } from '../web/dom_exception.js';
 import { dataOf, findData, indentLines } from './inspect.js';
 
-// V8 holds `stack` in an accessor of its own; a getter that is not this one is a script's.
+// V8's own accessor of `stack`. Any other getter belongs to a script.
 const ownStackGetter = ObjectGetOwnPropertyDescriptor(new Error(), 'stack')?.get;
 
-/** The `stack` of `error` as V8 or the script set it, or `undefined`. */
+/** Returns the `stack` of `error` as set by V8 or by the script, or `undefined`. */
 export function stackOf(error) {
   const descriptor = ObjectGetOwnPropertyDescriptor(error, 'stack');
   if (descriptor === undefined) return undefined;
@@ -20,14 +20,14 @@ export function stackOf(error) {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** `name` or `message` of an error, as text and without its accessors. */
+/** Returns `name` or `message` of an error as text, without running accessors. */
 export function textOf(context, error, key) {
   const dom = domExceptionFields(error);
   const value = dom === undefined ? findData(context, error, key) : dom[key];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** `Name: message` from data properties alone. */
+/** Makes `Name: message` from data properties only. */
 export function errorTitle(context, error) {
   const name = textOf(context, error, 'name') ?? 'Error';
   const message = textOf(context, error, 'message') ?? '';
@@ -35,8 +35,8 @@ export function errorTitle(context, error) {
   return message === '' ? name : `${name}: ${message}`;
 }
 
-/** The class's own name, where the stack's first line does not tell it. */
-function nameTheClass(context, error, stack) {
+/** Adds the name of the class if the first line of the stack lacks it. */
+function addClassName(context, error, stack) {
   const name = textOf(context, error, 'name') ?? 'Error';
   const prototype = ObjectGetPrototypeOf(error);
   if (prototype === null) {
@@ -53,7 +53,7 @@ function nameTheClass(context, error, stack) {
   return title + StringPrototypeSlice(stack, name.length);
 }
 
-/** The error's text and the keys that are still worth showing in braces after it. */
+/** Formats an error. Returns its text and the keys to show in braces after it. */
 export function formatError(context, error, keys) {
   let stack = stackOf(error) ?? errorTitle(context, error);
   const shown = newList();
@@ -67,7 +67,7 @@ export function formatError(context, error, keys) {
   }
   if (hidden(error, 'cause', keys)) shown[shown.length] = 'cause';
   if (hidden(error, 'errors', keys)) shown[shown.length] = 'errors';
-  stack = nameTheClass(context, error, stack);
+  stack = addClassName(context, error, stack);
   const message = textOf(context, error, 'message') ?? '';
   const at = message === '' ? -1 : StringPrototypeIndexOf(stack, message);
   const from = at === -1 ? 0 : at + message.length;

@@ -1,4 +1,4 @@
-// `console.log`'s arguments as one text: format specifiers first, then the rest, separated by spaces.
+// Formatting of the arguments of `console.log` as one text: format specifiers first, then the rest separated by spaces.
 
 import {
   Error, JSONStringify, NumberParseFloat, NumberParseInt, ObjectGetPrototypeOf, ObjectHasOwn, String,
@@ -12,13 +12,13 @@ const SHALLOW = inspectOptions({ depth: 0 });
 const EVERYTHING = inspectOptions({ depth: 4, showHidden: true });
 
 export function createFormat(ops, inspect) {
-  /** Whether `String(value)` says more than inspection: a `toString` of the script's own. */
+  /** Returns whether the value has a `toString` of the script, whose text is preferred to inspection. */
   function hasOwnToString(value) {
     if (ops.proxyTarget(value) !== undefined) return false;
     for (let holder = value; holder !== null && holder !== Object.prototype; holder = ObjectGetPrototypeOf(holder)) {
       if (ops.proxyTarget(holder) !== undefined) return false;
       if (ObjectHasOwn(holder, 'toString')) {
-        // Those of built-in classes describe the class only; their instances are better inspected.
+        // `toString` of built-in classes describes only the class, so their instances are inspected.
         const constructor = dataOf(holder, 'constructor');
         return typeof constructor !== 'function' || !isBuiltIn(constructor);
       }
@@ -80,7 +80,7 @@ export function createFormat(ops, inspect) {
     }
   }
 
-  /** @param {unknown[]} args own elements only are read, by index */
+  /** @param {unknown[]} args only own elements are read, by index */
   return function format(args) {
     if (args.length === 0) return '';
     let next = 0;

@@ -1,8 +1,8 @@
-// Values as text, in the form of Node's `util.inspect`, which script authors know.
+// Formatting of values as text, in the format of Node's `util.inspect`, which authors know.
 //
-// Invariant: looking at a value runs none of the script's code. Properties are read through their descriptors, so no
-// getter and no proxy trap is called; class names and tags are taken only from data properties. The one exception is
-// asked for by the script itself: a method under `Symbol.for('nodejs.util.inspect.custom')`.
+// Invariant: formatting a value runs none of the script's code. Properties are read through their descriptors, so no
+// getter and no proxy trap is called. Class names and tags are read only from data properties. The one exception is
+// requested by the script: a method under `Symbol.for('nodejs.util.inspect.custom')`.
 
 import {
   ArrayIsArray, NumberIsFinite, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectHasOwn,
@@ -16,17 +16,17 @@ import { describe } from './kinds.js';
 
 const CUSTOM = SymbolFor('nodejs.util.inspect.custom');
 const ARRAY_INDEX = /^(?:0|[1-9][0-9]{0,9})$/;
-/** Strings shorter than this are never broken over lines. */
+/** Minimum length of a string that is split into lines, in characters. */
 const MIN_LINE_WIDTH = 16;
-/** Characters after which nested objects are no longer opened: a log line is cut off at this size anyway. */
-const OUTPUT_BUDGET = 262_144;
+/** Maximum output in characters, after which nested objects are not expanded. A log line is truncated at this size. */
+const MAX_OUTPUT_CHARACTERS = 262_144;
 
 const DEFAULTS = {
   __proto__: null, depth: 2, showHidden: false, breakLength: 80, maxArrayLength: 100, maxStringLength: 10_000,
   customInspect: true,
 };
 
-/** The options a script may give; anything odd falls back to the default. */
+/** Reads the options of a script. Invalid ones fall back to the default. */
 export function inspectOptions(given) {
   const options = { __proto__: null, ...DEFAULTS };
   if (typeof given !== 'object' || given === null) return options;
@@ -55,7 +55,7 @@ export function createInspect(ops) {
       circular: undefined,
       indentation: 0,
       deepest: 0,
-      budget: OUTPUT_BUDGET,
+      budget: MAX_OUTPUT_CHARACTERS,
     };
     return formatValue(context, value, 0, true);
   };
@@ -116,7 +116,7 @@ function formatValue(context, value, level, top = false) {
   return formatObject(context, target, level);
 }
 
-/** The script's own rendering: it gets the depth that is left and plain options, and answers a string or a value. */
+/** Calls the script's own formatter with the remaining depth and plain options. It returns a string or a value. */
 function formatCustom(context, custom, value, level) {
   const depth = context.depth - level;
   const options = { depth, showHidden: context.showHidden, breakLength: context.breakLength };
@@ -127,7 +127,7 @@ function formatCustom(context, custom, value, level) {
   return indentLines(answer, context.indentation);
 }
 
-/** Puts `indentation` spaces before every line but the first. */
+/** Indents every line except the first by `indentation` spaces. */
 export function indentLines(text, indentation) {
   if (indentation === 0) return text;
   return ArrayPrototypeJoin(splitLines(text), StringPrototypeRepeat(' ', indentation));
@@ -138,7 +138,7 @@ function contains(list, value) {
   return false;
 }
 
-/** A data property of `object` or its prototypes, never through an accessor or a proxy. */
+/** Finds a data property of `object` or its prototypes, without accessors and proxies. */
 export function findData(context, object, key) {
   for (let holder = object; holder !== null; holder = ObjectGetPrototypeOf(holder)) {
     if (context.ops.proxyTarget(holder) !== undefined) return undefined;
@@ -148,7 +148,7 @@ export function findData(context, object, key) {
   return undefined;
 }
 
-/** The name of the class `object` is an instance of, `null` for one without prototype. */
+/** Returns the class name of `object`, or `null` for an object without a prototype. */
 function classNameOf(context, object) {
   let foundPrototype = false;
   for (let holder = object; holder !== null; holder = ObjectGetPrototypeOf(holder)) {
@@ -180,7 +180,7 @@ function isInstance(context, object, prototype) {
   return false;
 }
 
-/** `Symbol.toStringTag` where it says more than the class name does. */
+/** Returns `Symbol.toStringTag` if it differs from the class name. */
 function tagOf(context, object, className) {
   // An own, enumerable tag is listed among the properties.
   if (ObjectGetOwnPropertyDescriptor(object, SymbolToStringTag)?.enumerable) return '';
@@ -189,13 +189,13 @@ function tagOf(context, object, className) {
   return typeof tag === 'string' && tag !== '' && tag !== className ? tag : '';
 }
 
-/** `Name(size) [tag] ` before the brace; `fallback` names the kind of an object without prototype. */
+/** Makes the text `Name(size) [tag] ` before the brace. `fallback` names the kind of an object without a prototype. */
 export function prefix(className, tag, fallback, size = '') {
   const suffix = tag === '' || tag === fallback ? '' : `[${tag}] `;
   return className === null ? `[${fallback}${size}: null prototype] ${suffix}` : `${className}${size} ${suffix}`;
 }
 
-/** Own keys that are shown: enumerable ones, without the indices of arrays. */
+/** Lists the shown own keys: enumerable ones, without the indices of arrays. */
 export function visibleKeys(context, object, isArrayLike) {
   const keys = ReflectOwnKeys(object);
   const visible = newList();
@@ -249,7 +249,7 @@ function formatObject(context, object, level) {
   return text;
 }
 
-/** The value under `key` as text, however it is held. */
+/** Formats the value of a property, data or accessor. */
 export function formatSlot(context, descriptor, level) {
   if (ObjectHasOwn(descriptor, 'value')) {
     context.indentation += 2;

@@ -1,4 +1,4 @@
-// What each kind of object shows: its braces, its items, and what stands for it when there is nothing to list.
+// Format of each kind of object: its braces, its items, and its text when there is nothing to list.
 
 import {
   ArrayPrototypeJoin, BigIntPrototypeValueOf, BooleanPrototypeValueOf, DataViewPrototypeGetBuffer,
@@ -24,7 +24,7 @@ const unboxed = {
   Symbol: SymbolPrototypeValueOf,
 };
 
-/** Formats a nested value two columns further in. */
+/** Formats a nested value with two more columns of indentation. */
 function nested(context, value, level) {
   context.indentation += 2;
   const text = context.format(context, value, level);
@@ -34,14 +34,14 @@ function nested(context, value, level) {
 
 const more = (count, what = 'item') => `... ${count} more ${what}${count > 1 ? 's' : ''}`;
 
-/** An object in braces; `whole` stands for it when it has no keys (`undefined` where there is always something to list). */
+/** Describes an object in braces. `whole` is its text if it has no keys, or `undefined` if it always has items. */
 function braced(context, object, open, items, whole) {
   return {
     __proto__: null, base: '', open, close: '}', keys: visibleKeys(context, object, false), items, whole,
   };
 }
 
-/** @returns what `formatObject` needs: base, open, close, keys, items, whole, isList, values, cut, wholeWhenDeep. */
+/** @returns the input of `formatObject`: base, open, close, keys, items, whole, isList, values, cut, wholeWhenDeep. */
 export function describe(context, object, className, tag) {
   const kind = context.ops.classOf(object);
   switch (kind) {
@@ -99,7 +99,7 @@ function describeArray(context, array, className, tag) {
   return view;
 }
 
-/** The next index that is there. Probes a few, then asks for all keys: a sparse array may be four billion long. */
+/** Finds the next existing index. Probes a few, then lists all keys: a sparse array may have four billion elements. */
 function nextIndex(array, from, length) {
   const probes = MathMin(length, from + 100);
   for (let i = from + 1; i < probes; i += 1) if (ObjectHasOwn(array, i)) return i;
@@ -190,7 +190,7 @@ function describeIterator(context, iterator, of) {
   });
 }
 
-/** Objects that stand for themselves (functions, dates …) and show braces only for extra properties. */
+/** Describes objects with a text of their own (functions, dates …), with braces only for extra properties. */
 function withBase(context, object, base, wholeWhenDeep = false) {
   return {
     __proto__: null, base, open: '{', close: '}', keys: visibleKeys(context, object, false), whole: base,
@@ -212,7 +212,7 @@ function functionBase(fn, className, tag) {
     else if (typeof parentName === 'string' && parentName !== '') text += ` extends ${parentName}`;
     return `${text}]`;
   }
-  // An async or generator function carries its kind as its tag.
+  // The tag of an async or generator function is its kind.
   const type = tag === 'AsyncFunction' || tag === 'GeneratorFunction' || tag === 'AsyncGeneratorFunction'
     ? tag
     : (className === 'AsyncFunction' || className === 'GeneratorFunction' || className === 'AsyncGeneratorFunction'
@@ -234,7 +234,7 @@ const flagGetters = ['hasIndices', 'global', 'ignoreCase', 'multiline', 'dotAll'
   .map((name) => uncurryThis(Object.getOwnPropertyDescriptor(RegExp.prototype, name).get));
 const FLAG_LETTERS = 'dgimsuvy';
 
-/** The flags from the internal slots; `flags` itself reads properties that a script may have redefined. */
+/** Reads the flags from internal slots. The accessor `flags` reads properties that a script may have redefined. */
 export function flagsOf(regExp) {
   let flags = '';
   for (let i = 0; i < FLAG_LETTERS.length; i += 1) if (flagGetters[i](regExp)) flags += FLAG_LETTERS[i];

@@ -1,22 +1,22 @@
-// How the parts of an inspected object share lines: on one line while short and shallow, else one part per line;
-// long arrays of short items in columns. The figures are those of Node's `util.inspect`, whose output authors know.
+// Line layout of inspected objects: on one line if short and shallow, else one part per line, and long arrays of short
+// items in columns. The constants are those of Node's `util.inspect`, whose output authors know.
 
 import {
   ArrayPrototypeJoin, MathFloor, MathMax, MathMin, MathRound, MathSqrt, StringPrototypeIncludes,
   StringPrototypePadEnd, StringPrototypePadStart, StringPrototypeRepeat, newList,
 } from '../primordials.js';
 
-/** Levels of nesting that may share one line. */
-const COMPACT_LEVELS = 3;
+/** Maximum number of levels of nesting on one line. */
+const MAX_COMPACT_LEVELS = 3;
 const GROUPING_THRESHOLD = 6;
 const SEPARATOR_WIDTH = 2;
 const MAX_COLUMNS = 15;
-/** A character is about two and a half times as high as it is wide: columns aim at a square. */
+/** Ratio of a character's height to its width, with which columns aim at a square. */
 const CHARACTER_HEIGHT = 2.5;
 
 const isNumeric = (value) => typeof value === 'number' || typeof value === 'bigint';
 
-/** Widths of the columns, or `undefined` where columns would not help. */
+/** Computes the widths of the columns, or `undefined` if columns would not help. */
 function columnWidths(context, output, count) {
   const lengths = newList();
   let total = 0;
@@ -30,12 +30,12 @@ function columnWidths(context, output, count) {
   const widest = longest + SEPARATOR_WIDTH;
   if (widest * 3 + context.indentation >= context.breakLength) return undefined;
   if (total / widest <= 5 && longest > 6) return undefined;
-  // Wide items look narrower than they are: the average pulls the estimate down.
+  // Corrects the estimate, which the average lowers for wide items.
   const bias = MathMax(widest - 3 - MathSqrt(widest - total / output.length), 1);
   const columns = MathMin(
     MathRound(MathSqrt(CHARACTER_HEIGHT * bias * count) / bias),
     MathFloor((context.breakLength - context.indentation) / widest),
-    COMPACT_LEVELS * 4,
+    MAX_COMPACT_LEVELS * 4,
     MAX_COLUMNS,
   );
   if (columns <= 1) return undefined;
@@ -48,7 +48,7 @@ function columnWidths(context, output, count) {
   return widths;
 }
 
-/** Arranges `count` items of an array in columns; whatever follows them (a cut-off note) keeps its own line. */
+/** Arranges `count` items of an array in columns. A note about omitted items after them keeps its own line. */
 function inColumns(context, output, count, numbers) {
   const widths = columnWidths(context, output, count);
   if (widths === undefined) return output;
@@ -95,7 +95,7 @@ export function layOut(context, parts, level) {
     for (let i = 0; numbers && i < output.length; i += 1) numbers = isNumeric(values[i]);
     output = inColumns(context, output, cut ? entries - 1 : entries, numbers);
   }
-  if (context.deepest - level < COMPACT_LEVELS && entries === output.length) {
+  if (context.deepest - level < MAX_COMPACT_LEVELS && entries === output.length) {
     const start = output.length + context.indentation + open.length + base.length + 10;
     if (fitsOneLine(context, output, start, base)) {
       return `${head}${open} ${ArrayPrototypeJoin(output, ', ')} ${close}`;

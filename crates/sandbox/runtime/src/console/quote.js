@@ -1,4 +1,4 @@
-// Strings, numbers and property keys as source text.
+// Formatting of strings, numbers and property keys as source text.
 
 import {
   BigIntPrototypeToString, NumberPrototypeToString, ObjectIs, RegExpPrototypeExec, StringPrototypeCharCodeAt,
@@ -14,7 +14,7 @@ const isTrailSurrogate = (code) => code >= 0xdc00 && code <= 0xdfff;
 
 const hex = (code) => NumberPrototypeToString(code, 16);
 
-/** The escape of the code unit at `index`, or `undefined` where it may stand as it is. */
+/** Returns the escape of the code unit at `index`, or `undefined` if it needs none. */
 function escapeAt(text, index, code, quoteCode) {
   if (code < 0x20 || code === 0x5c || (code >= 0x7f && code <= 0x9f)) {
     return NAMED_ESCAPES[code] ?? `\\x${StringPrototypePadStart(StringPrototypeToUpperCase(hex(code)), 2, '0')}`;
@@ -29,7 +29,7 @@ function escapeAt(text, index, code, quoteCode) {
   return undefined;
 }
 
-/** Picks the quote that needs no escape, single first, as Node does. */
+/** Chooses a quote that needs no escape, single quotes first, like Node. */
 function pickQuote(text) {
   if (!StringPrototypeIncludes(text, "'")) return "'";
   if (!StringPrototypeIncludes(text, '"')) return '"';
@@ -55,7 +55,7 @@ export function quote(text) {
 export const formatNumber = (value) => (ObjectIs(value, -0) ? '-0' : NumberPrototypeToString(value));
 export const formatBigInt = (value) => `${BigIntPrototypeToString(value)}n`;
 
-/** A property key as it stands before the colon. */
+/** Formats a property key before the colon. */
 export function formatKey(key, enumerable) {
   if (typeof key === 'symbol') return `[${SymbolPrototypeToString(key)}]`;
   if (key === '__proto__') return "['__proto__']";
@@ -63,7 +63,7 @@ export function formatKey(key, enumerable) {
   return RegExpPrototypeExec(IDENTIFIER, key) === null ? quote(key) : key;
 }
 
-/** Splits after every line feed, which stays with its line. */
+/** Splits after every line feed and keeps the line feeds. */
 export function splitLines(text) {
   const lines = newList();
   let from = 0;

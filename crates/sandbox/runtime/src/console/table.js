@@ -1,4 +1,4 @@
-// console.table: rows and columns between box-drawing lines, as Node 22 draws them.
+// console.table: rows and columns between box-drawing lines, in the format of Node 22.
 
 import {
   MapPrototypeForEach, MathMax, ObjectGetOwnPropertyDescriptor, ObjectHasOwn, ReflectOwnKeys, SetPrototypeForEach,
@@ -15,7 +15,7 @@ function indexIn(list, value) {
   return -1;
 }
 
-/** Own enumerable properties with string keys: [key, descriptor] alternating. */
+/** Lists own enumerable properties with string keys, [key, descriptor] alternating. */
 function properties(object) {
   const found = newList();
   const keys = ReflectOwnKeys(object);
@@ -43,7 +43,7 @@ export function createTable(ops, inspect) {
     return descriptor.get === undefined ? '[Setter]' : '[Getter]';
   };
 
-  /** Rows as [label, value | descriptor] by kind of container. */
+  /** Lists the rows as [label, value | descriptor], by the kind of container. */
   function rowsOf(data, kind) {
     const rows = newList();
     if (kind === 'Map') {
@@ -62,7 +62,7 @@ export function createTable(ops, inspect) {
     return rows;
   }
 
-  /** @returns the drawing, or `undefined` where there is nothing to lay out in rows. */
+  /** @returns the table as text, or `undefined` if the input has no rows. */
   return function table(input, columns) {
     const data = plain(input);
     if (!isObject(data)) return undefined;

@@ -1,5 +1,5 @@
-// What the runtime's own classes show when inspected. Each class registers itself; brand checks are private fields,
-// so that no look-alike and no subclass trick decides what is shown.
+// Inspected fields of the runtime's own classes. Each class registers itself. Brand checks use private fields, so that
+// scripts cannot imitate an instance.
 
 import { newList } from '../primordials.js';
 
@@ -20,7 +20,7 @@ export function webFields(object) {
   return undefined;
 }
 
-/** Entries of an object literal, as `fields` wants them. */
+/** Makes the flat list of entries that `fields` returns. */
 export function list(...pairs) {
   const entries = newList();
   for (let i = 0; i < pairs.length; i += 1) entries[i] = pairs[i];

@@ -1,7 +1,7 @@
 // Bodies of requests and responses.
 //
-// A body is bytes; a stream stands in front of them only when a script asks for `body` or hands one in. So what is
-// read, recorded or sent never depends on the streams' npm code unless the script itself uses streams.
+// A body is bytes. A stream is made of them only if a script reads `body`, and a script may pass a stream itself. So
+// reading, recording and sending never depend on the npm code of streams unless the script uses streams.
 
 import { JSONParse, TypeError, Uint8Array, TypedArrayPrototypeGetToStringTag, newList } from '../primordials.js';
 import { blobBytes, blobFrom, blobType, isBlob } from '../web/blob.js';
@@ -17,10 +17,10 @@ import * as streams from './streams.js';
 let ops;
 export function connectBody(nativeOps) { ops = nativeOps; }
 
-/** A body: `bytes` (Uint8Array) or `stream`, one of them; `used` once it was read. */
+/** Makes a body of either `bytes` (Uint8Array) or `stream`. `used` is true once it was read. */
 const makeBody = (bytes, stream) => ({ __proto__: null, bytes, stream, used: false });
 
-/** `{ body, type }` of anything `fetch` accepts as a body; `type` is its content type or null. */
+/** Converts any value that `fetch` accepts as a body to `{ body, type }`, where `type` is its content type or null. */
 export function extractBody(value) {
   const of = (bytes, type) => ({ __proto__: null, body: makeBody(bytes, undefined), type });
   if (isObject(value)) {
@@ -51,7 +51,7 @@ export function isUsed(body) {
 
 export const isLocked = (body) => body !== null && body.stream !== undefined && streams.isLocked(body.stream);
 
-/** The stream a script sees as `body`. */
+/** Returns the stream that scripts see as `body`. */
 export function streamOf(body) {
   if (body === null) return null;
   if (body.stream === undefined) {
@@ -61,11 +61,11 @@ export function streamOf(body) {
   return body.stream;
 }
 
-/** Two bodies in place of one: the given one goes on, the answer is for the clone. */
+/** Splits a body in two: the given one continues, and the returned one is for the clone. */
 export function cloneBody(body) {
   if (body === null) return null;
   if (body.bytes !== undefined) {
-    // The stream, if a script asked for it, keeps belonging to the original; both read the same bytes.
+    // A stream that a script has read as `body` stays with the original. Both have the same bytes.
     return makeBody(body.bytes, undefined);
   }
   const branches = streams.tee(body.stream);
@@ -73,7 +73,7 @@ export function cloneBody(body) {
   return makeBody(undefined, branches[1]);
 }
 
-/** Moves a body to a new owner; the old one is used up. */
+/** Moves a body to a new owner and marks the old one as used. */
 export function takeBody(body) {
   if (body === null) return null;
   const taken = makeBody(body.bytes, body.bytes === undefined ? streams.proxy(body.stream) : undefined);
@@ -82,7 +82,7 @@ export function takeBody(body) {
   return taken;
 }
 
-/** A promise of all bytes. */
+/** Returns a promise of all bytes. */
 export function readAll(body) {
   if (body === null) return promiseOf(() => new Uint8Array(0));
   body.used = true;
@@ -101,7 +101,7 @@ export function readAll(body) {
   return promise;
 }
 
-/** Reads `body` once and turns its bytes into what was asked for. */
+/** Reads `body` once and converts its bytes with `convert`. */
 function consume(body, convert) {
   return promiseOf(() => {
     if (isUsed(body)) throw new TypeError('Body is unusable: Body has already been read');
@@ -124,10 +124,10 @@ function toFormData(bytes, contentType) {
   throw new TypeError(`The content type is ${contentType === null ? 'missing' : `"${contentType}"`}, not that of form data.`);
 }
 
-/** The content type as a Blob carries it. */
+/** Returns the content type as the type of a Blob. */
 const blobTypeOf = (contentType) => (contentType === null ? '' : contentType);
 
-/** Readers for a class whose instances hold a body: `of(instance)` answers `{ body, contentType }`. */
+/** Makes the body readers of a class. `of(instance)` returns `{ body, contentType }`. */
 export function bodyReaders(of) {
   const read = (instance, convert) => promiseOf(() => {
     const { body, contentType } = of(instance);

@@ -1,4 +1,4 @@
-// fetch: the request goes to the supervisor as bytes, and its answer comes back whole.
+// fetch: sends the request to the supervisor as bytes and receives the complete response.
 
 import {
   Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeSet, ObjectDefineProperty, Promise, TypeError, dataDescriptor,
@@ -14,8 +14,8 @@ export function createFetch(ops) {
   let lastId = 0;
 
   /**
-   * Sends one request. `settle` gets `(error)` or `(undefined, answer)`, the answer being
-   * `{ status, statusText, url, redirected, headers, body }`. Returns a function that gives it up.
+   * Sends one request. `settle` is called with `(error)` or `(undefined, answer)`, where the answer is
+   * `{ status, statusText, url, redirected, headers, body }`. Returns a function that aborts the request.
    */
   function send(request, settle) {
     lastId += 1;
@@ -32,7 +32,7 @@ export function createFetch(ops) {
     };
   }
 
-  /** Called by Rust with what came of a request. */
+  /** Called by Rust with the result of a request. */
   function fetchDone(id, errorMessage, status, statusText, url, redirected, headers, body) {
     const settle = MapPrototypeGet(pending, id);
     if (settle === undefined) return;
@@ -87,7 +87,7 @@ export function createFetch(ops) {
   }
 
   function fetch(input, init = undefined) {
-    // Made now, so that the stack names the line that called; the message comes with the failure.
+    // Made now, so that the stack has the line of the call. The message is set if the request fails.
     const failure = new TypeError();
     return new Promise((resolve, reject) => {
       start(new Request(input, init), resolve, reject, failure);

@@ -1,4 +1,4 @@
-// Headers of the Fetch standard. Which headers may be sent is the supervisor's decision, not this class's.
+// Headers of the Fetch standard. The supervisor decides which headers may be sent.
 
 import {
   ArrayPrototypeSort, StringPrototypeCharCodeAt, StringPrototypeSlice, StringPrototypeToLowerCase,
@@ -10,7 +10,7 @@ import {
 } from '../web/idl.js';
 import { makeIterable } from '../web/iterators.js';
 
-/** A token of RFC 9110: letters, digits and these. */
+/** Characters of a token besides letters and digits (RFC 9110). */
 const TOKEN_MARKS = "!#$%&'*+-.^_`|~";
 const tokenCodes = { __proto__: null };
 for (let i = 0; i < TOKEN_MARKS.length; i += 1) tokenCodes[StringPrototypeCharCodeAt(TOKEN_MARKS, i)] = true;
@@ -27,7 +27,7 @@ export function isToken(text) {
 
 const isSpace = (code) => code === 9 || code === 10 || code === 13 || code === 32;
 
-/** The value without white space around it. */
+/** Trims white space around a value. */
 function normalizeValue(value) {
   let start = 0;
   let end = value.length;
@@ -52,18 +52,18 @@ function toValue(value, what) {
 }
 
 export let isHeaders;
-/** Flat list: name, value, name, value …, names in lower case, in order of arrival. */
+/** Returns the headers as a flat list: name, value, name, value …, with names in lower case, in order of addition. */
 export let headerList;
-/** Adds a header of ours, whatever became of `Headers.prototype.append`. */
+/** Adds a header without `Headers.prototype.append`, which a script may have replaced. */
 export let addHeader;
-/** Headers over such a list; nothing can be changed in them when `immutable`. */
+/** Makes Headers of such a list. They cannot be changed if `immutable`. */
 export let headersFrom;
 let pairAt;
 
 export class Headers {
   #list = newList();
   #immutable = false;
-  /** Sorted and combined view, until the next change. */
+  /** Cached sorted and combined view, reset by changes. */
   #sorted = undefined;
 
   constructor(init = undefined) {
@@ -166,7 +166,7 @@ export class Headers {
     if (!found) this.#push(key, text);
   }
 
-  /** Names sorted, values combined, but every Set-Cookie for itself. */
+  /** Returns the headers with sorted names and combined values, but with separate Set-Cookie headers. */
   #view() {
     if (this.#sorted !== undefined) return this.#sorted;
     const seen = { __proto__: null };
@@ -225,7 +225,7 @@ showAs(isHeaders, (headers) => {
   }
 });
 
-/** The combined value of one header in a flat list, or null. */
+/** Returns the combined value of one header of a flat list, or null. */
 export function headerValue(flat, name) {
   let value = null;
   for (let i = 0; i < flat.length; i += 2) {

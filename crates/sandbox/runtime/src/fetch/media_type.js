@@ -1,4 +1,4 @@
-// Content types: essence and parameters, as the MIME Sniffing standard parses them.
+// Content types: essence and parameters, parsed by the MIME Sniffing standard.
 
 import {
   StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeToLowerCase,
@@ -15,7 +15,7 @@ export function trim(text) {
   return StringPrototypeSlice(text, start, end);
 }
 
-/** A quoted string that begins at `at`: `{ value, next }`. */
+/** Parses a quoted string at `at` to `{ value, next }`. */
 function quotedString(text, at) {
   let value = '';
   let i = at + 1;
@@ -27,7 +27,7 @@ function quotedString(text, at) {
   return { __proto__: null, value, next: i };
 }
 
-/** Parameters after the first semicolon, names in lower case; the first of a name counts. */
+/** Parses the parameters after the first semicolon. Names are in lower case, and the first of each name counts. */
 export function parseParameters(text, from) {
   const parameters = { __proto__: null };
   let at = from;
@@ -58,7 +58,7 @@ export function parseParameters(text, from) {
   return parameters;
 }
 
-/** `{ essence, parameters }` of a content type, `undefined` where it is none. */
+/** Parses a content type to `{ essence, parameters }`, or `undefined` if it is malformed. */
 export function parseMediaType(text) {
   if (text === null) return undefined;
   const input = trim(text);

@@ -1,4 +1,4 @@
-// multipart/form-data, written as browsers write it and read as RFC 7578 says.
+// multipart/form-data, written like browsers do and parsed by RFC 7578.
 
 import {
   NumberPrototypeToString, StringPrototypeIndexOf, StringPrototypePadStart, StringPrototypeSlice,
@@ -9,11 +9,11 @@ import { utf8Decode, utf8Encode } from '../web/encoding.js';
 import { concatBytes, subBytes } from '../web/idl.js';
 import { parseParameters, trim } from './media_type.js';
 
-/** Every line ending becomes CRLF. */
+/** Converts every line ending to CRLF. */
 const crlf = (text) => replaceText(replaceText(replaceText(text, '\r\n', '\n'), '\r', '\n'), '\n', '\r\n');
 const escapeName = (text) => replaceText(replaceText(replaceText(text, '\n', '%0A'), '\r', '%0D'), '"', '%22');
 
-/** `{ bytes, boundary }` for the entries of a FormData. */
+/** Encodes the entries of a FormData as `{ bytes, boundary }`. */
 export function encodeMultipart(entries, randomBytes) {
   const random = new Uint8Array(12);
   randomBytes(random);
@@ -58,7 +58,7 @@ function codes(text) {
 
 const malformed = (why) => new TypeError(`The body is not multipart/form-data: ${why}.`);
 
-/** Entries of a FormData: [name, value] alternating. */
+/** Decodes the entries of a FormData, [name, value] alternating. */
 export function decodeMultipart(bytes, boundary) {
   const dash = codes(`--${boundary}`);
   const separator = codes(`\r\n--${boundary}`);
@@ -71,7 +71,7 @@ export function decodeMultipart(bytes, boundary) {
     if (bytes[at] === 45 && bytes[at + 1] === 45) return entries;
     while (bytes[at] === 32 || bytes[at] === 9) at += 1;
     if (bytes[at] !== 13 || bytes[at + 1] !== 10) throw malformed('a boundary is not followed by a line end');
-    // A part without headers begins with the empty line itself.
+    // A part without headers starts with the empty line.
     const headEnd = find(bytes, blank, at);
     if (headEnd === -1) throw malformed('a part has no end of headers');
     const bodyStart = headEnd + blank.length;

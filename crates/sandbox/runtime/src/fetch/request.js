@@ -1,4 +1,4 @@
-// Request of the Fetch standard, as far as it means something outside a browser.
+// Request of the Fetch standard, as far as it applies outside of browsers.
 
 import { StringPrototypeToUpperCase, TypeError, newList } from '../primordials.js';
 import { list, showAs } from '../console/web_fields.js';
@@ -56,7 +56,7 @@ function toAddress(input) {
 }
 
 export let isRequest;
-/** `{ url, method, headers (flat list), body, redirect, signal }` of a request. */
+/** Returns `{ url, method, headers (flat list), body, redirect, signal }` of a request. */
 export let requestState;
 let readers;
 
@@ -95,7 +95,7 @@ export class Request {
     this.#headers = headers === undefined
       ? headersFrom(from === undefined ? newList() : headerList(from.#headers), false)
       : isHeaders(headers) ? headersFrom(headerList(headers), false) : new Headers(headers);
-    this.#signal = followed(signal === undefined ? from?.#signal : signal);
+    this.#signal = requestSignal(signal === undefined ? from?.#signal : signal);
     this.#takeBody(from, body, duplex);
   }
 
@@ -152,7 +152,7 @@ export class Request {
     const copy = new Request(this.#state.url, { __proto__: null });
     copy.#state = { __proto__: null, ...this.#state };
     copy.#headers = headersFrom(headerList(this.#headers), false);
-    copy.#signal = followed(this.#signal);
+    copy.#signal = requestSignal(this.#signal);
     copy.#body = cloneBody(this.#body);
     return copy;
   }
@@ -181,8 +181,8 @@ showAs(isRequest, (request) => {
   ) };
 });
 
-/** A signal of the request's own that aborts with the given one. */
-function followed(signal) {
+/** Makes the signal of a request, which aborts with the given one. */
+function requestSignal(signal) {
   if (signal === undefined || signal === null) return dependentOn(newList());
   if (!isAbortSignal(signal)) throw new TypeError('Request: signal must be an AbortSignal.');
   const only = newList();

@@ -19,7 +19,7 @@ function toStatus(value) {
   return status;
 }
 
-/** A reason phrase: tab, space and visible bytes. */
+/** Converts a reason phrase: tab, space and visible bytes. */
 function toStatusText(value) {
   if (value === undefined) return '';
   const text = toByteString(value, 'Response');
@@ -31,7 +31,7 @@ function toStatusText(value) {
 }
 
 export let isResponse;
-/** The answer of the network. */
+/** Makes a Response of the network's response. */
 export let networkResponse;
 let readers;
 

@@ -1,4 +1,4 @@
-// Streams come from npm (web-streams-polyfill): this file is all that the rest of the runtime knows of them.
+// Streams from npm (web-streams-polyfill). Only this file depends on the package.
 
 import {
   ByteLengthQueuingStrategy, CountQueuingStrategy, ReadableByteStreamController, ReadableStream,
@@ -20,7 +20,7 @@ export const interfaces = {
   WritableStreamDefaultWriter,
 };
 
-// Captured, so that a script that replaces a method misleads only itself.
+// Captured, so that a script that replaces a method affects only itself.
 const getLocked = getter(ReadableStream.prototype, 'locked');
 const getReader = uncurryThis(ReadableStream.prototype.getReader);
 const teeStream = uncurryThis(ReadableStream.prototype.tee);
@@ -40,18 +40,18 @@ export function isReadableStream(value) {
 
 export const isLocked = (stream) => getLocked(stream);
 
-/** The polyfill keeps this flag under a name of its own; it has no public reader. */
+/** Returns whether a stream was read. The polyfill's flag is a private property without a public getter. */
 export const isDisturbed = (stream) => stream._disturbed === true || WeakMapPrototypeHas(disturbed, stream);
 
 const disturbed = new WeakMap();
 
-/** Marks a stream as read and drops what it still holds. */
+/** Marks a stream as read and cancels it. */
 export function disturb(stream) {
   WeakMapPrototypeSet(disturbed, stream, true);
   if (!getLocked(stream)) cancel(stream);
 }
 
-/** A byte stream of one chunk, copied when it is asked for. */
+/** Makes a byte stream of one chunk, which is copied when it is read. */
 export function fromBytes(bytes) {
   return new ReadableStream({
     type: 'bytes',
@@ -67,10 +67,10 @@ export function fromBytes(bytes) {
 
 export const tee = (stream) => teeStream(stream);
 
-/** A stream that goes on where `stream` is, which is locked from now on. */
+/** Makes a stream that continues at the position of `stream`, which gets locked. */
 export const proxy = (stream) => pipeThrough(stream, new TransformStream());
 
-/** Reads to the end: `onChunk` for each value, then `onEnd`, or `onError` with what went wrong. */
+/** Reads a stream to its end: calls `onChunk` for each value, then `onEnd`, or `onError` with the error. */
 export function readChunks(stream, onChunk, onEnd, onError) {
   const reader = getReader(stream);
   const step = (result) => {

@@ -1,7 +1,7 @@
-// axios's way to the network: our own captured fetch op, marked as the SDK's.
+// Network adapter of axios: uses the captured fetch op, with requests marked as the SDK's.
 //
-// The supervisor lets such requests go to the API base address only and puts the workspace's token in; what the SDK
-// fills in as credentials is a placeholder and is left out.
+// The supervisor sends such requests only to the API base URL, with the workspace's token. The SDK's credentials are a
+// placeholder and are omitted.
 
 import {
   DateNow, Promise, ReflectApply, ReflectOwnKeys, StringPrototypeSlice, StringPrototypeStartsWith, StringPrototypeToLowerCase,
@@ -12,11 +12,14 @@ import { utf8Decode, utf8Encode } from '../web/encoding.js';
 import { bytesOf, isBufferSource } from '../web/idl.js';
 import { MAX_RETRIES, backoffMs, isRetryable, retryAfterMs } from './retry.js';
 
-/** An error body of up to so many characters is repeated in the message; never a part of one, which could be one of a secret. */
-const BODY_SHOWN = 1_000;
+/**
+ * Maximum length of an error body that the message repeats, in characters. A body is never truncated, because that could
+ * truncate a secret.
+ */
+const MAX_BODY_CHARACTERS = 1_000;
 const CREDENTIALS = { __proto__: null, 'x-api-key': true, authorization: true };
 
-/** `AxiosHeaders` or a plain object as a flat list. */
+/** Converts `AxiosHeaders` or a plain object to a flat list. */
 function flatHeaders(headers) {
   const flat = newList();
   const plain = typeof headers?.toJSON === 'function' ? headers.toJSON() : headers ?? {};
@@ -31,7 +34,7 @@ function flatHeaders(headers) {
   return flat;
 }
 
-/** `{ bytes, text }` of what axios's transforms left of the data. */
+/** Converts the data transformed by axios to `{ bytes, text }`. */
 function toBody(data) {
   if (data === undefined || data === null) return { __proto__: null, bytes: null, text: '' };
   if (typeof data === 'string') return { __proto__: null, bytes: utf8Encode(data), text: data };
@@ -51,8 +54,8 @@ export function createAdapter({ axios, ops, send, after, run }) {
     return byte[0] / 255;
   }
 
-  /** Milliseconds until the next try, `undefined` where there is none. */
-  function pause(method, answer, retries) {
+  /** Returns the delay until the next try in milliseconds, or `undefined` if there is none. */
+  function retryDelay(method, answer, retries) {
     if (retries >= MAX_RETRIES || !isRetryable(method, answer.status)) return undefined;
     const delay = retryAfterMs(headerValue(answer.headers, 'retry-after'), DateNow()) ?? backoffMs(retries, random());
     return ops.now() + delay < run.deadline ? delay : undefined;
@@ -68,18 +71,18 @@ export function createAdapter({ axios, ops, send, after, run }) {
     return { data, status: answer.status, statusText: answer.statusText, headers, config };
   }
 
-  /** What a script reads when it does not catch the error. */
+  /** Makes the message of a failed call, which authors see if the script does not catch the error. */
   function failure(response, config, method, url) {
     const { length } = response.data;
-    const shown = length > BODY_SHOWN ? `${length} characters` : response.data;
-    // The path tells enough; the address is the installation's own business.
+    const shown = length > MAX_BODY_CHARACTERS ? `${length} characters` : response.data;
+    // The message has only the path, because the base URL is internal to the installation.
     const path = StringPrototypeStartsWith(url, run.baseUrl) ? StringPrototypeSlice(url, run.baseUrl.length) : url;
     const message = `Request failed with status code ${response.status} (${method} ${path})${shown === '' ? '' : `: ${shown}`}`;
     const code = response.status < 500 ? AxiosError.ERR_BAD_REQUEST : AxiosError.ERR_BAD_RESPONSE;
     return new AxiosError(message, code, config, undefined, response);
   }
 
-  /** One call: tries until it has an answer to give to `resolve` or `reject`. */
+  /** Performs one call with retries, then calls `resolve` or `reject`. */
   function perform(config, resolve, reject) {
     const url = axios.getUri(config);
     const method = StringPrototypeToUpperCase(config.method ?? 'get');
@@ -94,7 +97,7 @@ export function createAdapter({ axios, ops, send, after, run }) {
         reject(new AxiosError(message, AxiosError.ERR_NETWORK, config, undefined));
         return;
       }
-      const delay = pause(method, answer, retries);
+      const delay = retryDelay(method, answer, retries);
       if (delay !== undefined) {
         retries += 1;
         after(delay, attempt);
@@ -104,7 +107,7 @@ export function createAdapter({ axios, ops, send, after, run }) {
       if (!config.validateStatus || config.validateStatus(response.status)) resolve(response);
       else reject(failure(response, config, method, url));
     };
-    // Called from timers and from Rust too: what goes wrong is the call's failure, not the run's.
+    // Also called from timers and from Rust. An exception fails the call, not the run.
     const guarded = (work) => (...args) => {
       try {
         ReflectApply(work, undefined, args);

@@ -1,25 +1,25 @@
-// `Plane`: the SDK's own client, with our adapter below it.
+// `Plane`: the SDK's client with the adapter of the runtime.
 //
-// Evaluated at snapshot time, after the globals that axios looks for. This is npm code and can't be hardened; it holds
-// no secret, and the supervisor checks every request it makes.
+// Evaluated when the snapshot is made, after the globals that axios needs. This npm code cannot be hardened. It has no
+// secrets, and the supervisor checks every request.
 
 import { ObjectDefineProperty, PromisePrototypeThen, ReflectApply, accessorDescriptor, dataDescriptor } from '../primordials.js';
 import { createAdapter } from './adapter.js';
 import { createIdempotencyKeys } from './idempotency.js';
 
-/** Time left for the script itself when the last retry has answered. */
+/** Time reserved for the script after the last retry, in milliseconds. */
 const RESERVE_MS = 250;
 const PLACEHOLDER = 'kept by the worker';
 const VERBS = ['get', 'post', 'put', 'patch', 'httpDelete'];
 
-/** Returns `createClient(run)`; the run's settings reach the adapter through one object. */
+/** Returns `createClient(run)`. The adapter gets the run's settings through one object. */
 export function loadPlane(ops, send, after) {
   const axios = require('axios');
   const { BaseResource, HttpError, PlaneClient } = require('@makeplane/plane-node-sdk');
   const run = { __proto__: null, baseUrl: '', deadline: 0, keyOf: undefined };
   axios.defaults.adapter = createAdapter({ axios, ops, send, after, run });
-  nameTheCaller(BaseResource, HttpError);
-  // The names other HTTP clients use.
+  addCallerStack(BaseResource, HttpError);
+  // Names of the properties in other HTTP clients.
   ObjectDefineProperty(HttpError.prototype, 'status', accessorDescriptor(function status() { return this.statusCode; }));
   ObjectDefineProperty(HttpError.prototype, 'body', accessorDescriptor(function body() { return this.response; }));
 
@@ -32,10 +32,10 @@ export function loadPlane(ops, send, after) {
 }
 
 /**
- * The SDK makes its errors after the answer came, when the script's own frames are gone from the stack. So an error is
- * made when the call is, and given what the SDK's says.
+ * Adds the caller's stack to the SDK's errors. The SDK creates them after the response, when the script's frames are no
+ * longer on the stack. So an error is created with each call and gets the properties of the SDK's error.
  */
-function nameTheCaller(BaseResource, HttpError) {
+function addCallerStack(BaseResource, HttpError) {
   for (let i = 0; i < VERBS.length; i += 1) {
     const verb = VERBS[i];
     const original = BaseResource.prototype[verb];

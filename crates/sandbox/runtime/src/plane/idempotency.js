@@ -1,8 +1,8 @@
 // Idempotency keys: the same call of the same execution has the same key in every attempt.
 //
-// A key is a digest of the execution, the call and how often this very call was made before. So a second attempt that
-// makes its calls in another order still gives each the key it had, and a call with other content never gets the key
-// of one that went before: a service would answer it with the other's result.
+// A key is a digest of the execution, the call, and the number of earlier identical calls. So a second attempt that
+// makes its calls in another order still gives each the same key. A call with other content never gets the key of an
+// earlier call, to which a service would respond with the result of that one.
 
 import {
   Map, MapPrototypeGet, MapPrototypeSet, NumberPrototypeToString, StringPrototypePadStart, Uint8Array,

@@ -6,7 +6,7 @@ import { DOMException } from './dom_exception.js';
 import { EventTarget, connectSignals, defineHandler, fire } from './events.js';
 import { isObject, requireArguments, shapeInterface, toSequence } from './idl.js';
 
-/** Runs a task later, unseen by `clearTimeout`; set by `connectAbort`. */
+/** Runs a task after a delay, invisible to `clearTimeout`. Set by `connectAbort`. */
 let after;
 export function connectAbort(runAfter) { after = runAfter; }
 
@@ -14,11 +14,11 @@ const ours = {};
 
 /** Brand check. */
 export let isAbortSignal;
-/** `{ aborted, reason }` without accessors that a script may have replaced. */
+/** Returns `{ aborted, reason }` without accessors, which a script may have replaced. */
 export let abortState;
-/** Runs `algorithm` when `signal` aborts; returns a function that forgets it. */
+/** Runs `algorithm` when `signal` aborts. Returns a function that unregisters it. */
 export let onAbort;
-/** A signal that aborts with the first of a list of signals. */
+/** Makes a signal that aborts with the first of a list of signals. */
 export let dependentOn;
 export let createSignal;
 export let signalAbort;
@@ -53,7 +53,7 @@ export class AbortSignal extends EventTarget {
       throw new TypeError('AbortSignal.timeout: the delay must be a number of milliseconds from 0 to 2^53 - 1.');
     }
     const signal = new AbortSignal(ours);
-    // Timers hold 31 bits; what is longer than that outlives every run.
+    // Timers have 31 bits. A longer delay exceeds every run.
     after(delay > 0x7fffffff ? 0x7fffffff : delay, () => {
       signalAbort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
     });
@@ -116,7 +116,7 @@ export class AbortSignal extends EventTarget {
       const because = reason === undefined ? abortError() : reason;
       signal.#aborted = true;
       signal.#reason = because;
-      // Dependents take the reason before any of the script's listeners runs.
+      // Dependent signals get the reason before any listener of the script runs.
       const chain = newList();
       chain[0] = signal;
       for (let i = 0; i < signal.#dependents.length; i += 1) {

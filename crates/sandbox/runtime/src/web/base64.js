@@ -9,8 +9,8 @@ const WHITESPACE = { __proto__: null, 9: true, 10: true, 12: true, 13: true, 32:
 const values = { __proto__: null };
 for (let i = 0; i < ALPHABET.length; i += 1) values[StringPrototypeCharCodeAt(ALPHABET, i)] = i;
 const EQUALS = 61;
-/** Pieces joined at once, so that a long text is not one rope of single characters. */
-const PIECE = 8192;
+/** Number of characters per piece. Pieces are joined at once, so that a long text is not a rope of single characters. */
+const PIECE_CHARACTERS = 8192;
 
 const invalid = (why) => new DOMException(why, 'InvalidCharacterError');
 
@@ -20,7 +20,7 @@ class Pieces {
 
   add(text) {
     this.#piece += text;
-    if (this.#piece.length >= PIECE) {
+    if (this.#piece.length >= PIECE_CHARACTERS) {
       this.#pieces[this.#pieces.length] = this.#piece;
       this.#piece = '';
     }
@@ -69,7 +69,7 @@ export function atob(data) {
     }
   }
   const rest = count % 4;
-  // Padding is either absent or fills up the last group of four.
+  // Padding is either absent or completes the last group of four.
   if (rest === 1 || padding > 2 || (padding > 0 && rest + padding !== 4)) throw invalid('atob: the text is not base64.');
   if (rest === 2) out.add(StringFromCharCode((bits >> 4) & 255));
   if (rest === 3) out.add(StringFromCharCode((bits >> 10) & 255, (bits >> 2) & 255));

@@ -14,10 +14,10 @@ import { promiseOf } from './promises.js';
 import { makeCloneable } from './structured_clone.js';
 
 let streamOf;
-/** Streams come from npm code that is loaded after this file. */
+/** Sets the constructor of streams, which is npm code that is loaded after this file. */
 export function connectBlob(makeStream) { streamOf = makeStream; }
 
-/** A type is lower case and printable ASCII, or empty. */
+/** Converts a type to lower case. Empty unless it is printable ASCII. */
 function normalizeType(type) {
   const text = `${type}`;
   for (let i = 0; i < text.length; i += 1) {
@@ -49,13 +49,13 @@ function nativeLineEndings(text) {
 }
 
 export let isBlob;
-/** The bytes of a blob; never handed to a script without a copy. */
+/** Returns the bytes of a blob, which must be copied before a script gets them. */
 export let blobBytes;
 export let blobType;
-/** A Blob over bytes that nobody else holds. */
+/** Makes a Blob of bytes to which no other reference exists. */
 export let blobFrom;
 
-/** In place of parts: the bytes come later. Parts would be walked with an iterator that a script may have replaced. */
+/** Marks that the bytes are set later, instead of parts. Parts would be read with an iterator that scripts can replace. */
 const later = { __proto__: null };
 let setBlob;
 
@@ -140,7 +140,7 @@ export class File extends Blob {
 }
 shapeInterface(File, 'File');
 
-/** A File over a blob's bytes. */
+/** Makes a File of a blob's bytes. */
 export function fileFrom(blob, name, lastModified = undefined) {
   return setBlob(new File(later, name, { __proto__: null, lastModified }), blobBytes(blob), blobType(blob));
 }

@@ -1,4 +1,4 @@
-// crypto: random values, digests and HMAC. Keys live in private fields; the arithmetic is Rust's.
+// crypto: random values, digests and HMAC. Keys are private fields, and the computation is done in Rust.
 
 import {
   ArrayBufferIsView, MathFloor, NumberPrototypeToString, StringFromCharCode,
@@ -17,7 +17,7 @@ import { promiseOf } from './promises.js';
 import { makeCloneable } from './structured_clone.js';
 
 const MAX_RANDOM_BYTES = 65_536;
-/** Block sizes in bits: the length of a generated HMAC key. */
+/** Block sizes in bits, which are the lengths of generated HMAC keys. */
 const HASHES = { __proto__: null, 'SHA-1': 512, 'SHA-256': 512, 'SHA-384': 1024, 'SHA-512': 1024 };
 const INTEGER_ARRAYS = {
   __proto__: null, Int8Array: true, Uint8Array: true, Uint8ClampedArray: true, Int16Array: true, Uint16Array: true,

@@ -1,11 +1,11 @@
-// DOMException: a real Error underneath, so that it carries a stack.
+// DOMException, based on a real Error so that it has a stack.
 
 import {
   Error, ObjectDefineProperty, StringPrototypeIndexOf, StringPrototypeSlice, dataDescriptor,
 } from '../primordials.js';
 import { shapeInterface, toDOMString } from './idl.js';
 
-/** Names that once had a number, and the number. */
+/** Legacy codes by name. */
 const LEGACY_CODES = {
   __proto__: null,
   IndexSizeError: 1, HierarchyRequestError: 3, WrongDocumentError: 4, InvalidCharacterError: 5,
@@ -24,7 +24,7 @@ const CONSTANTS = {
   URL_MISMATCH_ERR: 21, QUOTA_EXCEEDED_ERR: 22, TIMEOUT_ERR: 23, INVALID_NODE_TYPE_ERR: 24, DATA_CLONE_ERR: 25,
 };
 
-/** `{ name, message }` of a DOMException, `undefined` for anything else. Runs no code of a script. */
+/** Returns `{ name, message }` of a DOMException, `undefined` for any other value. Runs no code of a script. */
 export let domExceptionFields;
 
 export class DOMException extends Error {
@@ -34,14 +34,14 @@ export class DOMException extends Error {
   constructor(message = '', name = 'Error') {
     super();
     this.#message = toDOMString(message);
-    // The standard's second argument is a name or, in newer text, options.
+    // The second argument is a name or, in newer versions of the standard, options.
     if (typeof name === 'object' && name !== null) {
       this.#name = name.name === undefined ? 'Error' : toDOMString(name.name);
       if ('cause' in name) ObjectDefineProperty(this, 'cause', dataDescriptor(name.cause));
     } else {
       this.#name = toDOMString(name);
     }
-    // V8 finds no name and no message of the error's own to begin the stack with.
+    // The error has no own name and message with which V8 could start the stack.
     const stack = this.stack ?? '';
     const frames = StringPrototypeIndexOf(stack, '\n    at');
     const title = this.#message === '' ? this.#name : `${this.#name}: ${this.#message}`;

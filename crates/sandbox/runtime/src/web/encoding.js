@@ -1,4 +1,4 @@
-// TextEncoder and TextDecoder: UTF-8, UTF-16LE and windows-1252 (what "latin1" and "ascii" mean on the web).
+// TextEncoder and TextDecoder: UTF-8, UTF-16LE and windows-1252 (the meaning of "latin1" and "ascii" on the web).
 
 import {
   ArrayPrototypeJoin, RangeError, StringFromCharCode, StringPrototypeCharCodeAt, StringPrototypeSlice,
@@ -14,9 +14,9 @@ let ops;
 export function connectEncoding(nativeOps) { ops = nativeOps; }
 
 export const utf8Encode = (text) => ops.utf8Encode(text);
-/** Decodes as `Response.text()` does: malformed bytes become U+FFFD, a byte order mark is dropped. */
+/** Decodes like `Response.text()`: malformed bytes become U+FFFD, and a byte order mark is dropped. */
 export const utf8Decode = (bytes) => ops.utf8Decode(bytes, false, false);
-/** The same, but a byte order mark stays. */
+/** Decodes like `utf8Decode`, but keeps a byte order mark. */
 export const utf8DecodeWithMark = (bytes) => ops.utf8Decode(bytes, false, true);
 
 const LABELS = { __proto__: null };
@@ -29,7 +29,7 @@ label('windows-1252', [
   'ansi_x3.4-1968', 'ascii', 'cp1252', 'cp819', 'csisolatin1', 'ibm819', 'iso-8859-1', 'iso-ir-100', 'iso8859-1',
   'iso88591', 'iso_8859-1', 'iso_8859-1:1987', 'l1', 'latin1', 'us-ascii', 'windows-1252', 'x-cp1252',
 ]);
-/** Code points of windows-1252's bytes 0x80 to 0x9f. */
+/** Code points of the bytes 0x80 to 0x9f in windows-1252. */
 const WINDOWS_1252 = '\u20ac\x81\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\x8d\u017d\x8f'
   + '\x90\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\x9d\u017e\u0178';
 
@@ -89,7 +89,7 @@ function wholeUtf8(bytes) {
     if ((byte & 0xc0) === 0x80) continue;
     const needed = byte >= 0xf0 && byte <= 0xf4 ? 4 : byte >= 0xe0 && byte < 0xf0 ? 3 : byte >= 0xc2 && byte < 0xe0 ? 2 : 1;
     if (needed <= back) return length;
-    // A second byte that can't follow makes the sequence malformed now, not later.
+    // An invalid second byte makes the sequence malformed immediately.
     const second = back > 1 ? bytes[length - back + 1] : 0x90;
     const bad = (byte === 0xe0 && second < 0xa0) || (byte === 0xed && second > 0x9f)
       || (byte === 0xf0 && second < 0x90) || (byte === 0xf4 && second > 0x8f && back > 1);
@@ -103,7 +103,7 @@ export class TextDecoder {
   #encoding;
   #fatal;
   #ignoreBOM;
-  /** Bytes of an unfinished character, kept between calls with `stream`. */
+  /** Bytes of an incomplete character, kept between calls with `stream`. */
   #rest = undefined;
   #started = false;
 
@@ -152,7 +152,7 @@ export class TextDecoder {
     const length = TypedArrayPrototypeGetByteLength(bytes);
     if (this.#encoding === 'windows-1252') return length;
     if (this.#encoding === 'utf-8') {
-      // The byte order mark is looked for in one piece.
+      // A byte order mark must be complete to be recognised.
       const whole = wholeUtf8(bytes);
       return !this.#started && whole < 3 && length < 3 && bytes[0] === 0xef ? 0 : whole;
     }

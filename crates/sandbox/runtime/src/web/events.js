@@ -1,4 +1,4 @@
-// Event and EventTarget of the DOM standard, for a world without a tree: a path has one entry.
+// Event and EventTarget of the DOM standard without a document tree: an event path has one entry.
 
 import {
   ObjectDefineProperty, ReflectApply, TypeError, accessorDescriptor, newList,
@@ -10,7 +10,7 @@ import { isObject, requireArguments, shapeInterface, toArray, toDictionary, toDO
 const NONE = 0;
 const AT_TARGET = 2;
 
-/** Reports what a listener throws; set by `connectEvents`. */
+/** Reports the exceptions of listeners. Set by `connectEvents`. */
 let report;
 let clock = () => 0;
 export function connectEvents(reportUncaught, now) {
@@ -18,7 +18,7 @@ export function connectEvents(reportUncaught, now) {
   clock = now;
 }
 
-/** Runs the listeners of `target` for `event`; true unless cancelled. */
+/** Runs the listeners of `target` for `event`. Returns true unless the event was cancelled. */
 export let dispatch;
 export let isEvent;
 let eventState;
@@ -100,7 +100,7 @@ showAs(isEvent, (event) => {
   ) };
 });
 
-/** Follows a signal once, for `addEventListener`; set by abort.js, which builds on this file. */
+/** Runs a callback when a signal aborts, for `addEventListener`. Set by abort.js, which imports this file. */
 let follow;
 let signalAborted;
 export function connectSignals(followSignal, isAborted) {
@@ -108,7 +108,7 @@ export function connectSignals(followSignal, isAborted) {
   signalAborted = isAborted;
 }
 
-/** Dispatches an event of ours: trusted, with the current listeners. */
+/** Dispatches a trusted event to the current listeners. */
 export let fire;
 
 export class EventTarget {
@@ -180,7 +180,7 @@ export class EventTarget {
       state.target = target;
       state.currentTarget = target;
       state.phase = AT_TARGET;
-      // Listeners added meanwhile wait for the next event; removed ones are skipped.
+      // Listeners added during dispatch are called for the next event. Removed ones are skipped.
       const listeners = newList();
       for (let i = 0; i < target.#listeners.length; i += 1) listeners[i] = target.#listeners[i];
       for (let pass = 0; pass < 2 && !state.stopped; pass += 1) {
@@ -222,7 +222,7 @@ function call(callback, target, event) {
   });
 }
 
-/** An event handler attribute (`onabort`) as an accessor over a listener kept in order of first assignment. */
+/** Defines an event handler attribute (`onabort`) as an accessor of a listener, ordered by its first assignment. */
 export function defineHandler(type, eventType, slot) {
   ObjectDefineProperty(type.prototype, `on${eventType}`, accessorDescriptor(
     function get() { return slot(this).callback; },

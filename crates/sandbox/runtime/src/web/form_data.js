@@ -6,7 +6,7 @@ import { fileFrom, isBlob, isFile } from './blob.js';
 import { isObject, requireArguments, shapeInterface, toArray, toUSVString } from './idl.js';
 import { makeIterable } from './iterators.js';
 
-/** A value as an entry keeps it: a string, or a File. */
+/** Converts a value to the value of an entry: a string or a File. */
 function toEntry(value, given, filename, what) {
   if (isBlob(value)) {
     if (isFile(value) && filename === undefined) return value;
@@ -17,7 +17,7 @@ function toEntry(value, given, filename, what) {
 }
 
 export let isFormData;
-/** [name, value] alternating. */
+/** Flat list of entries, [name, value] alternating. */
 export let formDataEntries;
 export let formDataFrom;
 let pairAt;

@@ -1,4 +1,4 @@
-// Web IDL's conversions and the shape of its interfaces.
+// Conversions of Web IDL, and property attributes of its interfaces.
 
 import {
   ArrayBufferIsView, DataViewPrototypeGetBuffer, DataViewPrototypeGetByteLength,
@@ -11,7 +11,7 @@ import {
 
 export const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
 
-/** Throws where fewer than `needed` arguments are given. */
+/** Throws if fewer than `needed` arguments are given. */
 export function requireArguments(given, needed, what) {
   if (given < needed) {
     throw new TypeError(`${what}: ${needed} argument${needed === 1 ? '' : 's'} required, but only ${given} present.`);
@@ -31,14 +31,14 @@ export function toByteString(value, what) {
   return text;
 }
 
-/** A dictionary argument: undefined and null stand for an empty one. */
+/** Converts a dictionary argument. Undefined and null give an empty dictionary. */
 export function toDictionary(value, what) {
   if (value === undefined || value === null) return { __proto__: null };
   if (!isObject(value)) throw new TypeError(`${what}: the options must be an object.`);
   return value;
 }
 
-/** `sequence<T>`: walks the script's own iterable, as the standard says. */
+/** Converts a `sequence<T>` by iterating over the script's iterable, as the standard requires. */
 export function toSequence(value, what, convert) {
   if (!isObject(value)) throw new TypeError(`${what}: not iterable.`);
   const method = value[SymbolIterator];
@@ -46,7 +46,7 @@ export function toSequence(value, what, convert) {
   return drain(ReflectApply(method, value, []), what, convert);
 }
 
-/** Everything an iterator yields, as a list. */
+/** Collects all values of an iterator in a list. */
 export function drain(iterator, what, convert) {
   if (!isObject(iterator)) throw new TypeError(`${what}: not iterable.`);
   const { next } = iterator;
@@ -61,7 +61,7 @@ export function drain(iterator, what, convert) {
 
 export const hasIterator = (value) => isObject(value) && value[SymbolIterator] !== undefined && value[SymbolIterator] !== null;
 
-/** `record<K, V>`: own enumerable properties, as [key, value] alternating. */
+/** Converts a `record<K, V>`: own enumerable properties, [key, value] alternating. */
 export function toRecord(value, convertKey, convertValue) {
   const flat = newList();
   const keys = ReflectOwnKeys(value);
@@ -75,7 +75,7 @@ export function toRecord(value, convertKey, convertValue) {
   return flat;
 }
 
-/** Whether `value` is an ArrayBuffer, by its internal slot. */
+/** Returns whether `value` is an ArrayBuffer, by its internal slot. */
 export function isArrayBuffer(value) {
   if (!isObject(value)) return false;
   try {
@@ -88,7 +88,7 @@ export function isArrayBuffer(value) {
 
 export const isBufferSource = (value) => ArrayBufferIsView(value) || isArrayBuffer(value);
 
-/** The bytes a buffer source covers, without copying. */
+/** Returns a view of the bytes of a buffer source. */
 export function bytesOf(source, what) {
   if (ArrayBufferIsView(source)) {
     if (TypedArrayPrototypeGetToStringTag(source) === undefined) {
@@ -104,7 +104,7 @@ export function bytesOf(source, what) {
   throw new TypeError(`${what}: neither an ArrayBuffer nor a view of one.`);
 }
 
-/** A copy of the bytes a buffer source covers. */
+/** Copies the bytes of a buffer source. */
 export function copyBytes(source, what) {
   const bytes = bytesOf(source, what);
   const copy = new Uint8Array(TypedArrayPrototypeGetByteLength(bytes));
@@ -112,18 +112,18 @@ export function copyBytes(source, what) {
   return copy;
 }
 
-/** A view of some of the bytes. `subarray` would ask `constructor` and `Symbol.species` what to make. */
+/** Returns a view of a range of bytes. `subarray` would read `constructor` and `Symbol.species`. */
 export const subBytes = (bytes, from, to) =>
   new Uint8Array(TypedArrayPrototypeGetBuffer(bytes), TypedArrayPrototypeGetByteOffset(bytes) + from, to - from);
 
-/** An ArrayBuffer holding exactly these bytes: the underlying one where it fits. */
+/** Returns an ArrayBuffer with exactly these bytes: the underlying one if it has no others. */
 export function toArrayBuffer(bytes) {
   const buffer = TypedArrayPrototypeGetBuffer(bytes);
   if (TypedArrayPrototypeGetByteLength(bytes) === ArrayBufferPrototypeGetByteLength(buffer)) return buffer;
   return TypedArrayPrototypeGetBuffer(copyBytes(bytes));
 }
 
-/** One array from many. */
+/** Joins byte arrays. */
 export function concatBytes(chunks) {
   let length = 0;
   for (let i = 0; i < chunks.length; i += 1) length += TypedArrayPrototypeGetByteLength(chunks[i]);
@@ -149,9 +149,9 @@ function enumerate(target, skip) {
 
 const notOperations = (key) => key === 'length' || key === 'name' || key === 'prototype';
 
-/** Gives a class the property attributes of an interface: operations enumerable, a tag, a constant per constant. */
+/** Gives a class the property attributes of an interface: enumerable operations, a tag, and constants. */
 export function shapeInterface(type, name, constants) {
-  // The bundler renames classes that mention themselves.
+  // The bundler renames classes that refer to themselves.
   ObjectDefineProperty(type, 'name', dataDescriptor(name, false));
   enumerate(type.prototype, (key) => key === 'constructor');
   enumerate(type, notOperations);
@@ -167,7 +167,7 @@ export function shapeInterface(type, name, constants) {
   return type;
 }
 
-/** Lists are ours; what a script gets is an ordinary array. */
+/** Converts a list to an ordinary array, for scripts. */
 export function toArray(list) {
   const array = [];
   for (let i = 0; i < list.length; i += 1) ObjectDefineProperty(array, i, dataDescriptor(list[i], true, true));

@@ -10,7 +10,8 @@ const IteratorPrototype = ObjectGetPrototypeOf(ObjectGetPrototypeOf([][SymbolIte
 
 /**
  * Adds `entries`, `keys`, `values`, `forEach` and `Symbol.iterator` to `type`.
- * `pairAt(instance, index)` answers `{ key, value }` or `undefined` past the end, and throws for anything but an instance.
+ * `pairAt(instance, index)` returns `{ key, value }`, or `undefined` past the end. It throws for any other value than an
+ * instance.
  */
 export function makeIterable(type, name, pairAt) {
   const tag = `${name} Iterator`;
@@ -41,7 +42,7 @@ export function makeIterable(type, name, pairAt) {
   const start = (instance, kind) => {
     pairAt(instance, 0);
     const position = new Position(instance, kind);
-    // The class serves for its private fields only; what a script sees is the standard's prototype.
+    // The class only provides private fields. Scripts see the standard's prototype.
     return ObjectSetPrototypeOf(position, prototype);
   };
   const methods = {

@@ -1,4 +1,4 @@
-// performance.now: milliseconds since the run began.
+// performance.now: milliseconds since the start of the run.
 
 import { DateNow, TypeError } from '../primordials.js';
 import { EventTarget } from './events.js';
@@ -9,7 +9,7 @@ let ops;
 export function connectPerformance(nativeOps) { ops = nativeOps; }
 
 export class Performance extends EventTarget {
-  /** Wall-clock time of the run's start; fixed when first asked, since the snapshot is older than the run. */
+  /** Wall-clock time of the run's start, computed on first use because the snapshot is older than the run. */
   #origin = undefined;
 
   constructor(token) {

@@ -1,8 +1,8 @@
-// Promises of ours: made and settled with the captured constructor, whatever a script did to `Promise`.
+// Promises of the runtime, made and settled with the captured constructor, even if a script replaced `Promise`.
 
 import { ObjectDefineProperty, Promise, PromisePrototypeThen, dataDescriptor } from '../primordials.js';
 
-/** A promise of what `work` returns or throws. */
+/** Makes a promise of the value that `work` returns or the error that it throws. */
 export const promiseOf = (work) => new Promise((resolve, reject) => {
   try {
     resolve(work());
@@ -11,7 +11,7 @@ export const promiseOf = (work) => new Promise((resolve, reject) => {
   }
 });
 
-/** `{ promise, resolve, reject }` */
+/** Makes `{ promise, resolve, reject }`. */
 export function deferred() {
   const parts = { __proto__: null, promise: undefined, resolve: undefined, reject: undefined };
   parts.promise = new Promise((resolve, reject) => {
@@ -22,7 +22,8 @@ export function deferred() {
 }
 
 /**
- * Reactions to a promise of ours. An own `constructor` keeps `then` from asking the prototype for a species.
+ * Adds reactions to a promise of the runtime. Its own `constructor` keeps `then` from reading a species from the
+ * prototype.
  */
 export function react(promise, onFulfilled, onRejected) {
   ObjectDefineProperty(promise, 'constructor', dataDescriptor(undefined));

@@ -1,4 +1,4 @@
-// structuredClone of the HTML standard, written over internal slots so that no copy is made outside the isolate's heap.
+// structuredClone of the HTML standard, implemented on internal slots so that no copy leaves the isolate's heap.
 
 import {
   Array, ArrayBuffer, ArrayBufferPrototypeGetByteLength,
@@ -20,13 +20,13 @@ const { EvalError, ReferenceError, URIError } = globalThis;
 const errorTypes = {
   __proto__: null, Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError,
 };
-/** The runtime's own cloneable classes: brand check and copy. */
+/** Cloneable classes of the runtime, each with a brand check and a copy function. */
 const cloneable = newList();
 export function makeCloneable(isInstance, copy) {
   cloneable[cloneable.length] = { __proto__: null, isInstance, copy };
 }
 
-/** The engine's own check: only a WeakRef can be asked for its target. */
+/** Returns whether the value is a WeakRef, by the engine's check when its target is read. */
 function isWeakRef(value) {
   try {
     WeakRefPrototypeDeref(value);
@@ -93,7 +93,7 @@ export function createStructuredClone(ops) {
   function copyProperties(value, copy, memory) {
     const keys = ObjectKeys(value);
     for (let i = 0; i < keys.length; i += 1) {
-      // A getter run meanwhile may have taken the property away.
+      // A getter that ran in between may have deleted the property.
       if (!ObjectHasOwn(value, keys[i])) continue;
       ObjectDefineProperty(copy, keys[i], dataDescriptor(copyValue(value[keys[i]], memory), true, true));
     }
@@ -175,7 +175,7 @@ export function createStructuredClone(ops) {
       }
     }
     const copy = copyValue(value, new Map());
-    // A move is a copy whose source is gone; done last, so that a failed clone leaves every buffer where it was.
+    // A transfer is a copy without its source. It comes last, so that a failed clone leaves every buffer intact.
     for (let i = 0; i < buffers.length; i += 1) ArrayBufferPrototypeTransfer(buffers[i]);
     return copy;
   }

@@ -1,4 +1,4 @@
-// URL over the native parser. The object holds the parsed parts; every setter asks the parser again.
+// URL, based on the native parser. The object has the parsed parts, and every setter calls the parser again.
 
 import { ObjectDefineProperty, StringPrototypeSlice, TypeError, dataDescriptor } from '../primordials.js';
 import { list, showAs } from '../console/web_fields.js';
@@ -8,13 +8,13 @@ import { attachedParams, replaceParams } from './url_search_params.js';
 let ops;
 export function connectUrl(nativeOps) { ops = nativeOps; }
 
-// Positions in the array that the native parser answers.
+// Indices of the array that the native parser returns.
 const HREF = 0, ORIGIN = 1, PROTOCOL = 2, USERNAME = 3, PASSWORD = 4, HOST = 5, HOSTNAME = 6, PORT = 7, PATHNAME = 8,
   SEARCH = 9, HASH = 10;
 
 const parse = (input, base) => ops.urlParse(input, base);
 export let isUrl;
-/** The parsed parts of `input`, or null. For code that needs an address and no object. */
+/** Parses `input` to its parts, or null, for code that needs no URL object. */
 export const parseUrl = (input) => parse(input, undefined);
 export const URL_PART = { __proto__: null, HREF, ORIGIN, PROTOCOL, USERNAME, PASSWORD };
 

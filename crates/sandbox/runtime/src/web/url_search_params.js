@@ -47,7 +47,7 @@ const decodePart = (text) => {
   return utf8DecodeWithMark(percentDecode(utf8Encode(spaced)));
 };
 
-/** Pairs of an urlencoded text, as [name, value] alternating. */
+/** Parses a urlencoded text to a flat list, [name, value] alternating. */
 export function parseForm(text) {
   const pairs = newList();
   const parts = splitText(text, '&');
@@ -84,11 +84,11 @@ export function serializeForm(pairs) {
   return ArrayPrototypeJoin(parts, '&');
 }
 
-/** Makes the params of a URL; `update` gets the new query whenever they change. */
+/** Makes the params of a URL. `update` is called with the new query after every change. */
 export let attachedParams;
 export let replaceParams;
 export let isSearchParams;
-/** The serialized pairs of a URLSearchParams. */
+/** Serialises a URLSearchParams. */
 export let searchParamsText;
 let pairAt;
 let pairsOf;
@@ -198,7 +198,7 @@ export class URLSearchParams {
   }
 
   sort() {
-    // Stable, by UTF-16 code units of the name; insertion is enough for a query.
+    // Stable, by UTF-16 code units of the name. Insertion sort is fast enough for queries.
     const pairs = this.#pairs;
     for (let i = 2; i < pairs.length; i += 2) {
       const name = pairs[i];
