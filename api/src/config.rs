@@ -2,9 +2,9 @@
 
 use packages::PackagesConfig;
 use shared::{
-    config::{Environment, Problems, Secret},
+    config::{EnvReader, Problems, Secret},
     encryption::Keyring,
-    signing::Keys,
+    signing::SigningKeys,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -83,7 +83,7 @@ impl Config {
         let amqp_prefix = environment.text_or("AMQP_PREFIX", "");
         let workspace_concurrency = environment.parse_or("WORKSPACE_CONCURRENCY", 0);
         let retention_days = environment.number_in("RETENTION_DAYS", 90, 0..=36_500);
-        let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
+        let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", SigningKeys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let http = HttpConfig::read_from(environment);
         let packages = PackagesConfig::read(environment);
@@ -109,7 +109,7 @@ impl DatabaseConfig {
         environment.finish(|| database)
     }
 
-    fn read_from(environment: &mut Environment) -> Option<Self> {
+    fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let url = environment.secret("DATABASE_URL");
         let pool_size = environment.number_in("DATABASE_POOL_SIZE", 20, 2..=500);
         Some(Self { url: url?, pool_size })
@@ -117,7 +117,7 @@ impl DatabaseConfig {
 }
 
 impl HttpConfig {
-    fn read_from(environment: &mut Environment) -> Self {
+    fn read_from(environment: &mut EnvReader) -> Self {
         let default = Self::default();
         Self {
             cors_allowed_origins: environment.list("CORS_ALLOWED_ORIGINS"),
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_configuration_page_says_what_is_read() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         Settings::read_from(&mut environment);
         Config::read_from(&mut environment);
         let sources = [
@@ -146,6 +146,9 @@ mod tests {
             include_str!("../../crates/packages/src/config.rs"),
             include_str!("../../shared/src/telemetry/mod.rs"),
         ];
-        assert_eq!(reference::hold(Path::new(PAGE), "api", environment.declared(), &sources), Ok(()));
+        assert_eq!(
+            reference::check_up_to_date(Path::new(PAGE), "api", environment.declared(), &sources),
+            Ok(())
+        );
     }
 }

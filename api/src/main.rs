@@ -2,7 +2,7 @@
 
 use api::cli::Cli;
 use clap::Parser;
-use shared::config::Environment;
+use shared::config::EnvReader;
 
 /// The global allocator. Building a script makes thousands of small allocations, all freed together, which take a tenth
 /// of its time with the system's allocator. The benchmark of the builder uses the same one.
@@ -15,5 +15,5 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .thread_stack_size(builder::THREAD_STACK_BYTES)
         .build()?
-        .block_on(cli.run(Environment::of_process()))
+        .block_on(cli.run(EnvReader::from_process()))
 }

@@ -1,4 +1,4 @@
-//! Which hosts a script may speak to: the author's `allowed_domains`, parsed once.
+//! Allow-list of hosts to which a script may send requests: the author's `allowed_domains`, parsed once.
 //!
 //! Invariant: both sides of a comparison are canonical in the sense of the WHATWG URL standard (lower case,
 //! IDNA to ASCII, `0x7f.1` as `127.0.0.1`) and carry no trailing dot, so that one host has one spelling.
@@ -6,27 +6,27 @@
 use std::{fmt, net::Ipv6Addr, str::FromStr};
 use url::{Host, Url};
 
-/// The ports an entry without a port stands for: those of http and https.
+/// Ports of an entry without a port: those of http and https.
 pub const DEFAULT_PORTS: [u16; 2] = [80, 443];
 
-/// A host, optionally with a port: `example.com`, `example.com:8443`, `10.0.0.7`, `[::1]:8080`, `::1`.
+/// Host with an optional port: `example.com`, `example.com:8443`, `10.0.0.7`, `[::1]:8080`, `::1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
     pub host: Host,
     pub port: Option<u16>,
 }
 
-/// One entry of `allowed_domains`.
+/// Entry of `allowed_domains`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowedDomain {
-    /// This host and no other.
+    /// Exactly this host.
     Exact(HostPort),
-    /// `*.example.com`: every name below it, at any depth, but not `example.com` itself, as in certificates
-    /// and CORS settings. Who wants both lists both.
+    /// `*.example.com`: every name below it, at any depth, but not `example.com` itself, as in certificates and CORS
+    /// settings. To allow both, list both.
     Subdomains { suffix: String, port: Option<u16> },
 }
 
-/// Why a text is no entry.
+/// Error of an invalid entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{entry}\" {rule}")]
 pub struct InvalidDomain {
@@ -34,7 +34,7 @@ pub struct InvalidDomain {
     pub rule: DomainRule,
 }
 
-/// The rule that an entry breaks.
+/// Rule that an entry breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainRule {
     #[error("is empty")]
@@ -51,7 +51,7 @@ pub enum DomainRule {
     Wildcard,
 }
 
-/// What the allow-list says of a URL.
+/// Result of checking a URL against the allow-list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     Allowed,
@@ -60,12 +60,12 @@ pub enum Admission {
     NotListed,
 }
 
-/// A script's allow-list.
+/// Allow-list of a script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedDomains(Vec<AllowedDomain>);
 
 impl AllowedDomains {
-    /// Parses every entry, and tells every one that is wrong.
+    /// Parses all entries. The error lists every invalid one.
     pub fn parse<S: AsRef<str>>(entries: &[S]) -> Result<Self, Vec<InvalidDomain>> {
         let (mut domains, mut problems) = (Vec::new(), Vec::new());
         for entry in entries {
@@ -77,12 +77,12 @@ impl AllowedDomains {
         if problems.is_empty() { Ok(Self(domains)) } else { Err(problems) }
     }
 
-    /// Takes the entries that parse. One that doesn't allows nothing.
+    /// Parses the valid entries. An invalid entry allows nothing.
     pub fn parse_lenient<S: AsRef<str>>(entries: &[S]) -> Self {
         Self(entries.iter().filter_map(|entry| entry.as_ref().parse().ok()).collect())
     }
 
-    /// Whether a request to `url` may be made. A URL without a host is not listed.
+    /// Checks whether a request to `url` is allowed. A URL without a host is not listed.
     pub fn admits(&self, url: &Url) -> Admission {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Admission::NotListed;
@@ -134,7 +134,7 @@ impl FromStr for AllowedDomain {
 }
 
 impl HostPort {
-    /// Whether this is `host`, at whatever port.
+    /// Returns whether this is `host`, at any port.
     pub fn is_host(&self, host: &Host<&str>) -> bool {
         match (&self.host, host) {
             (Host::Domain(listed), Host::Domain(asked)) => listed == without_trailing_dot(asked),
@@ -164,7 +164,7 @@ impl FromStr for HostPort {
             return Ok(Self { host: Host::Ipv6(address), port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
-            // The last colon of a bracketed address is inside it when there is no port.
+            // Without a port, the last colon of a bracketed address is inside the brackets.
             Some((host, port)) if !port.ends_with(']') => {
                 let port = port.parse().ok().filter(|port| *port != 0).ok_or(refused(DomainRule::Port))?;
                 (host, Some(port))
@@ -201,12 +201,12 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Lengths that a name on the wire can have (RFC 1035 section 2.3.4).
+/// Returns whether the lengths of a name and its labels are valid in DNS (RFC 1035 section 2.3.4).
 fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()))
 }
 
-/// `example.com.` is `example.com`, said to be complete.
+/// Removes the trailing dot of a fully qualified name: `example.com.` is the same host as `example.com`.
 fn without_trailing_dot(name: &str) -> &str {
     name.strip_suffix('.').unwrap_or(name)
 }

@@ -1,7 +1,7 @@
-//! How long to wait before trying again.
+//! Delays between retries.
 //!
-//! Invariant: delays are spread at random ("equal jitter"), so that processes which lost the same server at the
-//! same moment do not come back to it at the same moment.
+//! Invariant: delays are randomised ("equal jitter"), so that processes that lost the same server at the same moment do
+//! not reconnect at the same moment.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// For connections to the broker and the database: 100 ms at first, 2 s at most, since all that waited for the
-    /// server waits this long once more.
+    /// Backoff for connections to the broker and the database: from 100 ms up to 2 s. The maximum is short, because
+    /// everything that waits for the server also waits for this delay.
     pub const CONNECTION: Self = Self::new(Duration::from_millis(100), Duration::from_secs(2));
 
     #[must_use]
@@ -23,19 +23,19 @@ impl Backoff {
         Self { first, most, tries: 0 }
     }
 
-    /// The delay after `tries` tries that failed before this one, at random between half its ceiling and its ceiling.
+    /// Returns a delay after `tries` earlier failures, at random between half its ceiling and its ceiling.
     #[must_use]
     pub fn after(first: Duration, most: Duration, tries: u32) -> Duration {
         Self { first, most, tries }.delay()
     }
 
-    /// The longest delay the next call of [`Backoff::delay`] can give.
+    /// Returns the longest delay that the next call of [`Backoff::delay`] can return.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
         self.first.saturating_mul(2_u32.saturating_pow(self.tries)).min(self.most)
     }
 
-    /// The next delay, at random between half the ceiling and the ceiling.
+    /// Returns the next delay, at random between half the ceiling and the ceiling.
     pub fn delay(&mut self) -> Duration {
         let ceiling = self.ceiling();
         self.tries = self.tries.saturating_add(1);
@@ -47,7 +47,7 @@ impl Backoff {
         tokio::time::sleep(self.delay()).await;
     }
 
-    /// Starts again from the first delay: what was tried has worked.
+    /// Starts again from the first delay, after a success.
     pub const fn reset(&mut self) {
         self.tries = 0;
     }

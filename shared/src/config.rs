@@ -1,20 +1,21 @@
-//! Configuration from environment variables: read once, all problems reported together.
+//! Configuration from environment variables, read once, with all problems reported together.
 //!
-//! Invariant: a reader asks for everything before it gives up, so that an administrator sees every mistake of a
-//! deployment at once. No problem quotes the value it complains about: it may be a secret.
+//! Invariant: a reader reads all variables before it fails, so that an administrator sees every mistake of a deployment
+//! at once. No problem quotes a value, which may be a secret.
 //!
 //! ```
-//! # use shared::config::{Environment, Problems, Secret};
+//! # use shared::config::{EnvReader, Problems, Secret};
 //! struct Config { database_url: Secret, port: u16 }
 //!
-//! fn read(mut environment: Environment) -> Result<Config, Problems> {
+//! fn read(mut environment: EnvReader) -> Result<Config, Problems> {
 //!     let database_url = environment.secret("DATABASE_URL");
 //!     let port = environment.parse_or("PORT", 3000);
 //!     environment.finish(|| Some(Config { database_url: database_url?, port }))
 //! }
 //!
 //! let problems = read([("PORT", "web")].into()).err().unwrap();
-//! assert_eq!(problems.to_string(), "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to 65535");
+//! assert_eq!(problems.to_string(), "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to
+//! 65535");
 //! ```
 
 pub mod reference;
@@ -27,12 +28,12 @@ use std::{
     time::Duration,
 };
 
-/// A text that is never shown: not in logs, not in errors, not in debug output.
+/// Text that is never shown in logs, errors or debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that needs it.
+    /// Returns the text, for the code that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -57,39 +58,39 @@ impl Display for Secret {
     }
 }
 
-/// One thing wrong with one variable.
+/// Problem of one variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub name: &'static str,
-    /// What the variable has to be, as the rest of a sentence that begins with its name.
+    /// Requirement that the variable does not meet, as the rest of a sentence that begins with its name.
     pub rule: String,
 }
 
-/// Everything wrong with a configuration.
+/// All problems of a configuration.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("configuration: {}", .0.iter().map(|problem| format!("{} {}", problem.name, problem.rule)).collect::<Vec<_>>().join("; "))]
 pub struct Problems(pub Vec<Problem>);
 
-/// A variable a program reads, for the configuration reference.
+/// Variable that a program reads, for the configuration reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredVariable {
     pub name: &'static str,
-    pub default: Default,
+    pub default: DefaultValue,
 }
 
-/// What holds when a variable is not set.
+/// Meaning of a variable that is not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Default {
-    /// Nothing: the program refuses to start.
+pub enum DefaultValue {
+    /// The program does not start.
     Required,
-    /// The feature stays off.
+    /// The feature is off.
     None,
     Value(String),
-    /// Worked out from the machine, as these words say.
+    /// The value is computed from the machine, as this text describes.
     Computed(&'static str),
 }
 
-/// A number that says what it is when it can't be read.
+/// Number with its range, for the message about a malformed value.
 pub trait Number: FromStr + Display + PartialOrd + Copy {
     const MIN: Self;
     const MAX: Self;
@@ -100,54 +101,54 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, usize, i16, i32, i64);
 
-/// Environment variables, and what was wrong with those asked for.
+/// Reader of environment variables, which collects the problems of those that were read.
 #[derive(Debug)]
-pub struct Environment {
+pub struct EnvReader {
     values: BTreeMap<String, Secret>,
-    declared: Vec<Declared>,
+    declared: Vec<DeclaredVariable>,
     problems: Vec<Problem>,
 }
 
-impl Environment {
-    /// The variables this process was started with.
+impl EnvReader {
+    /// Reads the environment of this process.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn of_process() -> Self {
-        // `vars` panics on a name or value that is not UTF-8; no variable of ours is.
+    pub fn from_process() -> Self {
+        // `vars` would panic on a name or value that is not UTF-8. RunnerCtl has no such variable.
         let utf8 = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         utf8.collect()
     }
 
-    /// A text. An empty variable counts as not set: deployment templates often leave one behind.
+    /// Reads a text. An empty variable counts as not set: deployment templates often contain one.
     pub fn optional(&mut self, name: &'static str) -> Option<String> {
-        self.declare(name, Default::None);
+        self.declare(name, DefaultValue::None);
         self.get(name)
     }
 
-    /// A text, or `default`.
+    /// Reads a text, or returns `default`.
     pub fn text_or(&mut self, name: &'static str, default: &str) -> String {
-        self.declare(name, Default::Value(default.to_owned()));
+        self.declare(name, DefaultValue::Value(default.to_owned()));
         self.get(name).unwrap_or_else(|| default.to_owned())
     }
 
-    /// A text that must be there. `None` is recorded as a problem.
+    /// Reads a required text. Records a problem if it is not set.
     pub fn required(&mut self, name: &'static str) -> Option<String> {
         self.required_as(name, |text| Ok::<_, std::convert::Infallible>(text.to_owned()))
     }
 
-    /// A secret that must be there. `None` is recorded as a problem.
+    /// Reads a required secret. Records a problem if it is not set.
     pub fn secret(&mut self, name: &'static str) -> Option<Secret> {
         self.required(name).map(Secret)
     }
 
-    /// A value that must be there, read by `parse`, whose error is the rest of a sentence that begins with `name`.
+    /// Reads a required value with `parse`, whose error is the rest of a sentence that begins with `name`.
     pub fn required_as<T, E: Display>(
         &mut self,
         name: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        self.declare(name, Default::Required);
+        self.declare(name, DefaultValue::Required);
         let Some(text) = self.get(name) else {
             self.problem(name, "is required");
             return None;
@@ -155,7 +156,7 @@ impl Environment {
         parse(&text).map_err(|error| self.problem(name, error.to_string())).ok()
     }
 
-    /// A value read by `parse` when the variable is set. `None` means that it is not set, or a recorded problem.
+    /// Reads an optional value with `parse`. `None` if the variable is not set, or if its problem was recorded.
     pub fn optional_as<T, E: Display>(
         &mut self,
         name: &'static str,
@@ -165,18 +166,18 @@ impl Environment {
         parse(&text).map_err(|error| self.problem(name, error.to_string())).ok()
     }
 
-    /// A whole number, or `default`.
+    /// Reads a whole number, or returns `default`.
     pub fn parse_or<T: Number>(&mut self, name: &'static str, default: T) -> T {
         self.number_in(name, default, T::MIN..=T::MAX)
     }
 
-    /// A whole number in `range`, or `default`.
+    /// Reads a whole number in `range`, or returns `default`.
     pub fn number_in<T: Number>(&mut self, name: &'static str, default: T, range: RangeInclusive<T>) -> T {
-        self.declare(name, Default::Value(default.to_string()));
+        self.declare(name, DefaultValue::Value(default.to_string()));
         self.number(name, default, range)
     }
 
-    /// A whole number in `range`, or what was worked out from the machine, as `how` says.
+    /// Reads a whole number in `range`, or returns `computed`, which was computed from the machine as `how` describes.
     pub fn number_or_computed<T: Number>(
         &mut self,
         name: &'static str,
@@ -184,7 +185,7 @@ impl Environment {
         computed: T,
         range: RangeInclusive<T>,
     ) -> T {
-        self.declare(name, Default::Computed(how));
+        self.declare(name, DefaultValue::Computed(how));
         self.number(name, computed, range)
     }
 
@@ -202,20 +203,20 @@ impl Environment {
         }
     }
 
-    /// A time in whole milliseconds, at least 1, or `default`.
+    /// Reads a duration in whole milliseconds, at least 1, or returns `default`.
     pub fn millis_or(&mut self, name: &'static str, default: Duration) -> Duration {
         let default = u64::try_from(default.as_millis()).unwrap_or(u64::MAX);
         Duration::from_millis(self.number_in(name, default, 1..=MAX_MILLIS))
     }
 
-    /// A time in whole seconds, or `default`.
+    /// Reads a duration in whole seconds, or returns `default`.
     pub fn seconds_or(&mut self, name: &'static str, default: Duration) -> Duration {
         Duration::from_secs(self.number_in(name, default.as_secs(), 0..=MAX_MILLIS / 1000))
     }
 
-    /// `1`, `true`, `yes`, `on` or their opposites; `false` when not set.
+    /// Reads a flag: `1`, `true`, `yes`, `on` or their opposites. False if not set.
     pub fn flag(&mut self, name: &'static str) -> bool {
-        self.declare(name, Default::Value("0".to_owned()));
+        self.declare(name, DefaultValue::Value("0".to_owned()));
         match self.get(name).map(|text| text.to_ascii_lowercase()).as_deref() {
             None | Some("0" | "false" | "no" | "off") => false,
             Some("1" | "true" | "yes" | "on") => true,
@@ -226,15 +227,15 @@ impl Environment {
         }
     }
 
-    /// Comma-separated texts, trimmed, without empty ones; no texts when not set.
+    /// Reads a comma-separated list of texts, trimmed and without empty ones. Empty if not set.
     pub fn list(&mut self, name: &'static str) -> Vec<String> {
         let text = self.optional(name).unwrap_or_default();
         text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
-    /// An enum by its text, or `default`.
+    /// Reads an enum by its text, or returns `default`.
     pub fn choice_or<T: Copy + Display>(&mut self, name: &'static str, default: T, choices: &[T]) -> T {
-        self.declare(name, Default::Value(default.to_string()));
+        self.declare(name, DefaultValue::Value(default.to_string()));
         let Some(text) = self.get(name) else { return default };
         choices.iter().copied().find(|choice| choice.to_string() == text).unwrap_or_else(|| {
             let names = choices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -243,18 +244,18 @@ impl Environment {
         })
     }
 
-    /// Records a problem found by the reader itself, such as two values that contradict each other.
+    /// Records a problem found by the caller, such as two values that contradict each other.
     pub fn problem(&mut self, name: &'static str, rule: impl Into<String>) {
         self.problems.push(Problem { name, rule: rule.into() });
     }
 
-    /// Every variable asked for so far, in the order asked.
+    /// Returns every variable read so far, in the order of reading.
     #[must_use]
-    pub fn declared(&self) -> &[Declared] {
+    pub fn declared(&self) -> &[DeclaredVariable] {
         &self.declared
     }
 
-    /// What `build` makes, or all problems. `build` may use `?` on whatever was required.
+    /// Returns the value of `build`, or all problems. `build` may use `?` on required values.
     pub fn finish<T>(self, build: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
         if !self.problems.is_empty() {
             return Err(Problems(self.problems));
@@ -267,24 +268,24 @@ impl Environment {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    fn declare(&mut self, name: &'static str, default: Default) {
+    fn declare(&mut self, name: &'static str, default: DefaultValue) {
         if self.declared.iter().all(|known| known.name != name) {
-            self.declared.push(Declared { name, default });
+            self.declared.push(DeclaredVariable { name, default });
         }
     }
 }
 
-/// One week: a longer time in a deployment is a slip of the unit.
+/// Maximum duration, in milliseconds: one week. A longer one is probably a mistake in the unit.
 const MAX_MILLIS: u64 = 7 * 24 * 3600 * 1000;
 
-impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Environment {
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for EnvReader {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
         let values = variables.into_iter().map(|(name, value)| (name.into(), Secret(value.into()))).collect();
         Self { values, declared: Vec::new(), problems: Vec::new() }
     }
 }
 
-impl<const COUNT: usize> From<[(&str, &str); COUNT]> for Environment {
+impl<const COUNT: usize> From<[(&str, &str); COUNT]> for EnvReader {
     fn from(variables: [(&str, &str); COUNT]) -> Self {
         variables.into_iter().collect()
     }
@@ -297,7 +298,7 @@ mod tests {
     #[test]
     fn all_problems_are_reported_together() {
         let mut environment =
-            Environment::from([("PORT", "70000"), ("SANDBOX_STRICT", "maybe"), ("LOG_FORMAT", "xml")]);
+            EnvReader::from([("PORT", "70000"), ("SANDBOX_STRICT", "maybe"), ("LOG_FORMAT", "xml")]);
         let database_url = environment.secret("DATABASE_URL");
         environment.parse_or("PORT", 3000_u16);
         environment.flag("SANDBOX_STRICT");
@@ -312,7 +313,7 @@ mod tests {
 
     #[test]
     fn values_are_typed_and_trimmed_and_defaults_hold() {
-        let mut environment = Environment::from([
+        let mut environment = EnvReader::from([
             ("EXECUTION_TIMEOUT_MS", " 1500 "),
             ("EMPTY", ""),
             ("ALLOWED", "a, b,,"),
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_problem_never_quotes_the_value() {
-        let mut environment = Environment::from([("ENCRYPTION_KEY", "hunter2"), ("PORT", "hunter2")]);
+        let mut environment = EnvReader::from([("ENCRYPTION_KEY", "hunter2"), ("PORT", "hunter2")]);
         environment.required_as("ENCRYPTION_KEY", crate::encryption::Keyring::parse);
         environment.parse_or("PORT", 3000_u16);
         assert!(!format!("{environment:?}").contains("hunter2"));
@@ -346,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_declared_once() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         environment.required("DATABASE_URL");
         environment.parse_or("PORT", 3000_u16);
         environment.parse_or("PORT", 3000_u16);

@@ -1,10 +1,10 @@
-//! Seals values at rest: AES-256-GCM with a key id, so that keys can rotate.
+//! Encryption of values at rest: AES-256-GCM with a key id, so that keys can be rotated.
 //!
-//! Invariant: a sealed value opens only in the [`Context`] it was sealed for. A row copied to another workspace,
-//! or a value moved to another key, does not open.
+//! Invariant: a sealed value opens only with the [`AssociatedData`] with which it was sealed. A row copied to another
+//! workspace, or a value moved to another variable, does not open.
 //!
 //! Layout: version (1 byte, `1`), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext and tag.
-//! Nonces are random: NIST SP 800-38D §8.3 allows 2³² sealings under one key, far above what a key will see.
+//! Nonces are random. NIST SP 800-38D §8.3 allows 2³² encryptions with one key, far more than a key is used for.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit, Nonce,
@@ -23,49 +23,51 @@ const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 12;
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
-/// Longest key id, in characters.
+/// Maximum length of a key id, in characters.
 const KEY_ID_CHARACTERS: usize = 64;
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes of what was sealed, told from the bytes of the sealed value and of its key's id (its second byte).
+/// Computes the length of a plaintext in bytes from the lengths of the sealed value and of its key id (its second
+/// byte).
 #[must_use]
 pub const fn plaintext_bytes(sealed: usize, key_id: usize) -> usize {
     sealed.saturating_sub(2 + key_id + NONCE_BYTES + TAG_BYTES)
 }
 
-/// What a sealed value is, and whose: authenticated with it, never stored in it.
+/// Associated data of a sealed value: its kind and owner. It is authenticated with the value and not stored in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context(Vec<u8>);
+pub struct AssociatedData(Vec<u8>);
 
-impl Context {
-    /// One value of a workspace's environment.
+impl AssociatedData {
+    /// For one value of a workspace's environment.
     #[must_use]
     pub fn environment(workspace_id: Uuid, key: &str) -> Self {
         Self::of("environment", workspace_id, key)
     }
 
-    /// The environment of one script, as a whole.
+    /// For the whole environment of one script.
     #[must_use]
     pub fn script_env(script_id: Uuid) -> Self {
         Self::of("script_env", script_id, "")
     }
 
-    /// The environment that came with one execution.
+    /// For the environment that was submitted with one execution.
     #[must_use]
     pub fn execution_env(execution_id: Uuid) -> Self {
         Self::of("execution_env", execution_id, "")
     }
 
-    /// The token a workspace's scripts reach Plane with.
+    /// For the token with which a workspace's scripts call Plane.
     #[must_use]
     pub fn plane_token(workspace_id: Uuid) -> Self {
         Self::of("plane_token", workspace_id, "")
     }
 
-    /// Kinds hold no NUL and ids have a fixed length, so no two contexts share one text.
+    /// Encodes the parts. Kinds contain no NUL and ids have a fixed length, so different parts never give the same
+    /// bytes.
     fn of(kind: &str, id: Uuid, name: &str) -> Self {
         let mut text = Vec::with_capacity(kind.len() + 1 + 16 + name.len());
         text.extend_from_slice(kind.as_bytes());
@@ -76,10 +78,10 @@ impl Context {
     }
 }
 
-/// Why `ENCRYPTION_KEY` can't be used. Positions are 1-based.
+/// Errors of `ENCRYPTION_KEY`. Positions are 1-based.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyringError {
-    #[error("names no key")]
+    #[error("must list at least one key")]
     None,
     #[error("key {position} must be `id:` and the base64 of {KEY_BYTES} bytes")]
     Malformed { position: usize },
@@ -91,14 +93,14 @@ pub enum KeyringError {
     Repeated { id: String },
 }
 
-/// Why a sealed value does not open.
+/// Errors of opening a sealed value.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OpenError {
-    #[error("the sealed value is cut short or of an unknown version")]
+    #[error("the sealed value is truncated or has an unknown version")]
     Malformed,
-    #[error("the value was sealed with key {id:?}, which ENCRYPTION_KEY does not name")]
+    #[error("the value was sealed with key {id:?}, which ENCRYPTION_KEY does not list")]
     UnknownKey { id: String },
-    #[error("the value was changed, or sealed for another context or with another key of the same id")]
+    #[error("the value was changed, or sealed for another owner or with another key of the same id")]
     Refused,
 }
 
@@ -107,16 +109,16 @@ struct Key {
     cipher: Aes256Gcm,
 }
 
-/// The keys in use: the first seals, any opens.
+/// Encryption keys in use. The first seals, all open.
 pub struct Keyring {
     /// Never empty.
     keys: Vec<Key>,
 }
 
 impl Keyring {
-    /// Reads `ENCRYPTION_KEY`: `id:base64(32 bytes)`, older keys after it, separated by commas.
+    /// Parses `ENCRYPTION_KEY`: `id:base64(32 bytes)`, followed by older keys, separated by commas.
     ///
-    /// A bare base64 key gets an id made from its hash, so that it can be followed by another one day.
+    /// The id of a base64 key without an id is derived from its hash, so that the key can be rotated later.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         if text.trim().is_empty() {
             return Err(KeyringError::None);
@@ -134,21 +136,21 @@ impl Keyring {
 
     /// Seals `plaintext` with the first key.
     #[must_use]
-    pub fn seal(&self, plaintext: &[u8], context: &Context) -> Vec<u8> {
+    pub fn seal(&self, plaintext: &[u8], data: &AssociatedData) -> Vec<u8> {
         let Key { id, cipher } = &self.keys[0];
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let mut sealed = header(id);
-        let aad = associated_data(&sealed, context);
+        let aad = header_and_data(&sealed, data);
         let ciphertext = cipher
             .encrypt(&Nonce::from(nonce), Payload { msg: plaintext, aad: &aad })
-            .expect("AES-GCM takes up to 64 GiB, and this much was never read");
+            .expect("AES-GCM takes up to 64 GiB, and plaintexts are far smaller");
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         sealed
     }
 
-    /// Opens what [`Keyring::seal`] made for the same `context`.
-    pub fn open(&self, sealed: &[u8], context: &Context) -> Result<Vec<u8>, OpenError> {
+    /// Opens a value that [`Keyring::seal`] sealed with the same associated data.
+    pub fn open(&self, sealed: &[u8], data: &AssociatedData) -> Result<Vec<u8>, OpenError> {
         let (id, rest) = split_header(sealed)?;
         let key = self
             .keys
@@ -156,13 +158,13 @@ impl Keyring {
             .find(|key| key.id == id)
             .ok_or_else(|| OpenError::UnknownKey { id: id.to_owned() })?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(OpenError::Malformed)?;
-        let aad = associated_data(&header(id), context);
+        let aad = header_and_data(&header(id), data);
         key.cipher
             .decrypt(&Nonce::from(*nonce), Payload { msg: ciphertext, aad: &aad })
             .map_err(|_| OpenError::Refused)
     }
 
-    /// Whether `sealed` should be sealed again: it does not name the first key.
+    /// Returns whether `sealed` should be sealed again, because it was not sealed with the first key.
     #[must_use]
     pub fn is_outdated(&self, sealed: &[u8]) -> bool {
         split_header(sealed).map_or(true, |(id, _)| id != self.keys[0].id)
@@ -204,8 +206,8 @@ fn split_header(sealed: &[u8]) -> Result<(&str, &[u8]), OpenError> {
     Ok((std::str::from_utf8(id).map_err(|_| OpenError::Malformed)?, rest))
 }
 
-fn associated_data(header: &[u8], context: &Context) -> Vec<u8> {
-    [header, &context.0].concat()
+fn header_and_data(header: &[u8], data: &AssociatedData) -> Vec<u8> {
+    [header, &data.0].concat()
 }
 
 #[cfg(test)]
@@ -217,8 +219,8 @@ mod tests {
         BASE64.encode([byte; KEY_BYTES])
     }
 
-    fn context() -> Context {
-        Context::environment(Uuid::from_u128(1), "SLACK_TOKEN")
+    fn context() -> AssociatedData {
+        AssociatedData::environment(Uuid::from_u128(1), "SLACK_TOKEN")
     }
 
     #[test]
@@ -236,11 +238,11 @@ mod tests {
         let sealed = keyring.seal(b"xoxb-1", &context());
         assert_eq!(keyring.open(&sealed, &context()).unwrap(), b"xoxb-1");
         let others = [
-            Context::environment(Uuid::from_u128(2), "SLACK_TOKEN"),
-            Context::environment(Uuid::from_u128(1), "OTHER"),
-            Context::script_env(Uuid::from_u128(1)),
-            Context::execution_env(Uuid::from_u128(1)),
-            Context::plane_token(Uuid::from_u128(1)),
+            AssociatedData::environment(Uuid::from_u128(2), "SLACK_TOKEN"),
+            AssociatedData::environment(Uuid::from_u128(1), "OTHER"),
+            AssociatedData::script_env(Uuid::from_u128(1)),
+            AssociatedData::execution_env(Uuid::from_u128(1)),
+            AssociatedData::plane_token(Uuid::from_u128(1)),
         ];
         for other in others {
             assert_eq!(keyring.open(&sealed, &other), Err(OpenError::Refused), "{other:?}");

@@ -1,4 +1,4 @@
-//! The life of one execution: which statuses exist and which may follow which.
+//! Life cycle of an execution: its statuses and their allowed transitions.
 //!
 //! Invariant: a terminal status never changes. The database enforces the same rule with a trigger.
 
@@ -12,10 +12,10 @@ macro_rules! text_enum {
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
-            /// Every value, in declaration order.
+            /// All values, in declaration order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The text used on the wire, in the database and as a metric label.
+            /// Returns the text used on the wire, in the database and as a metric label.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
@@ -41,18 +41,18 @@ macro_rules! text_enum {
     };
 }
 
-/// A text that names no value of the enum it was read as.
+/// Error of a text that is not a value of the expected enum.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{text:?} is not a {kind}")]
 pub struct UnknownText {
-    /// The enum that was expected.
+    /// Name of the expected enum.
     pub kind: &'static str,
-    /// What was found instead.
+    /// Text that was found instead.
     pub text: String,
 }
 
 text_enum! {
-    /// How an author's text is turned into something to call.
+    /// Form of an author's text.
     CodeType {
         /// The text declares `main`, which is called with `(input, env)`.
         MainFn => "main_fn",
@@ -62,7 +62,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What asked for an execution.
+    /// Origin of an execution.
     TriggerType {
         Automation => "automation",
         WorkflowTransition => "workflow_transition",
@@ -75,7 +75,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// Where an execution is in its life.
+    /// Status of an execution.
     Status {
         Queued => "queued",
         Running => "running",
@@ -86,15 +86,15 @@ text_enum! {
 }
 
 impl Status {
-    /// True for `completed`, `errored` and `cancelled`.
+    /// Returns whether the status is `completed`, `errored` or `cancelled`.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Errored | Self::Cancelled)
     }
 
-    /// Whether an execution may go from this status to `next`.
+    /// Returns whether an execution may change from this status to `next`.
     ///
-    /// `running` → `queued` is how a run whose worker died, or drained, is handed back.
+    /// `running` → `queued` returns a run to the queue whose worker died or drained.
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
         match self {
@@ -106,23 +106,23 @@ impl Status {
 }
 
 text_enum! {
-    /// Why an execution did not complete.
+    /// Reason why an execution did not complete.
     ErrorCode {
-        /// The script threw, or rejected.
+        /// The script threw, or its promise was rejected.
         ScriptError => "script_error",
-        /// The run outlived `EXECUTION_TIMEOUT_MS`.
+        /// The run exceeded `EXECUTION_TIMEOUT_MS`.
         Timeout => "timeout",
-        /// Evaluating the script's top level outlived `INIT_TIMEOUT_MS`.
+        /// Evaluation of the script's top level exceeded `INIT_TIMEOUT_MS`.
         InitTimeout => "init_timeout",
-        /// Heap and array buffers together outgrew `ISOLATE_MEMORY_MB`.
+        /// Heap and array buffers together exceeded `ISOLATE_MEMORY_MB`.
         MemoryLimit => "memory_limit",
-        /// `main` returned something JSON can't hold.
+        /// `main` returned a value that JSON cannot represent.
         InvalidResult => "invalid_result",
         ResultTooLarge => "result_too_large",
         BuildFailed => "build_failed",
-        /// The sandbox process died for another reason than its memory.
+        /// The sandbox process died for a reason other than its memory.
         SandboxCrashed => "sandbox_crashed",
-        /// The worker that ran it stopped answering, `max_attempts` times.
+        /// The worker of the run stopped responding, `max_attempts` times.
         WorkerLost => "worker_lost",
         Cancelled => "cancelled",
     }

@@ -1,7 +1,7 @@
-//! JSON that users send, handled as text: what is stored, and what a script reads, is what was sent.
+//! User-supplied JSON, handled as text, so that it is stored and passed to scripts unchanged.
 //!
-//! It means what `JSON.parse` makes of it: of members with one name the last counts, half of a surrogate pair is a
-//! character, and no number is out of range. Nothing here recurses, and all of it takes time linear in the text.
+//! The meaning is that of `JSON.parse`: the last of several members with the same name counts, a lone surrogate is a
+//! character, and no number is out of range. Nothing here recurses, and all functions take linear time.
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -10,8 +10,7 @@ use serde::{
 use serde_json::{Error, value::RawValue};
 use std::{borrow::Cow, fmt};
 
-/// How deep arrays and objects lie inside each other. Looks at brackets outside strings only: whether the text
-/// is JSON at all is the parser's to say.
+/// Returns the nesting depth of arrays and objects. Counts brackets outside of strings and does not validate the JSON.
 pub fn nesting(text: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -31,12 +30,12 @@ pub fn nesting(text: &[u8]) -> usize {
     deepest
 }
 
-/// Whether a value is an object. A raw value has no space in front.
+/// Returns whether a value is an object. A raw value has no leading space.
 pub fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
 }
 
-/// Names and values of an object, as they are written and in the order in which they stand. A name may come twice.
+/// Names and values of an object, as written and in their order. A name may occur twice.
 #[derive(Debug)]
 pub struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
@@ -78,7 +77,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// The characters of a string: UTF-8, and each half of a surrogate pair that stands alone as WTF-8 has it.
+/// Decodes a string to WTF-8: UTF-8, with lone surrogates encoded like other code points.
 pub fn characters(string: &RawValue) -> Result<Vec<u8>, Error> {
     struct Bytes;
 
@@ -97,7 +96,8 @@ pub fn characters(string: &RawValue) -> Result<Vec<u8>, Error> {
     serde_json::Deserializer::from_str(string.get()).deserialize_bytes(Bytes)
 }
 
-/// An object with the members of another behind its own, which stay as they are: the last of two with one name counts.
+/// Appends the members of another object to an object, whose own text is unchanged. The last of two members with the
+/// same name counts.
 pub fn extended(object: &RawValue, by: &impl Serialize) -> Result<Box<RawValue>, Error> {
     let by = serde_json::to_string(by)?;
     let (Some(own), Some(added)) = (inside(object.get()), inside(&by)) else {
@@ -107,13 +107,13 @@ pub fn extended(object: &RawValue, by: &impl Serialize) -> Result<Box<RawValue>,
     RawValue::from_string(format!("{{{own}{separator}{added}}}"))
 }
 
-/// The text between the braces of an object.
+/// Returns the text between the braces of an object.
 fn inside(object: &str) -> Option<&str> {
     object.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// `text` with U+FFFD for each half of a surrogate pair that an escape such as `\ud83d` names alone. Few readers take
-/// those. Borrowed if there is none.
+/// Replaces each escape of a lone surrogate, such as `\ud83d`, with U+FFFD, because few parsers accept those. Borrowed
+/// if there is none.
 pub fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let (mut copied, mut at) = (0, 0);
@@ -129,7 +129,7 @@ pub fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
                 6
             }
             Some(_) => 6,
-            // The backslash and what it escapes.
+            // The backslash and the escaped character.
             None => following.char_indices().nth(2).map_or(following.len(), |(index, _)| index),
         };
     }
@@ -140,7 +140,7 @@ pub fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// The UTF-16 unit that a text beginning with `\uXXXX` names.
+/// Reads the UTF-16 unit of a text that starts with `\uXXXX`.
 fn unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }

@@ -1,6 +1,7 @@
-//! What the api and the worker both mean by the same words.
+//! Definitions shared by the api and the worker: statuses, limits, messages, signing, encryption, masking, telemetry.
 //!
-//! Nothing here knows HTTP routes, SQL or V8: the api and the worker depend on `shared`, never the other way.
+//! Invariant: nothing here depends on HTTP routes, SQL or V8. The api and the worker depend on `shared`, never the
+//! reverse.
 
 pub mod allowed_domains;
 pub mod amqp;

@@ -1,4 +1,4 @@
-//! The limits one run is held to. Each has its own error code and is enforced on our side of the boundary.
+//! Limits of one run. Each has its own error code and is enforced outside of the script.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Bytes of an author's text, for a script and for a function.
+/// Maximum size of an author's text, in bytes, for a script and for a function.
 pub const CODE_BYTES: usize = 256 * KIB;
-/// Bytes of `{event, context}` as JSON.
+/// Maximum size of `{event, context}` as JSON, in bytes.
 pub const INPUT_BYTES: usize = 256 * KIB;
 
-/// Levels of arrays and objects inside each other in a request's body.
+/// Maximum nesting of arrays and objects in a request's body, in levels.
 pub const BODY_NESTING: usize = 64;
-/// Levels of arrays and objects inside each other in each part of an event that comes over AMQP. PostgreSQL's parser goes
-/// eight times as deep, with the stack it has by default.
+/// Maximum nesting of arrays and objects in each part of an event that comes over AMQP, in levels. PostgreSQL's parser
+/// accepts eight times as many with its default stack.
 pub const EVENT_NESTING: usize = 1_000;
-/// Bytes of all values together in one set of secrets: a workspace's environment, a script's `env`, or the `env` that comes
-/// with an execution.
+/// Maximum total size of the values of one set of secrets, in bytes: a workspace's environment, a script's `env`, or
+/// the `env` that is submitted with an execution.
 pub const SECRET_SET_BYTES: usize = 64 * KIB;
-/// Bytes of all secrets of one run together: it has three sets at most.
+/// Maximum total size of the secrets of one run, in bytes. A run has at most three sets.
 pub const RUN_SECRET_BYTES: usize = 3 * SECRET_SET_BYTES;
 
-/// What one run may use.
+/// Limits of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -47,7 +47,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// The defaults the script contract promises.
+    /// Returns the defaults of the script contract.
     fn default() -> Self {
         Self {
             execution_timeout: Duration::from_secs(20),

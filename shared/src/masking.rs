@@ -1,16 +1,17 @@
-//! Keeps secret values out of what is stored or shown: logs, results, errors.
+//! Masking of secret values in stored and shown data: logs, results, errors.
 //!
 //! Invariants:
-//! - No value passes [`Masker::mask`], as it is, in a coding of [`codings`], or in [`base64`]. What a script computes from a
-//!   secret (a hash, every second letter) is beyond any masker; this catches accidents, such as a logged request.
-//! - What masking costs is bounded, whatever the values and the texts are: see [`search`].
+//! - [`Masker::mask`] removes every value as it is, in an encoding of [`encodings`], and in [`base64`]. Data that a
+//!   script computes from a secret (a hash, every second letter) cannot be recognised. Masking catches accidents, such
+//!   as a logged request.
+//! - The cost of masking is bounded for all values and texts: see [`search`].
 
 mod base64;
-mod beginnings;
-mod codings;
 #[cfg(test)]
 mod costs;
+mod encodings;
 mod json;
+mod prefix_filter;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -24,73 +25,73 @@ use search::{Index, TextEnd};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 
-/// What stands where a secret was.
+/// Replacement of a secret.
 pub const MASK: &str = "[masked]";
-/// Shorter values are left alone: masking every `42` would make logs unreadable and guard nothing.
+/// Minimum length of a masked value, in characters. Masking every `42` would make logs unreadable and protect nothing.
 pub const MIN_CHARACTERS: usize = 4;
 
-/// Shorter lines of a value of several lines are left alone when they stand by themselves.
+/// Minimum length of a single line that is masked without the rest of its multi-line value, in characters.
 const MIN_LINE_CHARACTERS: usize = 8;
 
-/// Words that are settings, never secrets, even when an environment variable holds one.
+/// Words that are settings and never secrets, even as the value of an environment variable.
 const PLAIN_WORDS: [&str; 4] = ["true", "false", "null", "undefined"];
 
-/// Why a value is not masked.
+/// Reason why a value is not masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmasked {
-    /// It has fewer than [`MIN_CHARACTERS`] characters.
+pub enum UnmaskedReason {
+    /// The value has fewer than [`MIN_CHARACTERS`] characters.
     Short,
-    /// It is `true`, `false`, `null` or `undefined`.
+    /// The value is `true`, `false`, `null` or `undefined`.
     PlainWord,
 }
 
-/// Whether a value is masked, and if not, why.
-pub fn check(value: &str) -> Result<(), Unmasked> {
+/// Checks whether a value is masked. The error is the reason why not.
+pub fn check(value: &str) -> Result<(), UnmaskedReason> {
     if value.trim().chars().nth(MIN_CHARACTERS - 1).is_none() {
-        return Err(Unmasked::Short);
+        return Err(UnmaskedReason::Short);
     }
     if PLAIN_WORDS.iter().any(|word| value.trim().eq_ignore_ascii_case(word)) {
-        return Err(Unmasked::PlainWord);
+        return Err(UnmaskedReason::PlainWord);
     }
     Ok(())
 }
 
-/// Replaces secret values by [`MASK`], however they are written.
+/// Replaces secret values with [`MASK`], in all supported encodings.
 pub struct Masker {
     values: Vec<Box<str>>,
-    /// Bytes of the shortest text that may hold a value: shorter text needs no search.
+    /// Length of the shortest text that may contain a value, in bytes. Shorter texts are not searched.
     shortest: usize,
-    /// Made when first needed: most runs log nothing and return little.
+    /// Built on first use: most runs log nothing and return little.
     index: OnceLock<Index>,
 }
 
 impl Masker {
-    /// Masks `values`; those that [`check`] refuses are left alone.
+    /// Makes a masker of `values`. Skips those that [`check`] rejects.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let values = values.into_iter().filter(|value| check(value).is_ok()).map(Box::from).collect();
         let masker = Self { values, shortest: usize::MAX, index: OnceLock::new() };
-        let shortest = masker.texts().map(search::fewest_bytes).min().unwrap_or(usize::MAX);
+        let shortest = masker.texts().map(search::min_encoded_bytes).min().unwrap_or(usize::MAX);
         Self { shortest, ..masker }
     }
 
-    /// `text` without secrets. Values that overlap or touch are replaced together, so that nothing of either is left.
+    /// Masks `text`. Values that overlap or touch are replaced together, so that no part of them is left.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        without(text, &self.find(text, TextEnd::Whole))
+        without(text, &self.find(text, TextEnd::Complete))
     }
 
-    /// [`Masker::mask`] for a text that was cut at its end: the beginning of a secret is masked there too.
-    pub fn mask_cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        // A cut in the middle of a surrogate pair leaves a replacement character.
+    /// Like [`Masker::mask`], for a truncated text: also masks the beginning of a secret at its end.
+    pub fn mask_truncated<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        // Truncation in the middle of a surrogate pair leaves a replacement character.
         let end = text.strip_suffix('\u{FFFD}').unwrap_or(text);
-        let mut secrets = self.find(end, TextEnd::Cut);
+        let mut secrets = self.find(end, TextEnd::Truncated);
         if let Some(last) = secrets.last_mut().filter(|last| last.end == end.len()) {
             last.end = text.len();
         }
         without(text, &secrets)
     }
 
-    /// `json` without secrets, and still JSON: strings and keys are masked inside, and a number that is a secret as
-    /// a whole becomes the string [`MASK`].
+    /// Masks `json`, which stays valid JSON: strings and keys are masked inside, and a number that is a secret becomes
+    /// the string [`MASK`].
     #[must_use]
     pub fn mask_json(&self, json: Box<RawValue>) -> Box<RawValue> {
         match json::mask(json.get(), self) {
@@ -100,25 +101,25 @@ impl Masker {
         }
     }
 
-    /// Bytes of values that still have to be indexed before the first text is searched.
+    /// Bytes of values that must be indexed before the next search. Zero once the index is built.
     pub fn bytes_to_index(&self) -> usize {
         if self.index.get().is_some() { 0 } else { self.values.iter().map(|value| value.len()).sum() }
     }
 
-    /// Bytes of memory that the search takes; none before the first text that could hold a value.
+    /// Memory of the index, in bytes. Zero before the first text that could contain a value.
     pub fn index_bytes(&self) -> usize {
         self.index.get().map_or(0, Index::bytes)
     }
 
-    /// Whether all of `text` is one value.
+    /// Returns whether the whole of `text` is one value.
     fn is_value(&self, text: &str) -> bool {
         text.len() >= self.shortest && self.index().is_value(text)
     }
 
     fn find(&self, text: &str, end: TextEnd) -> Vec<Range<usize>> {
         let fewest = match end {
-            TextEnd::Whole => self.shortest.min(search::SHORTEST_CONSOLE_CUT),
-            TextEnd::Cut => MIN_CHARACTERS.min(self.shortest),
+            TextEnd::Complete => self.shortest.min(search::MIN_CONSOLE_TRUNCATION_BYTES),
+            TextEnd::Truncated => MIN_CHARACTERS.min(self.shortest),
         };
         if text.len() < fewest || self.values.is_empty() {
             return Vec::new();
@@ -130,9 +131,9 @@ impl Masker {
         self.index.get_or_init(|| Index::new(self.texts(), self.trimmed()))
     }
 
-    /// Values as they are and without what stands around them, and their lines.
+    /// Iterates over the values, the trimmed values and their lines.
     fn texts(&self) -> impl Iterator<Item = &str> {
-        // The console prints a long text line by line, and a group indents each.
+        // The console prints a long text line by line and indents each line inside a group.
         let lines = self.values.iter().flat_map(|value| {
             let value = value.trim();
             value.lines().map(str::trim).filter(|line| line.len() < value.len())
@@ -151,7 +152,7 @@ impl fmt::Debug for Masker {
     }
 }
 
-/// `text` with [`MASK`] in place of each of these ranges.
+/// Replaces each of these ranges of `text` with [`MASK`].
 fn without<'a>(text: &'a str, secrets: &[Range<usize>]) -> Cow<'a, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(text);

@@ -1,11 +1,11 @@
-//! The bodies of AMQP messages: versioned, and with ids instead of payloads where the database holds the truth.
+//! Bodies of AMQP messages. They are versioned, and have ids instead of payloads for data that the database stores.
 
 use crate::execution::TriggerType;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The version this build writes and reads.
+/// Version of the messages that this build writes and reads.
 pub const VERSION: u8 = 1;
 
 /// Body on `runnerctl.executions`: asks a worker to run an execution whose row is committed.
@@ -16,7 +16,7 @@ pub struct ExecutionMessage {
     pub execution_id: Uuid,
 }
 
-/// Body on `runnerctl.events`: a trigger asks for one execution per `idempotency_key`.
+/// Body on `runnerctl.events`: a trigger requests one execution per `idempotency_key`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EventMessage {

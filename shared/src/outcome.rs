@@ -1,4 +1,4 @@
-//! What a run ended with. A failing script is an [`Outcome`], never an `Err`.
+//! Outcome of a run. A failing script is an [`Outcome`], never an `Err`.
 
 use crate::execution::{ErrorCode, LogLevel, Status};
 use chrono::{DateTime, Utc};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// Why a run did not complete, in the author's own coordinates.
+/// Error of a run, with its position in the author's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionError {
     pub code: ErrorCode,
-    /// One readable sentence; for a thrown `Error`, its message.
+    /// One sentence, or the message of a thrown `Error`.
     pub message: String,
     /// Stack trace with the author's lines and columns.
     pub stack: Option<String>,
@@ -20,55 +20,55 @@ pub struct ExecutionError {
     pub column: Option<u32>,
 }
 
-/// One console line of a run.
+/// Console line of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// 1-based position among the lines of the execution, over all attempts.
+    /// Position among the lines of the execution, 1-based, over all attempts.
     pub seq: i32,
     pub ts: DateTime<Utc>,
     pub level: LogLevel,
-    /// Never holds NUL, which PostgreSQL's `text` refuses.
+    /// Text of the line. Never contains NUL, which PostgreSQL's `text` rejects.
     pub message: String,
 }
 
-/// What a run used.
+/// Resources that a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Making the run's globals and evaluating the functions' and the script's top level.
+    /// Time for creating the run's globals and evaluating the top level of the functions and the script.
     pub init: Duration,
-    /// From the call of `main` until its result is bytes.
+    /// Time from the call of `main` until its result is serialised.
     pub run: Duration,
     /// Processor time of the sandbox's script thread.
     pub cpu: Duration,
-    /// Largest heap and array buffer total seen, in bytes.
+    /// Peak of V8's heap and array buffers together, in bytes.
     pub memory_peak_bytes: u64,
-    /// Number of `fetch` calls carried out.
+    /// Number of `fetch` calls that were sent.
     pub fetches: u32,
 }
 
-/// Milliseconds as phases are told: with three decimals, which is as fine as they are measured.
+/// Converts a duration to milliseconds with three decimals, which is the resolution of the measured phases.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// How a run ended.
+/// Result and resource usage of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub verdict: Verdict,
     pub usage: Usage,
 }
 
-/// The end of a run: a JSON result, or the reason there is none.
+/// End of a run: a JSON result or an error.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    /// The JSON text of what `main` returned; `undefined` is `null`.
+    /// JSON text of the value that `main` returned, with `null` for `undefined`.
     Completed(Box<RawValue>),
     Failed(ExecutionError),
 }
 
 impl Verdict {
-    /// The terminal status this verdict is recorded as.
+    /// Returns the terminal status of this verdict.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {

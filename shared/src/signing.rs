@@ -1,48 +1,48 @@
-//! Signed requests between Plane's backend, the api and the workers (HMAC-SHA256).
+//! Signatures of requests between Plane's backend, the api and the workers (HMAC-SHA256).
 //!
-//! Invariant: what is signed names the time, a nonce, the method, the path with its query, the workspace, the
-//! user and the body. A signature made for one of them is worth nothing for another. That a nonce is used once
-//! is the caller's to see to, after [`Keys::verify`] and never before: unsigned requests must not fill the store.
+//! Invariant: a signature covers the time, a nonce, the method, the path with its query, the workspace, the user and
+//! the body, and is not valid for any other combination. The caller checks that a nonce is used only once, after
+//! [`SigningKeys::verify`] and never before: unsigned requests must not fill the store of nonces.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
-/// Unix time in whole seconds.
+/// Header with the Unix time in whole seconds.
 pub const TIMESTAMP_HEADER: &str = "x-runner-timestamp";
-/// Unique per request, [`NONCE_CHARACTERS`] visible ASCII characters.
+/// Header with the nonce, unique per request: [`NONCE_CHARACTERS`] visible ASCII characters.
 pub const NONCE_HEADER: &str = "x-runner-nonce";
-/// Slug of the workspace the request is made for.
+/// Header with the slug of the workspace of the request.
 pub const WORKSPACE_HEADER: &str = "x-workspace-slug";
-/// The person on whose behalf the request is made; may be absent.
+/// Header with the id of the user on whose behalf the request is made. Optional.
 pub const USER_HEADER: &str = "x-user-id";
-/// `v1=` and 64 hexadecimal digits.
+/// Header with the signature: `v1=` and 64 hexadecimal digits.
 pub const SIGNATURE_HEADER: &str = "x-runner-signature";
 
-/// Largest difference between the signer's clock and ours, in seconds.
+/// Maximum difference between the clocks of signer and verifier, in seconds.
 pub const CLOCK_SKEW_S: u64 = 300;
 /// Length of a nonce, in characters.
 pub const NONCE_CHARACTERS: std::ops::RangeInclusive<usize> = 16..=64;
 
 const SCHEME: &str = "v1=";
 
-/// Everything one signature covers.
+/// Parts of a request that one signature covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedParts<'a> {
     /// Unix time in seconds.
     pub timestamp: i64,
     pub nonce: &'a str,
-    /// In capitals, as on the request line.
+    /// Method in upper case, as on the request line.
     pub method: &'a str,
-    /// As on the request line: `/path` or `/path?query`, not decoded.
+    /// Path and query as on the request line: `/path` or `/path?query`, not decoded.
     pub path_and_query: &'a str,
     pub workspace_slug: &'a str,
-    /// Empty when the request names no user.
+    /// Empty if the request has no user.
     pub user_id: &'a str,
     pub body: &'a [u8],
 }
 
-/// The headers of a signed request, well-formed but not yet verified.
+/// Headers of a signed request, well-formed but not yet verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedHeaders<'a> {
     pub timestamp: i64,
@@ -53,7 +53,7 @@ pub struct SignedHeaders<'a> {
 }
 
 impl<'a> SignedHeaders<'a> {
-    /// Reads the headers through `lookup`, which is asked for lower-case names.
+    /// Reads the headers through `lookup`, which is called with lower-case names.
     pub fn read(lookup: impl Fn(&'static str) -> Option<&'a str>) -> Result<Self, SignatureError> {
         let required = |header| lookup(header).ok_or(SignatureError::Missing { header });
         let timestamp = required(TIMESTAMP_HEADER)?.parse().map_err(|_| SignatureError::Malformed {
@@ -69,7 +69,7 @@ impl<'a> SignedHeaders<'a> {
         })
     }
 
-    /// What the signature has to cover for a request with these headers.
+    /// Returns the parts that the signature of a request with these headers must cover.
     #[must_use]
     pub fn covering(&self, method: &'a str, path_and_query: &'a str, body: &'a [u8]) -> SignedParts<'a> {
         SignedParts {
@@ -84,25 +84,25 @@ impl<'a> SignedHeaders<'a> {
     }
 }
 
-/// Why a request is not taken for what it claims. Every variant is a 401.
+/// Errors of verifying a signed request. Every variant is answered 401.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SignatureError {
     #[error("header {header} is missing")]
     Missing { header: &'static str },
     #[error("header {header} {rule}")]
     Malformed { header: &'static str, rule: &'static str },
-    /// Positive when the request is from the future.
+    /// The timestamp is too old or too new. `skew_s` is positive if it lies in the future.
     #[error("the timestamp is {skew_s} s away from this server's clock; {CLOCK_SKEW_S} s are accepted")]
     Expired { skew_s: i64 },
     #[error("the signature does not match the request")]
     Mismatch,
-    /// Raised by whoever keeps the nonces.
-    #[error("this nonce was used before")]
+    /// The nonce was used before. Returned by the caller, which stores the nonces.
+    #[error("the nonce was used before")]
     Replayed,
 }
 
 impl SignatureError {
-    /// The `code` of the 401 answer.
+    /// Returns the `code` of the 401 response.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -115,35 +115,35 @@ impl SignatureError {
     }
 }
 
-/// Why a list of secrets can't be used.
+/// Errors of a list of secrets.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum KeysError {
-    #[error("names no secret")]
+pub enum SigningKeysError {
+    #[error("must list at least one secret")]
     None,
     #[error("has an empty secret at position {position} of its comma-separated list")]
     Empty {
-        /// 1-based.
+        /// Position in the list, 1-based.
         position: usize,
     },
 }
 
-/// The secrets in use: the first signs, any verifies, so that a secret can be changed without an outage.
+/// Secrets in use. The first signs and all verify, so that a secret can be rotated without downtime.
 #[derive(Clone)]
-pub struct Keys {
+pub struct SigningKeys {
     signing: Hmac<Sha256>,
     older: Vec<Hmac<Sha256>>,
 }
 
-impl Keys {
-    /// Reads `RUNNER_HMAC_SECRET_KEY`: one secret, or several separated by commas, the newest first.
-    pub fn parse(text: &str) -> Result<Self, KeysError> {
+impl SigningKeys {
+    /// Parses `RUNNER_HMAC_SECRET_KEY`: one or more secrets separated by commas, the newest first.
+    pub fn parse(text: &str) -> Result<Self, SigningKeysError> {
         if text.trim().is_empty() {
-            return Err(KeysError::None);
+            return Err(SigningKeysError::None);
         }
         let mut keys = Vec::new();
         for (index, secret) in text.split(',').map(str::trim).enumerate() {
             if secret.is_empty() {
-                return Err(KeysError::Empty { position: index + 1 });
+                return Err(SigningKeysError::Empty { position: index + 1 });
             }
             keys.push(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length"));
         }
@@ -151,16 +151,16 @@ impl Keys {
         Ok(Self { signing, older: keys })
     }
 
-    /// The value of [`SIGNATURE_HEADER`] for `parts`.
+    /// Computes the value of [`SIGNATURE_HEADER`] for `parts`.
     #[must_use]
     pub fn sign(&self, parts: &SignedParts<'_>) -> String {
         let tag = feed(&self.signing, parts).finalize().into_bytes();
         format!("{SCHEME}{}", hex::encode(tag))
     }
 
-    /// Checks `signature` against `parts` at `now_unix` seconds, in time that does not depend on the secrets.
+    /// Verifies `signature` for `parts` at `now_unix` seconds, in time that does not depend on the secrets.
     ///
-    /// A list of candidate signatures is not accepted: whoever may try one may not try many.
+    /// A list of candidate signatures is not accepted, so that one request cannot try many.
     pub fn verify(
         &self,
         parts: &SignedParts<'_>,
@@ -182,9 +182,9 @@ impl Keys {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({} secrets)", 1 + self.older.len())
+        write!(f, "SigningKeys({} secrets)", 1 + self.older.len())
     }
 }
 
@@ -193,7 +193,7 @@ const MALFORMED_SIGNATURE: SignatureError = SignatureError::Malformed {
     rule: "must be `v1=` followed by 64 hexadecimal digits, once",
 };
 
-/// A line feed inside a part would let two different requests share one signed text.
+/// Rejects parts with a line feed, with which two different requests could have the same signed text.
 fn check_form(parts: &SignedParts<'_>) -> Result<(), SignatureError> {
     let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     if !NONCE_CHARACTERS.contains(&parts.nonce.len()) || !visible(parts.nonce) {
@@ -245,14 +245,15 @@ mod tests {
         }
     }
 
-    fn keys(text: &str) -> Keys {
-        Keys::parse(text).unwrap()
+    fn keys(text: &str) -> SigningKeys {
+        SigningKeys::parse(text).unwrap()
     }
 
     #[test]
     fn the_signature_of_the_contract_s_text() {
-        // Made apart from this code: python3 -c 'import hmac,hashlib; b=hashlib.sha256(b"{\"name\":\"n\"}").hexdigest();
-        // print(hmac.new(b"secret", f"1767225600\n0123456789abcdef\nPOST\n/api/runnerctl/scripts/?dry=1\ndemo\n\n{b}".encode(),
+        // Computed by another implementation: python3 -c 'import hmac,hashlib;
+        // b=hashlib.sha256(b"{\"name\":\"n\"}").hexdigest(); print(hmac.new(b"secret",
+        // f"1767225600\n0123456789abcdef\nPOST\n/api/runnerctl/scripts/?dry=1\ndemo\n\n{b}".encode(),
         // hashlib.sha256).hexdigest())'
         assert_eq!(
             keys("secret").sign(&parts()),
@@ -348,8 +349,8 @@ mod tests {
 
     #[test]
     fn an_unusable_list_of_secrets_says_where() {
-        assert_eq!(Keys::parse(" ").unwrap_err(), KeysError::None);
-        assert_eq!(Keys::parse("a,,b").unwrap_err(), KeysError::Empty { position: 2 });
+        assert_eq!(SigningKeys::parse(" ").unwrap_err(), SigningKeysError::None);
+        assert_eq!(SigningKeys::parse("a,,b").unwrap_err(), SigningKeysError::Empty { position: 2 });
         assert!(!format!("{:?}", keys("hunter2")).contains("hunter2"));
     }
 

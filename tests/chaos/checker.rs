@@ -214,7 +214,7 @@ fn effects(site: &Site) -> HashSet<(Uuid, i32)> {
 
 async fn dead_letters(site: &Site) -> anyhow::Result<usize> {
     let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
-    let letters = letters.list(shared::amqp::dead_letters::LOOKED_THROUGH).await?;
+    let letters = letters.list(shared::amqp::dead_letters::SCAN_LIMIT).await?;
     ensure!(letters.iter().all(|letter| !letter.reason.is_empty()), "a dead letter without a reason");
     Ok(letters.len())
 }

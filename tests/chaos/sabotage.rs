@@ -83,7 +83,7 @@ async fn leave_in_queue(site: &Site) -> anyhow::Result<()> {
 /// All of them: some may be there twice.
 async fn drop_letters(site: &Site) -> anyhow::Result<()> {
     let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
-    let all = letters.list(shared::amqp::LOOKED_THROUGH).await?;
+    let all = letters.list(shared::amqp::SCAN_LIMIT).await?;
     letters.drop(&all.into_iter().map(|letter| letter.id).collect()).await?;
     Ok(())
 }

@@ -190,7 +190,7 @@ async fn with_a_full_disk_nothing_new_is_accepted_and_a_run_under_way_ends_when_
 async fn a_message_that_no_worker_can_read_goes_to_the_dead_letters_with_its_reason() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let broker = Broker::connect(stack.queues.url(), "test")?;
-    let topology = Topology::prefixed(stack.queues.prefix());
+    let topology = Topology::with_prefix(stack.queues.prefix());
     let publisher = Publisher::new(broker.clone(), topology.clone());
     let message = |body: &str| Publication {
         exchange: topology.executions.clone(),

@@ -3,7 +3,7 @@
 use e2e::{client::Client, stack::Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::encryption::{Context, Keyring};
+use shared::encryption::{AssociatedData, Keyring};
 use std::time::{Duration, Instant};
 
 const NEIGHBOUR: &str =
@@ -139,7 +139,7 @@ async fn secrets_from_before_their_limit_end_a_run_with_the_reason() -> anyhow::
     let workspace: uuid::Uuid = sqlx::query_scalar("SELECT id FROM workspaces").fetch_one(&pool).await?;
     let keyring = Keyring::parse("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")?;
     for key in ["A", "B", "C", "D", "E", "F", "G"] {
-        let sealed = keyring.seal(&vec![b'x'; 32 * 1024], &Context::environment(workspace, key));
+        let sealed = keyring.seal(&vec![b'x'; 32 * 1024], &AssociatedData::environment(workspace, key));
         let insert =
             "INSERT INTO environment_variables (workspace_id, key, value_sealed) VALUES ($1, $2, $3)";
         sqlx::query(insert).bind(workspace).bind(key).bind(sealed).execute(&pool).await?;

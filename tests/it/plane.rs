@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use e2e::{client::http, stack::Stack};
 use serde_json::{Value, json};
 use shared::signing::{
-    Keys, NONCE_HEADER, SIGNATURE_HEADER, SignedParts, TIMESTAMP_HEADER, WORKSPACE_HEADER,
+    NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER,
 };
 use std::time::Duration;
 use test_support::FakePlane;
@@ -31,7 +31,7 @@ async fn set_token(stack: &Stack) -> anyhow::Result<()> {
         .header(TIMESTAMP_HEADER, parts.timestamp)
         .header(NONCE_HEADER, &nonce)
         .header(WORKSPACE_HEADER, "demo")
-        .header(SIGNATURE_HEADER, Keys::parse(e2e::stack::HMAC_SECRET)?.sign(&parts))
+        .header(SIGNATURE_HEADER, SigningKeys::parse(e2e::stack::HMAC_SECRET)?.sign(&parts))
         .body(body)
         .send()
         .await?;

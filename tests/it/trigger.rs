@@ -16,7 +16,7 @@ pub(crate) struct Trigger(Publisher);
 impl Trigger {
     pub(crate) async fn connect(stack: &Stack) -> anyhow::Result<Self> {
         let broker = Broker::connect(stack.queues.url(), "trigger")?;
-        let publisher = Publisher::new(broker, Topology::prefixed(stack.queues.prefix()));
+        let publisher = Publisher::new(broker, Topology::with_prefix(stack.queues.prefix()));
         publisher.ready().await.context("a channel")?;
         Ok(Self(publisher))
     }

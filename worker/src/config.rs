@@ -3,10 +3,10 @@
 use crate::supervisor::egress::Exceptions;
 use packages::PackagesConfig;
 use shared::{
-    config::{Environment, Problems, Secret},
+    config::{EnvReader, Problems, Secret},
     encryption::Keyring,
     limits::Limits,
-    signing::Keys,
+    signing::SigningKeys,
 };
 use std::{sync::Arc, time::Duration};
 use url::Url;
@@ -76,7 +76,7 @@ impl Config {
         let database = DatabaseConfig::read_from(environment);
         let amqp_url = environment.secret("AMQP_URL");
         let prefix = environment.text_or("AMQP_PREFIX", "");
-        let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", Keys::parse);
+        let signing_keys = environment.required_as("RUNNER_HMAC_SECRET_KEY", SigningKeys::parse);
         let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
         let concurrency =
             environment.number_or_computed("WORKER_CONCURRENCY", "one per processor", processors(), 1..=1024);
@@ -118,14 +118,14 @@ impl Config {
 }
 
 impl DatabaseConfig {
-    fn read_from(environment: &mut Environment) -> Option<Self> {
+    fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let url = environment.secret("DATABASE_URL");
         let pool_size = environment.number_in("DATABASE_POOL_SIZE", 8, 2..=500);
         Some(Self { url: url?, pool_size })
     }
 }
 
-fn read_limits(environment: &mut Environment) -> Limits {
+fn read_limits(environment: &mut EnvReader) -> Limits {
     let default = Limits::default();
     let mebibytes = default.memory_bytes / MIB;
     Limits {
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_configuration_page_says_what_is_read() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         Settings::read_from(&mut environment);
         Config::read_from(&mut environment);
         let sources = [
@@ -272,6 +272,9 @@ mod tests {
             include_str!("../../shared/src/limits.rs"),
             include_str!("../../shared/src/telemetry/mod.rs"),
         ];
-        assert_eq!(reference::hold(Path::new(PAGE), "worker", environment.declared(), &sources), Ok(()));
+        assert_eq!(
+            reference::check_up_to_date(Path::new(PAGE), "worker", environment.declared(), &sources),
+            Ok(())
+        );
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use shared::{
-    config::Environment,
+    config::EnvReader,
     telemetry::{self, Settings, logs, traces},
 };
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ fn serve() -> anyhow::Result<()> {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let mut environment = Environment::of_process();
+    let mut environment = EnvReader::from_process();
     let settings = Settings::read_from(&mut environment);
     let config = Config::read(environment)?;
     logs::init(&settings)?.toggle_on_signal()?;

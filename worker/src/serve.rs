@@ -69,7 +69,7 @@ impl Worker {
         let listener = listen(config.port).await?;
         let broker = Broker::connect(config.amqp.url.expose(), "worker")?;
         let publishing = Broker::connect(config.amqp.url.expose(), "worker publisher")?;
-        let dead_letters = Publisher::new(publishing, Topology::prefixed(&config.amqp.prefix));
+        let dead_letters = Publisher::new(publishing, Topology::with_prefix(&config.amqp.prefix));
         let database = Database::new(&config.database.url, config.database.pool_size, lease::PREPARED)?;
         let plane_tokens =
             Arc::new(PlaneTokens::new(config.control_service.clone(), Arc::clone(&config.signing_keys))?);
@@ -108,7 +108,7 @@ impl Worker {
 
     /// Takes on executions until the drain is over.
     pub async fn run(self) {
-        let topology = Topology::prefixed(&self.config.amqp.prefix);
+        let topology = Topology::with_prefix(&self.config.amqp.prefix);
         let queue = topology.executions.clone();
         let messages = Consumer::new(self.broker.clone(), topology, queue, self.config.concurrency);
         let drained = CancellationToken::new();

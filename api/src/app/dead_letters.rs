@@ -5,7 +5,7 @@
 
 use crate::{db, model::error::ApiError};
 use serde::Deserialize;
-use shared::amqp::{DeadLetter, DeadLetterError, DeadLetters, LOOKED_THROUGH};
+use shared::amqp::{DeadLetter, DeadLetterError, DeadLetters, SCAN_LIMIT};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ pub async fn of_workspace(
     workspace_id: Uuid,
     slug: &str,
 ) -> Result<Vec<DeadLetter>, ApiError> {
-    let all = letters.list(LOOKED_THROUGH).await?;
+    let all = letters.list(SCAN_LIMIT).await?;
     let executions: Vec<Uuid> = all.iter().filter_map(execution_of).collect();
     let own: BTreeSet<Uuid> =
         db::executions::owned(pool, workspace_id, &executions).await?.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use crate::model::{REDACTED, error::ApiError};
 use shared::{
-    encryption::{Context, Keyring},
+    encryption::{AssociatedData, Keyring},
     limits::SECRET_SET_BYTES,
 };
 use std::collections::BTreeMap;

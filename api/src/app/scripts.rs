@@ -20,7 +20,7 @@ use crate::{
 };
 use ::packages::{Packages, ResolvedPackages};
 use builder::Diagnostic;
-use shared::encryption::{Context, Keyring};
+use shared::encryption::{AssociatedData, Keyring};
 use sqlx::PgConnection;
 use uuid::Uuid;
 

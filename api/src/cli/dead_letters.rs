@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use clap::Subcommand;
 use shared::{
-    amqp::{Broker, DeadLetters, LOOKED_THROUGH, Topology},
-    config::{Environment, Problems},
+    amqp::{Broker, DeadLetters, SCAN_LIMIT, Topology},
+    config::{EnvReader, Problems},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -30,7 +30,7 @@ pub(super) enum DeadLettersCommand {
 }
 
 impl DeadLettersCommand {
-    pub(super) async fn run(self, mut environment: Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(self, mut environment: EnvReader) -> anyhow::Result<()> {
         let url = environment.secret("AMQP_URL");
         let prefix = environment.text_or("AMQP_PREFIX", "");
         let url = environment.finish(|| url).map_err(|problems: Problems| anyhow::anyhow!(problems))?;
@@ -38,7 +38,7 @@ impl DeadLettersCommand {
         tokio::time::timeout(CONNECT_TIMEOUT, broker.channel())
             .await
             .with_context(|| format!("the broker did not answer within {} s", CONNECT_TIMEOUT.as_secs()))?;
-        let letters = DeadLetters::new(broker.clone(), Topology::prefixed(&prefix));
+        let letters = DeadLetters::new(broker.clone(), Topology::with_prefix(&prefix));
         let set = |ids: Vec<String>| ids.into_iter().collect::<BTreeSet<_>>();
         match self {
             Self::List => print_all(&letters).await?,
@@ -52,7 +52,7 @@ impl DeadLettersCommand {
 }
 
 async fn print_all(letters: &DeadLetters) -> anyhow::Result<()> {
-    for letter in letters.list(LOOKED_THROUGH).await? {
+    for letter in letters.list(SCAN_LIMIT).await? {
         let body = String::from_utf8_lossy(&letter.body).into_owned();
         println!("{}\t{}\t{}\t{}\t{body}", letter.id, letter.exchange, letter.routing_key, letter.reason);
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::bail;
 use clap::{Subcommand, ValueEnum, builder::PossibleValue};
-use shared::config::Environment;
+use shared::config::EnvReader;
 use sqlx::PgPool;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -54,7 +54,7 @@ impl ValueEnum for Scope {
 }
 
 impl KeysCommand {
-    pub(super) async fn run(self, environment: Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(self, environment: EnvReader) -> anyhow::Result<()> {
         let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
         match self {
             Self::Create { workspace, scopes, name } => {

@@ -4,10 +4,10 @@ use crate::{
     config::DatabaseConfig,
     db::{self, pool},
 };
-use shared::config::Environment;
+use shared::config::EnvReader;
 use std::sync::Arc;
 
-pub(super) async fn run(environment: Environment) -> anyhow::Result<()> {
+pub(super) async fn run(environment: EnvReader) -> anyhow::Result<()> {
     let config = DatabaseConfig::read(environment)?;
     pool::migrate(&config.url).await?;
     // The partitions that came with the schema may be in the past.

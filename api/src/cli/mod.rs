@@ -11,7 +11,7 @@ mod workspaces;
 use crate::db;
 use clap::{Parser, Subcommand};
 use shared::{
-    config::Environment,
+    config::EnvReader,
     telemetry::{self, Settings, logs, traces},
 };
 use sqlx::PgPool;
@@ -83,7 +83,7 @@ fn slug(text: &str) -> Result<String, &'static str> {
 
 impl Cli {
     /// Runs the command.
-    pub async fn run(self, mut environment: Environment) -> anyhow::Result<()> {
+    pub async fn run(self, mut environment: EnvReader) -> anyhow::Result<()> {
         let settings = Settings::read_from(&mut environment);
         let log_control = logs::init(&settings)?;
         match self.command {

@@ -8,10 +8,10 @@ use crate::{
     },
 };
 use anyhow::Context;
-use shared::{config::Environment, encryption::Keyring};
+use shared::{config::EnvReader, encryption::Keyring};
 use std::sync::Arc;
 
-pub(super) async fn run(mut environment: Environment) -> anyhow::Result<()> {
+pub(super) async fn run(mut environment: EnvReader) -> anyhow::Result<()> {
     let keyring = environment.required_as("ENCRYPTION_KEY", Keyring::parse);
     let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
     let keyring = keyring.context("ENCRYPTION_KEY is required")?;

@@ -121,7 +121,7 @@ fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
     tasks.spawn(metrics_sampler::run(
         [pool.clone(), state.lists.pool().clone()],
         publishing.clone(),
-        Topology::prefixed(&config.amqp_prefix),
+        Topology::with_prefix(&config.amqp_prefix),
         stopping.clone(),
     ));
     tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
@@ -136,7 +136,7 @@ pub fn state(
 ) -> anyhow::Result<AppState> {
     let outage = Arc::new(Outage::default());
     let Pools { requests: pool, lists, probes } = pool::pools(&config.database, &outage)?;
-    let topology = Topology::prefixed(&config.amqp_prefix);
+    let topology = Topology::with_prefix(&config.amqp_prefix);
     Ok(AppState::new(Shared {
         dispatcher: Dispatcher::new(
             &pool,

@@ -6,7 +6,7 @@ use crate::{
     db::{self, pool},
 };
 use clap::{Subcommand, value_parser};
-use shared::config::Environment;
+use shared::config::EnvReader;
 use sqlx::PgPool;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub(super) enum WorkspacesCommand {
 }
 
 impl WorkspacesCommand {
-    pub(super) async fn run(self, environment: Environment) -> anyhow::Result<()> {
+    pub(super) async fn run(self, environment: EnvReader) -> anyhow::Result<()> {
         let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
         match self {
             Self::Set { workspace, weight, concurrency } => {

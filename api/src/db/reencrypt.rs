@@ -2,7 +2,7 @@
 //!
 //! Invariant: all secrets are encrypted with the newest key, or nothing was changed.
 
-use shared::encryption::{Context, Keyring, OpenError};
+use shared::encryption::{AssociatedData, Keyring, OpenError};
 use sqlx::{PgConnection, PgPool};
 
 /// Number of values that were re-encrypted, by kind.

@@ -11,7 +11,7 @@ use shared::{
     message::ExecutionMessage,
     telemetry::{
         metrics::OUTBOX_LAG,
-        traces::{self, Step, TRACEPARENT},
+        traces::{self, Span, TRACEPARENT},
     },
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};

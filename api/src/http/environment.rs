@@ -28,8 +28,8 @@ use axum::{
     routing::get,
 };
 use shared::{
-    encryption::Context,
-    masking::{self, Unmasked},
+    encryption::AssociatedData,
+    masking::{self, UnmaskedReason},
 };
 use std::collections::BTreeMap;
 
@@ -128,10 +128,10 @@ fn check_size(sizes: &mut BTreeMap<String, usize>, key: &str, bytes: usize) -> R
     check_bytes("value", sizes.values().sum(), before)
 }
 
-const fn warning(reason: Unmasked) -> &'static str {
+const fn warning(reason: UnmaskedReason) -> &'static str {
     match reason {
-        Unmasked::Short => "The value is too short to be taken out of logs and results.",
-        Unmasked::PlainWord => "The value is a plain word, and is not taken out of logs and results.",
+        UnmaskedReason::Short => "The value is too short to be taken out of logs and results.",
+        UnmaskedReason::PlainWord => "The value is a plain word, and is not taken out of logs and results.",
     }
 }
 

@@ -43,7 +43,7 @@ impl From<BodyError> for ApiError {
             // An incomplete body belongs to no field.
             BodyError::Incomplete => return Self::field(NON_FIELD, error.to_string()),
             BodyError::TooLarge { .. } => ErrorKind::PayloadTooLarge,
-            BodyError::Late => ErrorKind::BodyTimeout,
+            BodyError::Timeout => ErrorKind::BodyTimeout,
             BodyError::NotJson => ErrorKind::UnsupportedMediaType,
         };
         Self::problem(kind, error.code(), error.to_string())

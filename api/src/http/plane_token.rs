@@ -20,7 +20,7 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
-use shared::encryption::Context;
+use shared::encryption::AssociatedData;
 use utoipa::ToSchema;
 
 /// Limits the bytes of a token.
@@ -95,7 +95,7 @@ pub(crate) async fn set(
     Payload(PlaneToken { token }): Payload<PlaneToken>,
 ) -> Result<StatusCode, ApiError> {
     require_signed(&caller)?;
-    let sealed = state.keyring.seal(token.as_bytes(), &Context::plane_token(caller.workspace_id));
+    let sealed = state.keyring.seal(token.as_bytes(), &AssociatedData::plane_token(caller.workspace_id));
     db::workspaces::set_plane_token(&state.pool, caller.workspace_id, Some(&sealed)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

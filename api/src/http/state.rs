@@ -12,7 +12,7 @@ use packages::Packages;
 use shared::{
     amqp::{Broker, DeadLetters},
     encryption::Keyring,
-    signing::Keys,
+    signing::SigningKeys,
 };
 use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc};
@@ -32,7 +32,7 @@ pub struct Shared {
     pub saves: Shares,
     pub probe: Probe,
     pub outage: Arc<Outage>,
-    pub signing_keys: Arc<Keys>,
+    pub signing_keys: Arc<SigningKeys>,
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,

@@ -209,7 +209,7 @@ impl ReadFields for TestRun {
         let input = match fields.inner("input") {
             Some(mut inner) => {
                 let input = Input::read(&mut inner);
-                fields.adopt("input", inner);
+                fields.finish_inner("input", inner);
                 input
             }
             None => Input { event: empty_object(), context: empty_object() },

@@ -124,7 +124,7 @@ async fn executions(server: &Server, walk: &mut Walk, script_id: &str) {
 
 async fn dead_letters(queues: &TestQueues, walk: &mut Walk) {
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
-    let publisher = Publisher::new(broker.clone(), Topology::prefixed(queues.prefix()));
+    let publisher = Publisher::new(broker.clone(), Topology::with_prefix(queues.prefix()));
     for number in 1..=2 {
         bury(&publisher, "demo.issue.updated", json!({"workspace_slug": "demo", "number": number})).await;
     }

@@ -22,7 +22,7 @@ async fn a_workspace_sees_and_touches_its_own_letters() {
     let queues = TestQueues::create();
     let server = Server::start_on(&queues).await;
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
-    let publisher = Publisher::new(broker.clone(), Topology::prefixed(queues.prefix()));
+    let publisher = Publisher::new(broker.clone(), Topology::with_prefix(queues.prefix()));
     for slug in ["demo", "other"] {
         bury(&publisher, &format!("{slug}.issue.updated"), json!({"workspace_slug": slug})).await;
     }

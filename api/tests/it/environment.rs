@@ -2,7 +2,7 @@
 
 use crate::{client::Client, server::Server};
 use serde_json::{Value, json};
-use shared::encryption::Context;
+use shared::encryption::AssociatedData;
 
 #[tokio::test]
 async fn values_are_sealed_and_never_shown() {
@@ -25,7 +25,7 @@ async fn values_are_sealed_and_never_shown() {
         .fetch_one(&server.pool)
         .await
         .unwrap();
-    let context = Context::environment(row.workspace_id, "API_TOKEN");
+    let context = AssociatedData::environment(row.workspace_id, "API_TOKEN");
     assert_eq!(server.state.keyring.open(&row.value_sealed, &context).unwrap(), b"other-token");
 
     client.delete("/environment/API_TOKEN/").await.json(204);
@@ -91,7 +91,8 @@ async fn values_from_before_the_limit_may_shrink_but_not_grow() {
     assert_eq!(put(&client, "A", LARGEST).await.0, 201);
     let workspace = sqlx::query_scalar!("SELECT id FROM workspaces").fetch_one(&server.pool).await.unwrap();
     for key in ["B", "C"] {
-        let sealed = server.state.keyring.seal(&vec![b'x'; LARGEST], &Context::environment(workspace, key));
+        let sealed =
+            server.state.keyring.seal(&vec![b'x'; LARGEST], &AssociatedData::environment(workspace, key));
         sqlx::query!(
             "INSERT INTO environment_variables (workspace_id, key, value_sealed) VALUES ($1, $2, $3)",
             workspace,

@@ -11,7 +11,7 @@ async fn the_backlog_the_workers_and_the_queues_are_counted() {
     let (database, queues) = (TestDatabase::create().await, TestQueues::create());
     let pool = database.pool().await;
     let broker = Broker::connect(queues.url(), "gauges").unwrap();
-    let topology = Topology::prefixed(queues.prefix());
+    let topology = Topology::with_prefix(queues.prefix());
     let publisher = Publisher::new(broker.clone(), topology.clone());
     publisher.ready().await.unwrap();
     for (exchange, messages) in [(&topology.executions, 1), (&topology.events, 2), (&topology.dead, 3)] {

@@ -89,7 +89,7 @@ async fn every_operation_with_another_workspace_s_ids_is_not_found() {
     let (owner, stranger) = (server.client("owner").await, server.client("stranger").await);
     let rows = Rows::of(&server, &owner).await;
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
-    let publisher = Publisher::new(broker.clone(), Topology::prefixed(queues.prefix()));
+    let publisher = Publisher::new(broker.clone(), Topology::with_prefix(queues.prefix()));
     bury(&publisher, "owner.issue.updated", json!({"workspace_slug": "owner"})).await;
     let before = everything(&owner).await;
     let letter = before[5]["results"][0]["id"].as_str().unwrap();

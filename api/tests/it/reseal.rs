@@ -3,7 +3,7 @@
 use crate::server::Server;
 use api::db::reencrypt::{ReencryptError, Reencrypted, reencrypt_all};
 use serde_json::json;
-use shared::encryption::{Context, Keyring};
+use shared::encryption::{AssociatedData, Keyring};
 use uuid::Uuid;
 
 /// Key without an id, as the operator guide installs it.
@@ -29,14 +29,18 @@ async fn sealed_workspace(server: &Server) -> (Uuid, Uuid) {
         (
             "UPDATE workspaces SET plane_token_sealed = $2 WHERE id = $1",
             workspace_id,
-            Context::plane_token(workspace_id),
+            AssociatedData::plane_token(workspace_id),
         ),
         (
             "UPDATE environment_variables SET value_sealed = $2 WHERE workspace_id = $1",
             workspace_id,
-            Context::environment(workspace_id, "API_TOKEN"),
+            AssociatedData::environment(workspace_id, "API_TOKEN"),
         ),
-        ("UPDATE scripts SET env_sealed = $2 WHERE id = $1", script_id, Context::script_env(script_id)),
+        (
+            "UPDATE scripts SET env_sealed = $2 WHERE id = $1",
+            script_id,
+            AssociatedData::script_env(script_id),
+        ),
     ] {
         let changed =
             sqlx::query(statement).bind(id).bind(old.seal(b"secret", &context)).execute(&server.pool).await;
@@ -61,9 +65,12 @@ async fn after_it_the_old_key_is_needed_no_more() {
 
     let new = keyring(NEW);
     for (query, context) in [
-        ("SELECT plane_token_sealed FROM workspaces", Context::plane_token(workspace_id)),
-        ("SELECT value_sealed FROM environment_variables", Context::environment(workspace_id, "API_TOKEN")),
-        ("SELECT env_sealed FROM scripts", Context::script_env(script_id)),
+        ("SELECT plane_token_sealed FROM workspaces", AssociatedData::plane_token(workspace_id)),
+        (
+            "SELECT value_sealed FROM environment_variables",
+            AssociatedData::environment(workspace_id, "API_TOKEN"),
+        ),
+        ("SELECT env_sealed FROM scripts", AssociatedData::script_env(script_id)),
     ] {
         let sealed: Vec<u8> = sqlx::query_scalar(query).fetch_one(&server.pool).await.unwrap();
         assert_eq!(new.open(&sealed, &context).unwrap(), b"secret", "{query}");
@@ -82,5 +89,5 @@ async fn a_key_that_is_missing_changes_nothing() {
         .fetch_one(&server.pool)
         .await
         .unwrap();
-    assert_eq!(keyring(BARE).open(&sealed, &Context::plane_token(workspace_id)).unwrap(), b"secret");
+    assert_eq!(keyring(BARE).open(&sealed, &AssociatedData::plane_token(workspace_id)).unwrap(), b"secret");
 }

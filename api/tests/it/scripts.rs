@@ -126,7 +126,7 @@ async fn a_hidden_value_sent_back_keeps_the_secret() {
         .fetch_one(&server.pool)
         .await
         .unwrap();
-    let context = shared::encryption::Context::script_env(id);
+    let context = shared::encryption::AssociatedData::script_env(id);
     let opened = api::app::environment::open(&server.state.keyring, sealed.as_deref(), &context).unwrap();
     assert_eq!(
         opened.into_iter().collect::<Vec<_>>(),

@@ -12,7 +12,7 @@ use api::{
     },
     model::api_key::{NewKey, Scope},
 };
-use shared::{amqp::Broker, config::Secret, encryption::Keyring, signing::Keys};
+use shared::{amqp::Broker, config::Secret, encryption::Keyring, signing::SigningKeys};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -98,7 +98,7 @@ fn config(database_url: &str) -> Config {
         amqp_prefix: String::new(),
         workspace_concurrency: 0,
         retention_days: 0,
-        signing_keys: Arc::new(Keys::parse(HMAC_SECRET).unwrap()),
+        signing_keys: Arc::new(SigningKeys::parse(HMAC_SECRET).unwrap()),
         keyring: Arc::new(Keyring::parse(ENCRYPTION_KEY).unwrap()),
         http: HttpConfig::default(),
         packages: None,

@@ -7,7 +7,7 @@ use crate::{
 use chrono::Utc;
 use reqwest::Method;
 use serde_json::json;
-use shared::signing::{Keys, SignedParts};
+use shared::signing::{SignedParts, SigningKeys};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ impl<'a> Signed<'a> {
     }
 
     fn signature(&self) -> String {
-        Keys::parse(self.secret).unwrap().sign(&SignedParts {
+        SigningKeys::parse(self.secret).unwrap().sign(&SignedParts {
             timestamp: self.timestamp,
             nonce: &self.nonce,
             method: self.method.as_str(),
@@ -136,7 +136,7 @@ async fn the_plane_token_is_for_signed_requests_alone() {
 #[tokio::test]
 async fn two_secrets_are_accepted_while_one_replaces_the_other() {
     let server = Server::start_with(|config| {
-        config.signing_keys = Arc::new(Keys::parse("the new secret,the old secret").unwrap());
+        config.signing_keys = Arc::new(SigningKeys::parse("the new secret,the old secret").unwrap());
     })
     .await;
     let signed = |secret| Signed { secret, ..Signed::get("/api/runnerctl/scripts/", "demo") };

@@ -1,7 +1,7 @@
 //! Configuration of npm packages.
 
 use crate::specifier::Allowed;
-use shared::config::Environment;
+use shared::config::EnvReader;
 use std::path::PathBuf;
 use url::Url;
 
@@ -19,7 +19,7 @@ pub struct PackagesConfig {
 
 impl PackagesConfig {
     /// Reads `SCRIPT_NPM`, `SCRIPT_NPM_ALLOW`, `NPM_REGISTRY_URL` and `ESBUILD_PATH`. `None` if packages are off.
-    pub fn read(environment: &mut Environment) -> Option<Self> {
+    pub fn read(environment: &mut EnvReader) -> Option<Self> {
         let on = environment.flag("SCRIPT_NPM");
         let allowed = Allowed::parse(&environment.list("SCRIPT_NPM_ALLOW"));
         let registry = environment.optional_as("NPM_REGISTRY_URL", registry_url);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn read<const N: usize>(variables: [(&str, &str); N]) -> (Option<PackagesConfig>, String) {
-        let mut environment: Environment = variables.into();
+        let mut environment: EnvReader = variables.into();
         let config = PackagesConfig::read(&mut environment);
         let problems = environment.finish(|| Some(())).err().map(|problems| problems.to_string());
         (config, problems.unwrap_or_default())

@@ -1,7 +1,7 @@
-//! One supervised connection to RabbitMQ.
+//! Supervised connection to RabbitMQ.
 //!
-//! Invariant: whoever needs the broker asks for a channel and gets one of a live connection as soon as there is
-//! one; only the supervision task here connects, watches and reconnects.
+//! Invariant: callers request a channel and get one on a live connection as soon as there is one. Only the supervision
+//! task here connects, watches the connection and reconnects.
 
 use crate::{
     backoff::Backoff,
@@ -19,32 +19,34 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-/// A broker that accepts the connection and then says nothing is given up after this time.
+/// Time limit of connecting and of opening a channel, for a broker that accepts a connection and does not answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// RabbitMQ says goodbye only when every channel has ended, and one that waits for a queue without a leader takes more
-/// than a minute. What is unacknowledged goes back without its goodbye, too.
+/// Time limit of the closing handshake. RabbitMQ completes it only when every channel has ended, and a channel that
+/// waits for a queue without a leader takes more than a minute. Unacknowledged messages are requeued without it, too.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Seconds. A connection cut without a word is noticed within two of these (RabbitMQ's own default is 60).
+/// Heartbeat interval in seconds. A silently lost connection is noticed within two intervals. RabbitMQ's default is 60.
 const HEARTBEAT_S: u16 = 10;
 
 /// State of a connection, for health and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Not up; how often it was tried in vain since it last was.
+    /// Not connected.
     Connecting {
+        /// Failed attempts since the last connection.
         failures: u32,
     },
     Connected,
-    /// Up, but the broker takes no publishes (memory or disk alarm); its reason.
+    /// Connected, but the broker accepts no publishes because of a memory or disk alarm.
     Blocked {
+        /// Reason as given by the broker.
         reason: String,
     },
-    /// Closed by us.
+    /// Closed by [`Broker::close`].
     Closed,
 }
 
 impl ConnectionState {
-    /// One word, for health answers.
+    /// Returns the name of the state for health responses.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -56,12 +58,12 @@ impl ConnectionState {
     }
 }
 
-/// `AMQP_URL` is not an AMQP address. Says what is wrong, without the address, which holds a password.
+/// Error of an `AMQP_URL` that is not an AMQP address. The text omits the address, which contains a password.
 #[derive(Debug, thiserror::Error)]
 #[error("not an AMQP address: {0}")]
 pub struct InvalidAddress(String);
 
-/// A handle on one supervised connection; clones share it. The connection ends with the last handle.
+/// Handle of one supervised connection, shared by its clones. The connection closes with the last handle.
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
@@ -82,7 +84,7 @@ impl fmt::Debug for Broker {
 }
 
 impl Broker {
-    /// Starts to connect, and never gives up. `name` is shown in RabbitMQ's own tools and labels the metrics.
+    /// Starts to connect and retries forever. `name` is shown in RabbitMQ's tools and is a label of the metrics.
     pub fn connect(address: &str, name: &str) -> Result<Self, InvalidAddress> {
         let mut uri: AMQPUri = address.parse().map_err(InvalidAddress)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
@@ -101,7 +103,7 @@ impl Broker {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The name given at [`Broker::connect`].
+    /// Returns the name given to [`Broker::connect`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.shared.name
@@ -112,7 +114,7 @@ impl Broker {
         self.shared.state.borrow().clone()
     }
 
-    /// Opens a channel, waiting for the connection as long as it takes. None once the broker was closed.
+    /// Opens a channel and waits for the connection as long as necessary. `None` once [`Broker::close`] was called.
     pub async fn channel(&self) -> Option<Channel> {
         let mut connections = self.shared.connection.clone();
         let mut backoff = Backoff::CONNECTION;
@@ -120,26 +122,28 @@ impl Broker {
             let connection = connections.wait_for(Option::is_some).await.ok()?.clone()?;
             match tokio::time::timeout(CONNECT_TIMEOUT, connection.create_channel()).await {
                 Ok(Ok(channel)) => return Some(channel),
-                Ok(Err(error)) => tracing::debug!(%error, connection = self.name(), "no channel"),
-                Err(_) => tracing::warn!(connection = self.name(), "the broker does not answer"),
+                Ok(Err(error)) => tracing::debug!(%error, connection = self.name(), "can't open a channel"),
+                Err(_) => {
+                    tracing::warn!(connection = self.name(), "the broker does not open a channel in time")
+                }
             }
             backoff.wait().await;
         }
     }
 
-    /// A channel if the broker can be reached now.
+    /// Opens a channel if the broker is connected now.
     pub async fn channel_now(&self) -> Option<Channel> {
         let connection = self.shared.connection.borrow().clone()?;
         tokio::time::timeout(CONNECT_TIMEOUT, connection.create_channel()).await.ok()?.ok()
     }
 
-    /// How many messages of the queue wait for a consumer; 0 for a queue that does not exist. None while the broker
-    /// can't tell.
+    /// Returns the number of ready messages in the queue, 0 if the queue does not exist. `None` if the broker does not
+    /// answer.
     pub async fn ready_messages(&self, queue: &str) -> Option<u32> {
         let connection = self.shared.connection.borrow().clone()?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let ask = async {
-            // A channel of its own: asking for a queue that is not there ends the channel.
+            // On a channel of its own, because the broker closes the channel if the queue does not exist.
             let channel = connection.create_channel().await?;
             channel.queue_declare(queue.into(), passive, FieldTable::default()).await
         };
@@ -150,11 +154,12 @@ impl Broker {
         }
     }
 
-    /// Closes the connection politely, but waits for the broker's answer only some seconds; what is unacknowledged goes back to its queue.
+    /// Closes the connection with a handshake, for which it waits at most [`CLOSE_TIMEOUT`]. Unacknowledged messages
+    /// are requeued.
     pub async fn close(&self) {
         self.shared.closing.cancel();
         let mut states = self.shared.state.clone();
-        // An error means that the supervision is over, which is what we wait for.
+        // An error means that the supervision has ended, as it should.
         drop(states.wait_for(|state| *state == ConnectionState::Closed).await);
     }
 }
@@ -181,9 +186,12 @@ impl Supervision {
             match tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, connection = self.name, "closed without a goodbye");
+                    tracing::debug!(%error, connection = self.name, "the broker's connection closed without a handshake");
                 }
-                Err(_) => tracing::warn!(connection = self.name, "the broker does not say goodbye"),
+                Err(_) => tracing::warn!(
+                    connection = self.name,
+                    "the broker does not complete the closing handshake"
+                ),
             }
         }
         self.enter(ConnectionState::Closed);
@@ -225,9 +233,9 @@ impl Supervision {
         }
     }
 
-    /// Offers the connection to everybody until it is lost.
+    /// Publishes the connection to all handles until it is lost.
     async fn watch(&self, connection: Connection) {
-        // Listen before looking at the state, so that no loss falls between the two.
+        // Listen before the state is checked, so that no loss is missed in between.
         let mut events = std::pin::pin!(connection.events_listener());
         let connection = Arc::new(connection);
         self.connection.send_replace(Some(Arc::clone(&connection)));
@@ -235,7 +243,7 @@ impl Supervision {
         while connection.status().connected() {
             match events.next().await {
                 Some(Event::ConnectionBlocked(reason)) => {
-                    tracing::warn!(reason, connection = self.name, "the broker takes no publishes");
+                    tracing::warn!(reason, connection = self.name, "the broker blocks publishes");
                     self.enter(ConnectionState::Blocked { reason });
                 }
                 Some(Event::ConnectionUnblocked) => self.enter(ConnectionState::Connected),
@@ -268,7 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_broker_is_tried_again_and_can_be_closed() {
-        // Port 1 is reserved and refuses.
+        // Port 1 is reserved and refuses connections.
         let broker = Broker::connect("amqp://127.0.0.1:1/%2f", "test").expect("a valid address");
         let mut states = broker.shared.state.clone();
         let failed_twice =

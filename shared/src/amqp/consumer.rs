@@ -1,7 +1,7 @@
-//! Consumes one queue for as long as the process lives.
+//! Consumer of one queue that lives as long as the process.
 //!
-//! Invariant: a consumer that the broker cancelled, forgot or left without an answer, or whose channel or connection
-//! was lost, subscribes again by itself; what was unacknowledged then is delivered again, to whoever is there.
+//! Invariant: the consumer subscribes again when the broker cancels, forgets or does not answer it, and when its
+//! channel or connection is lost. Messages that were unacknowledged then are delivered again, to any consumer.
 
 use super::{Broker, SETUP_TIMEOUT, Topology, topology::DeclareError};
 use crate::backoff::Backoff;
@@ -16,12 +16,12 @@ use lapin::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// A consumer that heard nothing for this long, and owes nothing then, subscribes again. When a quorum queue is deleted
-/// and declared again within some 30 ms, RabbitMQ 3.10 moves its consumers to the new queue without telling them, and
-/// then keeps what it should deliver to them.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Maximum time without a delivery. After it, a consumer without unsettled deliveries subscribes again. When a quorum
+/// queue is deleted and declared again within about 30 ms, RabbitMQ 3.10 moves its consumers to the new queue without
+/// notice, and then does not deliver to them.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
 
-/// An endless subscription to one queue.
+/// Endless subscription to one queue.
 #[derive(Debug)]
 pub struct Consumer {
     broker: Broker,
@@ -30,18 +30,18 @@ pub struct Consumer {
     prefetch: u16,
     subscription: Option<Subscription>,
     backoff: Backoff,
-    /// Each delivery holds a clone as long as it is undecided.
-    undecided: Arc<()>,
+    /// Counter of unsettled deliveries: each holds a clone.
+    unsettled: Arc<()>,
 }
 
-/// Why there is no subscription.
+/// Errors of subscribing.
 #[derive(Debug, thiserror::Error)]
 enum SubscribeError {
     #[error(transparent)]
     Declare(#[from] DeclareError),
     #[error(transparent)]
     Broker(#[from] lapin::Error),
-    /// The runtime is ending, or the AMQP library panicked.
+    /// The runtime is shutting down, or the AMQP library panicked.
     #[error(transparent)]
     Task(#[from] tokio::task::JoinError),
 }
@@ -53,27 +53,27 @@ struct Subscription {
 }
 
 impl Consumer {
-    /// Subscribes with the first call of [`Consumer::next`]. The broker never has more than `prefetch` messages
-    /// unacknowledged here, which is the back-pressure.
+    /// Makes a consumer that subscribes with the first call of [`Consumer::next`]. For back-pressure, at most
+    /// `prefetch` messages are unacknowledged at a time.
     #[must_use]
     pub fn new(broker: Broker, topology: Topology, queue: String, prefetch: u16) -> Self {
-        let (backoff, undecided) = (Backoff::CONNECTION, Arc::new(()));
-        Self { broker, topology, queue, prefetch, subscription: None, backoff, undecided }
+        let (backoff, unsettled) = (Backoff::CONNECTION, Arc::new(()));
+        Self { broker, topology, queue, prefetch, subscription: None, backoff, unsettled }
     }
 
-    /// The next message, waiting through every outage. None once the broker was closed.
+    /// Returns the next message, waiting through every outage. `None` once [`Broker::close`] was called.
     ///
-    /// Cancel safe: a message is either returned or still with the subscription.
+    /// Cancel safe: a message is either returned or stays with the subscription.
     pub async fn next(&mut self) -> Option<Delivery> {
         loop {
-            if let Some(delivery) = self.listen().await {
+            if let Some(delivery) = self.receive().await {
                 return Some(delivery);
             }
             let channel = self.broker.channel().await?;
             match timeout(SETUP_TIMEOUT, self.subscribe(channel)).await {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, queue = self.queue, "can't subscribe");
+                    tracing::warn!(%error, queue = self.queue, "can't subscribe to the queue");
                     self.backoff.wait().await;
                 }
                 Err(_) => tracing::warn!(queue = self.queue, "the broker does not answer a subscription"),
@@ -81,42 +81,44 @@ impl Consumer {
         }
     }
 
-    /// The next message of the subscription; None when there is no subscription any more.
-    async fn listen(&mut self) -> Option<Delivery> {
-        let heard = loop {
-            match timeout(SILENCE, self.subscription.as_mut()?.deliveries.next()).await {
-                Err(_) if Arc::strong_count(&self.undecided) > 1 => {}
-                heard => break heard,
+    /// Returns the next message of the subscription. `None` if there is no subscription or it was lost.
+    async fn receive(&mut self) -> Option<Delivery> {
+        let received = loop {
+            match timeout(MAX_SILENCE, self.subscription.as_mut()?.deliveries.next()).await {
+                Err(_) if Arc::strong_count(&self.unsettled) > 1 => {}
+                received => break received,
             }
         };
-        match heard {
+        match received {
             Ok(Some(Ok(message))) => {
                 self.backoff.reset();
                 return Some(self.delivery(message));
             }
-            Ok(Some(Err(ref error))) => tracing::warn!(%error, queue = self.queue, "subscription lost"),
+            Ok(Some(Err(ref error))) => {
+                tracing::warn!(%error, queue = self.queue, "the subscription was lost")
+            }
             Ok(None) => tracing::warn!(queue = self.queue, "the broker cancelled the subscription"),
-            Err(_) => tracing::debug!(queue = self.queue, "silence: subscribing again"),
+            Err(_) => tracing::debug!(queue = self.queue, "no delivery for some time, subscribing again"),
         }
-        // Its channel closes with it, and what it still was to deliver goes back to the queue.
+        // Closes its channel. Messages that were sent on it and not received are requeued.
         self.subscription = None;
-        if heard.is_ok() {
+        if received.is_ok() {
             self.backoff.wait().await;
         }
         None
     }
 
     fn delivery(&self, message: AmqpDelivery) -> Delivery {
-        Delivery { message, _undecided: Arc::clone(&self.undecided) }
+        Delivery { message, _unsettled: Arc::clone(&self.unsettled) }
     }
 
-    /// In a task of its own, which goes on when nobody waits for it any more: a subscription that comes too late is
-    /// dropped whole, and its channel closes. Given up half-way, it would go on receiving what nobody reads.
+    /// Subscribes in a task of its own, which continues when the caller stops waiting. A late subscription is then
+    /// dropped as a whole, and its channel closes. If it were cancelled half-way, it would still receive messages that
+    /// are never read.
     async fn subscribe(&self, channel: Channel) -> Result<Subscription, SubscribeError> {
-        let (broker, topology) = (self.broker.clone(), self.topology.clone());
-        let (queue, prefetch) = (self.queue.clone(), self.prefetch);
+        let (topology, queue, prefetch) = (self.topology.clone(), self.queue.clone(), self.prefetch);
         let subscribing = tokio::spawn(async move {
-            let channel = topology.declare(&broker, channel).await?;
+            topology.declare(&channel).await?;
             channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
             let (queue, options) = (queue.as_str().into(), BasicConsumeOptions::default());
             let deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
@@ -125,47 +127,50 @@ impl Consumer {
         subscribing.await?
     }
 
-    /// Asks for no more, and gives back what had already been sent here but was not yet taken. Deliveries taken
-    /// earlier can still be acknowledged as long as the returned guard lives.
-    pub async fn stop(mut self) -> Stopped {
+    /// Cancels the subscription and requeues messages that were sent but not yet received. Deliveries received earlier
+    /// can be acknowledged as long as the returned guard lives.
+    pub async fn stop(mut self) -> StoppedConsumer {
         let Some(Subscription { channel, mut deliveries }) = self.subscription.take() else {
-            return Stopped { _channel: None };
+            return StoppedConsumer { _channel: None };
         };
         let cancelling = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
         match timeout(SETUP_TIMEOUT, cancelling).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::debug!(%error, queue = self.queue, "the subscription was already gone");
-                return Stopped { _channel: None };
+                tracing::debug!(%error, queue = self.queue, "the subscription had already ended");
+                return StoppedConsumer { _channel: None };
             }
-            // What it still delivers comes again when the channel ends.
-            Err(_) => return Stopped { _channel: Some(channel) },
+            // Messages that are still sent on the channel are delivered again once it closes.
+            Err(_) => return StoppedConsumer { _channel: Some(channel) },
         }
-        let giving_back = async {
+        let requeue_all = async {
             while let Some(Ok(message)) = deliveries.next().await {
                 self.delivery(message).requeue().await;
             }
         };
-        if timeout(SETUP_TIMEOUT, giving_back).await.is_err() {
-            tracing::warn!(queue = self.queue, "what was sent ahead goes back with the channel");
+        if timeout(SETUP_TIMEOUT, requeue_all).await.is_err() {
+            tracing::warn!(
+                queue = self.queue,
+                "prefetched messages are requeued only when the channel closes"
+            );
         }
-        Stopped { _channel: Some(channel) }
+        StoppedConsumer { _channel: Some(channel) }
     }
 }
 
-/// Keeps the channel of a stopped consumer open for late acknowledgements.
+/// Guard that keeps the channel of a stopped consumer open for late acknowledgements.
 #[derive(Debug)]
-#[must_use = "dropping it closes the channel, and what is unacknowledged is delivered again"]
-pub struct Stopped {
+#[must_use = "dropping it closes the channel, and unacknowledged messages are delivered again"]
+pub struct StoppedConsumer {
     _channel: Option<Channel>,
 }
 
-/// A message that is ours until it is acknowledged or given back. Dropping it decides nothing: the broker
-/// delivers it again when the channel ends.
+/// Message that belongs to this consumer until it is acknowledged or requeued. Dropping it settles nothing: the broker
+/// delivers it again when the channel closes.
 #[derive(Debug)]
 pub struct Delivery {
     message: AmqpDelivery,
-    _undecided: Arc<()>,
+    _unsettled: Arc<()>,
 }
 
 impl Delivery {
@@ -174,26 +179,26 @@ impl Delivery {
         &self.message.data
     }
 
-    /// The routing key it was published with.
+    /// Returns the routing key with which the message was published.
     #[must_use]
     pub fn routing_key(&self) -> &str {
         self.message.routing_key.as_str()
     }
 
-    /// Whether the broker may have delivered it before.
+    /// Returns whether the broker may have delivered the message before.
     #[must_use]
     pub const fn redelivered(&self) -> bool {
         self.message.redelivered
     }
 
-    /// When its publisher says it was published, if it says; whole seconds.
+    /// Returns the publisher's timestamp in whole seconds, if it set one.
     #[must_use]
     pub fn published_at(&self) -> Option<DateTime<Utc>> {
         let seconds = *self.message.properties.timestamp().as_ref()?;
         DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
     }
 
-    /// A header with a text value.
+    /// Returns the value of a header, if it is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
         match self.message.properties.headers().as_ref()?.inner().get(name)? {
@@ -203,25 +208,25 @@ impl Delivery {
         }
     }
 
-    /// Done: the broker forgets it.
+    /// Acknowledges the message: the broker deletes it.
     pub async fn ack(self) {
         let answer = self.message.ack(BasicAckOptions::default()).await;
         report(answer, "ack");
     }
 
-    /// Not done: the broker delivers it again, to anyone.
+    /// Requeues the message: the broker delivers it again, to any consumer.
     pub async fn requeue(self) {
         let answer = self.message.nack(BasicNackOptions { requeue: true, multiple: false }).await;
         report(answer, "requeue");
     }
 }
 
-/// An acknowledgement that can't be sent needs no handling: the channel is gone, so the broker delivers the message
-/// again, and a second delivery finds the work done.
-fn report(answer: lapin::Result<bool>, what: &'static str) {
+/// Logs an acknowledgement that could not be sent. It needs no handling: the channel has closed, so the broker delivers
+/// the message again, and the second delivery finds the work done.
+fn report(answer: lapin::Result<bool>, settlement: &'static str) {
     match answer {
         Ok(true) => {}
-        Ok(false) => tracing::debug!(what, "the channel of this delivery is gone"),
-        Err(error) => tracing::debug!(%error, what, "not acknowledged"),
+        Ok(false) => tracing::debug!(settlement, "a delivery can't be settled: its channel has closed"),
+        Err(error) => tracing::debug!(%error, settlement, "a delivery can't be settled"),
     }
 }

@@ -1,7 +1,7 @@
-//! The messages nobody could handle, for people to look at.
+//! Dead letters: messages that could not be processed, kept for inspection by an operator.
 //!
-//! Invariant: looking changes nothing. Letters are held unacknowledged while they are looked through, and all but
-//! those acted on return to the queue with the channel.
+//! Invariant: inspection changes nothing. Letters stay unacknowledged while the queue is scanned, and all except those
+//! acted on are requeued when the channel closes.
 
 use super::{Broker, Publication, PublishError, Publisher, Topology, topology::DeclareError};
 use lapin::{
@@ -13,50 +13,51 @@ use lapin::{
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-/// What was wrong with the message, in words.
+/// Header with the reason why the message was not processed.
 pub const REASON_HEADER: &str = "x-reason";
-/// The exchange it was first published to.
+/// Header with the exchange to which the message was first published.
 pub const EXCHANGE_HEADER: &str = "x-exchange";
-/// The same two, as the broker itself writes them when a consumer rejects a message.
+/// Header with the reason, as set by the broker when a consumer rejects a message.
 const BROKER_REASON_HEADER: &str = "x-first-death-reason";
+/// Header with the exchange, as set by the broker when a consumer rejects a message.
 const BROKER_EXCHANGE_HEADER: &str = "x-first-death-exchange";
 
-/// Letters looked through at most; more are seen once some of these are gone.
-pub const LOOKED_THROUGH: usize = 1_000;
+/// Maximum number of letters scanned. Further ones are reached once some of these are gone.
+pub const SCAN_LIMIT: usize = 1_000;
 
-/// One message nobody could handle.
+/// Message that could not be processed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Hash of its content: letters that are equal have one id and are acted on together.
+    /// Hash of the content. Equal letters have the same id and are acted on together.
     pub id: String,
     pub reason: String,
-    /// Where it goes when it is requeued.
+    /// Exchange to which the letter is published when it is requeued.
     pub exchange: String,
     pub routing_key: String,
     pub body: Vec<u8>,
 }
 
-/// Why letters could not be looked at or acted on.
+/// Errors of reading dead letters and of acting on them.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
     #[error("no connection to the broker")]
     Disconnected,
-    #[error("the broker: {0}")]
+    #[error("the broker failed: {0}")]
     Broker(#[from] lapin::Error),
     #[error(transparent)]
     Declare(#[from] DeclareError),
-    #[error("not requeued: {0}")]
+    #[error("the dead letter was not requeued: {0}")]
     Publish(#[from] PublishError),
 }
 
-/// What to do with a letter.
+/// Action on a letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Requeue,
     Drop,
 }
 
-/// The dead-letter queue.
+/// Dead-letter queue.
 #[derive(Debug)]
 pub struct DeadLetters {
     broker: Broker,
@@ -71,11 +72,11 @@ impl DeadLetters {
         Self { broker, topology, publisher }
     }
 
-    /// The oldest letters, at most `most` of them.
-    pub async fn list(&self, most: usize) -> Result<Vec<DeadLetter>, DeadLetterError> {
+    /// Lists the oldest letters, at most `limit` of them.
+    pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, DeadLetterError> {
         let channel = self.channel().await?;
         let mut letters = Vec::new();
-        while letters.len() < most.min(LOOKED_THROUGH)
+        while letters.len() < limit.min(SCAN_LIMIT)
             && let Some(message) = self.get(&channel).await?
         {
             letters.push(read(&message));
@@ -83,34 +84,35 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// The letter with this id.
+    /// Finds the letter with this id.
     pub async fn show(&self, id: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
-        Ok(self.list(LOOKED_THROUGH).await?.into_iter().find(|letter| letter.id == id))
+        Ok(self.list(SCAN_LIMIT).await?.into_iter().find(|letter| letter.id == id))
     }
 
-    /// Publishes letters again where they came from. Returns how many were found.
+    /// Publishes letters to their original exchange again. Returns how many were found.
     pub async fn requeue(&self, ids: &BTreeSet<String>) -> Result<usize, DeadLetterError> {
         self.act(ids, Action::Requeue).await
     }
 
-    /// Forgets letters. Returns how many were found.
+    /// Deletes letters. Returns how many were found.
     pub async fn drop(&self, ids: &BTreeSet<String>) -> Result<usize, DeadLetterError> {
         self.act(ids, Action::Drop).await
     }
 
     async fn act(&self, ids: &BTreeSet<String>, action: Action) -> Result<usize, DeadLetterError> {
         let channel = self.channel().await?;
-        let (mut looked_through, mut found) = (0, 0);
-        while looked_through < LOOKED_THROUGH
+        let (mut scanned, mut found) = (0, 0);
+        while scanned < SCAN_LIMIT
             && let Some(message) = self.get(&channel).await?
         {
-            looked_through += 1;
+            scanned += 1;
             let letter = read(&message);
             if ids.contains(&letter.id) {
                 if action == Action::Requeue {
                     self.publish(letter).await?;
                 }
-                // Acknowledged only when the broker has it elsewhere: a crash in between leaves two, not none.
+                // Acknowledged only after the broker has stored the copy: a crash in between leaves two letters, not
+                // none.
                 message.delivery.acker.ack(BasicAckOptions::default()).await?;
                 found += 1;
             }
@@ -128,7 +130,8 @@ impl DeadLetters {
 
     async fn channel(&self) -> Result<Channel, DeadLetterError> {
         let channel = self.broker.channel_now().await.ok_or(DeadLetterError::Disconnected)?;
-        Ok(self.topology.declare(&self.broker, channel).await?)
+        self.topology.declare(&channel).await?;
+        Ok(channel)
     }
 
     async fn get(&self, channel: &Channel) -> lapin::Result<Option<BasicGetMessage>> {

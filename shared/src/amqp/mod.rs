@@ -1,7 +1,7 @@
-//! RabbitMQ: topology, and connections that heal by themselves.
+//! RabbitMQ: topology, and connections that recover by themselves.
 //!
-//! Invariant: nobody outside this module names the AMQP library or handles a lost connection. A publisher
-//! reports per message whether the broker has it; a consumer is an endless stream over all reconnects.
+//! Invariant: no code outside this module uses the AMQP library or handles a lost connection. A publisher reports for
+//! each message whether the broker has stored it. A consumer is an endless stream across reconnects.
 
 use std::time::Duration;
 
@@ -13,10 +13,9 @@ pub mod topology;
 
 pub use connection::{Broker, ConnectionState, InvalidAddress};
 pub use consumer::{Consumer, Delivery};
-pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, LOOKED_THROUGH};
+pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, SCAN_LIMIT};
 pub use publisher::{Publication, PublishError, Publisher};
 pub use topology::{DeclareError, Topology};
 
-/// A broker that answers nothing while a fresh channel is made ready is asked again, on another channel, after this
-/// time.
+/// Time limit of the set-up of a new channel, after which it is tried again on another channel.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(5);

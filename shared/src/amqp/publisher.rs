@@ -1,7 +1,7 @@
-//! Publishes with confirms.
+//! Publisher with confirms.
 //!
-//! Invariant: `Ok` means that the broker has stored the message in a queue. Everything else, a returned
-//! (unroutable) message included, is an error of that one message, and the caller still owns it.
+//! Invariant: `Ok` means that the broker has stored the message in a queue. Every other outcome, including a returned
+//! (unroutable) message, is an error of that one message, for which the caller stays responsible.
 
 use super::{Broker, Delivery, SETUP_TIMEOUT, Topology, dead_letters, topology::DeclareError};
 use crate::{
@@ -18,39 +18,39 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// A broker that stores nothing (blocked by an alarm, no quorum) holds the caller up no longer than this.
+/// Time limit of a confirm, for a broker that stores nothing because of an alarm or a lost quorum.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 const PERSISTENT: u8 = 2;
 
-/// One message to publish.
+/// Message to publish.
 #[derive(Clone, Debug)]
 pub struct Publication {
     pub exchange: String,
     pub routing_key: String,
     pub body: Vec<u8>,
-    /// Headers with text values, `traceparent` for one.
+    /// Headers with text values, for example `traceparent`.
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// Why the broker does not have a message.
+/// Reason why the broker has not stored a message.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PublishError {
-    /// No queue is bound where it was sent. The topology is declared again before the next batch.
-    #[error("returned as unroutable")]
+    /// No queue is bound to the exchange and routing key. The topology is declared again before the next batch.
+    #[error("the broker returned the message as unroutable")]
     Unroutable,
-    /// The broker refused it, for example because the queue has no quorum.
-    #[error("refused by the broker")]
+    /// The broker rejected it, for example because the queue has no quorum.
+    #[error("the broker refused the message")]
     Refused,
-    #[error("no confirm within {} s", CONFIRM_TIMEOUT.as_secs())]
+    #[error("the broker did not confirm the message within {} s", CONFIRM_TIMEOUT.as_secs())]
     Unconfirmed,
-    /// Whether the broker has it is unknown.
-    #[error("connection lost: {0}")]
+    /// The connection was lost, and it is unknown whether the broker stored the message.
+    #[error("the broker's connection was lost: {0}")]
     Connection(#[from] lapin::Error),
     #[error("the connection was closed")]
     Closed,
 }
 
-/// Publishes batches on one channel, which it opens and replaces as needed.
+/// Publisher of batches on one channel, which it opens and replaces as needed.
 #[derive(Debug)]
 pub struct Publisher {
     broker: Broker,
@@ -59,7 +59,7 @@ pub struct Publisher {
 }
 
 impl Publication {
-    /// A message for the dead letters: what was wrong with it, and where it came from, go with it in headers.
+    /// Makes a dead letter of a delivery, with the reason and the original exchange in headers.
     fn dead_letter(topology: &Topology, exchange: &str, delivery: &Delivery, reason: &str) -> Self {
         let headers = vec![
             (dead_letters::REASON_HEADER, reason.to_owned()),
@@ -85,7 +85,7 @@ impl Publisher {
         &self.topology
     }
 
-    /// Whether there is a channel to publish on; no while one is being opened.
+    /// Returns whether there is an open channel. False while one is being opened.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.channel
@@ -93,9 +93,9 @@ impl Publisher {
             .is_ok_and(|slot| slot.as_ref().is_some_and(|channel| channel.status().connected()))
     }
 
-    /// Opens the channel if need be, waiting for the broker as long as it takes. None once it was closed.
+    /// Opens the channel if necessary and waits for the broker as long as it takes. `None` once the broker was closed.
     ///
-    /// Called ahead of a batch, so that nothing is taken on that can't be published now.
+    /// Call it before a batch is claimed, so that no messages are claimed that cannot be published now.
     pub async fn ready(&self) -> Option<()> {
         let mut slot = self.channel.lock().await;
         while !slot.as_ref().is_some_and(|channel| channel.status().connected()) {
@@ -103,7 +103,7 @@ impl Publisher {
             match tokio::time::timeout(SETUP_TIMEOUT, self.prepare(channel)).await {
                 Ok(Ok(channel)) => *slot = Some(channel),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, connection = self.broker.name(), "can't prepare to publish");
+                    tracing::warn!(%error, connection = self.broker.name(), "can't set up a channel for publishing");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
                 Err(_) => {
@@ -115,13 +115,13 @@ impl Publisher {
     }
 
     async fn prepare(&self, channel: Channel) -> Result<Channel, DeclareError> {
-        let channel = self.topology.declare(&self.broker, channel).await?;
+        self.topology.declare(&channel).await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(channel)
     }
 
-    /// Publishes all messages without waiting in between, then waits for all confirms. One answer per message,
-    /// in order. Fails at once while there is no connection. Batches do not wait for each other.
+    /// Publishes all messages without waiting in between, then waits for all confirms. Returns one result per message,
+    /// in order. Fails immediately while there is no connection. Batches do not wait for each other.
     pub async fn publish(&self, batch: &[Publication]) -> Vec<Result<(), PublishError>> {
         let channel = self.channel.lock().await.clone().filter(|channel| channel.status().connected());
         let Some(channel) = channel else {
@@ -131,38 +131,39 @@ impl Publisher {
         let doubtful =
             |result: &Result<(), PublishError>| !matches!(result, Ok(()) | Err(PublishError::Refused));
         if results.iter().any(doubtful) {
-            // A late confirm must not be taken for another message's, and a missing queue must be declared. Should
-            // another batch have opened a channel of the same number meanwhile, one more is opened.
+            // A late confirm must not be mistaken for that of another message, and a missing queue must be declared. If
+            // another batch has opened a channel with the same number meanwhile, one more is opened.
             self.channel.lock().await.take_if(|current| current.id() == channel.id());
         }
         results
     }
 
-    /// Moves a message that nobody can handle to the dead letters: it is acknowledged only when the broker has it
-    /// there, however long that takes. Given back when the broker was closed or `giving_up` is cancelled before.
-    pub async fn bury(
+    /// Moves a message that cannot be processed to the dead letters. The message is acknowledged only once the broker
+    /// has stored the dead letter, however long that takes. Requeues it if the broker is closed or `stopping` is
+    /// cancelled before.
+    pub async fn dead_letter(
         &self,
         delivery: Delivery,
         exchange: &str,
         reason: &str,
-        giving_up: &CancellationToken,
+        stopping: &CancellationToken,
     ) {
         let letter = Publication::dead_letter(&self.topology, exchange, &delivery, reason);
-        let buried = giving_up.run_until_cancelled(self.publish_until_confirmed(letter)).await.flatten();
-        match buried {
+        let stored = stopping.run_until_cancelled(self.publish_until_confirmed(letter)).await.flatten();
+        match stored {
             Some(()) => delivery.ack().await,
             None => delivery.requeue().await,
         }
     }
 
-    /// None once the broker was closed.
+    /// Publishes a message until it is confirmed. `None` once the broker was closed.
     async fn publish_until_confirmed(&self, message: Publication) -> Option<()> {
         let mut backoff = Backoff::CONNECTION;
         loop {
             self.ready().await?;
             match self.publish(std::slice::from_ref(&message)).await.pop()? {
                 Ok(()) => return Some(()),
-                Err(error) => tracing::warn!(%error, "a dead letter was not published"),
+                Err(error) => tracing::warn!(%error, "a dead letter was not published, trying again"),
             }
             backoff.wait().await;
         }
@@ -178,7 +179,7 @@ async fn publish_one(channel: &Channel, message: &Publication) -> Result<(), Pub
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into())
         .with_headers(headers);
-    // `mandatory`: a message that no queue takes comes back instead of vanishing.
+    // `mandatory`: the broker returns an unroutable message instead of dropping it.
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let (exchange, key) = (message.exchange.as_str().into(), message.routing_key.as_str().into());
     let publish =

@@ -1,15 +1,20 @@
-//! The configuration reference, from the readers themselves: names and defaults from what they ask for, meanings from
-//! the comments of the fields they fill. So a variable can be neither missing from the page nor left on it.
+//! Configuration reference, generated from the readers: names and defaults come from the variables they read, meanings
+//! from the comments of the fields they fill. So the page neither lacks a variable nor keeps an old one.
 
-use super::{Declared, Default};
+use super::{DeclaredVariable, DefaultValue};
 use std::{fmt::Write as _, path::Path};
 
-/// Holds the section of a page against what a program reads. With `UPDATE_DOCS=1` it is written anew instead.
+/// Compares the section of a page with the variables that a program reads. With `UPDATE_DOCS=1`, writes the section.
 ///
 /// # Errors
-/// What the comments leave unexplained, or how to write a section that is out of date.
+/// Lists variables that no comment explains, or tells how to update a section that is out of date.
 #[expect(clippy::disallowed_methods, reason = "a switch of tests, not configuration")]
-pub fn hold(page: &Path, title: &str, declared: &[Declared], sources: &[&str]) -> Result<(), String> {
+pub fn check_up_to_date(
+    page: &Path,
+    title: &str,
+    declared: &[DeclaredVariable],
+    sources: &[&str],
+) -> Result<(), String> {
     let table = table(declared, sources).map_err(|names| format!("no comment explains {names}"))?;
     let found = std::fs::read_to_string(page).map_err(|error| format!("{}: {error}", page.display()))?;
     let expected = with_section(&found, title, &table);
@@ -22,21 +27,21 @@ pub fn hold(page: &Path, title: &str, declared: &[Declared], sources: &[&str]) -
     if found == expected { Ok(()) } else { Err(stale()) }
 }
 
-/// A table of all variables of one program; an error names those that no comment explains.
+/// Makes a table of all variables of one program. The error lists those that no comment explains.
 ///
 /// A variable is explained by a doc comment that begins with its name and a colon, or ends with its name in
 /// parentheses, anywhere in `sources`.
-pub fn table(declared: &[Declared], sources: &[&str]) -> Result<String, String> {
+pub fn table(declared: &[DeclaredVariable], sources: &[&str]) -> Result<String, String> {
     let comments: Vec<String> = sources.iter().flat_map(|source| doc_comments(source)).collect();
     let mut table = "| variable | default | meaning |\n|---|---|---|\n".to_owned();
     let mut unexplained = Vec::new();
-    for Declared { name, default } in declared {
+    for DeclaredVariable { name, default } in declared {
         let default = match default {
-            Default::Required => "required".to_owned(),
-            Default::None => "none".to_owned(),
-            Default::Value(value) if value.is_empty() => "empty".to_owned(),
-            Default::Value(value) => format!("`{value}`"),
-            Default::Computed(how) => (*how).to_owned(),
+            DefaultValue::Required => "required".to_owned(),
+            DefaultValue::None => "none".to_owned(),
+            DefaultValue::Value(value) if value.is_empty() => "empty".to_owned(),
+            DefaultValue::Value(value) => format!("`{value}`"),
+            DefaultValue::Computed(how) => (*how).to_owned(),
         };
         match comments.iter().find_map(|comment| meaning(comment, name)) {
             Some(meaning) => {
@@ -48,7 +53,7 @@ pub fn table(declared: &[Declared], sources: &[&str]) -> Result<String, String> 
     if unexplained.is_empty() { Ok(table) } else { Err(unexplained.join(", ")) }
 }
 
-/// `page` with this table in the section of this title, up to the next section.
+/// Replaces the section `title` of `page` with this table, up to the next section.
 #[must_use]
 pub fn with_section(page: &str, title: &str, table: &str) -> String {
     let heading = format!("## {title}\n");
@@ -57,7 +62,7 @@ pub fn with_section(page: &str, title: &str, table: &str) -> String {
     format!("{before}{heading}\n{table}{rest}")
 }
 
-/// Doc comments, each as one line.
+/// Collects the doc comments, each as one line.
 fn doc_comments(source: &str) -> Vec<String> {
     let mut comments = vec![String::new()];
     for line in source.lines() {
@@ -91,7 +96,7 @@ fn meaning(comment: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Environment;
+    use crate::config::EnvReader;
 
     const SOURCE: &str = "
         /// `PORT`: where HTTP is served,
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn names_and_defaults_come_from_the_reader_and_meanings_from_the_comments() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         environment.parse_or("PORT", 3000_u16);
         environment.required("EXECUTION_TIMEOUT_MS");
         let table = table(environment.declared(), &[SOURCE]).unwrap();
@@ -123,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_variable_without_a_meaning_is_named() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         environment.optional("UNHEARD_OF");
         assert_eq!(table(environment.declared(), &[SOURCE]), Err("UNHEARD_OF".to_owned()));
     }

@@ -1,23 +1,23 @@
-//! How the body of an HTTP request is taken in, whichever program it is sent to.
+//! Reception of HTTP request bodies, for the api and the worker.
 //!
-//! Invariant: no more than the limit of a body is ever kept, and nobody is waited for longer than [`TIMEOUT`].
+//! Invariant: at most the limit of a body is kept in memory, and no body is received for longer than [`TIMEOUT`].
 
 use futures_util::{Stream, StreamExt as _};
 use std::{pin::pin, time::Duration};
 
-/// A client that takes longer to send a body is not kept waiting for.
+/// Time limit of receiving a body.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
-/// How much of a body that is too large is read and thrown away: a connection closed while the client still sends is
-/// reset, and the client never sees the 413 (RFC 9112 section 9.6).
+/// Maximum number of bytes beyond the limit of a body that are read and discarded. A connection closed while the client
+/// still sends is reset, and the client never sees the 413 (RFC 9112 section 9.6).
 const MAX_DISCARDED_BYTES: usize = 16 << 20;
 
-/// Why a body is not taken.
+/// Reason why a body is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     #[error("The body is larger than {limit} bytes.")]
     TooLarge { limit: usize },
     #[error("The body did not arrive within {} s.", TIMEOUT.as_secs())]
-    Late,
+    Timeout,
     #[error("The body ended before it was whole.")]
     Incomplete,
     #[error("The body must be sent as application/json.")]
@@ -25,34 +25,34 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// Stable text for programs.
+    /// Returns the stable error code for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::TooLarge { .. } => "payload_too_large",
-            Self::Late => "body_timeout",
+            Self::Timeout => "body_timeout",
             Self::Incomplete => "incomplete_body",
             Self::NotJson => "unsupported_media_type",
         }
     }
 
-    /// Status of the answer.
+    /// Returns the status of the response.
     pub fn status(self) -> u16 {
         match self {
             Self::TooLarge { .. } => 413,
-            Self::Late => 408,
+            Self::Timeout => 408,
             Self::Incomplete => 400,
             Self::NotJson => 415,
         }
     }
 }
 
-/// Holds `Content-Type` against JSON; its parameters do not matter.
+/// Checks that the `Content-Type` is JSON. Ignores its parameters.
 pub fn require_json(content_type: Option<&str>) -> Result<(), BodyError> {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(BodyError::NotJson) }
 }
 
-/// Receives a body of at most `limit` bytes; `content_length` is the header, if there is one.
+/// Receives a body of at most `limit` bytes. `content_length` is the value of the header, if any.
 pub async fn receive<B: AsRef<[u8]>, E>(
     chunks: impl Stream<Item = Result<B, E>>,
     content_length: Option<&str>,
@@ -62,10 +62,10 @@ pub async fn receive<B: AsRef<[u8]>, E>(
 }
 
 async fn within<T>(
-    patience: Duration,
+    time_limit: Duration,
     receive: impl Future<Output = Result<T, BodyError>>,
 ) -> Result<T, BodyError> {
-    tokio::time::timeout(patience, receive).await.unwrap_or(Err(BodyError::Late))
+    tokio::time::timeout(time_limit, receive).await.unwrap_or(Err(BodyError::Timeout))
 }
 
 async fn collect<B: AsRef<[u8]>, E>(
@@ -123,7 +123,7 @@ mod tests {
     async fn a_body_that_does_not_arrive_is_not_waited_for() {
         let begun = chunks(["{"]).chain(stream::pending());
         let received = within(Duration::from_millis(20), collect(begun, None, 4)).await;
-        assert_eq!(received, Err(BodyError::Late));
+        assert_eq!(received, Err(BodyError::Timeout));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
-//! Reads JSON objects field by field, so that everything wrong with a body is said at once.
+//! Reader of JSON objects field by field, which reports all problems of a body at once.
 //!
-//! Invariant: an object is read whole or refused. What is missing, unknown, null or of the wrong type is named by
-//! field, and by the path inside the field; nothing is guessed or dropped.
+//! Invariant: an object is read completely or rejected. Missing, unknown, null and wrongly typed fields are reported by
+//! name, and with the path inside the field. Nothing is guessed or dropped.
 
 use crate::{json, limits::BODY_NESTING};
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,16 +11,16 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 const REQUIRED: &str = "This field is required.";
 const LONE_SURROGATE: &str = r"text may not hold half of a surrogate pair, such as \ud83d alone";
 
-/// Name Django REST framework gives to problems that belong to no single field.
+/// Name of problems that belong to no single field, as in Django REST framework.
 pub const NON_FIELD: &str = "non_field_errors";
 
-/// Problems by field, all of one request together.
+/// Problems of one request, by field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct FieldErrors(BTreeMap<String, Vec<String>>);
 
 impl FieldErrors {
-    /// One problem with one field.
+    /// Makes one problem of one field.
     pub fn one(field: impl Into<String>, message: impl Into<String>) -> Self {
         let mut errors = Self::default();
         errors.add(field, message);
@@ -31,24 +31,24 @@ impl FieldErrors {
         self.0.entry(field.into()).or_default().push(message.into());
     }
 
-    /// Adds the problems of an object inside the body, under its name.
+    /// Adds the problems of a nested object, under its name.
     pub fn extend_under(&mut self, name: &str, inner: Self) {
         for (field, messages) in inner.0 {
             self.0.entry(format!("{name}.{field}")).or_default().extend(messages);
         }
     }
 
-    /// True if nothing was wrong.
+    /// Returns whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True if `field` already has a problem.
+    /// Returns whether `field` has a problem.
     pub fn names(&self, field: &str) -> bool {
         self.0.contains_key(field)
     }
 
-    /// `Err` if there is any problem.
+    /// Returns `Err` if there is any problem.
     pub fn into_result(self) -> Result<(), Self> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
@@ -67,9 +67,9 @@ impl fmt::Display for FieldErrors {
     }
 }
 
-/// A type that is read from the fields of a JSON object.
+/// Type that is read from the fields of a JSON object.
 pub trait ReadFields: Sized {
-    /// Takes the fields it knows and notes what is wrong with them; `None` if anything was.
+    /// Takes the known fields and records their problems. `None` if there are any.
     fn read(fields: &mut Fields) -> Option<Self>;
 }
 
@@ -77,12 +77,12 @@ pub trait ReadFields: Sized {
 pub fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, FieldErrors> {
     let mut fields = Fields::of(bytes)?;
     let value = T::read(&mut fields);
-    fields.refuse_the_rest();
+    fields.reject_unknown();
     fields.errors.into_result()?;
     value.ok_or_else(|| FieldErrors::one(NON_FIELD, "The body can't be read."))
 }
 
-/// The fields of one JSON object, taken one by one.
+/// Fields of one JSON object, taken one by one.
 #[derive(Debug)]
 pub struct Fields {
     members: BTreeMap<String, Box<RawValue>>,
@@ -91,13 +91,13 @@ pub struct Fields {
 
 impl Fields {
     fn of(bytes: &[u8]) -> Result<Self, FieldErrors> {
-        // Values stay text here: they are not descended into.
+        // Values stay text here and are not parsed.
         let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes).map_err(|error| {
             FieldErrors::one(NON_FIELD, format!("The body must be a JSON object: {error}."))
         })?;
         let mut errors = FieldErrors::default();
         for (name, text) in &members {
-            // The body itself is the first level.
+            // The body is the first level.
             if 1 + json::nesting(text.get().as_bytes()) > BODY_NESTING {
                 errors.add(name, format!("JSON may be nested {BODY_NESTING} levels deep at most."));
             }
@@ -106,7 +106,7 @@ impl Fields {
         Ok(Self { members, errors: FieldErrors::default() })
     }
 
-    /// A field that must be there.
+    /// Takes a required field.
     pub fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         if !self.members.contains_key(name) {
             self.errors.add(name, REQUIRED);
@@ -115,7 +115,7 @@ impl Fields {
         self.optional(name)
     }
 
-    /// Notes which of these fields are missing.
+    /// Records which of these fields are missing.
     pub fn require(&mut self, names: &[&'static str]) {
         for name in names {
             if !self.members.contains_key(*name) {
@@ -124,7 +124,7 @@ impl Fields {
         }
     }
 
-    /// A field that may be left out, but not be null.
+    /// Takes an optional field, which may be missing but not null.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         let text = self.members.remove(name)?;
         if text.get() == "null" {
@@ -134,7 +134,7 @@ impl Fields {
         self.decode(name, &text)
     }
 
-    /// A field that may be left out or null; both mean `None`.
+    /// Takes a field that may be missing or null, both of which give `None`.
     pub fn nullable<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
         if self.members.get(name).is_some_and(|text| text.get() == "null") {
             self.members.remove(name);
@@ -142,7 +142,7 @@ impl Fields {
         self.optional(name)
     }
 
-    /// A JSON object kept as the text it came as.
+    /// Takes a JSON object as its original text.
     pub fn object(&mut self, name: &'static str) -> Option<Box<RawValue>> {
         let text = self.nullable::<Box<RawValue>>(name)?;
         if json::is_object(&text) {
@@ -152,7 +152,7 @@ impl Fields {
         None
     }
 
-    /// The fields of an object inside this one; give them back with [`Self::adopt`].
+    /// Takes the fields of a nested object. Pass them to [`Self::finish_inner`] once they are read.
     pub fn inner(&mut self, name: &'static str) -> Option<Self> {
         let text = self.object(name)?;
         match serde_json::from_str(text.get()) {
@@ -164,13 +164,13 @@ impl Fields {
         }
     }
 
-    /// Takes over what is wrong with the fields of `inner`, under the name of the object.
-    pub fn adopt(&mut self, name: &'static str, mut inner: Self) {
-        inner.refuse_the_rest();
+    /// Adds the problems of the fields of `inner`, under the name of the nested object.
+    pub fn finish_inner(&mut self, name: &'static str, mut inner: Self) {
+        inner.reject_unknown();
         self.errors.extend_under(name, inner.errors);
     }
 
-    /// Passes over fields that answers show and requests can't set.
+    /// Ignores fields that responses have and requests can't set.
     pub fn ignore(&mut self, names: &[&str]) {
         for name in names {
             self.members.remove(*name);
@@ -195,14 +195,14 @@ impl Fields {
         }
     }
 
-    fn refuse_the_rest(&mut self) {
+    fn reject_unknown(&mut self) {
         for name in std::mem::take(&mut self.members).into_keys() {
             self.errors.add(name, "Unknown field.");
         }
     }
 }
 
-/// The reason alone: a line and column inside one field would point nowhere in the body.
+/// Returns the message without its line and column, which are relative to one field and not to the body.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let position = format!(" at line {} column {}", error.line(), error.column());

@@ -1,4 +1,4 @@
-//! Request bodies as both programs take them in: size, time, JSON, and fields with an error each.
+//! Request bodies of the api and the worker: size, time limit, JSON, and one error per field.
 
 pub mod body;
 pub mod fields;

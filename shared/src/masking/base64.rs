@@ -1,20 +1,20 @@
-//! Values in base64: the digits that a value alone decides, wherever it begins in a group of three bytes.
+//! Base64 forms of values: the digits that are determined by a value alone, for each offset in a group of three bytes.
 
-use super::{MIN_CHARACTERS, words::Collecting};
+use super::{MIN_CHARACTERS, words::WordsBuilder};
 
-/// What follows the digits that a value alone decides where the encoded text ends with the value.
+/// Digit and padding after the determined digits, if the encoded text ends with the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
-    /// Its last byte ends a digit.
+    /// The last byte of the value ends a digit, so nothing follows.
     None,
-    /// One more digit, and so many `=`.
+    /// One more digit, and the number of `=` after it.
     Digit(u8, u8),
 }
 
-/// Adds the words of `value`: one for each number of bytes before it in its group of three.
-pub(super) fn add(words: &mut Collecting<Ending>, value: &[u8]) {
+/// Adds the words of `value`, one for each offset in a group of three bytes.
+pub(super) fn add(words: &mut WordsBuilder<Ending>, value: &[u8]) {
     for offset in 0..3_usize {
-        // Digits of the encoded text that the value alone decides.
+        // Range of the digits that are determined by the value alone.
         let (first, end) = ((offset * 8).div_ceil(6), (offset + value.len()) * 8 / 6);
         if end.saturating_sub(first) < MIN_CHARACTERS {
             continue;
@@ -27,7 +27,7 @@ pub(super) fn add(words: &mut Collecting<Ending>, value: &[u8]) {
     }
 }
 
-/// The digit `index` of `value` with `offset` bytes of zero before it and as many as needed after it.
+/// Digit `index` of `value` with `offset` zero bytes before it, and zero bytes after it as needed.
 fn digit(value: &[u8], offset: usize, index: usize) -> u8 {
     let bit = index * 6;
     let byte =
@@ -36,7 +36,7 @@ fn digit(value: &[u8], offset: usize, index: usize) -> u8 {
     u8::try_from(pair >> (10 - bit % 8) & 63).expect("six bits")
 }
 
-/// The digit that stands at `at`, of either alphabet, and where the text goes on.
+/// Reads the digit at `at`, in either alphabet. Returns it with the offset after it.
 pub(super) fn read_digit(text: &[u8], at: usize) -> Option<(u8, usize)> {
     let digit = match *text.get(at)? {
         letter @ b'A'..=b'Z' => letter - b'A',
@@ -51,7 +51,7 @@ pub(super) fn read_digit(text: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((digit, at + 1))
 }
 
-/// Bytes with which [`read_digit`] finds `digit` spelled.
+/// First bytes of the spellings of `digit` that [`read_digit`] accepts.
 pub(super) fn spellings(digit: u8) -> &'static [u8] {
     const LETTERS_AND_NUMBERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     match digit {
@@ -61,7 +61,7 @@ pub(super) fn spellings(digit: u8) -> &'static [u8] {
     }
 }
 
-/// Bytes with which a line break begins.
+/// First bytes of line breaks.
 pub(super) const BREAKS: &[u8] = b"\n\r\\";
 
 fn percent_encoded(text: &[u8], at: usize) -> Option<(u8, usize)> {
@@ -72,7 +72,7 @@ fn percent_encoded(text: &[u8], at: usize) -> Option<(u8, usize)> {
     }
 }
 
-/// Where the text goes on after the padding at `at`, of which a cut may have left a part.
+/// Offset after the padding at `at`, which truncation may have shortened.
 fn after_padding(text: &[u8], mut at: usize, marks: u8) -> usize {
     for _ in 0..marks {
         let mark = [b"=".as_slice(), b"%3D", b"%3d"].into_iter().find(|mark| text[at..].starts_with(mark));
@@ -82,7 +82,7 @@ fn after_padding(text: &[u8], mut at: usize, marks: u8) -> usize {
 }
 
 impl Ending {
-    /// Where what belongs to a value ends, when its digits end at `at`.
+    /// Offset at which a value ends whose determined digits end at `at`.
     pub(super) fn after(self, text: &[u8], at: usize) -> usize {
         let Self::Digit(digit, marks) = self else { return at };
         match read_digit(text, after_break(text, at)) {
@@ -92,8 +92,8 @@ impl Ending {
     }
 }
 
-/// Where the text goes on after the line break at `at`, and after what stands around it: the next line's indentation, or
-/// the marks with which the console shows a string in several lines. `at`, if there is no break.
+/// Offset after the line break at `at`, and after the text around it: the next line's indentation, or the marks with
+/// which the console shows a string in several lines. `at` if there is no break.
 pub(super) fn after_break(text: &[u8], at: usize) -> usize {
     let breaks = [b"\r\n".as_slice(), b"\n", br"\r\n", br"\n"];
     let Some(found) = breaks.into_iter().find(|mark| text[at..].starts_with(mark)) else { return at };
@@ -101,7 +101,7 @@ pub(super) fn after_break(text: &[u8], at: usize) -> usize {
     let continued = [b"' +\n", b"\" +\n", b"` +\n"].into_iter().find(|mark| text[after..].starts_with(*mark));
     let line = after + continued.map_or(0, |mark| mark.len());
     let next = line
-        + text[line..].iter().take(MOST_INDENTED).take_while(|&&byte| byte == b' ' || byte == b'\t').count();
+        + text[line..].iter().take(MAX_INDENT).take_while(|&&byte| byte == b' ' || byte == b'\t').count();
     match continued {
         Some(mark) if text.get(next) == Some(&mark[0]) => next + 1,
         Some(_) => after,
@@ -109,8 +109,8 @@ pub(super) fn after_break(text: &[u8], at: usize) -> usize {
     }
 }
 
-/// Most spaces before a continued line.
-const MOST_INDENTED: usize = 64;
+/// Maximum indentation of a continued line, in spaces and tabs.
+const MAX_INDENT: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn base64_middles_stand_in_the_real_encoding_at_every_offset() {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut words = Collecting::new();
+        let mut words = WordsBuilder::new();
         add(&mut words, b"secret-value");
         let written = |(word, _): (&[u8], _)| {
             word.iter().map(|&digit| char::from(ALPHABET[usize::from(digit)])).collect()

@@ -1,14 +1,14 @@
-//! What masking may cost, counted: bytes of the index and steps of the search.
+//! Cost of masking: bytes of the index and steps of the search.
 
 use super::{MASK, Masker, search::TextEnd};
 use crate::limits::{RUN_SECRET_BYTES, SECRET_SET_BYTES};
 
 const MIB: usize = 1024 * 1024;
 
-/// Marks that every coding escapes.
+/// Characters that every encoding escapes.
 const MARKS: &str = "\"'\\<>{}|^%é;/?`";
 
-/// A text of so many bytes of characters chosen by a counter.
+/// Makes a text of `bytes` bytes of pseudo-random characters.
 fn jumble(characters: &str, bytes: usize, seed: usize) -> String {
     let characters: Vec<char> = characters.chars().collect();
     let mut state = seed.wrapping_mul(0x9E37_79B9).wrapping_add(1);
@@ -20,7 +20,7 @@ fn jumble(characters: &str, bytes: usize, seed: usize) -> String {
     text
 }
 
-/// Sets of values that take all a run may have, each to make the search dear in its own way.
+/// Sets of values of the maximum size of a run, each of which makes the search expensive in another way.
 fn worst_sets() -> Vec<(&'static str, Vec<String>)> {
     let letters: String = ('a'..='z').collect();
     let share = SECRET_SET_BYTES / 2;
@@ -77,8 +77,8 @@ fn the_search_takes_a_bounded_number_of_steps() {
             "QUFB\n      ".repeat(2_000),
         ];
         for text in texts {
-            let (steps, most) = masker.index().steps(&text, TextEnd::Cut);
-            // One that is begun is not broken off in the middle.
+            let (steps, most) = masker.index().steps(&text, TextEnd::Truncated);
+            // A step that has started is not interrupted.
             assert!(
                 most <= 12 * text.len() + 512 && steps <= most + text.len(),
                 "{name}: {steps} of {most} steps"
@@ -110,7 +110,7 @@ fn usual_values_take_a_step_or_two_per_byte() {
     let json =
         format!(r#"{{"name":"{}","url":"https://plane.example/a%20b?c=d&e=f"}}"#, values[7]).repeat(100);
     for text in [values.concat(), base64, json] {
-        let (steps, _) = masker.index().steps(&text, TextEnd::Whole);
+        let (steps, _) = masker.index().steps(&text, TextEnd::Complete);
         assert!(steps < 2 * text.len(), "{steps} steps for {} bytes", text.len());
     }
 }

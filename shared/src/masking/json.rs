@@ -1,9 +1,9 @@
-//! Masks JSON token by token, so that it stays JSON.
+//! Masking of JSON token by token, so that it stays valid JSON.
 
 use super::{MASK, Masker};
 use std::borrow::Cow;
 
-/// `json` without secrets. Goes without recursion: nesting depth is the script's choice.
+/// Masks `json`. Does not recurse, because the script chooses the nesting depth.
 pub(super) fn mask<'a>(json: &'a str, masker: &Masker) -> Cow<'a, str> {
     let (mut masked, mut copied, mut at) = (String::new(), 0, 0);
     while let Some(&first) = json.as_bytes().get(at) {
@@ -29,8 +29,8 @@ pub(super) fn mask<'a>(json: &'a str, masker: &Masker) -> Cow<'a, str> {
     Cow::Owned(masked)
 }
 
-/// What stands in place of a token that is a secret or holds one: strings and keys are masked inside, and a number that is
-/// a secret as a whole becomes the string [`MASK`].
+/// Returns the replacement of a token that is or contains a secret: strings and keys are masked inside, and a number
+/// that is a secret becomes the string [`MASK`].
 fn mask_token(token: &str, masker: &Masker) -> Option<String> {
     match token.as_bytes()[0] {
         b'"' if token.contains('\\') => {
@@ -58,7 +58,7 @@ pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Bytes of the JSON string `text` begins with, both quotes included.
+/// Length of the JSON string at the start of `text`, in bytes, with both quotes.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

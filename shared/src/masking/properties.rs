@@ -1,10 +1,10 @@
-//! The search held against a slow one, over values and texts made to confuse it.
+//! Property tests of the search against a slow reference search, on adversarial values and texts.
 
 use super::{Masker, reference, search::TextEnd};
 use proptest::{prelude::*, sample};
 use std::ops::Range;
 
-/// Every character that some coding treats in its own way, and letters and digits that complete its escapes.
+/// Characters that some encoding treats specially, and letters and digits that complete escapes.
 const CHARACTERS: &[&str] = &[
     "a", "b", "c", "n", "u", "x", "A", "0", "1", "2", "4", "5", "7", "%", "+", " ", "\\", "\"", "'", "/",
     "&", "#", ";", "=", "-", "~", "{", "|", "é", "😀", "\n", "\u{1}", "\u{9f}", "%20", "%41", "\\n", "&amp;",
@@ -15,14 +15,14 @@ fn characters(count: impl Into<proptest::collection::SizeRange>) -> impl Strateg
     proptest::collection::vec(sample::select(CHARACTERS), count).prop_map(|pieces| pieces.concat())
 }
 
-/// Values, some of them repetitive, of several lines, or with space around them.
+/// Strategy of values, some repetitive, of several lines, or with surrounding space.
 fn values() -> impl Strategy<Value = Vec<String>> {
     let line = prop_oneof![characters(4..14), "[a-z0-9]{4,12}", "[ab]{4,20}"];
     let value = proptest::collection::vec(line, 1..4).prop_map(|lines| lines.join("\n"));
     proptest::collection::vec(value, 1..4)
 }
 
-/// A text of forms, parts of forms and whatever else: the second holds what chooses them.
+/// Makes a text of forms, parts of forms and other text, as selected by `pieces`.
 fn text(forms: &[String], pieces: &[(sample::Index, sample::Index, u8, String)]) -> String {
     let mut text = String::new();
     for (form, at, kind, other) in pieces {
@@ -53,7 +53,7 @@ fn covers(found: &[Range<usize>], place: &Range<usize>) -> bool {
     found.iter().any(|range| range.start <= place.start && place.end <= range.end)
 }
 
-/// Cases at least; `PROPTEST_CASES` may ask for more.
+/// Minimum number of cases. `PROPTEST_CASES` may raise it.
 const CASES: u32 = 1_000;
 
 fn config() -> ProptestConfig {
@@ -69,7 +69,7 @@ proptest! {
         let forms = reference::forms(values.iter().map(String::as_str));
         let listed: Vec<String> = forms.iter().cloned().collect();
         let text = text(&listed, &pieces);
-        let end = if is_cut { TextEnd::Cut } else { TextEnd::Whole };
+        let end = if is_cut { TextEnd::Truncated } else { TextEnd::Complete };
         let found = masker(&values).find(&text, end);
         for place in reference::places(&forms, &text, is_cut) {
             prop_assert!(covers(&found, &place), "{:?} of {:?} in {:?}", &text[place], text, found);
@@ -81,6 +81,6 @@ proptest! {
         let listed: Vec<String> = reference::forms(values.iter().map(String::as_str)).into_iter().collect();
         let text = text(&listed, &pieces);
         let masker = masker(&values);
-        prop_assert_eq!(masker.find(&text, TextEnd::Whole), reference::find(&masker, &text), "{:?}", text);
+        prop_assert_eq!(masker.find(&text, TextEnd::Complete), reference::find(&masker, &text), "{:?}", text);
     }
 }

@@ -1,14 +1,14 @@
-//! What the search is held against: values written out in the forms in which they leave a program by accident, and a
-//! search that tries every value at every place by itself.
+//! Reference for the search: the forms in which values leave a program by accident, and a search that tries every value
+//! at every offset.
 
 use super::{
     MIN_CHARACTERS, MIN_LINE_CHARACTERS, Masker, base64,
-    codings::{Codings, Reading},
-    words::Collecting,
+    encodings::{Decoded, Encodings},
+    words::WordsBuilder,
 };
 use std::{collections::BTreeSet, fmt::Write as _, ops::Range};
 
-/// Every form that must be masked wherever it stands. What the search finds beyond them, it finds by reading.
+/// Lists every form that must be masked everywhere. The search finds further forms by decoding.
 pub(super) fn forms<'a>(values: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     let mut forms = BTreeSet::new();
     for value in values.into_iter().filter(|value| super::check(value).is_ok()) {
@@ -23,7 +23,7 @@ pub(super) fn forms<'a>(values: impl IntoIterator<Item = &'a str>) -> BTreeSet<S
     forms
 }
 
-/// Every place where one of `forms` stands, and the longest beginning of one at the end of a text that was cut.
+/// Finds all occurrences of `forms`, and the longest prefix of a form at the end of a truncated text.
 pub(super) fn places(forms: &BTreeSet<String>, text: &str, is_cut: bool) -> Vec<Range<usize>> {
     let starts = (0..text.len()).filter(|&start| text.is_char_boundary(start));
     let whole = starts.clone().flat_map(|start| {
@@ -38,14 +38,15 @@ pub(super) fn places(forms: &BTreeSet<String>, text: &str, is_cut: bool) -> Vec<
     whole.chain(beginning.map(|start| start..text.len())).collect()
 }
 
-/// Where values stand in `text`, found the slow way.
+/// Finds the values in `text`, slowly.
 pub(super) fn find(masker: &Masker, text: &str) -> Vec<Range<usize>> {
-    let mut digits = Collecting::new();
+    let mut digits = WordsBuilder::new();
     masker.trimmed().for_each(|value| base64::add(&mut digits, value.as_bytes()));
     let mut found: Vec<Range<usize>> = Vec::new();
     for start in 0..text.len() {
-        let texts =
-            masker.texts().filter_map(|value| end_of(value.as_bytes(), text.as_bytes(), start, Codings::ALL));
+        let texts = masker
+            .texts()
+            .filter_map(|value| end_of(value.as_bytes(), text.as_bytes(), start, Encodings::ALL));
         let digits = digits.iter().filter_map(|(word, ending)| {
             end_of_digits(word, text.as_bytes(), start).map(|end| ending.after(text.as_bytes(), end))
         });
@@ -58,16 +59,18 @@ pub(super) fn find(masker: &Masker, text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Where `value` ends if it stands at `at`, in one of `codings`.
-fn end_of(value: &[u8], text: &[u8], at: usize, codings: Codings) -> Option<usize> {
+/// Offset at which `value` ends if it starts at `at` in one of `encodings`.
+fn end_of(value: &[u8], text: &[u8], at: usize, encodings: Encodings) -> Option<usize> {
     let Some((first, rest)) = value.split_first() else { return Some(at) };
     let byte = *text.get(at)?;
-    let itself =
-        codings.with(byte).filter(|_| byte == *first).and_then(|codings| end_of(rest, text, at + 1, codings));
-    let escaped = codings.escaping_with(byte).flat_map(|coding| {
-        coding.read(text, at).into_iter().filter_map(move |reading| {
-            let Reading::Is(spelled, next) = reading else { return None };
-            end_of(value.strip_prefix(spelled.as_bytes())?, text, next, Codings::only(coding))
+    let itself = encodings
+        .with(byte)
+        .filter(|_| byte == *first)
+        .and_then(|encodings| end_of(rest, text, at + 1, encodings));
+    let escaped = encodings.escaping_with(byte).flat_map(|encoding| {
+        encoding.read(text, at).into_iter().filter_map(move |reading| {
+            let Decoded::Value(spelled, next) = reading else { return None };
+            end_of(value.strip_prefix(spelled.as_bytes())?, text, next, Encodings::only(encoding))
         })
     });
     itself.max(escaped.max())
@@ -81,10 +84,10 @@ fn end_of_digits(word: &[u8], text: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Adds every form of `value` to `forms`.
+/// Adds all forms of `value` to `forms`.
 fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
     extend_with_text(forms, value);
-    for stays in URL_CODINGS {
+    for stays in URL_ENCODINGS {
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             let encoded = percent_encoded(value, stays, hex);
             forms.insert(encoded.replace("%20", "+"));
@@ -98,19 +101,19 @@ fn extend_with_forms(forms: &mut BTreeSet<String>, value: &str) {
     }
 }
 
-/// Adds `value` as it is, as the console shows a text inside an object, and as JSON holds it.
+/// Adds `value` as it is, as the console shows a text inside an object, and as JSON encodes it.
 fn extend_with_text(forms: &mut BTreeSet<String>, value: &str) {
     forms.insert(value.to_owned());
     for quote in [None, Some('\'')] {
         forms.insert(console_quoted(value, quote));
     }
     let escaped = json_escaped(value);
-    // JSON inside JSON is what a logged request body looks like.
+    // JSON inside JSON, as in a logged request body.
     forms.insert(json_escaped(&escaped));
     forms.insert(escaped);
 }
 
-/// The text of a string as Node's console writes it between quotes; `quote` is the mark, where that had to be escaped.
+/// Text of a string as Node's console writes it between quotes. `quote` is the quote that must be escaped, if any.
 fn console_quoted(value: &str, quote: Option<char>) -> String {
     let mut quoted = String::with_capacity(value.len());
     for character in value.chars() {
@@ -131,14 +134,14 @@ fn console_quoted(value: &str, quote: Option<char>) -> String {
     quoted
 }
 
-/// A JSON string's text, without its quotes, as `JSON.stringify` and serde both write it.
+/// Text of a JSON string without its quotes, as both `JSON.stringify` and serde write it.
 fn json_escaped(value: &str) -> String {
     let quoted = serde_json::Value::from(value).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// What each way of writing a value into an address leaves as it is, letters and digits apart.
-const URL_CODINGS: [&[u8]; 6] = [
+/// Characters that each URL encoder leaves unescaped, besides letters and digits.
+const URL_ENCODINGS: [&[u8]; 6] = [
     // encodeURIComponent
     b"-_.!~*'()",
     // URLSearchParams and HTML forms
@@ -170,8 +173,8 @@ fn percent_encoded(value: &str, stays: &[u8], hex: &[u8; 16]) -> String {
 const BASE64_STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const BASE64_URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Adds the base64 digits that `value` alone decides when `offset` bytes stand before it in its group of three,
-/// and, where the text ends with the value, the last digit and the padding too.
+/// Adds the base64 digits that are determined by `value` alone at `offset` bytes in its group of three. Also adds the
+/// form with the last digit and the padding, for texts that end with the value.
 fn extend_with_base64(forms: &mut BTreeSet<String>, value: &[u8], offset: usize, alphabet: &[u8; 64]) {
     let first_digit = (offset * 8).div_ceil(6);
     let end_bit = (offset + value.len()) * 8;

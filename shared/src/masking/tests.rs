@@ -67,9 +67,9 @@ fn json_escaped_forms_are_masked_also_when_escaped_twice() {
 
 #[test]
 fn short_values_and_plain_words_are_left_alone() {
-    assert_eq!(check("abc"), Err(Unmasked::Short));
-    assert_eq!(check(" a  "), Err(Unmasked::Short));
-    assert_eq!(check("True"), Err(Unmasked::PlainWord));
+    assert_eq!(check("abc"), Err(UnmaskedReason::Short));
+    assert_eq!(check(" a  "), Err(UnmaskedReason::Short));
+    assert_eq!(check("True"), Err(UnmaskedReason::PlainWord));
     assert_eq!(check("äöüß"), Ok(()));
     assert_eq!(masker(&["abc", "true", ""]).mask("abc is true"), "abc is true");
 }
@@ -95,12 +95,12 @@ fn every_line_of_a_value_is_masked_by_itself() {
 #[test]
 fn the_beginning_of_a_secret_at_a_cut_is_masked() {
     let masker = masker(&["xoxb-1234", "1234567890"]);
-    assert_eq!(masker.mask_cut("<xoxb-1234> xoxb-12"), "<[masked]> [masked]");
-    assert_eq!(masker.mask_cut("a xox"), "a xox", "too little to tell, or to use");
-    assert_eq!(masker.mask_cut("xoxb-123456"), "[masked]", "the beginning of one overlaps the other");
-    assert_eq!(masker.mask_cut("token xoxb-1234"), "token [masked]");
-    assert_eq!(masker.mask_cut("nothing here"), "nothing here");
-    assert_eq!(masker.mask_cut("xoxb-\u{FFFD}"), "[masked]");
+    assert_eq!(masker.mask_truncated("<xoxb-1234> xoxb-12"), "<[masked]> [masked]");
+    assert_eq!(masker.mask_truncated("a xox"), "a xox", "too little to tell, or to use");
+    assert_eq!(masker.mask_truncated("xoxb-123456"), "[masked]", "the beginning of one overlaps the other");
+    assert_eq!(masker.mask_truncated("token xoxb-1234"), "token [masked]");
+    assert_eq!(masker.mask_truncated("nothing here"), "nothing here");
+    assert_eq!(masker.mask_truncated("xoxb-\u{FFFD}"), "[masked]");
     assert_eq!(masker.mask("a xoxb-12"), "a xoxb-12", "a text that was not cut is left alone");
 }
 

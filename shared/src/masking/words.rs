@@ -1,28 +1,28 @@
-//! The words that texts are searched for, in a radix tree: those with a common beginning are compared together.
+//! Radix tree of the words to search for. Words with a common prefix are compared together.
 //!
-//! Invariant: memory is the words' own symbols and at most two nodes a word, however alike the words are.
+//! Invariant: memory is the symbols of the words and at most two nodes per word, for all sets of words.
 
 use std::{collections::VecDeque, ops::Range};
 
-/// A place in the tree: the symbols on the way to it are the beginning of a word.
+/// Cursor in the tree. The symbols on the way to it are the prefix of a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Cursor {
     node: u32,
-    /// Symbols of the node's label that are behind.
+    /// Number of symbols of the node's label before the cursor.
     passed: u32,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    /// Symbols on the way to the node that are common to all its words.
+    /// Range of the symbols on the edge to the node, common to all its words.
     label: Range<u32>,
-    /// Marks of the words that end here.
+    /// Range of the marks of the words that end at the node.
     marks: Range<u32>,
-    /// In the order of their labels' first symbols.
+    /// Range of the child nodes, sorted by the first symbol of their labels.
     children: Range<u32>,
 }
 
-/// Words, each with a mark.
+/// Radix tree of words, each with a mark.
 pub(super) struct Words<M> {
     symbols: Box<[u8]>,
     nodes: Box<[Node]>,
@@ -32,59 +32,59 @@ pub(super) struct Words<M> {
 }
 
 impl<M> Words<M> {
-    /// Where every word begins.
-    pub(super) const BEGINNING: Place = Place { node: 0, passed: 0 };
+    /// Cursor at the root, where every word starts.
+    pub(super) const ROOT: Cursor = Cursor { node: 0, passed: 0 };
 
-    fn node(&self, place: Place) -> &Node {
-        &self.nodes[place.node as usize]
+    fn node(&self, cursor: Cursor) -> &Node {
+        &self.nodes[cursor.node as usize]
     }
 
-    /// The symbols that follow, up to the next place where words end or part.
-    pub(super) fn ahead(&self, place: Place) -> &[u8] {
-        let Range { start, end } = self.node(place).label;
-        &self.symbols[(start + place.passed) as usize..end as usize]
+    /// Symbols that follow the cursor, up to the next point at which words end or diverge.
+    pub(super) fn ahead(&self, cursor: Cursor) -> &[u8] {
+        let Range { start, end } = self.node(cursor).label;
+        &self.symbols[(start + cursor.passed) as usize..end as usize]
     }
 
-    /// The place after so many of the symbols [`Words::ahead`].
-    pub(super) fn skip(place: Place, symbols: usize) -> Place {
-        Place { passed: place.passed + number(symbols), ..place }
+    /// Moves the cursor past `symbols` of the symbols [`Words::ahead`].
+    pub(super) fn skip(cursor: Cursor, symbols: usize) -> Cursor {
+        Cursor { passed: cursor.passed + number(symbols), ..cursor }
     }
 
-    /// First symbols of the children.
-    fn choices(&self, place: Place) -> &[u8] {
-        &self.firsts[range(&self.node(place).children)]
+    /// First symbols of the child nodes.
+    fn choices(&self, cursor: Cursor) -> &[u8] {
+        &self.firsts[range(&self.node(cursor).children)]
     }
 
-    /// The place after `symbol`, if a word goes on with it.
-    pub(super) fn after(&self, place: Place, symbol: u8) -> Option<Place> {
-        if let Some(&only) = self.ahead(place).first() {
-            return (only == symbol).then_some(Self::skip(place, 1));
+    /// Moves the cursor past `symbol`. `None` if no word continues with it.
+    pub(super) fn after(&self, cursor: Cursor, symbol: u8) -> Option<Cursor> {
+        if let Some(&only) = self.ahead(cursor).first() {
+            return (only == symbol).then_some(Self::skip(cursor, 1));
         }
-        let child = self.choices(place).binary_search(&symbol).ok()?;
-        let first = self.node(place).children.start as usize;
-        Some(Place { node: number(first + child), passed: 1 })
+        let child = self.choices(cursor).binary_search(&symbol).ok()?;
+        let first = self.node(cursor).children.start as usize;
+        Some(Cursor { node: number(first + child), passed: 1 })
     }
 
-    /// Steps that [`Words::after`] takes.
-    pub(super) fn steps(&self, place: Place) -> usize {
-        let choices = if self.ahead(place).is_empty() { self.choices(place).len() } else { 1 };
+    /// Cost of [`Words::after`], in steps.
+    pub(super) fn steps(&self, cursor: Cursor) -> usize {
+        let choices = if self.ahead(cursor).is_empty() { self.choices(cursor).len() } else { 1 };
         1 + choices.checked_ilog2().unwrap_or(0) as usize / 2
     }
 
-    /// Marks of the words that end here.
-    pub(super) fn ended(&self, place: Place) -> &[M] {
-        if self.ahead(place).is_empty() { &self.marks[range(&self.node(place).marks)] } else { &[] }
+    /// Marks of the words that end at the cursor.
+    pub(super) fn marks_ending_at(&self, cursor: Cursor) -> &[M] {
+        if self.ahead(cursor).is_empty() { &self.marks[range(&self.node(cursor).marks)] } else { &[] }
     }
 
-    /// Whether a word goes on with a symbol of this kind.
-    pub(super) fn goes_on(&self, place: Place, kind: impl Fn(u8) -> bool) -> bool {
-        match self.ahead(place).first() {
+    /// Returns whether a word continues with a symbol of this kind.
+    pub(super) fn continues_with(&self, cursor: Cursor, kind: impl Fn(u8) -> bool) -> bool {
+        match self.ahead(cursor).first() {
             Some(&only) => kind(only),
-            None => self.choices(place).iter().any(|&symbol| kind(symbol)),
+            None => self.choices(cursor).iter().any(|&symbol| kind(symbol)),
         }
     }
 
-    /// Memory, in bytes.
+    /// Memory of the tree, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.symbols)
             + size_of_val(&*self.nodes)
@@ -101,20 +101,20 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).expect("far fewer than 2³² symbols")
 }
 
-/// A word that was added: where its symbols are.
+/// Added word, with the range of its symbols.
 struct Word<M> {
     start: usize,
     end: usize,
     mark: M,
 }
 
-/// Collects words.
-pub(super) struct Collecting<M> {
+/// Builder of the tree.
+pub(super) struct WordsBuilder<M> {
     symbols: Vec<u8>,
     words: Vec<Word<M>>,
 }
 
-impl<M: Copy + Ord> Collecting<M> {
+impl<M: Copy + Ord> WordsBuilder<M> {
     pub(super) fn new() -> Self {
         Self { symbols: Vec::new(), words: Vec::new() }
     }
@@ -126,7 +126,7 @@ impl<M: Copy + Ord> Collecting<M> {
         self.words.push(Word { start, end: self.symbols.len(), mark });
     }
 
-    /// Words in the order of their addition.
+    /// Iterates over the words in the order of their addition.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], M)> {
         self.words.iter().map(|word| (self.symbols(word), word.mark))
     }
@@ -135,15 +135,15 @@ impl<M: Copy + Ord> Collecting<M> {
         &self.symbols[word.start..word.end]
     }
 
-    /// Plants the tree.
-    pub(super) fn into_words(mut self) -> Words<M> {
+    /// Builds the tree.
+    pub(super) fn build(mut self) -> Words<M> {
         let mut words = std::mem::take(&mut self.words);
         words.sort_unstable_by(|one, other| {
             self.symbols(one).cmp(self.symbols(other)).then_with(|| one.mark.cmp(&other.mark))
         });
         words.dedup_by(|one, other| self.symbols(one) == self.symbols(other) && one.mark == other.mark);
         let mut nodes = vec![Node::default()];
-        // Nodes whose words share so many symbols, and have not been told apart yet.
+        // Nodes to split, each with its range of words and the number of symbols that they share.
         let mut waiting = VecDeque::from([(0, 0..words.len(), 0)]);
         while let Some((node, mut group, depth)) = waiting.pop_front() {
             let ended = words[group.clone()].iter().take_while(|word| word.end - word.start == depth).count();
@@ -155,7 +155,7 @@ impl<M: Copy + Ord> Collecting<M> {
                 let alike =
                     words[group.clone()].iter().take_while(|word| self.symbols(word)[depth] == first[depth]);
                 let child = group.start..group.start + alike.count();
-                // They are sorted: what the first and the last have in common, all have.
+                // The words are sorted, so the common prefix of the first and the last is common to all.
                 let last = self.symbols(&words[child.end - 1]);
                 let common = depth
                     + first[depth..]
@@ -179,13 +179,13 @@ impl<M: Copy + Ord> Collecting<M> {
     }
 }
 
-/// Numbers of a bounded size.
+/// Set of numbers below a bound, one bit each.
 #[derive(Clone)]
-pub(super) struct Numbers(Box<[u64]>);
+pub(super) struct BitSet(Box<[u64]>);
 
-impl Numbers {
-    /// No number; `end` is above all that may be added.
-    pub(super) fn below(end: usize) -> Self {
+impl BitSet {
+    /// Makes an empty set. Added numbers must be below `end`.
+    pub(super) fn with_capacity(end: usize) -> Self {
         Self(vec![0; end.div_ceil(64)].into())
     }
 
@@ -197,7 +197,7 @@ impl Numbers {
         self.0[number / 64] >> (number % 64) & 1 == 1
     }
 
-    /// Memory, in bytes.
+    /// Memory of the set, in bytes.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.0)
     }
@@ -207,22 +207,22 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    /// Marks of the word `text`, and whether longer words begin with it; none if no word begins with it.
+    /// Marks of the word `text`, and whether longer words start with it. `None` if no word starts with it.
     fn look_up<'a>(words: &'a Words<u8>, text: &str) -> Option<(&'a [u8], bool)> {
-        let mut place = Words::<u8>::BEGINNING;
+        let mut cursor = Words::<u8>::ROOT;
         for symbol in text.bytes() {
-            place = words.after(place, symbol)?;
+            cursor = words.after(cursor, symbol)?;
         }
-        Some((words.ended(place), words.goes_on(place, |_| true)))
+        Some((words.marks_ending_at(cursor), words.continues_with(cursor, |_| true)))
     }
 
     #[test]
     fn words_are_found_symbol_by_symbol() {
-        let mut collecting = Collecting::new();
+        let mut collecting = WordsBuilder::new();
         for (word, mark) in [("abcd", 1), ("abc", 2), ("b", 3), ("abd", 4), ("abc", 5), ("abc", 2)] {
             collecting.add(word.bytes(), mark);
         }
-        let words = collecting.into_words();
+        let words = collecting.build();
         assert_eq!(look_up(&words, ""), Some(([].as_slice(), true)));
         assert_eq!(look_up(&words, "ab"), Some(([].as_slice(), true)));
         assert_eq!(look_up(&words, "abc"), Some(([2, 5].as_slice(), true)), "a word may have several marks");
@@ -235,16 +235,16 @@ mod tests {
 
     #[test]
     fn without_words_there_is_nothing_to_find() {
-        let words = Collecting::<u8>::new().into_words();
+        let words = WordsBuilder::<u8>::new().build();
         assert_eq!(look_up(&words, ""), Some(([].as_slice(), false)));
         assert_eq!(look_up(&words, "a"), None);
     }
 
     #[test]
     fn nodes_are_two_a_word_at_most() {
-        let mut collecting = Collecting::new();
+        let mut collecting = WordsBuilder::new();
         (0..1_000).for_each(|length| collecting.add(std::iter::repeat_n(b'a', length).chain([b'b']), ()));
         (0..1_000).for_each(|length| collecting.add(std::iter::repeat_n(b'a', length), ()));
-        assert!(collecting.into_words().nodes.len() <= 4_000);
+        assert!(collecting.build().nodes.len() <= 4_000);
     }
 }

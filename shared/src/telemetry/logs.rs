@@ -1,7 +1,7 @@
-//! Log lines of the services, on standard error.
+//! Log lines of the api and the worker, on standard error.
 //!
-//! Invariant: no line holds what a script is, gets or prints. Libraries are heard from `info` up, whatever the filter
-//! says: their finer lines quote statements with their parameters, frames and bodies.
+//! Invariant: no line contains the code, input or output of a script. Libraries log from `info` up, whatever the
+//! filter: their more detailed lines quote statements with their parameters, frames and bodies.
 
 use super::{Settings, TelemetryError};
 use std::fmt;
@@ -11,17 +11,17 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::filter_fn, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-/// How log lines are written (`LOG_FORMAT`).
+/// Format of log lines (`LOG_FORMAT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object per line.
     Json,
-    /// For people at a terminal.
+    /// Readable text for a terminal.
     Pretty,
 }
 
 impl LogFormat {
-    /// Every format.
+    /// All formats.
     pub const ALL: &'static [Self] = &[Self::Json, Self::Pretty];
 }
 
@@ -34,34 +34,34 @@ impl fmt::Display for LogFormat {
     }
 }
 
-/// Changes what is logged while the program runs.
+/// Handle that changes the log filter at run time.
 #[derive(Clone, Debug)]
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
-    /// The filter the program was started with.
-    usual: String,
+    /// Filter with which the program was started.
+    initial: String,
 }
 
-/// What [`LogControl::toggle_on_signal`] turns on.
+/// Filter that [`LogControl::toggle_on_signal`] turns on.
 const DETAILED: &str = "debug";
 
 impl LogControl {
-    /// Replaces the filter, for example by `info,worker::supervisor=debug`.
+    /// Replaces the filter, for example with `info,worker::supervisor=debug`.
     pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
         Ok(self.filter.reload(EnvFilter::try_new(filter)?)?)
     }
 
-    /// From now on every SIGUSR1 turns `debug` on, and the next one off again.
+    /// Turns `debug` on with a SIGUSR1 and off with the next one.
     pub fn toggle_on_signal(self) -> Result<(), TelemetryError> {
         let mut signals = signal(SignalKind::user_defined1())?;
         tokio::spawn(async move {
             let mut detailed = false;
             while signals.recv().await.is_some() {
                 detailed = !detailed;
-                let filter = if detailed { DETAILED } else { &self.usual };
+                let filter = if detailed { DETAILED } else { &self.initial };
                 match self.set_filter(filter) {
                     Ok(()) => tracing::info!(filter, "log level changed"),
-                    Err(error) => tracing::warn!(%error, filter, "log level not changed"),
+                    Err(error) => tracing::warn!(%error, filter, "can't change the log level"),
                 }
             }
         });
@@ -69,12 +69,12 @@ impl LogControl {
     }
 }
 
-/// Sends log lines that the filter lets through (`RUST_LOG` syntax) to standard error, for the whole process.
+/// Sends log lines that pass the filter (`RUST_LOG` syntax) to standard error, for the whole process.
 ///
-/// Standard output stays free for what a command answers, such as `api keys create`.
+/// Standard output stays free for the output of commands such as `api keys create`.
 pub fn init(settings: &Settings) -> Result<LogControl, TelemetryError> {
-    let usual = settings.log_level.clone();
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&usual)?);
+    let initial = settings.log_level.clone();
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&initial)?);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.log_format {
         LogFormat::Json => {
@@ -82,18 +82,18 @@ pub fn init(settings: &Settings) -> Result<LogControl, TelemetryError> {
         }
         LogFormat::Pretty => lines.with_target(false).boxed(),
     };
-    // Filters of the whole registry. One of a layer's own keeps what it decided per thread, and a library that only asks
-    // whether it may speak (sqlx does) would silence the next line of ours there.
-    tracing_subscriber::registry().with(filter).with(filter_fn(may_be_told)).with(lines).try_init()?;
-    Ok(LogControl { filter: handle, usual })
+    // Filters of the whole registry. A filter of one layer caches its decision per thread, and a library that only
+    // tests whether a line is enabled (sqlx does) would suppress the next line of RunnerCtl on that thread.
+    tracing_subscriber::registry().with(filter).with(filter_fn(is_allowed)).with(lines).try_init()?;
+    Ok(LogControl { filter: handle, initial })
 }
 
-/// Crates whose every line is known to hold no user's data.
-const OURS: [&str; 3] = ["api", "shared", "worker"];
+/// Crates whose log lines are known to contain no user data.
+const OWN_CRATES: [&str; 3] = ["api", "shared", "worker"];
 
-fn may_be_told(metadata: &Metadata<'_>) -> bool {
+fn is_allowed(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO || OURS.contains(&krate)
+    *metadata.level() <= Level::INFO || OWN_CRATES.contains(&krate)
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_log_formats_have_the_names_of_the_configuration() {
-        let mut environment = crate::config::Environment::from([("LOG_FORMAT", "pretty")]);
+        let mut environment = crate::config::EnvReader::from([("LOG_FORMAT", "pretty")]);
         assert_eq!(environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL), LogFormat::Pretty);
     }
 }

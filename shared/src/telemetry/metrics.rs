@@ -1,25 +1,25 @@
-//! Every metric of the api and the worker: defined here once, recorded and documented from here.
+//! Metrics of the api and the worker: defined, recorded and documented from one list.
 //!
-//! Invariant: labels are bounded. Statuses, codes, routes and dependencies are; workspace, script and execution
-//! ids are not and never become labels. A label takes the values that are listed with it and no other, so that an alert
-//! can't wait for one that never comes.
+//! Invariant: labels are bounded. Statuses, codes, routes and dependencies are bounded. Ids of workspaces, scripts and
+//! executions are not and never become labels. A label has only the values listed with it, so that no alert can wait
+//! for a value that never occurs.
 
 use ::metrics::{Key, Level, Metadata, SharedString, with_recorder};
-use Values::{Any, Only};
+use LabelValues::{Any, Only};
 use std::fmt::Write;
 
-/// What a metric does over time.
+/// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// Only grows.
+pub enum MetricKind {
+    /// Value that only grows.
     Counter,
-    /// Goes up and down.
+    /// Value that goes up and down.
     Gauge,
-    /// Counts observations by upper bound.
+    /// Counts of observations by upper bound.
     Histogram { buckets: &'static [f64] },
 }
 
-/// Which program records a metric.
+/// Program that records a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     Api,
@@ -27,36 +27,36 @@ pub enum Program {
     Both,
 }
 
-/// What a label may say.
+/// Allowed values of a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Values {
-    /// These.
+pub enum LabelValues {
+    /// Exactly these values.
     Only(&'static [&'static str]),
-    /// What these words describe.
+    /// LabelValues that this text describes.
     Any(&'static str),
 }
 
-/// One label of a metric.
+/// Label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Label {
     pub name: &'static str,
-    pub values: Values,
+    pub values: LabelValues,
 }
 
-/// One metric, as it is rendered and documented.
+/// Definition of a metric, as it is rendered and documented.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     /// Prometheus name, with its unit.
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: MetricKind,
     pub program: Program,
-    /// In the order in which values are given.
+    /// Labels, in the order in which their values are passed.
     pub labels: &'static [Label],
     pub help: &'static str,
 }
 
 impl Label {
-    fn takes(&self, value: &str) -> bool {
+    fn allows(&self, value: &str) -> bool {
         match self.values {
             Only(values) => values.contains(&value),
             Any(_) => true,
@@ -68,7 +68,7 @@ impl Metric {
     fn key<const N: usize>(&self, values: [impl Into<SharedString>; N]) -> Key {
         let labels = self.labels.iter().zip(values).map(|(label, value)| {
             let value = value.into();
-            debug_assert!(label.takes(&value), "{}: {} is never {value:?}", self.name, label.name);
+            debug_assert!(label.allows(&value), "{}: {} is never {value:?}", self.name, label.name);
             ::metrics::Label::new(label.name, value)
         });
         Key::from_parts(self.name, labels.collect::<Vec<_>>())
@@ -79,17 +79,17 @@ static METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, 
 
 macro_rules! typed {
     ($($type:ident, $register:ident;)+) => { $(
-        /// A metric with `N` labels.
+        /// Metric with `N` labels.
         #[derive(Debug)]
         pub struct $type<const N: usize>(Metric);
 
         impl<const N: usize> $type<N> {
-            /// The series with these label values, in the order of the definition.
+            /// Returns the series with these label values, in the order of the definition.
             pub fn with<V: Into<SharedString>>(&self, values: [V; N]) -> ::metrics::$type {
                 with_recorder(|recorder| recorder.$register(&self.0.key(values), &METADATA))
             }
 
-            /// Name, help and labels.
+            /// Returns the definition of the metric.
             pub const fn definition(&self) -> &Metric {
                 &self.0
             }
@@ -103,9 +103,9 @@ typed! {
 }
 
 macro_rules! metrics {
-    (@kind Counter) => { Kind::Counter };
-    (@kind Gauge) => { Kind::Gauge };
-    (@kind Histogram $buckets:ident) => { Kind::Histogram { buckets: $buckets } };
+    (@kind Counter) => { MetricKind::Counter };
+    (@kind Gauge) => { MetricKind::Gauge };
+    (@kind Histogram $buckets:ident) => { MetricKind::Histogram { buckets: $buckets } };
     ($($program:ident $type:ident $(($buckets:ident))? $id:ident = $name:literal [$($label:literal: $values:expr),*] $help:literal;)+) => {
         $(
             #[doc = concat!("`", $name, "`: ", $help)]
@@ -118,20 +118,20 @@ macro_rules! metrics {
             });
         )+
 
-        /// Every metric, in the order of the documentation.
+        /// All metrics, in the order of the documentation.
         pub static ALL: &[&Metric] = &[$($id.definition()),+];
     };
 }
 
-/// From the shortest fetch-less run to the time limit.
+/// Bounds of durations in seconds, from the shortest run without `fetch` to the time limit.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0];
-/// Waiting in a queue lasts from a millisecond to an hour of backlog.
-const WAITING: &[f64] = &[
+/// Bounds of waiting times in a queue in seconds, from a millisecond to a backlog of an hour.
+const WAIT_SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
     3600.0,
 ];
-/// From 1 MiB to 256 MiB in powers of two.
+/// Bounds of memory in bytes, from 1 MiB to 256 MiB in powers of two.
 const BYTES: &[f64] = &[
     1_048_576.0,
     2_097_152.0,
@@ -144,8 +144,8 @@ const BYTES: &[f64] = &[
     268_435_456.0,
 ];
 
-const STATUS: Values = Only(&["completed", "errored", "cancelled"]);
-const CODE: Values = Only(&[
+const STATUS: LabelValues = Only(&["completed", "errored", "cancelled"]);
+const CODE: LabelValues = Only(&[
     "none",
     "script_error",
     "timeout",
@@ -158,8 +158,8 @@ const CODE: Values = Only(&[
     "worker_lost",
     "cancelled",
 ]);
-const TRIGGER_TYPE: Values = Only(&["automation", "workflow_transition", "cron", "test", "api"]);
-const RESTART_REASON: Values = Only(&[
+const TRIGGER_TYPE: LabelValues = Only(&["automation", "workflow_transition", "cron", "test", "api"]);
+const RESTART_REASON: LabelValues = Only(&[
     "timeout",
     "init_timeout",
     "memory_limit",
@@ -172,7 +172,7 @@ const RESTART_REASON: Values = Only(&[
     "recycled",
     "other_workspace",
 ]);
-const LAYER: Values = Only(&[
+const LAYER: LabelValues = Only(&[
     "descriptors",
     "environment",
     "no_new_privs",
@@ -185,16 +185,16 @@ const LAYER: Values = Only(&[
     "process_rlimit",
     "seccomp",
 ]);
-const CONNECTION: Values =
+const CONNECTION: LabelValues =
     Any("`pool` and `listener` for the database, `api publisher`, `api consumer` or `worker` for the broker");
-const DEPENDENCY: Values = Only(&["database", "broker"]);
-const METHOD: Values = Only(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"]);
-const ROUTE: Values = Any("patterns of routes, or `unmatched`");
+const DEPENDENCY: LabelValues = Only(&["database", "broker"]);
+const METHOD: LabelValues = Only(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"]);
+const ROUTE: LabelValues = Any("patterns of routes, or `unmatched`");
 
 metrics! {
     Both Counter EXECUTIONS = "runnerctl_executions_total" ["status": STATUS, "code": CODE]
         "Executions that reached a terminal status, by status and error code (`none` when completed). The api counts those cancelled before a worker had them.";
-    Worker Histogram(WAITING) EXECUTION_QUEUE = "runnerctl_execution_queue_seconds" ["trigger_type": TRIGGER_TYPE]
+    Worker Histogram(WAIT_SECONDS) EXECUTION_QUEUE = "runnerctl_execution_queue_seconds" ["trigger_type": TRIGGER_TYPE]
         "From the commit of an execution to its claim by a worker.";
     Worker Histogram(SECONDS) EXECUTION_INIT = "runnerctl_execution_init_seconds" []
         "Evaluating the top level of a script and its functions.";
@@ -228,7 +228,7 @@ metrics! {
         "Building a script or function: `built` or `refused`.";
     Api Gauge OUTBOX_ROWS = "runnerctl_outbox_rows" [] "Outbox rows that are due and not yet published.";
     Api Gauge OUTBOX_AGE = "runnerctl_outbox_oldest_seconds" [] "Age of the oldest due outbox row.";
-    Api Histogram(WAITING) OUTBOX_LAG = "runnerctl_outbox_lag_seconds" []
+    Api Histogram(WAIT_SECONDS) OUTBOX_LAG = "runnerctl_outbox_lag_seconds" []
         "From the moment an outbox row is due to the broker's confirm.";
     Api Counter PUBLISHES = "runnerctl_publishes_total" ["outcome": Only(&["confirmed", "returned", "nacked", "failed"])]
         "Messages published: `confirmed`, `returned`, `nacked` or `failed`.";
@@ -246,7 +246,7 @@ metrics! {
         "Connections of the database pool: `idle` or `in_use`.";
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome": Only(&["accepted", "duplicate", "refused"])]
         "Events of triggers: `accepted`, `duplicate` or `refused`.";
-    Api Histogram(WAITING) INGEST_LAG = "runnerctl_ingest_lag_seconds" []
+    Api Histogram(WAIT_SECONDS) INGEST_LAG = "runnerctl_ingest_lag_seconds" []
         "From an event's publish, as its AMQP timestamp tells, else from its arrival, to the commit of its execution.";
     Api Gauge QUEUE_DEPTH = "runnerctl_queue_depth" ["queue": Only(&["executions", "events", "dead"])] "Messages ready in the broker's queues.";
     Api Gauge WORKERS = "runnerctl_workers" [] "Workers seen in the last 30 seconds.";
@@ -260,7 +260,7 @@ metrics! {
     Both Gauge BUILD_INFO = "runnerctl_build_info" ["version": Any("versions of RunnerCtl")] "Always 1; the label names the running version.";
 }
 
-/// The text of `docs/metrics.md`.
+/// Renders `docs/metrics.md`.
 #[must_use]
 pub fn reference() -> String {
     let mut text = String::from(
@@ -271,9 +271,9 @@ pub fn reference() -> String {
     );
     for metric in ALL {
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram { .. } => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram { .. } => "histogram",
         };
         let program = match metric.program {
             Program::Api => "api",
@@ -300,8 +300,8 @@ pub fn reference() -> String {
         }
     }
     text.push_str("\n## Histogram bounds\n\n");
-    for (buckets, unit) in [(SECONDS, "seconds"), (WAITING, "seconds"), (BYTES, "bytes")] {
-        let users = ALL.iter().filter(|metric| metric.kind == Kind::Histogram { buckets });
+    for (buckets, unit) in [(SECONDS, "seconds"), (WAIT_SECONDS, "seconds"), (BYTES, "bytes")] {
+        let users = ALL.iter().filter(|metric| metric.kind == MetricKind::Histogram { buckets });
         let names = users.map(|metric| format!("`{}`", metric.name)).collect::<Vec<_>>().join(", ");
         let bounds = buckets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         writeln!(text, "- {bounds} {unit}: {names}").expect("a String takes any text");
@@ -317,7 +317,7 @@ mod tests {
 
     const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
-    /// `UPDATE_DOCS=1 cargo test -p shared metrics` writes the document anew.
+    /// Updates the page with `UPDATE_DOCS=1 cargo test -p shared metrics`.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
     fn the_document_says_what_the_code_records() {
@@ -333,9 +333,14 @@ mod tests {
         for metric in ALL {
             assert!(names.insert(metric.name), "{} is defined twice", metric.name);
             assert!(metric.name.starts_with("runnerctl_"));
-            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                metric.kind == MetricKind::Counter,
+                "{}",
+                metric.name
+            );
             assert!(metric.help.ends_with('.'), "{}", metric.name);
-            if let Kind::Histogram { buckets } = metric.kind {
+            if let MetricKind::Histogram { buckets } = metric.kind {
                 assert!(
                     metric.name.ends_with("_seconds") || metric.name.ends_with("_bytes"),
                     "{}",
@@ -359,13 +364,13 @@ mod tests {
     #[test]
     fn the_labels_know_every_status_code_and_trigger() {
         for status in Status::ALL.iter().filter(|status| status.is_terminal()) {
-            assert!(EXECUTIONS.definition().labels[0].takes(status.as_str()), "{status}");
+            assert!(EXECUTIONS.definition().labels[0].allows(status.as_str()), "{status}");
         }
         for code in ErrorCode::ALL {
-            assert!(EXECUTIONS.definition().labels[1].takes(code.as_str()), "{code}");
+            assert!(EXECUTIONS.definition().labels[1].allows(code.as_str()), "{code}");
         }
         for trigger in TriggerType::ALL {
-            assert!(EXECUTION_QUEUE.definition().labels[0].takes(trigger.as_str()), "{trigger}");
+            assert!(EXECUTION_QUEUE.definition().labels[0].allows(trigger.as_str()), "{trigger}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Logs, metrics and traces of the services themselves. What scripts print is data of an execution and never comes
-//! here.
+//! Logs, metrics and traces of the api and the worker. The output of scripts is data of an execution and never part of
+//! these.
 
 pub mod logs;
 pub mod metrics;
@@ -8,14 +8,14 @@ pub mod traces;
 pub use logs::{LogControl, LogFormat};
 pub use traces::Tracing;
 
-use crate::config::Environment;
+use crate::config::EnvReader;
 use ::metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{io, time::Duration};
 use tracing_subscriber::{filter::ParseError, reload, util::TryInitError};
 use url::Url;
 
-/// What both programs are told about telling.
+/// Telemetry settings of both programs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `LOG_FORMAT`: `json`, or `pretty` for people.
@@ -29,8 +29,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Asks for the variables; a problem is recorded in `environment`, and the default goes on.
-    pub fn read_from(environment: &mut Environment) -> Self {
+    /// Reads the variables. A problem is recorded in `environment`, and the default is used.
+    pub fn read_from(environment: &mut EnvReader) -> Self {
         Self {
             log_format: environment.choice_or("LOG_FORMAT", LogFormat::Json, LogFormat::ALL),
             log_level: environment.text_or("LOG_LEVEL", "info"),
@@ -44,7 +44,7 @@ impl Settings {
     }
 }
 
-/// Why logs, metrics or traces can't begin.
+/// Errors in the set-up of logs, metrics and traces.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("LOG_LEVEL can't be read: {0}")]
@@ -53,7 +53,7 @@ pub enum TelemetryError {
     AlreadyLogging(#[from] TryInitError),
     #[error("the log filter can't be changed: {0}")]
     Reload(#[from] reload::Error),
-    #[error("the signal that changes the log level can't be heard: {0}")]
+    #[error("the handler of the signal that changes the log level can't be installed: {0}")]
     Signal(#[from] io::Error),
     #[error("metrics can't be set up: {0}")]
     Metrics(#[from] BuildError),
@@ -61,11 +61,11 @@ pub enum TelemetryError {
     Traces(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// Histograms keep every observation until it is sorted into its bucket, by a scrape or by this.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Interval at which observations of histograms are sorted into buckets. Until then, or until a scrape, each is kept.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Makes the process's metrics recorder, with the buckets and help texts of [`metrics::ALL`], and keeps it small for as
-/// long as the runtime lives, whether anybody scrapes or not. The handle renders `/metrics`.
+/// Installs the metrics recorder of the process, with the buckets and help texts of [`metrics::ALL`]. Bounds its memory
+/// as long as the runtime lives, with or without scrapes. The handle renders `/metrics`.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -73,11 +73,11 @@ pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = prometheus()?.install_recorder()?;
     describe_all();
     metrics::BUILD_INFO.with([env!("CARGO_PKG_VERSION")]).set(1.0);
-    let kept = handle.clone();
+    let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(UPKEEP).await;
-            kept.run_upkeep();
+            tokio::time::sleep(UPKEEP_INTERVAL).await;
+            upkeep.run_upkeep();
         }
     });
     Ok(handle)
@@ -85,19 +85,19 @@ pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
 
 fn prometheus() -> Result<PrometheusBuilder, BuildError> {
     metrics::ALL.iter().try_fold(PrometheusBuilder::new(), |builder, metric| match metric.kind {
-        metrics::Kind::Histogram { buckets } => {
+        metrics::MetricKind::Histogram { buckets } => {
             builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)
         }
-        metrics::Kind::Counter | metrics::Kind::Gauge => Ok(builder),
+        metrics::MetricKind::Counter | metrics::MetricKind::Gauge => Ok(builder),
     })
 }
 
 fn describe_all() {
     for metric in metrics::ALL {
         match metric.kind {
-            metrics::Kind::Counter => describe_counter!(metric.name, metric.help),
-            metrics::Kind::Gauge => describe_gauge!(metric.name, metric.help),
-            metrics::Kind::Histogram { .. } => describe_histogram!(metric.name, metric.help),
+            metrics::MetricKind::Counter => describe_counter!(metric.name, metric.help),
+            metrics::MetricKind::Gauge => describe_gauge!(metric.name, metric.help),
+            metrics::MetricKind::Histogram { .. } => describe_histogram!(metric.name, metric.help),
         }
     }
 }
@@ -124,13 +124,13 @@ mod tests {
 
     #[test]
     fn the_settings_have_defaults_and_name_what_is_wrong() {
-        let mut environment = Environment::from([]);
+        let mut environment = EnvReader::from([]);
         let settings = Settings::read_from(&mut environment);
         assert_eq!((settings.log_format, settings.log_level.as_str()), (LogFormat::Json, "info"));
         assert_eq!((settings.otlp_endpoint, environment.finish(|| Some(()))), (None, Ok(())));
 
         let wrong = [("LOG_FORMAT", "xml"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")];
-        let mut environment = Environment::from(wrong);
+        let mut environment = EnvReader::from(wrong);
         Settings::read_from(&mut environment);
         let problems = environment.finish(|| Some(())).unwrap_err();
         assert_eq!(

@@ -1,9 +1,9 @@
-//! One trace per execution: accept, publish, process (claim, init, run, persist), exported as OTLP over HTTP.
+//! Traces, one per execution: accept, publish, process (claim, init, run, persist), exported as OTLP over HTTP.
 //!
-//! Invariants: a span holds ids, statuses and times, never code, input, output, console or names that people chose.
-//! What joins the spans is a W3C `traceparent` in the execution's row and in the header of its message, since an
-//! execution outlives the task, the process and the worker that began it; so spans here have explicit parents, and do
-//! not follow those of the log. Without an endpoint nothing is recorded, and a caller's `traceparent` passes through.
+//! Invariants: a span has ids, statuses and times, never code, input, output, console lines or names chosen by users.
+//! Spans are joined by a W3C `traceparent` in the execution's row and in the header of its message, because an
+//! execution outlives the task, the process and the worker that started it. So spans here have explicit parents and are
+//! independent of the log's spans. Without an endpoint nothing is recorded, and a caller's `traceparent` is passed on.
 
 use super::{Settings, TelemetryError};
 use opentelemetry::{
@@ -16,7 +16,7 @@ use opentelemetry::{
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
-    trace::{SdkTracer, SdkTracerProvider, Span},
+    trace::{SdkTracer, SdkTracerProvider, Span as SdkSpan},
 };
 use std::{
     sync::OnceLock,
@@ -25,22 +25,22 @@ use std::{
 use url::Url;
 use uuid::Uuid;
 
-/// The header and the column that carry a parent.
+/// Name of the header and of the column with the parent of a span.
 pub const TRACEPARENT: &str = "traceparent";
 
-/// A program that ends waits this long for a collector.
-const LAST_EXPORT: Duration = Duration::from_secs(2);
+/// Time limit of the last export when a program ends.
+const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// The exporter of this process. Its owner ends it with [`Self::finish`].
+/// Exporter of this process. Its owner must call [`Self::finish`].
 #[derive(Debug)]
 pub struct Tracing(Option<SdkTracerProvider>);
 
-/// Exports from now on, if the settings name a collector. `service` is the name under which it shows the spans.
+/// Starts the export if the settings have a collector. `service` is the service name of the spans.
 pub fn init(settings: &Settings, service: &'static str) -> Result<Tracing, TelemetryError> {
     let Some(endpoint) = &settings.otlp_endpoint else { return Ok(Tracing(None)) };
-    // The exporter's client asks for it, even where the collector speaks plain HTTP. Somebody may have been first.
+    // The exporter's client requires a provider, even for plain HTTP. Fails if one is already installed.
     drop(rustls::crypto::ring::default_provider().install_default());
     let exporter = SpanExporter::builder().with_http().with_endpoint(traces_url(endpoint)).build()?;
     let resource = Resource::builder()
@@ -52,50 +52,51 @@ pub fn init(settings: &Settings, service: &'static str) -> Result<Tracing, Telem
     Ok(Tracing(Some(provider)))
 }
 
-/// The endpoint is a base, to which each signal adds its own path (OTLP specification).
+/// Returns the URL of traces. The endpoint is a base URL, to which each signal adds its path (OTLP specification).
 fn traces_url(endpoint: &Url) -> String {
     format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'))
 }
 
 impl Tracing {
-    /// Exports what is left, for a moment at most.
+    /// Exports the remaining spans, for at most [`LAST_EXPORT_TIMEOUT`].
     pub async fn finish(self) {
         let Some(provider) = self.0 else { return };
-        // It blocks; the runtime's other threads go on.
-        let ended = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(LAST_EXPORT)).await;
+        // Blocking, so on a thread of its own.
+        let ended =
+            tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(LAST_EXPORT_TIMEOUT)).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!(%error, "the last spans were not exported");
         }
     }
 }
 
-/// A span under way; it ends with its value.
+/// Open span, which ends when the value is dropped.
 #[derive(Debug)]
-pub struct Step {
-    span: Option<Span>,
+pub struct Span {
+    span: Option<SdkSpan>,
     parent: Option<String>,
 }
 
-impl Step {
-    /// What the next step takes as its parent: this one, or where nothing is recorded, this one's own parent.
+impl Span {
+    /// Returns the parent for child spans: this span, or this span's parent if nothing is recorded.
     #[must_use]
     pub fn traceparent(&self) -> Option<String> {
         self.span.as_ref().map(|span| format_traceparent(span.span_context())).or_else(|| self.parent.clone())
     }
 
-    /// Names the execution.
-    pub fn of_execution(&mut self, id: Uuid) {
-        self.note("execution.id", || id.to_string());
+    /// Sets the id of the execution.
+    pub fn set_execution_id(&mut self, id: Uuid) {
+        self.set_attribute("execution.id", || id.to_string());
     }
 
-    /// A fact about it.
-    pub fn note(&mut self, key: &'static str, value: impl FnOnce() -> String) {
+    /// Sets an attribute. `value` is called only if the span is recorded.
+    pub fn set_attribute(&mut self, key: &'static str, value: impl FnOnce() -> String) {
         if let Some(span) = &mut self.span {
             span.set_attribute(KeyValue::new(key, value()));
         }
     }
 
-    /// It failed, in one word.
+    /// Marks the span as failed, with an error code.
     pub fn fail(&mut self, code: &'static str) {
         if let Some(span) = &mut self.span {
             span.set_attribute(KeyValue::new("error.type", code));
@@ -104,40 +105,40 @@ impl Step {
     }
 }
 
-/// The API or the ingest takes an execution on.
-pub fn accept(parent: Option<String>) -> Step {
+/// Starts the span in which the API or the ingest accepts an execution.
+pub fn accept(parent: Option<String>) -> Span {
     begin("accept", SpanKind::Server, parent)
 }
 
-/// A message goes to the broker.
-pub fn publish(parent: Option<String>) -> Step {
+/// Starts the span in which a message is published.
+pub fn publish(parent: Option<String>) -> Span {
     begin("publish", SpanKind::Producer, parent)
 }
 
-/// A worker sees a message through.
-pub fn process(parent: Option<String>) -> Step {
+/// Starts the span in which a worker processes a message.
+pub fn process(parent: Option<String>) -> Span {
     begin("process", SpanKind::Consumer, parent)
 }
 
-/// A part of another step.
-pub fn part(name: &'static str, of: &Step) -> Step {
+/// Starts a child span.
+pub fn child(name: &'static str, of: &Span) -> Span {
     begin(name, SpanKind::Internal, of.traceparent())
 }
 
-/// A part that is over, measured elsewhere.
-pub fn past_part(name: &'static str, of: &Step, began: SystemTime, took: Duration) {
+/// Records a child span that has already ended and was measured elsewhere.
+pub fn completed_child(name: &'static str, of: &Span, began: SystemTime, took: Duration) {
     let (Some(tracer), Some(_)) = (TRACER.get(), &of.span) else { return };
     let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_start_time(began);
     let mut span = tracer.build_with_context(builder, &context(of.traceparent().as_deref()));
     span.end_with_timestamp(began + took);
 }
 
-fn begin(name: &'static str, kind: SpanKind, parent: Option<String>) -> Step {
+fn begin(name: &'static str, kind: SpanKind, parent: Option<String>) -> Span {
     let span = TRACER.get().map(|tracer| {
         let builder = SpanBuilder::from_name(name).with_kind(kind);
         tracer.build_with_context(builder, &context(parent.as_deref()))
     });
-    Step { span, parent }
+    Span { span, parent }
 }
 
 fn context(parent: Option<&str>) -> Context {
@@ -145,13 +146,13 @@ fn context(parent: Option<&str>) -> Context {
     parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent))
 }
 
-/// Whether a caller's text is a `traceparent`.
+/// Returns whether a text is a valid `traceparent`.
 #[must_use]
 pub fn is_traceparent(text: &str) -> bool {
     parse_traceparent(text).is_some()
 }
 
-/// Version 00 of <https://www.w3.org/TR/trace-context/>: `00-<32 hex>-<16 hex>-<2 hex>`, in small letters.
+/// Parses version 00 of <https://www.w3.org/TR/trace-context/>: `00-<32 hex>-<16 hex>-<2 hex>`, in lower case.
 fn parse_traceparent(text: &str) -> Option<SpanContext> {
     let mut parts = text.split('-');
     let mut part = |length| {
@@ -206,7 +207,7 @@ mod tests {
     fn without_an_exporter_the_parent_passes_through() {
         let accept = accept(Some(PARENT.to_owned()));
         assert_eq!(accept.traceparent().as_deref(), Some(PARENT));
-        assert_eq!(part("claim", &accept).traceparent().as_deref(), Some(PARENT));
+        assert_eq!(child("claim", &accept).traceparent().as_deref(), Some(PARENT));
         assert_eq!(super::accept(None).traceparent(), None);
     }
 

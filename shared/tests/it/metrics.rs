@@ -1,4 +1,4 @@
-//! What the documentation of metrics promises is recorded.
+//! Tests that every documented metric is recorded.
 
 use shared::telemetry::metrics::{ALL, Program};
 use std::{
@@ -10,7 +10,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The text of every Rust source under `folder`, without white space and without its unit tests.
+/// Appends the text of every Rust source under `folder`, without white space and unit tests.
 fn sources(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -5,7 +5,7 @@
 
 use moka::sync::Cache;
 use serde::Deserialize;
-use shared::signing::{self, Keys, SignedParts};
+use shared::signing::{self, SignedParts, SigningKeys};
 use std::{
     fmt,
     sync::Arc,
@@ -50,7 +50,7 @@ pub struct PlaneTokens {
 
 struct Control {
     base: Url,
-    keys: Arc<Keys>,
+    keys: Arc<SigningKeys>,
     http: reqwest::Client,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for PlaneTokens {
 
 impl PlaneTokens {
     /// `control_service` is `CONTROL_SERVICE_BASE_URL`.
-    pub fn new(control_service: Option<Url>, keys: Arc<Keys>) -> Result<Self, TokenError> {
+    pub fn new(control_service: Option<Url>, keys: Arc<SigningKeys>) -> Result<Self, TokenError> {
         let none = Self { control: None, known: Cache::new(MAX_ENTRIES), known_for: KNOWN_FOR };
         let Some(base) = control_service else { return Ok(none) };
         // The client asks for the process's provider of cryptography; an error means that there is one already.

@@ -8,7 +8,7 @@ use super::{
 use crate::{db::DatabaseError, lease::Claimed};
 use sandbox_protocol::Job;
 use shared::{
-    encryption::{Context, Keyring, OpenError},
+    encryption::{AssociatedData, Keyring, OpenError},
     limits::{Limits, RUN_SECRET_BYTES},
 };
 use std::{
@@ -104,7 +104,7 @@ impl Preparation {
     fn open_env(&self, claimed: &Claimed) -> Result<BTreeMap<String, String>, Corrupt> {
         let mut env = BTreeMap::new();
         for variable in &claimed.workspace_env {
-            let context = Context::environment(claimed.workspace_id, &variable.key);
+            let context = AssociatedData::environment(claimed.workspace_id, &variable.key);
             let what = || format!("the environment variable {}", variable.key);
             let value = self
                 .keyring
@@ -113,10 +113,14 @@ impl Preparation {
             env.insert(variable.key.clone(), String::from_utf8_lossy(&value).into_owned());
         }
         if let (Some(sealed), Some(script_id)) = (&claimed.script_env, claimed.script_id) {
-            env.extend(self.open_object("the script's env", sealed, &Context::script_env(script_id))?);
+            env.extend(self.open_object(
+                "the script's env",
+                sealed,
+                &AssociatedData::script_env(script_id),
+            )?);
         }
         if let Some(sealed) = &claimed.execution_env {
-            let context = Context::execution_env(claimed.attempt.execution_id);
+            let context = AssociatedData::execution_env(claimed.attempt.execution_id);
             env.extend(self.open_object("the execution's env", sealed, &context)?);
         }
         match env.values().map(String::len).sum() {

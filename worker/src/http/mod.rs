@@ -30,14 +30,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
     limits::Limits,
-    signing::Keys,
+    signing::SigningKeys,
     telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
 };
 use std::{sync::Arc, time::Instant};
 
 /// State that the endpoints share.
 pub struct ServerState {
-    pub keys: Arc<Keys>,
+    pub keys: Arc<SigningKeys>,
     pub nonces: Nonces,
     pub pool: Arc<Pool>,
     /// Limits of one `execute-sync`.

@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
     limits::Limits,
-    signing::{Keys, NONCE_HEADER, SIGNATURE_HEADER, SignedParts, TIMESTAMP_HEADER, WORKSPACE_HEADER},
+    signing::{NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
@@ -30,7 +30,7 @@ pub(crate) struct Endpoints {
     pub(crate) pool: Arc<Pool>,
     address: SocketAddr,
     tasks: Vec<AbortHandle>,
-    keys: Keys,
+    keys: SigningKeys,
     client: reqwest::Client,
 }
 
@@ -79,7 +79,7 @@ impl Endpoints {
             get(|| async { Json(json!({ "token": PLANE_TOKEN })) }),
         ))
         .await;
-        let keys = Keys::parse(SECRET).unwrap();
+        let keys = SigningKeys::parse(SECRET).unwrap();
         let control = format!("http://{control}").parse().unwrap();
         let plane_tokens = PlaneTokens::new(Some(control), Arc::new(keys.clone())).unwrap();
         let exceptions = "127.0.0.1/32".parse().unwrap();
@@ -129,7 +129,7 @@ impl Endpoints {
         if call.secret == SECRET {
             return self.keys.sign(&parts);
         }
-        Keys::parse(&call.secret).unwrap().sign(&parts)
+        SigningKeys::parse(&call.secret).unwrap().sign(&parts)
     }
 
     pub(crate) async fn send_signed(&self, call: Call, signature: &str) -> (StatusCode, Value) {

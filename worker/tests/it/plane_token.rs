@@ -3,7 +3,7 @@
 use axum::{Json, Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
 use reqwest::StatusCode;
 use serde_json::json;
-use shared::signing::{Keys, WORKSPACE_HEADER};
+use shared::signing::{SigningKeys, WORKSPACE_HEADER};
 use std::{
     sync::{
         Arc,

@@ -90,7 +90,7 @@ async fn submit_run(
     let raw = |value| to_raw_value(&value).unwrap_or_else(|_| empty_object());
     let id = execution_ids::next();
     let mut accept = traces::accept(None);
-    accept.of_execution(id);
+    accept.set_execution_id(id);
     let submission = Submission {
         id,
         workspace_id: schedule.workspace_id,

@@ -13,7 +13,7 @@ use crate::{
 use shared::{
     amqp::Delivery,
     message::EventMessage,
-    telemetry::traces::{self, Step, TRACEPARENT},
+    telemetry::traces::{self, Span, TRACEPARENT},
 };
 use sqlx::PgPool;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
@@ -62,7 +62,7 @@ struct Ready {
     variables: String,
     hash: Vec<u8>,
     /// Ends with the batch.
-    accept: Step,
+    accept: Span,
 }
 
 /// Ingests all events; one answer per event, in order. An error says that the database is not able to now; what was
@@ -160,7 +160,7 @@ async fn prepare(
     let hash = idempotency::hash(&asked).to_vec();
     let execution_id = execution_ids::next();
     let mut accept = traces::accept(incoming.traceparent.clone());
-    accept.of_execution(execution_id);
+    accept.set_execution_id(execution_id);
     Ok(Ok(Ready {
         place,
         execution_id,

@@ -124,7 +124,7 @@ impl Ingest {
         EVENTS_INGESTED.with(["refused"]).increment(1);
         DEAD_LETTERS.with([refused.kind()]).increment(1);
         self.publisher
-            .bury(delivery, &self.publisher.topology().events, &refused.to_string(), shutdown)
+            .dead_letter(delivery, &self.publisher.topology().events, &refused.to_string(), shutdown)
             .await;
     }
 }

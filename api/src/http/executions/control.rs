@@ -30,7 +30,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use shared::{
-    encryption::{Context, OpenError},
+    encryption::{AssociatedData, OpenError},
     execution::{ErrorCode, Status},
     http::fields::FieldErrors,
     telemetry::{metrics::EXECUTIONS, traces},
@@ -107,7 +107,7 @@ pub(crate) async fn replay(
     let input = request.input(given.event.0, given.context.0)?;
     let replay_id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
-    accept.of_execution(replay_id);
+    accept.set_execution_id(replay_id);
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let submission = Submission {
         id: replay_id,
@@ -140,14 +140,15 @@ fn reseal(
     to: Uuid,
 ) -> Result<Option<Vec<u8>>, ApiError> {
     let Some(sealed) = sealed else { return Ok(None) };
-    let opened = state.keyring.open(sealed, &Context::execution_env(from));
+    let opened = state.keyring.open(sealed, &AssociatedData::execution_env(from));
     let opened = opened.map_err(|error| match error {
-        // Finished executions are final, their sealed environment included: `api rotate-encryption-key` leaves it as it is.
+        // Finished executions are final, their sealed environment included: `api rotate-encryption-key` leaves it as it
+        // is.
         OpenError::UnknownKey { .. } => ApiError::conflict(
             "environment_unreadable",
             "The environment of this execution was sealed with a key that is no longer in use.",
         ),
         error => ApiError::Internal(format!("can't open an execution's environment: {error}").into()),
     })?;
-    Ok(Some(state.keyring.seal(&opened, &Context::execution_env(to))))
+    Ok(Some(state.keyring.seal(&opened, &AssociatedData::execution_env(to))))
 }

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
-use shared::{encryption::Context, execution::TriggerType, telemetry::traces};
+use shared::{encryption::AssociatedData, execution::TriggerType, telemetry::traces};
 use sqlx::Connection;
 
 pub(in crate::http) fn router() -> Router<AppState> {
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     state.quota.admit(&state.pool, caller.workspace_id).await?;
     let id = execution_ids::next();
     let mut accept = traces::accept(traceparent(&headers));
-    accept.of_execution(id);
+    accept.set_execution_id(id);
     let env = environment::merge(test.env, &Values::new())?;
     let packages = packages::resolve(state.packages.as_ref(), &test.code).await?;
     let known = db::functions::known(&mut *state.pool.acquire().await?, Some(caller.workspace_id)).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn run(
         },
         input: test.input,
         variables: test.variables,
-        env_sealed: environment::seal(&state.keyring, &env, &Context::execution_env(id)),
+        env_sealed: environment::seal(&state.keyring, &env, &AssociatedData::execution_env(id)),
         priority: INTERACTIVE,
         traceparent: accept.traceparent(),
         replay_of: None,

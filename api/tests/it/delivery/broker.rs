@@ -13,7 +13,7 @@ const AMQP_PORT: u16 = 5672;
 pub(super) async fn behind_link() -> (Queues, Queues, Link) {
     let queues = TestQueues::create();
     let link = Link::to(queues.url(), AMQP_PORT).await;
-    let topology = Topology::prefixed(queues.prefix());
+    let topology = Topology::with_prefix(queues.prefix());
     let direct = Queues { broker: connect(queues.url()), topology: topology.clone() };
     (direct, Queues { broker: connect(link.url()), topology }, link)
 }

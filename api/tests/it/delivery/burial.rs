@@ -23,7 +23,7 @@ async fn a_message_is_acknowledged_only_when_the_dead_letters_have_it() {
     link.cut();
     let exchange = executions.clone();
     let burying = tokio::spawn(async move {
-        publisher.bury(delivery, &exchange, "not an execution", &CancellationToken::new()).await;
+        publisher.dead_letter(delivery, &exchange, "not an execution", &CancellationToken::new()).await;
     });
     let early = tokio::time::timeout(Duration::from_secs(1), consumer.next()).await;
     assert!(early.is_err(), "{early:?}");
@@ -45,7 +45,10 @@ async fn a_message_that_can_t_be_buried_in_time_goes_back() {
     link.cut();
     let giving_up = CancellationToken::new();
     giving_up.cancel();
-    behind.publisher().bury(delivery, &direct.topology.executions, "not an execution", &giving_up).await;
+    behind
+        .publisher()
+        .dead_letter(delivery, &direct.topology.executions, "not an execution", &giving_up)
+        .await;
     let again = next(&mut consumer).await;
     assert_eq!((again.body(), again.redelivered()), (&b"not json"[..], true));
     assert!(direct.letters().await.is_empty());
@@ -62,7 +65,7 @@ async fn a_dead_letter_queue_that_was_deleted_comes_back_with_the_next_letter() 
     publisher.ready().await.unwrap();
     queues.delete(&queues.topology.dead).await;
     let (exchange, never) = (queues.topology.executions.clone(), CancellationToken::new());
-    publisher.bury(delivery, &exchange, "not an execution", &never).await;
+    publisher.dead_letter(delivery, &exchange, "not an execution", &never).await;
     let queues = &queues;
     until("one letter", async || queues.letters().await.len() == 1).await;
 }

@@ -29,7 +29,7 @@ struct Queues {
 impl Queues {
     fn create() -> Self {
         let queues = TestQueues::create();
-        Self { broker: connect(queues.url()), topology: Topology::prefixed(queues.prefix()) }
+        Self { broker: connect(queues.url()), topology: Topology::with_prefix(queues.prefix()) }
     }
 
     /// Takes executions from the queue as a worker does.

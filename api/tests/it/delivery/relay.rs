@@ -154,7 +154,7 @@ async fn rows_wait_for_a_broker_that_is_away() {
     let pool = database.pool().await;
     let link = Link::to(queues.url(), 5672).await;
     link.cut();
-    let queues = Queues { broker: connect(link.url()), topology: Topology::prefixed(queues.prefix()) };
+    let queues = Queues { broker: connect(link.url()), topology: Topology::with_prefix(queues.prefix()) };
     let relay = run(&pool, &queues);
     let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
     relay.wake.notify_one();

@@ -1,18 +1,14 @@
-//! Queues that stand with other arguments than this version gives them.
+//! Queues that exist with other arguments than RunnerCtl's.
 
-use super::{Queues, next};
+use super::Queues;
 use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
 use shared::amqp::{DeadLetterError, DeadLetters, DeclareError};
 
-/// As installations of before docs/adr/0012 have it, and as they have it since.
-const FORMER: [(&str, &str); 2] =
-    [("x-dead-letter-strategy", "at-least-once"), ("x-overflow", "reject-publish")];
-
 impl Queues {
-    /// Declares the queue of executions with these arguments besides those it always had.
+    /// Declares the queue of executions with additional arguments.
     async fn declare_executions(&self, arguments: &[(&str, &str)]) -> lapin::Result<()> {
         let text = |text: &str| AMQPValue::LongString(text.into());
         let mut table = FieldTable::default();
@@ -30,27 +26,11 @@ impl Queues {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_of_the_version_before_serves_on_and_comes_back_as_this_versions_when_it_is_deleted() {
-    let queues = Queues::create();
-    queues.declare_executions(&FORMER).await.unwrap();
-    queues.publish_message("one").await;
-    let mut consumer = queues.executions();
-    next(&mut consumer).await.ack().await;
-    queues.declare_executions(&FORMER).await.expect("it was left as it is");
-    drop(consumer);
-
-    queues.delete(&queues.topology.executions).await;
-    queues.publish_message("two").await;
-    queues.declare_executions(&[]).await.expect("it has this version's arguments");
-    assert_eq!(next(&mut queues.executions()).await.body(), b"two");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_queue_of_no_version_is_refused_by_name() {
     let queues = Queues::create();
     queues.declare_executions(&[("x-overflow", "drop-head")]).await.unwrap();
     let refused = DeadLetters::new(queues.broker.clone(), queues.topology.clone()).list(1).await;
-    let Err(DeadLetterError::Declare(DeclareError::Foreign { ref queue, .. })) = refused else {
+    let Err(DeadLetterError::Declare(DeclareError::IncompatibleQueue { ref queue, .. })) = refused else {
         panic!("{refused:?}")
     };
     assert_eq!(*queue, queues.topology.executions);

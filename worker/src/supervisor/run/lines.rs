@@ -16,7 +16,7 @@ impl Run<'_> {
         let (sent, is_cut) = (message.len(), self.logs.cuts(message.len()));
         let masked = if self.logs.is_open() {
             let mask = move |masker: &Masker| {
-                let masked = if is_cut { masker.mask_cut(&message) } else { masker.mask(&message) };
+                let masked = if is_cut { masker.mask_truncated(&message) } else { masker.mask(&message) };
                 masked.into_owned()
             };
             beside(&self.masker, sent, mask).await

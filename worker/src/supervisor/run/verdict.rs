@@ -173,7 +173,7 @@ pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
 
 fn masked_text(text: &str, masker: &Masker) -> String {
     let cut = text.len() >= LONGEST_ERROR_TEXT && text.encode_utf16().count() >= LONGEST_ERROR_TEXT;
-    clean(&if cut { masker.mask_cut(text) } else { masker.mask(text) })
+    clean(&if cut { masker.mask_truncated(text) } else { masker.mask(text) })
 }
 
 #[cfg(test)]

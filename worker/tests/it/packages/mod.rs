@@ -6,7 +6,7 @@ use crate::endpoints::Endpoints;
 use packages::{Packages, PackagesConfig};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use shared::{config::Environment, limits::Limits};
+use shared::{config::EnvReader, limits::Limits};
 use tar::EntryType;
 use test_support::{Registry, archive};
 
@@ -25,7 +25,7 @@ fn packages(registry: &str, allowed: &str) -> Packages {
         ("SCRIPT_NPM_ALLOW", allowed),
         ("ESBUILD_PATH", &esbuild),
     ];
-    let mut environment: Environment = variables.into_iter().collect();
+    let mut environment: EnvReader = variables.into_iter().collect();
     let config = PackagesConfig::read(&mut environment).expect("packages are on");
     Packages::new(config).unwrap()
 }

@@ -43,5 +43,8 @@ export async function main() {
     assert_eq!(result(&endpoints, code).await, expected);
     let code = "import glob from 'fast-glob@3.3.2';\nexport const main = () => glob('**');";
     let found = findings(&endpoints, code).await;
-    assert!(found[0].starts_with("1:18-35 package `") && found[0].contains("the Node.js module"), "{found:?}");
+    assert!(
+        found[0].starts_with("1:18-35 package `") && found[0].contains("the Node.js module"),
+        "{found:?}"
+    );
 }
