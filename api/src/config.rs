@@ -24,7 +24,7 @@ pub struct Config {
     /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week; 0 keeps them.
     pub retention_days: u64,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
-    pub signing_keys: Arc<Keys>,
+    pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that encrypt environment values and tokens; the first encrypts, all decrypt.
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
@@ -70,13 +70,13 @@ impl Default for HttpConfig {
 
 impl Config {
     /// Reads the variables of `serve`, and reports every problem.
-    pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+    pub fn read(mut environment: EnvReader) -> Result<Self, Problems> {
         let config = Self::read_from(&mut environment);
         environment.finish(|| config)
     }
 
     /// Returns `None` if a problem was recorded in `environment`.
-    fn read_from(environment: &mut Environment) -> Option<Self> {
+    fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let port = environment.parse_or("PORT", 8000);
         let database = DatabaseConfig::read_from(environment);
         let amqp_url = environment.secret("AMQP_URL");
@@ -104,7 +104,7 @@ impl Config {
 
 impl DatabaseConfig {
     /// Reads the variables of commands that need the database alone.
-    pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+    pub fn read(mut environment: EnvReader) -> Result<Self, Problems> {
         let database = Self::read_from(&mut environment);
         environment.finish(|| database)
     }

@@ -23,7 +23,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub amqp: AmqpConfig,
     /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first, the same as the api's.
-    pub signing_keys: Arc<Keys>,
+    pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that decrypt environment values, the same as the api's.
     pub keyring: Arc<Keyring>,
     /// `WORKER_CONCURRENCY`: maximum number of runs at the same time.
@@ -65,13 +65,13 @@ pub struct AmqpConfig {
 
 impl Config {
     /// Reads the settings of `serve`. An error reports every problem.
-    pub fn read(mut environment: Environment) -> Result<Self, Problems> {
+    pub fn read(mut environment: EnvReader) -> Result<Self, Problems> {
         let config = Self::read_from(&mut environment);
         environment.finish(|| config)
     }
 
     /// Returns `None` if a problem was recorded in `environment`.
-    fn read_from(environment: &mut Environment) -> Option<Self> {
+    fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let port = environment.parse_or("PORT", 3000);
         let database = DatabaseConfig::read_from(environment);
         let amqp_url = environment.secret("AMQP_URL");

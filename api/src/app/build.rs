@@ -52,7 +52,7 @@ pub struct Compiled {
 }
 
 /// Builds code on a thread for blocking work.
-pub async fn compile(kind: Kind, code: String, packages: Prepared) -> Result<Compiled, ApiError> {
+pub async fn compile(kind: Kind, code: String, packages: ResolvedPackages) -> Result<Compiled, ApiError> {
     let began = Instant::now();
     let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
     let report = tokio::task::spawn_blocking(move || match &kind {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub type Values = BTreeMap<String, String>;
 
 /// Encrypts `values` for storage. Returns `None` if there are none.
-pub fn seal(keyring: &Keyring, values: &Values, context: &Context) -> Option<Vec<u8>> {
+pub fn seal(keyring: &Keyring, values: &Values, context: &AssociatedData) -> Option<Vec<u8>> {
     if values.is_empty() {
         return None;
     }
@@ -20,7 +20,7 @@ pub fn seal(keyring: &Keyring, values: &Values, context: &Context) -> Option<Vec
 }
 
 /// Decrypts stored values.
-pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Result<Values, ApiError> {
+pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData) -> Result<Values, ApiError> {
     let Some(sealed) = sealed else { return Ok(Values::new()) };
     let text = keyring
         .open(sealed, context)
@@ -30,7 +30,7 @@ pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Resu
 }
 
 /// Returns the keys, each with a redacted value.
-pub fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &Context) -> Values {
+pub fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData) -> Values {
     match open(keyring, sealed, context) {
         Ok(values) => values.into_keys().map(|key| (key, REDACTED.to_owned())).collect(),
         Err(error) => {

@@ -35,7 +35,7 @@ pub struct Dependencies<'a> {
 
 /// Returns a script as the API shows it: its environment has keys with redacted values.
 pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
-    let env = environment::redact(keyring, row.env_sealed.as_deref(), &Context::script_env(row.id));
+    let env = environment::redact(keyring, row.env_sealed.as_deref(), &AssociatedData::script_env(row.id));
     Script {
         id: row.id,
         name: row.name,
@@ -67,7 +67,7 @@ pub async fn create(
 ) -> Result<SavedScript, ApiError> {
     let id = Uuid::now_v7();
     let env = environment::merge(draft.env.clone(), &Values::new())?;
-    let sealed = environment::seal(deps.keyring, &env, &Context::script_env(id));
+    let sealed = environment::seal(deps.keyring, &env, &AssociatedData::script_env(id));
     let packages = packages::resolve(deps.packages, &draft.code).await?;
     let pool = deps.saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
@@ -99,7 +99,7 @@ pub async fn update(
     let pool = deps.saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
     let current = lock_own(&mut transaction, workspace_id, id, expected).await?;
-    let context = Context::script_env(id);
+    let context = AssociatedData::script_env(id);
     let stored_env = environment::open(deps.keyring, current.env_sealed.as_deref(), &context)?;
     let draft = match update {
         Update::Replace(draft) => draft,

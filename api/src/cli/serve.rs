@@ -112,7 +112,7 @@ pub fn notification_sinks(state: &AppState) -> NotificationSinks {
 fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
     let (pool, wake, stopping) = (&state.pool, state.dispatcher.wake(), &state.stopping);
     let (publishing, consuming) = (&state.publishing, &state.consuming);
-    let topology = Topology::prefixed(&config.amqp_prefix);
+    let topology = Topology::with_prefix(&config.amqp_prefix);
     tasks.spawn(Relay::new(state.dispatcher.clone()).run(stopping.clone()));
     let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
     tasks.spawn(ingest.run(stopping.clone()));

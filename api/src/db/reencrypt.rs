@@ -41,7 +41,7 @@ pub async fn reencrypt_all(pool: &PgPool, keyring: &Keyring) -> Result<Reencrypt
 fn reencrypt_if_old(
     keyring: &Keyring,
     sealed: &[u8],
-    context: &Context,
+    context: &AssociatedData,
 ) -> Result<Option<Vec<u8>>, OpenError> {
     if !keyring.is_outdated(sealed) {
         return Ok(None);
@@ -57,7 +57,7 @@ async fn plane_tokens(connection: &mut PgConnection, keyring: &Keyring) -> Resul
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::plane_token(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &AssociatedData::plane_token(row.id))? {
             sqlx::query!("UPDATE workspaces SET plane_token_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;
@@ -73,7 +73,7 @@ async fn variables(connection: &mut PgConnection, keyring: &Keyring) -> Result<u
         .await?;
     let mut count = 0;
     for row in rows {
-        let context = Context::environment(row.workspace_id, &row.key);
+        let context = AssociatedData::environment(row.workspace_id, &row.key);
         if let Some(sealed) = reencrypt_if_old(keyring, &row.value_sealed, &context)? {
             sqlx::query!(
                 "UPDATE environment_variables SET value_sealed = $3 WHERE workspace_id = $1 AND key = $2",
@@ -97,7 +97,7 @@ async fn scripts(connection: &mut PgConnection, keyring: &Keyring) -> Result<usi
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::script_env(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &AssociatedData::script_env(row.id))? {
             sqlx::query!("UPDATE scripts SET env_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;
@@ -116,7 +116,8 @@ async fn executions(connection: &mut PgConnection, keyring: &Keyring) -> Result<
     .await?;
     let mut count = 0;
     for row in rows {
-        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &Context::execution_env(row.id))? {
+        if let Some(sealed) = reencrypt_if_old(keyring, &row.sealed, &AssociatedData::execution_env(row.id))?
+        {
             sqlx::query!("UPDATE script_executions SET env_sealed = $2 WHERE id = $1", row.id, sealed)
                 .execute(&mut *connection)
                 .await?;

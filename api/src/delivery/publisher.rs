@@ -112,7 +112,7 @@ impl Dispatcher {
 
     /// Publishes one batch and unmarks the rows whose message the broker does not have.
     pub(super) async fn publish(&self, entries: Vec<OutboxEntry>) {
-        let steps: Vec<Step> = entries.iter().map(begin).collect();
+        let steps: Vec<Span> = entries.iter().map(begin).collect();
         let topology = self.publisher.topology();
         let batch: Vec<Publication> = entries
             .iter()
@@ -162,13 +162,13 @@ fn record_lag(entry: &OutboxEntry) {
     OUTBOX_LAG.with::<&str>([]).record(lag.as_secs_f64());
 }
 
-fn begin(entry: &OutboxEntry) -> Step {
+fn begin(entry: &OutboxEntry) -> Span {
     let mut step = traces::publish(entry.traceparent.clone());
-    step.of_execution(entry.execution_id);
+    step.set_execution_id(entry.execution_id);
     step
 }
 
-fn message(execution_id: Uuid, step: &Step, topology: &Topology) -> Publication {
+fn message(execution_id: Uuid, step: &Span, topology: &Topology) -> Publication {
     let message = ExecutionMessage { v: shared::message::VERSION, execution_id };
     Publication {
         exchange: topology.executions.clone(),

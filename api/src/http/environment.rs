@@ -104,7 +104,8 @@ pub(crate) async fn set(
         })?;
         return Ok(Json(kept).into_response());
     }
-    let sealed = state.keyring.seal(value.as_bytes(), &Context::environment(caller.workspace_id, &key));
+    let sealed =
+        state.keyring.seal(value.as_bytes(), &AssociatedData::environment(caller.workspace_id, &key));
     let pool = state.saves.acquire(caller.workspace_id).await?;
     let mut transaction = pool.begin().await?;
     let mut sizes = db::environment::lock_sizes(&mut transaction, caller.workspace_id).await?;

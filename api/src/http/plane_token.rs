@@ -76,7 +76,7 @@ pub(crate) async fn read(
     let sealed = db::workspaces::plane_token(&state.pool, caller.workspace_id).await?.ok_or_else(absent)?;
     let opened = state
         .keyring
-        .open(&sealed, &Context::plane_token(caller.workspace_id))
+        .open(&sealed, &AssociatedData::plane_token(caller.workspace_id))
         .map_err(|error| ApiError::Internal(format!("can't decrypt a Plane token: {error}").into()))?;
     let token = String::from_utf8(opened)
         .map_err(|_| ApiError::Internal("a decrypted Plane token is not UTF-8".into()))?;

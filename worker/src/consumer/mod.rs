@@ -107,7 +107,7 @@ impl ExecutionConsumer {
             Settlement::Requeue => delivery.requeue().await,
             Settlement::Reject(reason) => {
                 let exchange = &self.dead_letters.topology().executions;
-                self.dead_letters.bury(delivery, exchange, &reason, &self.runner.stopping).await;
+                self.dead_letters.dead_letter(delivery, exchange, &reason, &self.runner.stopping).await;
             }
         }
     }

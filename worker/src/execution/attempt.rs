@@ -23,7 +23,7 @@ use shared::{
     outcome::{Usage, Verdict},
     telemetry::{
         metrics::EXECUTION_QUEUE,
-        traces::{self, Step},
+        traces::{self, Span},
     },
 };
 use std::time::{Instant, SystemTime};
@@ -38,14 +38,14 @@ pub(super) async fn attempt(
     traceparent: Option<String>,
 ) -> Result<Settlement, DatabaseError> {
     let mut step = traces::process(traceparent);
-    step.of_execution(execution_id);
-    let claiming = traces::part("claim", &step);
+    step.set_execution_id(execution_id);
+    let claiming = traces::child("claim", &step);
     let claim = match claim(runner, execution_id).await {
         Ok(claim) => claim,
         Err(settlement) => return Ok(settlement),
     };
     drop(claiming);
-    step.note("attempt", || claim.attempt.number.to_string());
+    step.set_attribute("attempt", || claim.attempt.number.to_string());
     let guard = runner.attempts.register(claim.attempt);
     let preparing = async |row: Result<Claimed, RowError>| match row {
         Ok(claimed) => Ok((prepare(runner, &claimed, &guard).await, claimed)),
@@ -70,9 +70,9 @@ async fn give_up(runner: &Runner, guard: &AttemptGuard<'_>, error: &RowError) {
     record(Decision::Finish, stored.as_deref(), guard.attempt(), &ended);
 }
 
-async fn end(runner: &Runner, mut step: Step, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
+async fn end(runner: &Runner, mut step: Span, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
     trace_phases(&step, ended);
-    let persisting = traces::part("persist", &step);
+    let persisting = traces::child("persist", &step);
     persist(runner, claimed, guard, ended).await;
     drop(persisting);
     if let Verdict::Failed(error) = &ended.outcome.verdict {
@@ -81,15 +81,15 @@ async fn end(runner: &Runner, mut step: Step, claimed: &Claimed, guard: &Attempt
 }
 
 /// Adds spans for the two phases that the sandbox measured; they ended when the run did.
-fn trace_phases(step: &Step, ended: &Ended) {
+fn trace_phases(step: &Span, ended: &Ended) {
     let Usage { init, run, .. } = ended.outcome.usage;
     if init.is_zero() {
         return;
     }
     let run_began = SystemTime::now() - ended.at.elapsed() - run;
-    traces::past_part("init", step, run_began - init, init);
+    traces::completed_child("init", step, run_began - init, init);
     if !run.is_zero() {
-        traces::past_part("run", step, run_began, run);
+        traces::completed_child("run", step, run_began, run);
     }
 }
 

@@ -133,7 +133,7 @@ impl Preparation {
         &self,
         what: &'static str,
         sealed: &[u8],
-        context: &Context,
+        context: &AssociatedData,
     ) -> Result<BTreeMap<String, String>, Corrupt> {
         let opened = self
             .keyring

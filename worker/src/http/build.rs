@@ -87,7 +87,7 @@ async fn report(state: &ServerState, text: ScriptText) -> Result<Report, HttpErr
 }
 
 /// Builds and records the duration. Blocking.
-pub(super) fn timed_build(unit: Unit<'_>, code: &str, packages: &Prepared) -> Report {
+pub(super) fn timed_build(unit: Unit<'_>, code: &str, packages: &ResolvedPackages) -> Report {
     let started = Instant::now();
     let report = packages.build(unit, code);
     let kind = match unit {

@@ -98,7 +98,8 @@ mod tests {
 
     /// Adds a line as a run does.
     fn add(logs: &mut Logs<'_>, masker: &Masker, message: &str) -> AddedLine {
-        let masked = if logs.cuts(message.len()) { masker.mask_cut(message) } else { masker.mask(message) };
+        let masked =
+            if logs.cuts(message.len()) { masker.mask_truncated(message) } else { masker.mask(message) };
         logs.add(LogLevel::Info, message.len(), &masked)
     }
 

@@ -34,7 +34,7 @@ async fn control_service(broken: Arc<AtomicBool>) -> String {
 async fn while_the_control_service_fails_every_workspace_keeps_its_last_known_token() {
     let broken = Arc::new(AtomicBool::new(false));
     let url = control_service(Arc::clone(&broken)).await;
-    let keys = Arc::new(Keys::parse("secret").unwrap());
+    let keys = Arc::new(SigningKeys::parse("secret").unwrap());
     // The control service is asked each time, since tokens expire at once.
     let tokens = PlaneTokens::new(Some(url.parse().unwrap()), keys).unwrap().known_for(Duration::ZERO);
     let ask = async || [tokens.get("a").await, tokens.get("b").await, tokens.get("without").await];

@@ -114,11 +114,11 @@ impl Ingest {
         }
         // Last, since it takes as long as the broker takes for a confirm.
         for (delivery, reason) in refused {
-            self.bury(delivery, &reason, shutdown).await;
+            self.dead_letter(delivery, &reason, shutdown).await;
         }
     }
 
-    async fn bury(&self, delivery: Delivery, refused: &Refused, shutdown: &CancellationToken) {
+    async fn dead_letter(&self, delivery: Delivery, refused: &Refused, shutdown: &CancellationToken) {
         // The reason may quote the event; it goes with the letter, not into the log.
         tracing::warn!(reason = refused.kind(), "an event that can't be ingested");
         EVENTS_INGESTED.with(["refused"]).increment(1);

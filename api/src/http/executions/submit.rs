@@ -56,7 +56,7 @@ pub(crate) async fn create(
         traceparent: accept.traceparent(),
     };
     let outcome = intake.submit().await?;
-    accept.of_execution(outcome.execution_id());
+    accept.set_execution_id(outcome.execution_id());
     drop(accept);
     match outcome {
         SubmitOutcome::Created { submission, queued_at } => {

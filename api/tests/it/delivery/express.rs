@@ -242,7 +242,8 @@ async fn a_message_that_the_broker_refused_is_left_to_the_relay() {
     let (database, queues) = (TestDatabase::create().await, TestQueues::create());
     let pool = database.pool().await;
     let link = Link::to(queues.url(), 5672).await;
-    let queues = Queues { broker: super::connect(link.url()), topology: Topology::prefixed(queues.prefix()) };
+    let queues =
+        Queues { broker: super::connect(link.url()), topology: Topology::with_prefix(queues.prefix()) };
     let dispatcher = dispatcher(&pool, &queues, 0).await;
     let submitted = submit(&pool, &dispatcher, workspace(&pool, None).await).await;
     let id = submitted.id;

@@ -172,7 +172,7 @@ pub(super) fn masked(verdict: Verdict, masker: &Masker) -> Verdict {
 }
 
 fn masked_text(text: &str, masker: &Masker) -> String {
-    let cut = text.len() >= LONGEST_ERROR_TEXT && text.encode_utf16().count() >= LONGEST_ERROR_TEXT;
+    let cut = text.len() >= MAX_ERROR_TEXT_UNITS && text.encode_utf16().count() >= MAX_ERROR_TEXT_UNITS;
     clean(&if cut { masker.mask_truncated(text) } else { masker.mask(text) })
 }
 
