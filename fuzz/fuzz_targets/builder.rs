@@ -1,14 +1,15 @@
 #![no_main]
 
-//! The first byte chooses what the rest is built as. Nothing panics or overflows the stack; a build is there exactly
-//! if nothing is an error; positions lie inside the text; what was built builds again, and the same way.
+//! Fuzz target of the builder. The first byte selects the unit as which the rest is built. The build must not panic or
+//! overflow the stack, exists exactly if no diagnostic is an error, has positions inside the text, and its output
+//! builds again with the same result.
 
 use libfuzzer_sys::fuzz_target;
 use builder::{Severity, SourceMap, Unit, build};
 use shared::execution::CodeType;
 use std::sync::{Mutex, PoisonError};
 
-/// The last panic: the builder catches those of the parser, where libfuzzer's own hook would abort.
+/// Message of the last panic. The builder catches panics of the parser, at which libfuzzer's own hook would abort.
 static PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn keep_panic() {

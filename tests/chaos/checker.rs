@@ -1,9 +1,9 @@
-//! Reads what is left, knowing nothing of how it came about.
+//! Independent checker of the final state, which does not depend on how it came about.
 
 use super::{
+    cluster::Cluster,
     faults::Record,
     load::{self, Accepted},
-    site::Site,
 };
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -15,39 +15,39 @@ use std::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-/// For everything to end once nothing goes wrong any more: lease, reaper, and the backlog of a small machine.
-const SETTLED_WITHIN: Duration = Duration::from_mins(4);
-/// A run whose worker was killed runs again within this time.
-const RECOVERY: Duration = Duration::from_secs(30);
+/// Maximum time until everything has ended after the last fault: lease, reaper, and the backlog of a small machine.
+const MAX_SETTLE_TIME: Duration = Duration::from_mins(4);
+/// Maximum time until a run of a killed worker runs again.
+const MAX_RECOVERY_TIME: Duration = Duration::from_secs(30);
 
-/// What was found.
+/// Findings of the checker.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) accepted: usize,
     completed: usize,
     worker_lost: usize,
-    /// Accepted, but no row, or not ended.
+    /// Accepted executions without a row or without an end.
     lost: Vec<String>,
-    /// Executions that no accepted key leads to.
+    /// Number of executions without an accepted key.
     surplus: usize,
-    /// Executions that went to a terminal status more than once, or left one.
+    /// Number of executions that reached a terminal status more than once, or left one.
     ended_twice: i64,
-    /// Ended as nothing that goes wrong here explains.
+    /// Executions with an end that no injected fault explains.
     ended_otherwise: Vec<String>,
-    /// Completed, but the service was never called by the attempt that counts.
+    /// Number of completed executions whose final attempt never called the service.
     without_effect: usize,
-    /// Completed with the result of something else.
+    /// Number of executions that completed with a wrong result.
     wrong_result: usize,
     left_in_outbox: i64,
     left_in_queues: u32,
     dead_letters: usize,
     poison: usize,
-    /// From the kill of a worker to the next start of each of its runs, ascending.
+    /// Times from the kill of a worker to the next start of each of its runs, ascending.
     recoveries: Vec<Duration>,
 }
 
 impl Report {
-    /// Every promise that was not kept.
+    /// Lists the broken promises.
     pub(crate) fn problems(&self) -> Vec<String> {
         let slowest = self.recoveries.last().copied().unwrap_or_default();
         let found = [
@@ -64,12 +64,12 @@ impl Report {
                 self.dead_letters < self.poison,
                 format!("{} of {} dead letters", self.dead_letters, self.poison),
             ),
-            (slowest > RECOVERY, format!("a killed run began again only after {slowest:?}")),
+            (slowest > MAX_RECOVERY_TIME, format!("a killed run began again only after {slowest:?}")),
         ];
         found.into_iter().filter_map(|(is_one, problem)| is_one.then_some(problem)).collect()
     }
 
-    /// Whether all promises were kept.
+    /// Returns an error if a promise was broken.
     pub(crate) fn verdict(&self) -> anyhow::Result<()> {
         let problems = self.problems();
         ensure!(problems.is_empty(), "{}", problems.join("; "));
@@ -115,9 +115,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// An execution as it is left.
+/// Final row of an execution.
 #[derive(sqlx::FromRow)]
-struct Left {
+struct FinalRow {
     id: Uuid,
     status: String,
     attempt: i32,
@@ -125,26 +125,26 @@ struct Left {
     result: Option<String>,
 }
 
-impl Left {
+impl FinalRow {
     fn is_over(&self) -> bool {
         matches!(self.status.as_str(), "completed" | "errored" | "cancelled")
     }
 }
 
-/// Looks at what is left, the programs having ended, so that no message is held by anybody.
-pub(crate) async fn look(site: &Site, accepted: &Accepted, record: &Record) -> anyhow::Result<Report> {
-    let pool = &site.pool;
+/// Checks the final state. The programs must have ended, so that no message is unacknowledged.
+pub(crate) async fn check(cluster: &Cluster, accepted: &Accepted, record: &Record) -> anyhow::Result<Report> {
+    let pool = &cluster.pool;
     let keys: Vec<(String, Uuid)> =
         sqlx::query_as("SELECT key, execution_id FROM idempotency_keys").fetch_all(pool).await?;
     let keys: BTreeMap<String, Uuid> = keys.into_iter().collect();
-    let rows: Vec<Left> = sqlx::query_as(
+    let rows: Vec<FinalRow> = sqlx::query_as(
         "SELECT id, status, attempt, error_code, result::text AS result FROM script_executions",
     )
     .fetch_all(pool)
     .await?;
-    let effects = effects(site);
+    let effects = effects(cluster);
     let mut report = Report { accepted: accepted.len(), poison: record.poison, ..Report::default() };
-    let rows_by_id: HashMap<Uuid, &Left> = rows.iter().map(|row| (row.id, row)).collect();
+    let rows_by_id: HashMap<Uuid, &FinalRow> = rows.iter().map(|row| (row.id, row)).collect();
     let mut asked_for = HashSet::<Uuid>::new();
     for (key, id) in accepted {
         let found = keys.get(key).filter(|found| id.is_none_or(|id| id == **found));
@@ -169,11 +169,11 @@ pub(crate) async fn look(site: &Site, accepted: &Accepted, record: &Record) -> a
     report.surplus = rows.iter().filter(|row| !asked_for.contains(&row.id)).count();
     report.ended_twice = sqlx::query_scalar(ENDED_TWICE).fetch_one(pool).await?;
     report.left_in_outbox = sqlx::query_scalar("SELECT count(*) FROM outbox").fetch_one(pool).await?;
-    for queue in [&site.topology.executions, &site.topology.events] {
-        report.left_in_queues += site.broker.ready_messages(queue).await.context("the broker")?;
+    for queue in [&cluster.topology.executions, &cluster.topology.events] {
+        report.left_in_queues += cluster.broker.ready_messages(queue).await.context("the broker")?;
     }
-    report.dead_letters = dead_letters(site).await?;
-    report.recoveries = recoveries(site, record).await?;
+    report.dead_letters = dead_letters(cluster).await?;
+    report.recoveries = recoveries(cluster, record).await?;
     Ok(report)
 }
 
@@ -182,19 +182,19 @@ const ENDED_TWICE: &str = "SELECT count(*) FROM (
     HAVING count(*) FILTER (WHERE new IN ('completed', 'errored', 'cancelled')) > 1
         OR bool_or(old IN ('completed', 'errored', 'cancelled'))) AS twice";
 
-/// Waits until every execution is ended and nothing waits anywhere, but not for ever.
-pub(crate) async fn settle(site: &Site, accepted: usize) -> anyhow::Result<()> {
-    let deadline = Instant::now() + SETTLED_WITHIN;
+/// Waits until every execution has ended and all queues are empty, for at most [`MAX_SETTLE_TIME`].
+pub(crate) async fn settle(cluster: &Cluster, accepted: usize) -> anyhow::Result<()> {
+    let deadline = Instant::now() + MAX_SETTLE_TIME;
     let accepted = i64::try_from(accepted)?;
     while Instant::now() < deadline {
         let (ended, outbox): (i64, i64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM script_executions WHERE finished_at IS NOT NULL),
                     (SELECT count(*) FROM outbox)",
         )
-        .fetch_one(&site.pool)
+        .fetch_one(&cluster.pool)
         .await?;
-        let events = site.broker.ready_messages(&site.topology.events).await;
-        let executions = site.broker.ready_messages(&site.topology.executions).await;
+        let events = cluster.broker.ready_messages(&cluster.topology.events).await;
+        let executions = cluster.broker.ready_messages(&cluster.topology.executions).await;
         if ended >= accepted && outbox == 0 && events == Some(0) && executions == Some(0) {
             return Ok(());
         }
@@ -203,24 +203,24 @@ pub(crate) async fn settle(site: &Site, accepted: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the service recorded: execution and attempt.
-fn effects(site: &Site) -> HashSet<(Uuid, i32)> {
+/// Returns the calls that the service recorded, by execution and attempt.
+fn effects(cluster: &Cluster) -> HashSet<(Uuid, i32)> {
     let effect = |message: Value| {
         let id = message["execution"].as_str()?.parse().ok()?;
         Some((id, i32::try_from(message["attempt"].as_i64()?).ok()?))
     };
-    site.service.posted().iter().filter_map(|posted| effect(posted.json())).collect()
+    cluster.service.posted().iter().filter_map(|posted| effect(posted.json())).collect()
 }
 
-async fn dead_letters(site: &Site) -> anyhow::Result<usize> {
-    let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
+async fn dead_letters(cluster: &Cluster) -> anyhow::Result<usize> {
+    let letters = shared::amqp::DeadLetters::new(cluster.broker.clone(), cluster.topology.clone());
     let letters = letters.list(shared::amqp::dead_letters::SCAN_LIMIT).await?;
     ensure!(letters.iter().all(|letter| !letter.reason.is_empty()), "a dead letter without a reason");
     Ok(letters.len())
 }
 
-/// For every run that a killed worker had: how long until it ran again.
-async fn recoveries(site: &Site, record: &Record) -> anyhow::Result<Vec<Duration>> {
+/// Measures the recovery time of every run of the killed workers.
+async fn recoveries(cluster: &Cluster, record: &Record) -> anyhow::Result<Vec<Duration>> {
     let mut recoveries = Vec::new();
     for (worker, killed) in &record.killed {
         let seconds: Vec<Option<f64>> = sqlx::query_scalar(
@@ -234,7 +234,7 @@ async fn recoveries(site: &Site, record: &Record) -> anyhow::Result<Vec<Duration
         )
         .bind(worker)
         .bind(killed)
-        .fetch_all(&site.pool)
+        .fetch_all(&cluster.pool)
         .await?;
         recoveries
             .extend(seconds.into_iter().flatten().map(|seconds| Duration::from_secs_f64(seconds.max(0.0))));

@@ -1,4 +1,4 @@
-//! The clock that the programs see, and nobody else.
+//! Clock that only the tested programs see.
 
 use anyhow::{Context as _, ensure};
 use chrono::TimeDelta;
@@ -7,14 +7,15 @@ use std::{
     process::Command,
 };
 
-/// A clock that can be wrong.
+/// Clock that can be shifted.
 pub(crate) struct Clock {
     library: PathBuf,
     offset: PathBuf,
 }
 
 impl Clock {
-    /// Made in `folder` by the C compiler that Rust links with; right until it is shifted.
+    /// Builds the library in `folder` with the C compiler that Rust uses for linking. The clock is right until it is
+    /// shifted.
     pub(crate) fn build(folder: &Path) -> anyhow::Result<Self> {
         let (library, offset) = (folder.join("clock.so"), folder.join("clock.offset"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/chaos/clock.c");
@@ -29,14 +30,14 @@ impl Clock {
         Ok(clock)
     }
 
-    /// What a program has to be started with.
+    /// Returns the environment variables with which programs must be started.
     pub(crate) fn settings(&self) -> [(&'static str, &Path); 2] {
         [("LD_PRELOAD", &self.library), ("CLOCK_OFFSET_FILE", &self.offset)]
     }
 
-    /// From now on the clock is wrong by this much.
+    /// Sets the offset of the clock.
     pub(crate) fn shift(&self, by: TimeDelta) -> anyhow::Result<()> {
-        // In place, since the programs have mapped this very file.
+        // In place, because the programs have mapped this file.
         let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&self.offset);
         std::os::unix::fs::FileExt::write_all_at(&file?, &by.num_seconds().to_ne_bytes(), 0)?;
         Ok(())

@@ -1,6 +1,6 @@
-//! Executions without end, until told to stop.
+//! Continuous load of executions until it is stopped.
 
-use super::site::Site;
+use super::cluster::Cluster;
 use anyhow::Context as _;
 use e2e::client::Client;
 use serde_json::json;
@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Tells the fake service that this attempt ran, and takes a while, so that faults find runs under way.
+/// Script that reports its attempt to the fake service and takes some time, so that faults hit running executions.
 const SCRIPT: &str = "export async function main({ event, context }) {
     await new Promise((resolve) => setTimeout(resolve, event.pause));
     const response = await fetch(event.service, {
@@ -27,55 +27,57 @@ const SCRIPT: &str = "export async function main({ event, context }) {
     return event.number;
 }";
 
-/// Who ask side by side: one that waits for an outage to end does not keep the others from asking.
-const ASKERS: usize = 8;
+/// Number of concurrent clients, so that one that waits for the end of an outage does not block the others.
+const CONCURRENT_CLIENTS: usize = 8;
 
-/// Before the number that is also the result.
+/// Prefix of a key, before the number that is also the result.
 pub(crate) const KEY: &str = "key-";
 
-/// Accepted executions: key to id. Events have no id until they are ingested.
+/// Accepted executions: id by key. Events have no id until they are ingested.
 pub(crate) type Accepted = BTreeMap<String, Option<Uuid>>;
 
-/// The load under way.
+/// Running load.
 pub(crate) struct Load {
     accepted: Arc<Mutex<Accepted>>,
     asking: JoinSet<()>,
     stop: CancellationToken,
 }
 
-/// Begins to ask for executions, `rate` per second (fewer while the apis are away), half over HTTP and half as events, each until it is accepted.
-pub(crate) async fn start(site: &Site, rate: u32) -> anyhow::Result<Load> {
-    let client = site.clients.borrow().first().context("an api")?.clone();
+/// Starts to request executions, `rate` per second (fewer while the apis are unreachable), half over HTTP and half as
+/// events. Each request is repeated until it is accepted.
+pub(crate) async fn start(cluster: &Cluster, rate: u32) -> anyhow::Result<Load> {
+    let client = cluster.clients.borrow().first().context("an api")?.clone();
     let script = json!({
         "name": "effect", "code": SCRIPT, "code_type": "main_fn", "trigger_type": "automation",
-        "allowed_domains": [site.service.host()],
+        "allowed_domains": [cluster.service.host()],
     });
     let (status, answer) = client.post("/scripts/", &script).await?;
     anyhow::ensure!(status == 201, "POST /scripts/: {status} {answer}");
     let script: Uuid = answer["id"].as_str().context("an id")?.parse()?;
     let accepted = Arc::new(Mutex::new(Accepted::new()));
-    site.publisher.ready().await.context("a broker")?;
+    cluster.publisher.ready().await.context("a broker")?;
     let asking = Arc::new(Asking {
-        clients: site.clients.subscribe(),
-        publisher: shared::amqp::Publisher::new(site.broker.clone(), site.topology.clone()),
-        exchange: site.topology.events.clone(),
-        service: site.service.hook("effect"),
+        clients: cluster.clients.subscribe(),
+        publisher: shared::amqp::Publisher::new(cluster.broker.clone(), cluster.topology.clone()),
+        exchange: cluster.topology.events.clone(),
+        service: cluster.service.hook("effect"),
         script,
         accepted: Arc::clone(&accepted),
     });
     let stop = CancellationToken::new();
-    let pace = Duration::from_secs(1) * u32::try_from(ASKERS)? / rate.max(1);
-    let asking = (0..ASKERS).map(|first| Arc::clone(&asking).ask(first, pace, stop.clone())).collect();
+    let pace = Duration::from_secs(1) * u32::try_from(CONCURRENT_CLIENTS)? / rate.max(1);
+    let asking =
+        (0..CONCURRENT_CLIENTS).map(|first| Arc::clone(&asking).ask(first, pace, stop.clone())).collect();
     Ok(Load { accepted, asking, stop })
 }
 
 impl Load {
-    /// Ids accepted over HTTP so far.
+    /// Returns the ids accepted over HTTP so far.
     pub(crate) fn ids(&self) -> Vec<Uuid> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner).values().flatten().copied().collect()
     }
 
-    /// Asks for no more; returns everything that was accepted.
+    /// Stops the load and returns all accepted executions.
     pub(crate) async fn accepted(self) -> anyhow::Result<Accepted> {
         self.stop.cancel();
         tokio::time::timeout(Duration::from_mins(5), self.asking.join_all())
@@ -98,7 +100,7 @@ impl Asking {
     async fn ask(self: Arc<Self>, first: usize, pace: Duration, stop: CancellationToken) {
         let mut pace = tokio::time::interval(pace);
         pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        for number in (first..).step_by(ASKERS) {
+        for number in (first..).step_by(CONCURRENT_CLIENTS) {
             pace.tick().await;
             if stop.is_cancelled() {
                 break;
@@ -116,7 +118,7 @@ impl Asking {
         json!({ "service": self.service, "number": number, "pause": 20 + number % 7 * 40 })
     }
 
-    /// Again with the same key until an answer says 202: an answer that was lost may have been one.
+    /// Posts an execution with the same key until the response is 202: a lost response may have been one.
     async fn post(&self, key: &str, number: usize) -> Uuid {
         let body =
             json!({ "script_id": self.script, "trigger_type": "automation", "event": self.event(number) });
@@ -136,7 +138,7 @@ impl Asking {
         }
     }
 
-    /// Again with the same key until the broker confirms.
+    /// Publishes an event with the same key until the broker confirms it.
     async fn publish(&self, key: &str, number: usize) {
         let message = json!({
             "v": 1, "idempotency_key": key, "workspace_slug": "chaos", "script_id": self.script,

@@ -1,25 +1,26 @@
-//! Everything dies, in turn and at random, under load: at the end every accepted execution is there, final, once.
+//! Chaos suite: every component fails, in random order and under load. Afterwards every accepted execution must have
+//! ended exactly once.
 //!
-//! Two apis and three workers run on a PostgreSQL and a RabbitMQ of the suite's own, which it restarts, behind links it
-//! cuts. What happens is drawn from a seed. An independent checker then reads the database, the queues and what a
-//! fake service recorded.
+//! Two apis and three workers run on a PostgreSQL and a RabbitMQ of the suite, which it restarts, behind links that it
+//! cuts. A seed determines the faults. An independent checker then reads the database, the queues and the records of a
+//! fake service.
 //!
 //! `make chaos` runs the long form: `SEEDS=1,2,3 FAULTS=42 RATE=25`.
 
 mod checker;
 mod clock;
+mod cluster;
 mod faults;
 mod load;
 mod random;
 mod sabotage;
-mod site;
 
 use checker::Report;
+use cluster::Cluster;
 use random::Random;
-use site::Site;
 use std::time::Instant;
 
-/// How much of everything.
+/// Parameters of one chaos run.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     seed: u64,
@@ -28,54 +29,54 @@ struct Plan {
     rate: u32,
 }
 
-/// What there is to look at when all is over.
-struct Aftermath {
-    site: Site,
+/// State after a chaos run, for the checker.
+struct ChaosResult {
+    cluster: Cluster,
     accepted: load::Accepted,
     record: faults::Record,
 }
 
-async fn run(plan: Plan) -> anyhow::Result<Aftermath> {
+async fn run(plan: Plan) -> anyhow::Result<ChaosResult> {
     let began = Instant::now();
-    let mut site = Site::build().await?;
-    let load = load::start(&site, plan.rate).await?;
+    let mut cluster = Cluster::build().await?;
+    let load = load::start(&cluster, plan.rate).await?;
     let mut random = Random::new(plan.seed);
     let mut record = faults::Record::default();
     for fault in faults::sequence(&mut random, plan.faults) {
         println!("[{:6.1} s] {fault:?}", began.elapsed().as_secs_f64());
-        faults::inflict(fault, &mut site, &load, &mut random, &mut record).await?;
+        faults::inject(fault, &mut cluster, &load, &mut random, &mut record).await?;
     }
-    site.heal().await?;
+    cluster.heal().await?;
     let accepted = load.accepted().await?;
     println!("[{:6.1} s] {} accepted; waiting for their ends", began.elapsed().as_secs_f64(), accepted.len());
-    checker::settle(&site, accepted.len()).await?;
-    site.stop().await?;
+    checker::settle(&cluster, accepted.len()).await?;
+    cluster.stop().await?;
     println!("[{:6.1} s] all is quiet", began.elapsed().as_secs_f64());
-    Ok(Aftermath { site, accepted, record })
+    Ok(ChaosResult { cluster, accepted, record })
 }
 
-impl Aftermath {
-    async fn look(&self) -> anyhow::Result<Report> {
-        checker::look(&self.site, &self.accepted, &self.record).await
+impl ChaosResult {
+    async fn check(&self) -> anyhow::Result<Report> {
+        checker::check(&self.cluster, &self.accepted, &self.record).await
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_ended_twice_while_everything_dies_in_turn() -> anyhow::Result<()> {
-    let aftermath = run(Plan { seed: 7, faults: faults::KINDS, rate: 15 }).await?;
-    let report = aftermath.look().await?;
+    let result = run(Plan { seed: 7, faults: faults::KINDS, rate: 15 }).await?;
+    let report = result.check().await?;
     println!("{report}");
     report.verdict()?;
-    // A checker that can't fail proves nothing: each thing it looks for is now done to what it has just approved.
+    // A checker that can't fail proves nothing, so each promise is now broken in the state that it has just approved.
     for (sabotage, complaint) in sabotage::ALL {
-        sabotage::commit(&aftermath.site, sabotage).await?;
-        let problems = aftermath.look().await?.problems();
+        sabotage::apply(&result.cluster, sabotage).await?;
+        let problems = result.check().await?.problems();
         anyhow::ensure!(
             problems.iter().any(|problem| problem.contains(complaint)),
             "{sabotage:?} was not noticed: {problems:?}"
         );
     }
-    aftermath.site.tear_down().await
+    result.cluster.tear_down().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,13 +88,13 @@ async fn nothing_is_lost_or_ended_twice_under_many_seeds() -> anyhow::Result<()>
     let mut failed = Vec::new();
     for seed in seeds.split(',').map(|seed| seed.trim().parse()) {
         let plan = Plan { seed: seed?, faults: usize::try_from(faults)?, rate };
-        let aftermath = run(plan).await?;
-        let report = aftermath.look().await?;
+        let result = run(plan).await?;
+        let report = result.check().await?;
         println!("seed {}: {report}", plan.seed);
         if let Err(error) = report.verdict() {
             failed.push(format!("seed {}: {error:#}", plan.seed));
         }
-        aftermath.site.tear_down().await?;
+        result.cluster.tear_down().await?;
     }
     anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())

@@ -1,6 +1,6 @@
-//! Numbers that a seed decides (`SplitMix64`).
+//! Pseudo-random numbers of a seed (`SplitMix64`).
 
-/// The same seed gives the same numbers, on every machine.
+/// Generator that gives the same numbers for the same seed on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
@@ -17,13 +17,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("a usize fits into 64 bits");
         usize::try_from(self.next() % bound).expect("less than a usize")
     }
 
-    /// Any order.
+    /// Shuffles the items.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

@@ -1,27 +1,27 @@
-//! Breaks, one by one, what the checker vouches for.
+//! Sabotage of each promise that the checker verifies, to prove that the checker can fail.
 
-use super::site::Site;
+use super::cluster::Cluster;
 use shared::amqp::Publication;
 use sqlx::Executor as _;
 
-/// One promise that is broken by hand.
+/// Promise that is broken deliberately.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sabotage {
-    /// Rows stop being final, and a completed one ends again.
+    /// Terminal rows can change, and a completed one ends again.
     EndTwice,
     Forget,
     Invent,
-    /// Another attempt than the one that called the service is said to have completed.
+    /// Another attempt than the one that called the service is recorded as completed.
     SwapAttempt,
     SwapResult,
     LeaveInOutbox,
     LeaveInQueue,
     LosePoison,
-    /// Later by a minute than it was.
+    /// The recovery is recorded a minute later than it was.
     RecoverLate,
 }
 
-/// Each with what the checker must say.
+/// All kinds, each with the message that the checker must report.
 pub(crate) const ALL: [(Sabotage, &str); 9] = [
     (Sabotage::EndTwice, "1 ended more than once"),
     (Sabotage::Forget, "lost: [\"key-"),
@@ -37,7 +37,7 @@ pub(crate) const ALL: [(Sabotage, &str); 9] = [
 const ONE_COMPLETED: &str =
     "WHERE id = (SELECT min(id::text)::uuid FROM script_executions WHERE status = 'completed')";
 
-pub(crate) async fn commit(site: &Site, sabotage: Sabotage) -> anyhow::Result<()> {
+pub(crate) async fn apply(cluster: &Cluster, sabotage: Sabotage) -> anyhow::Result<()> {
     let statement = match sabotage {
         Sabotage::EndTwice => format!(
             "DROP TRIGGER terminal_status_is_final ON script_executions;
@@ -61,28 +61,28 @@ pub(crate) async fn commit(site: &Site, sabotage: Sabotage) -> anyhow::Result<()
             "UPDATE status_audit SET at = at + interval '1 minute' WHERE attempt > 1 OR new = 'completed'"
                 .to_owned()
         }
-        Sabotage::LeaveInQueue => return leave_in_queue(site).await,
-        Sabotage::LosePoison => return drop_letters(site).await,
+        Sabotage::LeaveInQueue => return leave_in_queue(cluster).await,
+        Sabotage::LosePoison => return drop_letters(cluster).await,
     };
-    site.pool.execute(sqlx::AssertSqlSafe(statement)).await?;
+    cluster.pool.execute(sqlx::AssertSqlSafe(statement)).await?;
     Ok(())
 }
 
-async fn leave_in_queue(site: &Site) -> anyhow::Result<()> {
+async fn leave_in_queue(cluster: &Cluster) -> anyhow::Result<()> {
     let publication = Publication {
-        exchange: site.topology.executions.clone(),
-        routing_key: site.topology.executions.clone(),
+        exchange: cluster.topology.executions.clone(),
+        routing_key: cluster.topology.executions.clone(),
         body: Vec::new(),
         headers: Vec::new(),
     };
-    site.publisher.ready().await;
-    site.publisher.publish(&[publication]).await.into_iter().collect::<Result<(), _>>()?;
+    cluster.publisher.ready().await;
+    cluster.publisher.publish(&[publication]).await.into_iter().collect::<Result<(), _>>()?;
     Ok(())
 }
 
-/// All of them: some may be there twice.
-async fn drop_letters(site: &Site) -> anyhow::Result<()> {
-    let letters = shared::amqp::DeadLetters::new(site.broker.clone(), site.topology.clone());
+/// Deletes all dead letters. Some may be duplicates.
+async fn drop_letters(cluster: &Cluster) -> anyhow::Result<()> {
+    let letters = shared::amqp::DeadLetters::new(cluster.broker.clone(), cluster.topology.clone());
     let all = letters.list(shared::amqp::SCAN_LIMIT).await?;
     letters.drop(&all.into_iter().map(|letter| letter.id).collect()).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Every query of the dashboards, asked of a real Prometheus that watches a real stack at work.
+//! Queries of the dashboards, each sent to a real Prometheus that scrapes a real stack under load.
 
 use crate::{metrics::series, trigger::Trigger};
 use anyhow::{Context as _, ensure};
@@ -17,10 +17,10 @@ use std::{
 };
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/runnerctl/files");
-/// Stands for Grafana's `$__rate_interval`: ten scrapes.
+/// Value for Grafana's `$__rate_interval`: ten scrapes.
 const RATE_INTERVAL: &str = "10s";
 
-/// Prometheus with the chart's rules, scraping a stack every second.
+/// Prometheus with the rules of the chart, which scrapes a stack every second.
 struct Prometheus {
     child: Child,
     url: String,
@@ -59,7 +59,7 @@ impl Prometheus {
         serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))
     }
 
-    /// The values of an instant query that are numbers.
+    /// Runs an instant query and returns its numeric values.
     async fn values(&self, expression: &str) -> anyhow::Result<Vec<f64>> {
         let answer = self.get("/api/v1/query", &[("query", expression)]).await?;
         ensure!(answer["status"] == "success", "{expression}: {answer}");
@@ -101,7 +101,7 @@ fn panels() -> anyhow::Result<Vec<Panel>> {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 panels.push(Panel {
                     name: format!("{} / {}", board["title"], panel["title"]),
-                    // What stands for "nothing yet" would hide a query that never finds anything.
+                    // The default for missing series would hide a query that never finds anything.
                     expression: target["expr"].as_str().map(|text| {
                         text.replace("$__rate_interval", RATE_INTERVAL).replace(" or vector(0)", "")
                     }),
@@ -113,7 +113,7 @@ fn panels() -> anyhow::Result<Vec<Panel>> {
     Ok(panels)
 }
 
-/// Something of everything: events, successes, errors of scripts, limits, refused fetches, requests that fail.
+/// Makes load of every kind: events, successes, errors of scripts, limits, refused fetches, failing requests.
 async fn load(client: Client, trigger: Trigger) -> anyhow::Result<()> {
     let scripts = [
         ("fine", "export function main() { console.log('x'); return 1; }"),
@@ -140,7 +140,7 @@ async fn load(client: Client, trigger: Trigger) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks until the answer is yes.
+/// Polls a condition until it holds.
 async fn until(what: &str, mut ask: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(40);
     while !ask().await? {
@@ -150,8 +150,7 @@ async fn until(what: &str, mut ask: impl AsyncFnMut() -> anyhow::Result<bool>) -
     Ok(())
 }
 
-/// What a fleet sees on its bad days: events that are none, a broker that goes away, runs that are taken from their
-/// worker, a client that asks too much.
+/// Causes failures: invalid events, a lost broker, runs that lose their lease, a client over its rate limit.
 async fn trouble(stack: &Stack) -> anyhow::Result<()> {
     const UP: &str = r#"runnerctl_connection_up{dependency="broker",connection="worker"}"#;
     Trigger::connect(stack).await?.publish_text("no event".to_owned(), None).await?;
@@ -198,7 +197,7 @@ async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
 
     let panels = panels()?;
     let deadline = Instant::now() + Duration::from_mins(1);
-    // Rates need a few scrapes of every kind of event.
+    // Rates need several scrapes of every kind of event.
     let (found, empty) = loop {
         let (mut found, mut empty) = (Vec::new(), Vec::new());
         for panel in &panels {
@@ -225,7 +224,7 @@ async fn every_panel_has_data_and_every_rule_evaluates() -> anyhow::Result<()> {
         statements.push(format!("{name}: {} rows", rows.len()));
     }
     assert!(!statements.is_empty());
-    // With --nocapture: what each panel would draw.
+    // Shows the values of each panel with --nocapture.
     println!("{}", [found, statements].concat().join("\n"));
 
     let rules = prometheus.get("/api/v1/rules", &[]).await?;

@@ -1,21 +1,21 @@
-//! Cancel, drain and retry, as a client sees them.
+//! Cancel, drain and retry from the client's side.
 
 use anyhow::ensure;
 use e2e::stack::Stack;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Says that it runs, then waits.
+/// Script that logs its attempt, then waits.
 const PATIENT: &str = "export async function main({ context }) {
     console.log('attempt ' + context.attempt);
     await new Promise((resolve) => setTimeout(resolve, 15_000));
     return context.attempt;
 }";
-/// Spins: only the isolate's own termination ends it.
+/// Script that spins, so that only the termination of the isolate ends it.
 const BUSY: &str = "export function main() { console.log('attempt 1'); while (true) {} }";
 
-/// Waits until a run has said something, which it does while it runs.
-async fn heard(stack: &Stack, execution: &str, line: &str) -> anyhow::Result<()> {
+/// Waits until a running run has logged a line.
+async fn wait_for_line(stack: &Stack, execution: &str, line: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !stack.client.get(&format!("/executions/{execution}/logs/")).await?.to_string().contains(line) {
         ensure!(Instant::now() < deadline, "{line:?} is not heard");
@@ -39,7 +39,7 @@ async fn a_cancel_reaches_a_run_within_a_second_whether_it_waits_or_spins() -> a
     for (name, code) in [("patient", PATIENT), ("busy", BUSY)] {
         let script = stack.client.create_script(name, code).await?;
         let execution = stack.client.execute(&script, json!({})).await?;
-        heard(&stack, &execution, "attempt 1").await?;
+        wait_for_line(&stack, &execution, "attempt 1").await?;
         let took = cancel(&stack, &execution).await?;
         assert!(took < Duration::from_secs(1), "{name} was cancelled after {took:?}");
     }
@@ -51,7 +51,7 @@ async fn a_drain_hands_back_what_does_not_end_in_time_without_spending_an_attemp
     let stack = Stack::start(&[("DRAIN_TIMEOUT_S", "1")]).await?;
     let script = stack.client.create_script("patient", PATIENT).await?;
     let execution = stack.client.execute(&script, json!({})).await?;
-    heard(&stack, &execution, "attempt 1").await?;
+    wait_for_line(&stack, &execution, "attempt 1").await?;
     let heir = stack.another("worker").await?;
     let asked = Instant::now();
     let status = stack.worker.drain().await?;

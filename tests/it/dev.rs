@@ -1,4 +1,4 @@
-//! `make dev`, as a person uses it; with programs that are built already.
+//! `make dev` as users run it, with programs that are already built.
 
 use anyhow::{Context as _, ensure};
 use e2e::{client::http, program::folder_of_binaries};
@@ -15,12 +15,13 @@ use tokio::{
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Where the scripts write process ids down; `data` leads to the servers' folder if their user can't reach this one.
+/// Files in which the scripts store process ids. `data` is a link to the servers' folder if their user can't access
+/// this one.
 const RECORDED: [&str; 6] =
     ["supervisor.pid", "api.pid", "worker.pid", "postgres.pid", "rabbitmq.pid", "epmd.pid"];
 const FOLDERS: [&str; 3] = ["", "services", "services/data"];
 
-/// A folder instead of `.dev/`, whose stack ends with the test.
+/// Folder instead of `.dev/`, whose stack is stopped at the end of the test.
 struct Dev(PathBuf);
 
 impl Dev {
@@ -42,7 +43,7 @@ impl Dev {
         Ok(output)
     }
 
-    /// Process ids that the scripts wrote down.
+    /// Returns the process ids that the scripts stored.
     fn pids(&self) -> Vec<String> {
         let files =
             FOLDERS.iter().flat_map(|folder| RECORDED.iter().map(move |file| self.0.join(folder).join(file)));
@@ -61,7 +62,7 @@ impl Drop for Dev {
     fn drop(&mut self) {
         let mut stop = std::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/dev"));
         let _ = stop.arg("stop").env("DEV_FOLDER", &self.0).output();
-        // The servers' data may be elsewhere, with a link to it.
+        // The servers' data may be in another folder, with a link to it.
         if let Ok(elsewhere) = std::fs::read_link(self.0.join("services/data")) {
             let _ = std::fs::remove_dir_all(elsewhere);
         }
@@ -69,7 +70,7 @@ impl Drop for Dev {
     }
 }
 
-/// Whether the process runs; one that only waits to be reaped does not.
+/// Returns whether the process runs. A zombie does not.
 fn is_alive(pid: &String) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
@@ -138,7 +139,7 @@ async fn in_the_foreground_an_interrupt_stops_everything() -> anyhow::Result<()>
     let pids = dev.pids();
     let interrupted = child.id().context("it runs")?.to_string();
     ensure!(Command::new("kill").args(["-INT", &interrupted]).status().await?.success());
-    // Its last words, so that it is never stopped by a full pipe.
+    // Reads the remaining output, so that a full pipe never blocks the program.
     let rest = async { while let Ok(Some(_)) = lines.next_line().await {} };
     let (status, ()) = timeout(PATIENCE, async { tokio::join!(child.wait(), rest) }).await?;
     assert!(status?.success());

@@ -1,4 +1,4 @@
-//! A broker or a database that is away, and a worker that dies: nothing is lost, nothing needs a restart.
+//! Loss of the broker, the database or a worker: no execution is lost, and no program needs a restart.
 
 use anyhow::ensure;
 use e2e::stack::Stack;
@@ -55,7 +55,7 @@ async fn with_the_database_away_the_api_answers_503_and_recovers_by_itself() -> 
 #[tokio::test]
 async fn a_run_whose_worker_is_killed_runs_again_within_30_seconds() -> anyhow::Result<()> {
     let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "60000")]).await?;
-    // The first attempt waits to be killed.
+    // The first attempt waits until its worker is killed.
     let script = stack
         .client
         .create_script(
@@ -93,7 +93,7 @@ async fn without_a_database_the_api_is_alive_but_not_ready() -> anyhow::Result<(
         anyhow::Ok(http.request(Method::GET, format!("{}{path}", stack.api.url())).send().await?.status())
     };
     assert_eq!(status("/healthz").await?, 200, "restarting it would not help");
-    // The latest answer serves for 2 s at most.
+    // The latest result is cached for 2 s at most.
     let cut = Instant::now();
     while status("/readyz").await? != 503 {
         ensure!(cut.elapsed() < Duration::from_secs(10), "/readyz answers as if the database was there");
@@ -124,7 +124,7 @@ async fn a_talkative_script_is_not_held_up_by_a_database_that_takes_no_lines() -
     let pool = stack.database.pool().await;
     let mut holding = pool.begin().await?;
     sqlx::query("LOCK TABLE execution_logs IN ACCESS EXCLUSIVE MODE").execute(&mut *holding).await?;
-    // Longer than the run may take: were it held up, it would end as a timeout.
+    // Longer than the run's time limit: a delayed run would end as a timeout.
     tokio::time::sleep(Duration::from_secs(4)).await;
     holding.rollback().await?;
     let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
@@ -166,7 +166,7 @@ async fn with_a_full_disk_nothing_new_is_accepted_and_a_run_under_way_ends_when_
     let body = json!({ "script_id": script, "trigger_type": "automation", "event": {} });
     let (status, answer) = stack.client.post("/executions/", &body).await?;
     assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("unavailable")), "{answer}");
-    // The run is over by now, and its worker can't say so.
+    // The run has ended, and its worker can't store that.
     let failed = "can't store the end of a run";
     while !stack.worker.log_text().contains(failed) {
         ensure!(Instant::now() < deadline, "the worker does not meet the full disk");
@@ -219,7 +219,7 @@ async fn a_message_that_no_worker_can_read_goes_to_the_dead_letters_with_its_rea
     for (letter, reason) in found.iter().zip(reasons) {
         assert_eq!((&*letter.reason, &letter.exchange), (reason, &topology.executions));
     }
-    // They took all slots there are, and would still if they had not been acknowledged.
+    // These messages occupied all slots, and would still if they had not been acknowledged.
     let script = stack.client.create_script("trivial", TRIVIAL).await?;
     let execution = stack.client.execute(&script, json!({ "number": 1 })).await?;
     let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;

@@ -1,4 +1,4 @@
-//! One tenant's flood delays no other's script, and nobody runs more at a time than its share.
+//! Fairness between tenants: a flood of one does not delay the scripts of another, and none runs more than its share.
 
 use anyhow::{Context as _, ensure};
 use chrono::DateTime;
@@ -6,13 +6,13 @@ use e2e::stack::Stack;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Holds a slot for as long as a call of some service takes.
+/// Script that occupies a slot for the duration of a service call.
 const SLOW: &str =
     "export async function main() { await new Promise((resolve) => setTimeout(resolve, 200)); }";
-/// With two slots, ten seconds of work.
+/// Number of executions of the flood: ten seconds of work with two slots.
 const FLOOD: usize = 100;
-/// Of the flood, what may be done before those who come after: what had left for the broker, and some turns.
-const BEFORE_THEM: usize = 30;
+/// Maximum number of runs of the flood before the other tenant's: those already published to the broker, and some more.
+const MAX_EARLIER_RUNS: usize = 30;
 
 #[tokio::test]
 async fn a_flood_delays_neither_another_workspace_s_run_nor_the_editor_s() -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ async fn a_flood_delays_neither_another_workspace_s_run_nor_the_editor_s() -> an
     ensure!(status.is_success() && done["result"] == 2, "{status} {done}");
     let waiting = stack.client.get("/executions/?status=queued&per_page=100").await?;
     let waiting = waiting["results"].as_array().map_or(0, Vec::len);
-    assert!(waiting >= FLOOD - BEFORE_THEM, "{waiting} of the flood still wait");
+    assert!(waiting >= FLOOD - MAX_EARLIER_RUNS, "{waiting} of the flood still wait");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Bad input gets a clear answer of its own kind.
+//! Invalid input, each kind of which gets its own clear error response.
 
 use e2e::stack::Stack;
 use reqwest::Method;

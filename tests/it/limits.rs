@@ -1,4 +1,4 @@
-//! Scripts that overrun a limit end with its code, and nobody else notices.
+//! Scripts over a limit: they end with the error code of the limit, and do not affect others.
 
 use e2e::{client::Client, stack::Stack};
 use reqwest::Method;
@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 const NEIGHBOUR: &str =
     "export async function main({ event }) { console.log('here'); return event.number * 2; }";
 
-/// Runs `hostile` and, while it is at it, one neighbour after the other; returns how the hostile one ended and when.
+/// Runs `hostile` and one neighbour after the other at the same time. Returns the end of the hostile run and its
+/// duration.
 async fn beside_neighbours(client: &Client, hostile: &str) -> anyhow::Result<(Value, Duration)> {
     beside_neighbours_of(client, client, hostile).await
 }
 
-/// The same, with neighbours of another workspace perhaps.
+/// Like [`beside_neighbours`], with neighbours of any workspace.
 async fn beside_neighbours_of(
     neighbours: &Client,
     client: &Client,
@@ -96,7 +97,7 @@ async fn array_buffers_count_toward_the_memory_limit() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Marks that every way of writing a secret down escapes, without a period.
+/// Makes a secret of characters that every encoding escapes, without repetition.
 fn hostile_secret(seed: usize) -> String {
     let marks: Vec<char> = "\"'\\<>{}|^%é;/?`".chars().collect();
     let mut state = seed;

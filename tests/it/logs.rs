@@ -1,4 +1,4 @@
-//! What operators read: every line JSON, with the execution's id, and nothing of what scripts are, get or print.
+//! Log lines for operators: each is JSON with the execution's id, and has no code, input or output of scripts.
 
 use crate::{metrics::series, trigger::Trigger};
 use anyhow::ensure;
@@ -99,7 +99,7 @@ async fn no_log_line_holds_code_input_secrets_or_console_at_any_level() -> anyho
     Ok(())
 }
 
-/// Gives the worker a message it has nothing to do for, of which it tells at `debug` alone.
+/// Publishes a message that the worker ignores and logs only at `debug`.
 async fn dispatch_unknown(stack: &Stack, trigger: &Trigger) -> anyhow::Result<Uuid> {
     let settled = "runnerctl_deliveries_total{settled=\"ack\"}";
     let before = series(&stack.worker, settled).await?.unwrap_or_default();

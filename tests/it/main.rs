@@ -1,4 +1,4 @@
-//! The whole path, from POST to the row that says how it ended.
+//! End-to-end tests, from POST to the row with the end of the run.
 
 mod dashboards;
 mod delivery;

@@ -1,4 +1,4 @@
-//! What the programs count of executions, where counting goes wrong most easily.
+//! Metrics of executions in cases that are easy to count wrongly.
 
 use anyhow::{Context as _, ensure};
 use e2e::{client::http, program::Program, stack::Stack};
@@ -10,7 +10,7 @@ const WAITS: &str = "export async function main({ event }) {
     await new Promise((resolve) => setTimeout(resolve, event.ms));
 }";
 
-/// The value of one series as a program shows it now.
+/// Returns the current value of a series of a program.
 pub(crate) async fn series(program: &Program, name: &str) -> anyhow::Result<Option<f64>> {
     let text = http().get(format!("{}/metrics", program.url())).send().await?.text().await?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -41,7 +41,7 @@ async fn an_execution_cancelled_before_it_ran_is_counted_by_the_api() -> anyhow:
         assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("cancelled")));
         assert_eq!(series(&stack.api, CANCELLED).await?, Some(again));
     }
-    // A running one is counted by the worker that ends it.
+    // The worker that ends a running execution counts it.
     stack.client.post(&format!("/executions/{running}/cancel/"), &json!({})).await?;
     stack.client.terminal(&running, Duration::from_secs(20)).await?;
     assert_eq!(series(&stack.api, CANCELLED).await?, Some(1.0));

@@ -1,4 +1,4 @@
-//! What scripts reach over the network, from `POST /executions/` to the recorded end.
+//! Network access of scripts, from `POST /executions/` to the recorded end.
 
 use axum::{Router, extract::Path, routing::get};
 use e2e::stack::Stack;
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Barrier, task::JoinHandle};
 
-/// Waiting at once in this test; each answer waits until so many have asked.
+/// Number of concurrent runs. Each response waits until this many requests have arrived.
 const SLOTS: usize = 8;
 const EXECUTIONS: usize = 200;
 
-/// A server whose `/together/N` answers when every slot has a run that waits there, and its `host:port`.
+/// Starts a server whose `/together/N` responds once a run of every slot waits there. Returns its `host:port`.
 async fn server() -> anyhow::Result<(String, JoinHandle<()>)> {
     let all_slots = Arc::new(Barrier::new(SLOTS));
     let together = async move |Path(number): Path<String>| {

@@ -1,4 +1,4 @@
-//! What the pages for operators tell them to type (SQL, `PromQL`, commands), each tried as it stands.
+//! SQL, `PromQL` and commands of the operator pages, each run as written.
 
 use anyhow::{Context as _, ensure};
 use e2e::stack::Stack;
@@ -22,7 +22,7 @@ struct Page {
 }
 
 impl Page {
-    /// The pages that operators work with: the runbooks, and those directly below `docs/`.
+    /// Lists the pages for operators: the runbooks, and the pages directly below `docs/`.
     fn all() -> anyhow::Result<Vec<Self>> {
         let mut pages = Vec::new();
         for folder in [PathBuf::from(DOCS), Path::new(DOCS).join("runbooks")] {
@@ -37,7 +37,7 @@ impl Page {
         Ok(pages)
     }
 
-    /// Fenced blocks in this language; they may stand inside lists.
+    /// Returns the fenced blocks in this language, which may be inside lists.
     fn blocks(&self, language: &str) -> Vec<String> {
         let mut blocks = Vec::new();
         let mut lines = self.text.lines();
@@ -51,7 +51,7 @@ impl Page {
         blocks
     }
 
-    /// Code inside sentences.
+    /// Returns inline code.
     fn inline(&self) -> impl Iterator<Item = String> {
         let fenced: Vec<_> = self.text.split("```").step_by(2).collect();
         let text = fenced.join("\n");
@@ -60,7 +60,7 @@ impl Page {
     }
 }
 
-/// The text on one line.
+/// Joins a text to one line.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -74,7 +74,7 @@ fn blocks(language: &str) -> anyhow::Result<Vec<(String, String)>> {
 #[tokio::test]
 async fn every_sql_statement_runs_on_the_schema_of_this_version() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
-    // Rows to read and to change: a run that is over, and one that is not.
+    // Rows to read and to change: an ended run and a running one.
     let script = stack.client.create_script("fine", "export function main() {}").await?;
     let execution = stack.client.execute(&script, json!({})).await?;
     stack.client.terminal(&execution, Duration::from_mins(1)).await?;
@@ -109,7 +109,7 @@ fn sql_stands_in_blocks_where_it_is_tried() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names of ours in an expression.
+/// Finds the names of RunnerCtl's metrics in an expression.
 fn names(expression: &str) -> BTreeSet<&str> {
     let parts = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
     parts.filter(|name| name.starts_with("runnerctl_") || name.starts_with("runnerctl:")).collect()
@@ -122,7 +122,7 @@ fn every_promql_expression_parses_and_names_metrics_that_exist() -> anyhow::Resu
     let rules: Vec<_> =
         expressions.iter().map(|(_, text)| json!({ "record": "page", "expr": text })).collect();
     let file = std::env::temp_dir().join(format!("runnerctl-pages-{}.yaml", std::process::id()));
-    // JSON is YAML. One record of one name each, or promtool takes them for doubles.
+    // JSON is YAML. Every record has its own name, because promtool rejects duplicates.
     let groups: Vec<_> = rules
         .into_iter()
         .enumerate()
@@ -136,7 +136,7 @@ fn every_promql_expression_parses_and_names_metrics_that_exist() -> anyhow::Resu
 
     let inline: Vec<_> = Page::all()?.iter().flat_map(Page::inline).collect();
     for name in expressions.iter().map(|(_, text)| text).chain(&inline).flat_map(|text| names(text)) {
-        // What a histogram or a summary becomes is no name of its own on the page.
+        // The series of a histogram or summary are listed under the metric's name on the page.
         let family =
             ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
         let exists = [name, family].iter().any(|name| METRICS.contains(&format!("`{name}`")));
@@ -157,7 +157,7 @@ async fn every_command_of_the_api_that_is_whole_succeeds() -> anyhow::Result<()>
         let is_word = |word: &&str| !word.starts_with('-') && !word.chars().all(|c| c.is_ascii_uppercase());
         let words: Vec<_> = arguments.split(' ').take_while(is_word).collect();
         if stack.command(&format!("{} --help", words.join(" "))).await.is_err() {
-            // `api publisher` and its like are names of connections.
+            // `api publisher` and similar names are connections.
             ensure!(METRICS.contains(&format!("`{command}`")), "there is no `{command}`");
             continue;
         }

@@ -1,4 +1,4 @@
-//! npm packages, from the script that is saved over HTTP to what the worker makes of it.
+//! npm packages, from a script saved over HTTP to its run on a worker.
 
 use e2e::stack::Stack;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ export async function main({ event }: any): Promise<Loudness> {
     return { text: shout(event.text), number: twice(event.number) };
 }";
 
-/// esbuild's native program, as the image has it.
+/// Returns the path of esbuild's native program, as in the image.
 fn esbuild() -> String {
     let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/sandbox/runtime");
     let modules = node_modules(&runtime, Path::new(env!("CARGO_TARGET_TMPDIR")));
@@ -35,7 +35,7 @@ async fn registry() -> Registry {
     registry
 }
 
-/// Asks for a script that must be refused; `(rule, line, message)` of each finding.
+/// Saves a script that must be rejected. Returns `(rule, line, message)` of each finding.
 async fn refused(stack: &Stack, code: &str) -> anyhow::Result<Vec<(String, u64, String)>> {
     let script = json!({
         "name": "refused",
@@ -63,20 +63,20 @@ async fn a_script_that_imports_is_saved_with_its_packages_and_runs_without_the_r
         [("SCRIPT_NPM", "1"), ("NPM_REGISTRY_URL", url.as_str()), ("ESBUILD_PATH", esbuild.as_str())];
     let stack = Stack::start(&settings).await?;
     let script = stack.client.create_script("imports", SCRIPT).await?;
-    let asked = registry.asked();
-    assert!(asked.iter().any(|path| path == "numbers/-/2.1.0.tgz"), "{asked:?}");
+    let requests = registry.requests();
+    assert!(requests.iter().any(|path| path == "numbers/-/2.1.0.tgz"), "{requests:?}");
 
     let found = refused(&stack, "import fs from 'reader';\nexport const main = () => fs;").await?;
     let message = "`reader` needs the Node.js module `fs`, which is not available in scripts.";
     assert_eq!(found, [("package".to_owned(), 1, message.to_owned())]);
 
-    let asked = registry.asked().len();
+    let requests = registry.requests().len();
     let event = json!({ "text": "hey", "number": 21 });
     let execution = stack.client.execute(&script, event).await?;
     let done = stack.client.terminal(&execution, Duration::from_secs(30)).await?;
     assert_eq!(done["status"], "completed", "{done}");
     assert_eq!(done["result"], json!({ "text": "hey!!", "number": 42 }));
-    assert_eq!(registry.asked().len(), asked, "a run asks the registry nothing");
+    assert_eq!(registry.requests().len(), requests, "a run asks the registry nothing");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What a client that knows only the contract can do.
+//! Use of the HTTP contract by a client.
 
 use e2e::stack::Stack;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn a_script_completes_with_its_exact_result_its_logs_in_order_and_its_dura
     });
     let (status, accepted) = stack.client.post("/executions/", &execution).await?;
     assert_eq!(status, 202, "{accepted}");
-    // The answer says how it stands at that moment, and a worker may already have begun.
+    // The response has the current status, and a worker may already have started the run.
     assert!(matches!(accepted["status"].as_str(), Some("queued" | "running")), "{accepted}");
 
     let done = stack.client.terminal(accepted["id"].as_str().unwrap(), Duration::from_secs(30)).await?;

@@ -1,4 +1,4 @@
-//! A script reads what was sent, whichever road it came.
+//! Payloads: a script reads exactly what was sent, over every way of submission.
 
 use crate::trigger::Trigger;
 use anyhow::{Context as _, ensure};
@@ -12,16 +12,16 @@ use std::{
 };
 use test_support::{Payload, SHOW, payloads};
 
-/// Shows event, context, variables and, on a schedule, what stands beside event and context.
+/// Script that shows event, context, variables and, on a schedule, the other keys of the input.
 const MAIN: &str = "export function main({ event, context, ...beside }, { Variables }) {
     const { execution_id, script_id, attempt, trigger_type, ...given } = context;
     return [event, given, Variables, beside].map(show).join('\\n');
 }";
 
-/// An answer's members, as they are written.
+/// Members of a response, as written.
 type Answer = BTreeMap<String, Box<RawValue>>;
 
-/// The text of a member that is a string.
+/// Returns the text of a member that is a string.
 fn text(answer: &Answer, name: &str) -> anyhow::Result<String> {
     let member = answer.get(name).with_context(|| format!("no {name}"))?;
     serde_json::from_str(member.get()).with_context(|| format!("{name} is {member}"))
@@ -46,7 +46,7 @@ async fn terminal(stack: &Stack, execution: &str) -> anyhow::Result<Answer> {
     Ok(answer)
 }
 
-/// What the script was given is what was sent, in the row, in the answer and in the script.
+/// Checks that row, response and script have the payload as sent.
 async fn assert_seen(pool: &PgPool, answer: &Answer, payload: &Payload) -> anyhow::Result<()> {
     let id = text(answer, "id")?;
     let Payload { sent, seen } = payload;
@@ -65,7 +65,7 @@ async fn assert_seen(pool: &PgPool, answer: &Answer, payload: &Payload) -> anyho
     Ok(())
 }
 
-/// The one execution of a key.
+/// Waits for the execution of a key and returns its id.
 async fn of_key(pool: &PgPool, key: &str) -> anyhow::Result<String> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -98,7 +98,7 @@ async fn a_script_reads_what_was_sent_whichever_road_it_came() -> anyhow::Result
         trigger.publish_text(message, None).await?;
         let published = of_key(&pool, &key).await?;
         assert_seen(&pool, &terminal(&stack, &published).await?, payload).await?;
-        // Over HTTP: again as it was, with the same input, and anew.
+        // Over HTTP: a replay, a replay with the same input, and a new execution.
         let accepted = [
             (format!("/executions/{published}/replay/"), "{}".to_owned()),
             (format!("/executions/{published}/replay/"), format!("{{{given}}}")),

@@ -1,4 +1,4 @@
-//! Plane as a script reaches it: where it is comes from the worker's settings, who the script is from the api.
+//! Calls of Plane by scripts, with the URL from the worker's settings and the identity from the api.
 
 use anyhow::Context as _;
 use e2e::{client::http, stack::Stack};
@@ -11,7 +11,7 @@ use test_support::FakePlane;
 
 const TOKEN: &str = "plane_api_of_the_workspace";
 
-/// Stores the workspace's token, as the web app's backend does.
+/// Stores the token of the workspace, like the web app's backend.
 async fn set_token(stack: &Stack) -> anyhow::Result<()> {
     const PATH: &str = "/api/runnerctl/control/plane-token/";
     let body = json!({ "token": TOKEN }).to_string();
@@ -47,7 +47,7 @@ async fn system_script(stack: &Stack, name: &str) -> anyhow::Result<String> {
 #[tokio::test]
 async fn a_system_script_works_on_plane_with_the_workspace_s_token_and_nobody_sees_that() -> anyhow::Result<()>
 {
-    // With a slash at the end and without, at the root and below a path.
+    // With and without a trailing slash, at the root and below a path.
     for (prefix, slash) in [("", "/"), ("/plane", "")] {
         let plane = FakePlane::start_below(prefix, 2).await;
         for (name, group) in [("Todo", "unstarted"), ("Done", "completed")] {

@@ -1,4 +1,4 @@
-//! The README's first script, run as it stands.
+//! The README's first script, run as written.
 
 use anyhow::{Context as _, ensure};
 use e2e::stack::Stack;
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 const README: &str = include_str!("../../README.md");
 
-/// The commands of the first `sh` block, without its first line, which starts the stack.
+/// Returns the commands of the first `sh` block, without its first line, which starts the stack.
 fn commands() -> Option<&'static str> {
     let (_, section) = README.split_once("## A first script in one minute")?;
     let (_, block) = section.split_once("```sh\n")?;

@@ -1,4 +1,4 @@
-//! What a worker tells of the layers around its sandboxes.
+//! Reports of a worker about the isolation layers of its sandboxes.
 
 use anyhow::Context as _;
 use e2e::{client::http, stack::Stack};

@@ -1,4 +1,4 @@
-//! One trace per execution, from the caller to the write, at a collector that speaks OTLP over HTTP.
+//! Traces, one per execution from the caller to the write, received by a collector of OTLP over HTTP.
 
 use crate::trigger::Trigger;
 use anyhow::{Context as _, ensure};
@@ -18,19 +18,19 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRIGGER: &str = "00-11111111111111111111111111111111-2222222222222222-01";
-/// In code, input, console and results; in no span.
+/// Text in code, input, console and results that must be in no span.
 const MARKER: &str = "wombat";
 
 type Exports = Arc<Mutex<Vec<Bytes>>>;
 
-/// A collector: keeps what is exported to it.
+/// Collector that stores exported spans.
 struct Collector {
     url: String,
     exports: Exports,
     server: JoinHandle<()>,
 }
 
-/// A span and the service it is of.
+/// Span with its service.
 struct Seen {
     service: String,
     span: Span,
@@ -55,7 +55,7 @@ impl Collector {
         self.exports.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The spans of a trace by name, once there are `count` of them.
+    /// Waits for `count` spans of a trace and returns them by name.
     async fn trace(&self, trace_id: &str, count: usize) -> anyhow::Result<BTreeMap<String, Seen>> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -115,7 +115,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Who is whose parent, and that every part lies in time where it belongs.
+/// Checks the parents of the spans, and that every child is within the time of its parent.
 fn assert_is_one_trace(trace: &BTreeMap<String, Seen>, caller: &str, execution: &str) {
     let parents = [
         ("publish", "accept"),
@@ -135,7 +135,7 @@ fn assert_is_one_trace(trace: &BTreeMap<String, Seen>, caller: &str, execution: 
     }
     for (first, then) in [("claim", "init"), ("init", "run"), ("run", "persist")] {
         let (first, then) = (&trace[first].span, &trace[then].span);
-        // The clock of the sandbox is not ours to the microsecond.
+        // The clocks of sandbox and worker may differ by microseconds.
         assert!(
             first.end_time_unix_nano <= then.start_time_unix_nano + 2_000_000,
             "{} {}",
@@ -171,7 +171,7 @@ async fn an_execution_is_one_trace_from_its_caller_or_trigger_to_the_write() -> 
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
-        // What is traced does not depend on what is logged.
+        // Tracing is independent of the log level.
         ("LOG_LEVEL", "error"),
     ];
     let stack = Stack::start(&settings).await?;
@@ -214,7 +214,7 @@ async fn a_run_that_fails_is_a_failed_span_with_its_code() -> anyhow::Result<()>
 
 #[tokio::test]
 async fn a_collector_that_is_away_holds_nothing_up() -> anyhow::Result<()> {
-    // Port 9 of loopback: nobody listens.
+    // No program listens on port 9 of loopback.
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
     let stack = Stack::start(&settings).await?;
     let done = stack.client.run("plain", "export function main() { return 1; }").await?;

@@ -1,4 +1,4 @@
-//! A trigger of automations: publishes events, as Plane does.
+//! Trigger of automations, which publishes events like Plane.
 
 use anyhow::Context as _;
 use e2e::stack::Stack;
@@ -10,7 +10,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-/// A publisher beside the stack's own, past its link.
+/// Publisher without the stack's link.
 pub(crate) struct Trigger(Publisher);
 
 impl Trigger {
@@ -21,7 +21,7 @@ impl Trigger {
         Ok(Self(publisher))
     }
 
-    /// Asks for an execution of `script` with `event`, once per `key`.
+    /// Requests an execution of `script` with `event`, once per `key`.
     pub(crate) async fn publish(
         &self,
         script: &str,
@@ -36,7 +36,7 @@ impl Trigger {
         self.publish_text(message.to_string(), traceparent).await
     }
 
-    /// Any text where events are expected.
+    /// Publishes any text as an event.
     pub(crate) async fn publish_text(&self, body: String, traceparent: Option<&str>) -> anyhow::Result<()> {
         let headers = traceparent.map(|value| (TRACEPARENT, value.to_owned())).into_iter().collect();
         let events = self.0.topology().events.clone();
@@ -49,7 +49,7 @@ impl Trigger {
         self.send(publication).await
     }
 
-    /// Hands an execution to the workers, as the relay does.
+    /// Publishes the message of an execution, like the relay.
     pub(crate) async fn dispatch(&self, execution_id: Uuid) -> anyhow::Result<()> {
         let executions = self.0.topology().executions.clone();
         let message = ExecutionMessage { v: message::VERSION, execution_id };

@@ -14,8 +14,8 @@ use std::{
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// The disk of this database is awaited as long as the test holds this advisory lock: programs flush by a function of the
-/// test's own, which stands before PostgreSQL's.
+/// SQL that makes commits wait while the test holds an advisory lock: the programs call a function of the test, which
+/// shadows PostgreSQL's, to flush.
 const SLOW_DISK: &str = "
     CREATE FUNCTION public.pg_logical_emit_message(transactional boolean, prefix text, content text) RETURNS pg_lsn
     LANGUAGE plpgsql AS $$ BEGIN
@@ -60,7 +60,7 @@ impl Site {
         let (status, answer) = stack.client.post("/scripts/", &script).await?;
         ensure!(status == 201, "{answer}");
         let script = answer["id"].as_str().expect("scripts have ids").to_owned();
-        // Once before: the worker has the build, so that only the flush is in the way.
+        // Runs once before, so that the worker has the build and only the flush delays the run.
         let execution = stack.client.execute(&script, json!({})).await?;
         stack.client.terminal(&execution, Duration::from_mins(1)).await?;
         let pool = stack.database.pool().await;
@@ -68,13 +68,14 @@ impl Site {
         Ok(Self { stack, pool, requests, script, server })
     }
 
-    /// Asks for an execution, whose answer comes with the disk, and waits until it is claimed. With the lock's holder.
+    /// Requests an execution, whose response waits for the disk, and waits until it is claimed. Returns the holder of
+    /// the lock.
     async fn claimed(&self) -> anyhow::Result<(sqlx::Transaction<'static, sqlx::Postgres>, JoinHandle<()>)> {
         let mut disk = self.pool.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock(1)").execute(&mut *disk).await?;
         let (client, script) = (self.stack.client.clone(), self.script.clone());
         let asking = tokio::spawn(async move {
-            // The api's connections were ended, too: the first request may meet one.
+            // The api's connections were closed, too, and the first request may use one.
             while client.execute(&script, json!({})).await.is_err() {}
         });
         let running = "SELECT count(*) FROM script_executions WHERE status = 'running'";
@@ -82,7 +83,7 @@ impl Site {
             Ok(sqlx::query_scalar::<_, i64>(running).fetch_one(&self.pool).await? == 1)
         })
         .await?;
-        // Time enough for a request on loopback to arrive, were it sent.
+        // Long enough for a request on loopback to arrive, if it were sent.
         tokio::time::sleep(Duration::from_millis(500)).await;
         ensure!(self.requests.load(Ordering::SeqCst) == 1, "a run started before its claim was on disk");
         Ok((disk, asking))
@@ -97,7 +98,7 @@ impl Site {
         Ok(())
     }
 
-    /// The results of all executions, once all are over.
+    /// Waits until all executions have ended and returns their results.
     async fn results(&self) -> anyhow::Result<Vec<Value>> {
         let open = "SELECT count(*) FROM script_executions WHERE status NOT IN ('completed', 'errored')";
         self.until("all are over", async || {
@@ -125,7 +126,8 @@ async fn a_run_starts_when_its_claim_is_on_disk() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The database did not crash, so the claim holds, and its lease must run out; but the worker can't know.
+/// Tests a lost connection. The database did not crash, so the claim is valid and its lease must expire, but the worker
+/// cannot know.
 #[tokio::test]
 async fn a_run_whose_claim_is_uncertain_is_not_started() -> anyhow::Result<()> {
     let site = Site::start().await?;

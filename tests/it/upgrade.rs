@@ -1,4 +1,4 @@
-//! A rolling upgrade under load: new programs beside old ones, a migration between, and nothing is lost.
+//! Rolling upgrade under load: new programs run next to old ones, with a migration in between, and nothing is lost.
 
 use crate::trigger::Trigger;
 use anyhow::{Context as _, ensure};
@@ -16,17 +16,17 @@ use std::{
 };
 use test_support::{Receiver, TestDatabase};
 
-/// Runs that must have ended before the upgrade, and again after it: it happens in the midst of load.
+/// Number of runs that must end before each step of the upgrade, so that it happens under load.
 const RUNS: usize = 30;
 
-/// Tells the receiver its number, so that a run that nobody remembers is heard of too.
+/// Script that posts its number to the receiver, so that runs without a stored row are noticed, too.
 const SCRIPT: &str = "export async function main({ event }) {
     await fetch(event.hook, { method: 'POST', body: String(event.number) });
     return event.number;
 }";
 
-/// Posts executions and publishes events, in turns, until told to stop. Returns the ids of what the API accepted, by
-/// number, and the number of the next.
+/// Load that alternately posts executions and publishes events until it is stopped. Returns the ids of executions that
+/// the API accepted, by number, and the next number.
 struct Load {
     clients: [Client; 2],
     trigger: Trigger,
@@ -53,8 +53,8 @@ impl Load {
         Ok((accepted, number))
     }
 
-    /// As behind a load balancer: an API that is going away is asked no more, the other answers. A request whose answer
-    /// was lost is repeated with its key.
+    /// Posts an execution like a load balancer: switches to the other API when one shuts down. Repeats a request whose
+    /// response was lost with the same key.
     async fn post(&self, event: serde_json::Value, number: u64) -> anyhow::Result<String> {
         let body = json!({ "script_id": self.script, "trigger_type": "automation", "event": event });
         let mut last = None;
@@ -70,7 +70,8 @@ impl Load {
     }
 }
 
-/// What the next version would bring: old programs must not mind a column and an index that only new ones know.
+/// Applies a migration like that of a next version: old programs must work with a column and an index that they do not
+/// use.
 async fn expand(database: &TestDatabase) -> anyhow::Result<()> {
     const SQL: &str = "ALTER TABLE script_executions ADD COLUMN rehearsal text;
         CREATE INDEX rehearsal ON script_executions (rehearsal);";
@@ -83,7 +84,7 @@ async fn expand(database: &TestDatabase) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until `count` more numbers were posted than now.
+/// Waits until `count` more numbers are posted.
 async fn more(receiver: &Receiver, count: usize) -> anyhow::Result<()> {
     let wanted = receiver.posted().len() + count;
     until(receiver, wanted).await
@@ -122,7 +123,7 @@ async fn a_rolling_upgrade_under_load_loses_nothing_and_runs_nothing_twice() -> 
     more(&receiver, RUNS).await?;
 
     expand(&stack.database).await?;
-    // Going back is possible: the old version takes the newer schema for current.
+    // A rollback is possible: the old version accepts the newer schema.
     stack.migrate().await?;
     let new_worker = stack.another("worker").await?;
     let (old_worker, old_api) = tokio::join!(stack.worker.drain(), stack.api.drain());

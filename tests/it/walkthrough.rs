@@ -1,4 +1,4 @@
-//! The walk-through's commands, run as they stand.
+//! The walk-through's commands, run as written.
 
 use anyhow::{Context as _, ensure};
 use e2e::stack::Stack;
@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 const TEXT: &str = include_str!("../../docs/walkthrough.md");
 
-/// The text of every `sh` block, in order, as one shell program that stops at the first failure.
+/// Joins all `sh` blocks, in order, to one shell program that stops at the first failure.
 fn commands() -> String {
     let mut program = String::from("set -eu\n");
     for block in TEXT.split("```sh\n").skip(1) {

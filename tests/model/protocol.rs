@@ -9,7 +9,7 @@ use crate::faults::Budget;
 /// Number of workers.
 const PLACES: u8 = 2;
 
-/// A process of a worker: where it runs, and which one there. A new process has a new identity.
+/// Identity of a worker process: its place and its number there. A new process has a new identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct WorkerId {
     place: u8,
@@ -41,7 +41,7 @@ enum Api {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Activity {
     Idle,
-    /// Has a message, unacknowledged.
+    /// Has an unacknowledged message.
     Delivered,
     /// Has claimed this attempt, and waits for the disk.
     Claimed(u8),
@@ -49,7 +49,7 @@ enum Activity {
     Running(u8),
     /// Has written the end, or learnt that the lease was lost; about to acknowledge.
     Settled,
-    /// Has handed back; takes on nothing more until it is another process.
+    /// Has returned its run to the queue, and takes no messages until it is another process.
     Draining,
 }
 

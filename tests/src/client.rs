@@ -1,4 +1,4 @@
-//! A client that knows the HTTP contract and nothing else.
+//! HTTP client that depends only on the HTTP contract.
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One API, one key.
+/// Client of one API with one key.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -17,26 +17,26 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the API at `url`, such as `http://127.0.0.1:8000`.
+    /// Makes a client of the API at `url`, such as `http://127.0.0.1:8000`.
     pub fn new(url: &str, key: &str) -> Self {
         Self { http: http(), url: url.to_owned(), key: key.to_owned() }
     }
 
-    /// The same key at another API.
+    /// Makes a client with the same key for another API.
     #[must_use]
     pub fn at(&self, url: &str) -> Self {
         Self::new(url, &self.key)
     }
 
-    /// The key itself, for programs that make their own requests.
+    /// Returns the key, for programs that make their own requests.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Any request; the body as it is.
+    /// Sends a request with the body unchanged.
     ///
     /// # Errors
-    /// If no answer comes, or one that is not JSON.
+    /// If there is no response, or if it is not JSON.
     pub async fn send(
         &self,
         method: Method,
@@ -46,10 +46,10 @@ impl Client {
         Self::answer(self.request(method, path).body(body)).await
     }
 
-    /// Any request, and the answer as it is written: reading it as [`Value`] refuses numbers and texts that JSON may hold.
+    /// Sends a request and returns the response as text: [`Value`] cannot represent all numbers and strings of JSON.
     ///
     /// # Errors
-    /// If no answer comes.
+    /// If there is no response.
     pub async fn send_text(
         &self,
         method: Method,
@@ -75,7 +75,7 @@ impl Client {
         Ok((status, value))
     }
 
-    /// A POST that, sent again with the same key, is the same request.
+    /// Sends a POST with an idempotency key.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -89,7 +89,7 @@ impl Client {
         Self::answer(request.body(body.to_string())).await
     }
 
-    /// A POST, whatever the answer's status.
+    /// Sends a POST and returns the response with any status.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -97,7 +97,7 @@ impl Client {
         self.send(Method::POST, path, body.to_string()).await
     }
 
-    /// A GET that must succeed.
+    /// Sends a GET that must succeed.
     ///
     /// # Errors
     /// If it does not.
@@ -107,10 +107,10 @@ impl Client {
         Ok(answer)
     }
 
-    /// A GET that says what is known already, and its answer's status and tag.
+    /// Sends a GET with the last tag, and returns the status and tag of the response.
     ///
     /// # Errors
-    /// If no answer comes.
+    /// If there is no response.
     pub async fn poll(&self, path: &str, tag: Option<&str>) -> anyhow::Result<(StatusCode, Option<String>)> {
         let mut request = self.request(Method::GET, path);
         if let Some(tag) = tag {
@@ -134,7 +134,7 @@ impl Client {
         id_of(&answer)
     }
 
-    /// Asks for an execution with `event`; returns its id as soon as it is accepted.
+    /// Requests an execution with `event`. Returns its id as soon as it is accepted.
     ///
     /// # Errors
     /// If it is not accepted.
@@ -142,13 +142,13 @@ impl Client {
         Self::accepted(self.execution(script, &event)).await
     }
 
-    /// The request for an execution with `event`, not sent yet.
+    /// Makes the request for an execution with `event`, without sending it.
     pub fn execution(&self, script: &str, event: &Value) -> RequestBuilder {
         let execution = json!({ "script_id": script, "trigger_type": "automation", "event": event });
         self.request(Method::POST, "/executions/").body(execution.to_string())
     }
 
-    /// Sends the request for an execution; returns its id as soon as it is accepted.
+    /// Sends the request for an execution. Returns its id as soon as it is accepted.
     ///
     /// # Errors
     /// If it is not accepted.
@@ -158,10 +158,10 @@ impl Client {
         id_of(&answer)
     }
 
-    /// The execution once it is terminal.
+    /// Waits until the execution is terminal and returns it.
     ///
     /// # Errors
-    /// If it is not within `limit`.
+    /// If it is not terminal within `limit`.
     pub async fn terminal(&self, execution: &str, limit: Duration) -> anyhow::Result<Value> {
         let deadline = Instant::now() + limit;
         loop {
@@ -175,10 +175,10 @@ impl Client {
         }
     }
 
-    /// Creates, executes, waits.
+    /// Creates a script, executes it and waits for the end.
     ///
     /// # Errors
-    /// As its parts.
+    /// As [`Self::create_script`], [`Self::execute`] and [`Self::terminal`].
     pub async fn run(&self, name: &str, code: &str) -> anyhow::Result<Value> {
         let script = self.create_script(name, code).await?;
         let execution = self.execute(&script, json!({})).await?;
@@ -190,11 +190,11 @@ fn id_of(answer: &Value) -> anyhow::Result<String> {
     answer["id"].as_str().map(str::to_owned).with_context(|| format!("no id in {answer}"))
 }
 
-/// One pool of connections per process.
+/// Returns the HTTP client of the process, with one pool of connections.
 pub fn http() -> reqwest::Client {
     static HTTP: OnceLock<reqwest::Client> = OnceLock::new();
     HTTP.get_or_init(|| {
-        // Nothing here speaks TLS, but the client wants to know who would.
+        // TLS is not used, but the client requires a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         reqwest::Client::builder()
             .timeout(Duration::from_secs(30))

@@ -1,4 +1,4 @@
-//! Clients that poll executions with `ETag`, as a web app does.
+//! Clients that poll executions with `ETag`, like a web app.
 
 use crate::client::Client;
 use anyhow::ensure;
@@ -10,10 +10,10 @@ use tokio::{
     time::{MissedTickBehavior, interval_at},
 };
 
-/// How often one client asks.
+/// Interval between the requests of one client.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// A client asks for one execution this often before it turns to the newest.
-const READS_OF_ONE: usize = 20;
+/// Number of reads of one execution before a client continues with the newest.
+const READS_PER_EXECUTION: usize = 20;
 
 /// Clients that poll until they are stopped.
 pub struct Pollers {
@@ -21,17 +21,17 @@ pub struct Pollers {
     tasks: JoinSet<anyhow::Result<Reads>>,
 }
 
-/// What clients were answered.
+/// Results of the reads.
 #[derive(Default)]
 pub struct Reads {
-    /// With 304.
+    /// Number of reads answered 304.
     pub unchanged: usize,
-    /// From the request to the end of the answer, of every read.
+    /// Time from the request to the end of the response, of every read.
     pub times: Vec<Duration>,
 }
 
 impl Pollers {
-    /// Starts as many clients as make `reads_per_second` together.
+    /// Starts as many clients as are needed for `reads_per_second`.
     pub fn start(client: &Client, reads_per_second: u32) -> Self {
         let newest = watch::Sender::new(None);
         let clients = f64::from(reads_per_second) * INTERVAL.as_secs_f64();
@@ -44,15 +44,15 @@ impl Pollers {
         Self { newest, tasks }
     }
 
-    /// Tells clients which execution to turn to next.
-    pub fn turn_to(&self, execution: &str) {
+    /// Sets the execution that clients read next.
+    pub fn set_newest(&self, execution: &str) {
         self.newest.send_replace(Some(execution.to_owned()));
     }
 
-    /// Ends the clients.
+    /// Stops the clients.
     ///
     /// # Errors
-    /// If any of them got an answer other than 200 or 304.
+    /// If any of them got a response other than 200 or 304.
     pub async fn stop(self) -> anyhow::Result<Reads> {
         drop(self.newest);
         let mut all = Reads::default();
@@ -65,7 +65,7 @@ impl Pollers {
     }
 }
 
-/// Polls until nobody says any more what is newest.
+/// Polls until the sender of the newest execution is dropped.
 async fn poll(
     client: Client,
     begin: Duration,
@@ -80,7 +80,7 @@ async fn poll(
     loop {
         let path = format!("/executions/{}/", newest.borrow().clone().unwrap_or_default());
         let mut tag = None;
-        for _ in 0..READS_OF_ONE {
+        for _ in 0..READS_PER_EXECUTION {
             ticks.tick().await;
             if newest.has_changed().is_err() {
                 return Ok(reads);

@@ -1,4 +1,4 @@
-//! One running program of ours.
+//! Running `api` or `worker` program.
 
 use anyhow::{Context as _, ensure};
 use std::{
@@ -13,13 +13,13 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 
-/// Where programs of tests listen; `scripts/services` takes those above.
+/// Ports on which programs of tests listen. `scripts/services` uses those above.
 const PORTS: Range<u32> = 10_000..20_000;
 
 /// Environment variables of a program.
 pub type Settings = BTreeMap<String, String>;
 
-/// A program that serves HTTP. Killed with its value.
+/// Program that serves HTTP. Killed when the value is dropped.
 pub struct Program {
     name: &'static str,
     child: Child,
@@ -28,10 +28,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `name serve` on a free port; its log goes to a file below `folder`.
+    /// Starts `name serve` on a free port, with its log in a file below `folder`.
     ///
     /// # Errors
-    /// If there is no such binary beside the running one.
+    /// If there is no such binary next to the running one.
     pub fn start(name: &'static str, settings: &Settings, folder: &Path) -> anyhow::Result<Self> {
         let port = free_port()?;
         let log = folder.join(format!("{name}-{port}.log"));
@@ -45,12 +45,12 @@ impl Program {
         Ok(Self { name, child, url: format!("http://127.0.0.1:{port}"), log })
     }
 
-    /// Where it serves.
+    /// Returns the base URL of the program.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Waits until `path` answers 200.
+    /// Waits until `path` is answered 200.
     ///
     /// # Errors
     /// If the program ends, or is not ready in 60 s.
@@ -68,10 +68,10 @@ impl Program {
         }
     }
 
-    /// Asks it to end, as a deployment does, and waits until it has.
+    /// Sends SIGTERM, like a deployment, and waits for the end of the program.
     ///
     /// # Errors
-    /// If it is still there after 60 s.
+    /// If the program still runs after 60 s.
     pub async fn drain(mut self) -> anyhow::Result<ExitStatus> {
         self.signal("TERM")?;
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -84,10 +84,10 @@ impl Program {
         }
     }
 
-    /// Sends it a signal, by its name without SIG.
+    /// Sends a signal, given by its name without SIG.
     ///
     /// # Errors
-    /// If it is gone.
+    /// If the program has ended.
     pub fn signal(&self, name: &str) -> anyhow::Result<()> {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args(["-s", name, &pid]).status().context("kill")?;
@@ -95,12 +95,12 @@ impl Program {
         Ok(())
     }
 
-    /// Ends it without a word, as a dying machine does.
+    /// Kills the program without warning, as if its machine failed.
     pub fn kill(self) {
         drop(self);
     }
 
-    /// What it logged so far.
+    /// Returns the log so far.
     pub fn log_text(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -108,18 +108,18 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what both of these would complain about.
+        // Both fail if the program has already ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs `name arguments…` to its end and returns its standard output.
+/// Runs `name arguments…` to the end and returns its standard output.
 ///
 /// # Errors
-/// If it fails, with its standard error.
+/// If it fails. The error contains its standard error.
 pub async fn run(name: &'static str, arguments: &[&str], settings: &Settings) -> anyhow::Result<String> {
-    // Never blocks the runtime: the link to the server that the program talks to runs there.
+    // Never blocks the runtime, on which the link to the program's server runs.
     let mut command = tokio::process::Command::from(command(name, settings)?);
     let output =
         command.args(arguments).kill_on_drop(true).output().await.with_context(|| format!("run {name}"))?;
@@ -127,7 +127,7 @@ pub async fn run(name: &'static str, arguments: &[&str], settings: &Settings) ->
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Where `api` and `worker` are: the target folder, of which a test runs one level below.
+/// Returns the target folder with `api` and `worker`, which is one level above the running test.
 ///
 /// # Errors
 /// If they are not built.
@@ -144,8 +144,8 @@ fn command(name: &str, settings: &Settings) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// A port of the loopback address that is free now, and that nobody else here is given. Below the range that Linux hands
-/// out to clients, so that no passing connection takes it before the program listens.
+/// Returns a free port of the loopback address that no other test of this process gets. It lies below the range that
+/// Linux assigns to clients, so that no other connection takes it before the program listens.
 ///
 /// # Errors
 /// If there is none.

@@ -1,4 +1,4 @@
-//! A stack of one's own: database, queues, one api, one worker.
+//! Stack of one test: database, queues, one api, one worker.
 
 use crate::{
     client::{Client, http},
@@ -13,29 +13,29 @@ const AMQP_PORT: u16 = 5672;
 /// `RUNNER_HMAC_SECRET_KEY` of every stack.
 pub const HMAC_SECRET: &str = "a secret of the tests, 32 bytes long";
 
-/// Real programs, real servers, and links to the servers that a test can cut.
+/// Real programs and servers, and links between them that a test can cut.
 pub struct Stack {
     pub api: Program,
     pub worker: Program,
-    /// What a client uses.
+    /// Client of the api.
     pub client: Client,
-    /// Between the programs and PostgreSQL.
+    /// Link between the programs and PostgreSQL.
     pub database_link: Link,
-    /// Between the programs and RabbitMQ.
+    /// Link between the programs and RabbitMQ.
     pub broker_link: Link,
-    /// Past the link, for a test's own questions.
+    /// Database without the link, for the test's own queries.
     pub database: TestDatabase,
-    /// Past the link too, for a test that publishes.
+    /// Queues without the link, for tests that publish.
     pub queues: TestQueues,
     settings: Settings,
     folder: Folder,
 }
 
 impl Stack {
-    /// Starts everything with these settings on top of the usual ones, and waits until it is ready.
+    /// Starts a stack with additional settings and waits until it is ready.
     ///
     /// # Errors
-    /// If a program does not start; its log is in the error.
+    /// If a program does not start. The error contains its log.
     pub async fn start(extra: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (database, queues) = (TestDatabase::create().await, TestQueues::create());
         let database_link = Link::to(database.url(), POSTGRES_PORT).await;
@@ -67,7 +67,7 @@ impl Stack {
         Ok(Self { api, worker, client, database_link, broker_link, database, queues, settings, folder })
     }
 
-    /// One more `api` or `worker` beside those that run.
+    /// Starts one more `api` or `worker`.
     ///
     /// # Errors
     /// If it does not start.
@@ -77,10 +77,10 @@ impl Stack {
         Ok(program)
     }
 
-    /// A client of another workspace.
+    /// Makes a client of another workspace.
     ///
     /// # Errors
-    /// If no key can be made.
+    /// If no key can be created.
     pub async fn client_of_workspace(&self, slug: &str) -> anyhow::Result<Client> {
         Ok(Client::new(self.api.url(), &create_key(slug, &self.settings).await?))
     }
@@ -88,14 +88,14 @@ impl Stack {
     /// Loads the system functions and scripts.
     ///
     /// # Errors
-    /// If one of them is refused.
+    /// If one of them is rejected.
     pub async fn load_fixtures(&self) -> anyhow::Result<()> {
         const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_functions.json");
         const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/system_scripts.json");
         program::run("api", &["loaddata", FUNCTIONS, SCRIPTS], &self.settings).await.map(drop)
     }
 
-    /// Migrates the database, as an installation of this version does.
+    /// Migrates the database, like an installation of this version.
     ///
     /// # Errors
     /// If it is refused.
@@ -103,7 +103,7 @@ impl Stack {
         program::run("api", &["migrate"], &self.settings).await.map(drop)
     }
 
-    /// Runs `api ARGUMENTS` against this stack, and returns what it prints.
+    /// Runs `api ARGUMENTS` with this stack and returns its standard output.
     ///
     /// # Errors
     /// If it fails.
@@ -112,7 +112,7 @@ impl Stack {
         program::run("api", &arguments, &self.settings).await
     }
 
-    /// A client of another api of this stack, with the same key.
+    /// Makes a client of another api of this stack, with the same key.
     pub fn client_of(&self, api: &Program) -> Client {
         self.client.at(api.url())
     }
@@ -127,7 +127,7 @@ async fn create_key(workspace: &str, settings: &Settings) -> anyhow::Result<Stri
     .await
 }
 
-/// Where logs go; removed with its value.
+/// Folder of the logs, removed when the value is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -144,7 +144,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // A failing test's logs are worth keeping.
+        // The logs of a failing test are kept.
         if !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.0);
         }

@@ -1,9 +1,9 @@
-//! A broker that loses a queue or its patience, and messages that should not be there.
+//! Faults of the broker: lost queues, consumer timeouts, duplicates and invalid messages.
 
 use crate::{
+    cluster::{CONSUMER_TIMEOUT, Cluster},
     load::Load,
     random::Random,
-    site::{CONSUMER_TIMEOUT, Site},
 };
 use anyhow::{Context as _, ensure};
 use shared::amqp::Publication;
@@ -12,18 +12,20 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-/// The broker looks every half second; the claims that wait give up and come again once in between.
-const TIMED_OUT_WITHIN: Duration = Duration::from_secs(2);
-/// Every slot may be taken by a run that waits for the database. What is not judged then is for the checker to say.
-const JUDGED_WITHIN: Duration = Duration::from_secs(30);
-/// More than there are slots.
-const HELD_UP: usize = 12;
+/// Maximum wait for a consumer timeout. The broker checks every half second, and waiting claims time out and are
+/// repeated once in between.
+const MAX_WAIT_FOR_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum wait for invalid messages to become dead letters, because every slot may have a run that waits for the
+/// database. The checker reports those that did not.
+const MAX_WAIT_FOR_DEAD_LETTERS: Duration = Duration::from_secs(30);
+/// Number of additional messages: more than there are slots.
+const EXTRA_MESSAGES: usize = 12;
 
-pub(super) async fn delete_queue(site: &Site) -> anyhow::Result<()> {
+pub(super) async fn delete_queue(cluster: &Cluster) -> anyhow::Result<()> {
     let channel =
-        lapin::Connection::connect(site.services.amqp_url(), lapin::ConnectionProperties::default());
+        lapin::Connection::connect(cluster.services.amqp_url(), lapin::ConnectionProperties::default());
     let channel = channel.await?.create_channel().await?;
-    let queue = site.topology.executions.as_str().into();
+    let queue = cluster.topology.executions.as_str().into();
     channel
         .queue_delete(queue, lapin::options::QueueDeleteOptions::default())
         .await
@@ -31,16 +33,16 @@ pub(super) async fn delete_queue(site: &Site) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Claims wait behind a lock, so that nothing is acknowledged. Messages of executions that never were make sure that
-/// there are some to wait.
-pub(super) async fn time_consumers_out(site: &Site) -> anyhow::Result<()> {
-    let timeouts = || site.workers.iter().map(|worker| timeouts(&worker.log_text())).sum::<usize>();
+/// Blocks claims with a lock, so that nothing is acknowledged. Messages of executions that do not exist ensure that
+/// some claims wait.
+pub(super) async fn time_consumers_out(cluster: &Cluster) -> anyhow::Result<()> {
+    let timeouts = || cluster.workers.iter().map(|worker| timeouts(&worker.log_text())).sum::<usize>();
     let before = timeouts();
-    let mut transaction = site.pool.begin().await?;
+    let mut transaction = cluster.pool.begin().await?;
     transaction.execute("LOCK TABLE script_executions IN SHARE MODE").await?;
-    let bodies = (0..HELD_UP).map(|_| message(Uuid::now_v7()));
-    publish(site, &site.topology.executions, bodies).await?;
-    sleep(CONSUMER_TIMEOUT + TIMED_OUT_WITHIN).await;
+    let bodies = (0..EXTRA_MESSAGES).map(|_| message(Uuid::now_v7()));
+    publish(cluster, &cluster.topology.executions, bodies).await?;
+    sleep(CONSUMER_TIMEOUT + MAX_WAIT_FOR_TIMEOUT).await;
     transaction.commit().await?;
     ensure!(timeouts() > before, "the broker's patience did not end");
     Ok(())
@@ -50,38 +52,47 @@ fn message(execution: Uuid) -> String {
     format!(r#"{{"v":1,"execution_id":"{execution}"}}"#)
 }
 
-/// As the broker words it.
+/// Counts the consumer timeouts in a log, by the broker's text.
 fn timeouts(log: &str) -> usize {
     log.matches("delivery acknowledgement on channel").count()
 }
 
-pub(super) async fn publish_duplicates(site: &Site, load: &Load, random: &mut Random) -> anyhow::Result<()> {
+pub(super) async fn publish_duplicates(
+    cluster: &Cluster,
+    load: &Load,
+    random: &mut Random,
+) -> anyhow::Result<()> {
     let mut ids = load.ids();
     random.shuffle(&mut ids);
     let bodies = ids.into_iter().take(20).map(message);
-    publish(site, &site.topology.executions, bodies).await?;
+    publish(cluster, &cluster.topology.executions, bodies).await?;
     Ok(())
 }
 
-/// Comes back when it lies with the dead letters: of poison in a queue that is deleted nobody can tell.
-pub(super) async fn publish_poison(site: &Site) -> anyhow::Result<usize> {
-    let dead = async || site.broker.ready_messages(&site.topology.dead).await.unwrap_or(0);
+/// Publishes invalid messages and waits until they are dead letters: after the deletion of their queue they would be
+/// lost.
+pub(super) async fn publish_poison(cluster: &Cluster) -> anyhow::Result<usize> {
+    let dead = async || cluster.broker.ready_messages(&cluster.topology.dead).await.unwrap_or(0);
     let before = dead().await;
     let messages =
         ["", "not json", r#"{"v":1}"#, r#"{"v":2,"execution_id":"01900000-0000-7000-8000-000000000000"}"#];
     let events = ["[]", r#"{"v":1,"idempotency_key":""}"#, r#"{"v":9}"#];
-    publish(site, &site.topology.executions, messages.into_iter().map(str::to_owned)).await?;
-    publish(site, &site.topology.events, events.into_iter().map(str::to_owned)).await?;
+    publish(cluster, &cluster.topology.executions, messages.into_iter().map(str::to_owned)).await?;
+    publish(cluster, &cluster.topology.events, events.into_iter().map(str::to_owned)).await?;
     let poison = messages.len() + events.len();
-    let deadline = Instant::now() + JUDGED_WITHIN;
+    let deadline = Instant::now() + MAX_WAIT_FOR_DEAD_LETTERS;
     while (dead().await.saturating_sub(before) as usize) < poison && Instant::now() < deadline {
         sleep(Duration::from_millis(100)).await;
     }
     Ok(poison)
 }
 
-/// Until the broker has them all.
-async fn publish(site: &Site, exchange: &str, bodies: impl Iterator<Item = String>) -> anyhow::Result<()> {
+/// Publishes messages until the broker has confirmed all of them.
+async fn publish(
+    cluster: &Cluster,
+    exchange: &str,
+    bodies: impl Iterator<Item = String>,
+) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_mins(1);
     for body in bodies {
         let publication = Publication {
@@ -91,8 +102,8 @@ async fn publish(site: &Site, exchange: &str, bodies: impl Iterator<Item = Strin
             headers: Vec::new(),
         };
         loop {
-            site.publisher.ready().await.context("the broker was closed")?;
-            let mut results = site.publisher.publish(std::slice::from_ref(&publication)).await;
+            cluster.publisher.ready().await.context("the broker was closed")?;
+            let mut results = cluster.publisher.publish(std::slice::from_ref(&publication)).await;
             match results.pop().context("no answer to a message")? {
                 Ok(()) => break,
                 Err(error) if Instant::now() > deadline => {

@@ -1,53 +1,53 @@
-//! What goes wrong.
+//! Faults that the chaos suite injects.
 
 mod broker;
 mod database;
 mod processes;
 
-use super::{load::Load, random::Random, site::Site};
+use super::{cluster::Cluster, load::Load, random::Random};
 pub(crate) use database::FULL;
 use std::time::Duration;
 use test_support::{Direction, Link};
 use tokio::time::sleep;
 
-/// One thing that goes wrong.
+/// Kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// `kill -9`; another starts at once.
+    /// One worker gets SIGKILL, and another starts immediately.
     WorkerKilled,
-    /// All of them at once, as in a power cut.
+    /// All workers get SIGKILL at once, as in a power failure.
     WorkersKilled,
-    /// SIGTERM; must end with exit code 0.
+    /// One worker gets SIGTERM and must end with exit code 0.
     WorkerStopped,
-    /// For longer than its leases; then it goes on as if nothing had happened.
+    /// One worker is stopped for longer than its leases, then continues.
     WorkerFrozen,
     ApiKilled,
     ApiStopped,
-    /// The programs' clocks leap months ahead, and back behind the true time. The database's own does not.
+    /// The programs' clocks jump months ahead, then back behind the true time. The database's clock does not.
     ClocksJumped,
     BrokerRestarted,
-    /// Which cancels its consumers.
+    /// A queue is deleted, which cancels its consumers.
     QueueDeleted,
     BrokerCut,
-    /// The broker has what was published, and nobody hears of it: cut mid-publish.
+    /// The connection is cut during a publish: the broker has the message, and the confirm is lost.
     ConfirmsLost,
-    /// The broker never hears that work was done: cut mid-ack.
+    /// The connection is cut during an acknowledgement, which the broker never receives.
     AcknowledgementsLost,
-    /// Nothing is acknowledged for so long that the broker closes the channels.
+    /// No message is acknowledged until the broker closes the channels.
     ConsumerTimeout,
     DatabaseRestarted,
-    /// Every connection of the database ends, as in a fail-over.
+    /// All connections of the database are closed, as in a failover.
     DatabaseConnectionsEnded,
     DatabaseCut,
-    /// Commits take place, and nobody hears of them.
+    /// Commits succeed, but their responses are lost.
     DatabaseAnswersLost,
     /// Statements wait behind a lock.
     DatabaseSlow,
-    /// Every write is refused for want of space.
+    /// All writes fail because the disk is full.
     DatabaseFull,
-    /// Messages of executions that are under way or long over.
+    /// Messages are published again for running and ended executions.
     Duplicates,
-    /// Messages nobody can read.
+    /// Invalid messages are published.
     Poison,
 }
 
@@ -75,24 +75,25 @@ const ALL: [Fault; 21] = [
     Fault::Poison,
 ];
 
-/// How many kinds there are.
+/// Number of kinds.
 pub(crate) const KINDS: usize = ALL.len();
 
-/// RabbitMQ 3.10 writes down where a new quorum queue has its log up to 3 s after it was declared (its table of names
-/// has Erlang's delayed writes). Killed before, it comes back with a queue that has no log, and no leader for good: it
-/// has itself lost what it confirmed, and docs/runbooks/outbox-stuck.md says how to end that. So it is killed later.
-const WRITTEN_DOWN: Duration = Duration::from_secs(4);
+/// Minimum age of a queue before the broker is killed. RabbitMQ 3.10 stores the location of a new quorum queue's log up
+/// to 3 s after its declaration (its table of names uses Erlang's delayed writes). If it is killed before, the queue
+/// comes back without a log and never gets a leader: the broker has lost messages that it confirmed.
+/// docs/runbooks/outbox-stuck.md has the remedy.
+const MIN_QUEUE_AGE: Duration = Duration::from_secs(4);
 
-/// What the checker has to know of what went wrong.
+/// Record of the injected faults, for the checker.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
-    /// Messages that must be among the dead letters.
+    /// Number of messages that must be among the dead letters.
     pub(crate) poison: usize,
-    /// Ids of workers that were killed, and when by the database's clock.
+    /// Ids of killed workers, with the time by the database's clock.
     pub(crate) killed: Vec<(String, chrono::DateTime<chrono::Utc>)>,
 }
 
-/// Every kind in some order, again and again.
+/// Makes a sequence that repeats all kinds in random order.
 pub(crate) fn sequence(random: &mut Random, length: usize) -> Vec<Fault> {
     let mut faults = Vec::new();
     while faults.len() < length {
@@ -104,10 +105,10 @@ pub(crate) fn sequence(random: &mut Random, length: usize) -> Vec<Fault> {
     faults
 }
 
-/// Lets it happen, and ends it again.
-pub(crate) async fn inflict(
+/// Injects a fault and ends it again.
+pub(crate) async fn inject(
     fault: Fault,
-    site: &mut Site,
+    cluster: &mut Cluster,
     load: &Load,
     random: &mut Random,
     record: &mut Record,
@@ -115,43 +116,43 @@ pub(crate) async fn inflict(
     sleep(Duration::from_millis(300 + random.below(700) as u64)).await;
     let outage = Duration::from_millis(200 + random.below(2_000) as u64);
     match fault {
-        Fault::WorkerKilled => record.killed.push(processes::kill_worker(site, random).await?),
+        Fault::WorkerKilled => record.killed.push(processes::kill_worker(cluster, random).await?),
         Fault::WorkersKilled => {
-            while !site.workers.is_empty() {
-                record.killed.push(processes::kill_worker(site, random).await?);
+            while !cluster.workers.is_empty() {
+                record.killed.push(processes::kill_worker(cluster, random).await?);
             }
         }
-        Fault::WorkerStopped => processes::stop_worker(site, random).await?,
-        Fault::WorkerFrozen => processes::freeze_worker(site, random, outage).await?,
-        Fault::ApiKilled => site.apis.remove(random.below(site.apis.len())).kill(),
-        Fault::ApiStopped => processes::stop_api(site, random).await?,
-        Fault::ClocksJumped => processes::jump_clocks(site, random).await?,
+        Fault::WorkerStopped => processes::stop_worker(cluster, random).await?,
+        Fault::WorkerFrozen => processes::freeze_worker(cluster, random, outage).await?,
+        Fault::ApiKilled => cluster.apis.remove(random.below(cluster.apis.len())).kill(),
+        Fault::ApiStopped => processes::stop_api(cluster, random).await?,
+        Fault::ClocksJumped => processes::jump_clocks(cluster, random).await?,
         Fault::BrokerRestarted => {
-            sleep(WRITTEN_DOWN).await;
-            restart(site, "rabbitmq", outage).await;
+            sleep(MIN_QUEUE_AGE).await;
+            restart(cluster, "rabbitmq", outage).await;
         }
-        Fault::QueueDeleted => broker::delete_queue(site).await?,
-        Fault::BrokerCut => cut(&site.broker_link, outage).await,
-        Fault::ConfirmsLost => lose(&site.broker_link, Direction::ToProgram, outage).await,
-        Fault::AcknowledgementsLost => lose(&site.broker_link, Direction::ToServer, outage).await,
-        Fault::ConsumerTimeout => broker::time_consumers_out(site).await?,
-        Fault::DatabaseRestarted => restart(site, "postgres", outage).await,
-        Fault::DatabaseConnectionsEnded => database::end_connections(site).await?,
-        Fault::DatabaseCut => cut(&site.database_link, outage).await,
-        Fault::DatabaseAnswersLost => lose(&site.database_link, Direction::ToProgram, outage).await,
-        Fault::DatabaseSlow => database::lock_outbox(site, outage).await?,
-        Fault::DatabaseFull => database::fill(site, outage).await?,
-        Fault::Duplicates => broker::publish_duplicates(site, load, random).await?,
-        Fault::Poison => record.poison += broker::publish_poison(site).await?,
+        Fault::QueueDeleted => broker::delete_queue(cluster).await?,
+        Fault::BrokerCut => cut(&cluster.broker_link, outage).await,
+        Fault::ConfirmsLost => lose(&cluster.broker_link, Direction::ToProgram, outage).await,
+        Fault::AcknowledgementsLost => lose(&cluster.broker_link, Direction::ToServer, outage).await,
+        Fault::ConsumerTimeout => broker::time_consumers_out(cluster).await?,
+        Fault::DatabaseRestarted => restart(cluster, "postgres", outage).await,
+        Fault::DatabaseConnectionsEnded => database::end_connections(cluster).await?,
+        Fault::DatabaseCut => cut(&cluster.database_link, outage).await,
+        Fault::DatabaseAnswersLost => lose(&cluster.database_link, Direction::ToProgram, outage).await,
+        Fault::DatabaseSlow => database::lock_outbox(cluster, outage).await?,
+        Fault::DatabaseFull => database::fill(cluster, outage).await?,
+        Fault::Duplicates => broker::publish_duplicates(cluster, load, random).await?,
+        Fault::Poison => record.poison += broker::publish_poison(cluster).await?,
     }
-    site.complete().await
+    cluster.complete().await
 }
 
-async fn restart(site: &Site, server: &'static str, outage: Duration) {
-    // The scripts wait for processes: not on the runtime's own threads.
-    tokio::task::block_in_place(|| site.services.stop_one(server));
+async fn restart(cluster: &Cluster, server: &'static str, outage: Duration) {
+    // The scripts block while they wait for processes.
+    tokio::task::block_in_place(|| cluster.services.stop_one(server));
     sleep(outage).await;
-    tokio::task::block_in_place(|| site.services.start_one(server));
+    tokio::task::block_in_place(|| cluster.services.start_one(server));
 }
 
 async fn cut(link: &Link, outage: Duration) {

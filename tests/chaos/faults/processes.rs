@@ -1,6 +1,6 @@
-//! Programs that end, stand still, or have the wrong time.
+//! Faults of processes: they end, freeze or have the wrong time.
 
-use crate::{random::Random, site::Site};
+use crate::{cluster::Cluster, random::Random};
 use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use e2e::{client::http, program::Program};
@@ -10,28 +10,28 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// Longer than a lease (10 s) and the reaper's interval together.
-const FROZEN: Duration = Duration::from_secs(13);
-/// HTTP servers tell the time in whole seconds, and look at the clock once per second.
-const TOLD_WITHIN: Duration = Duration::from_secs(3);
+/// Duration of a freeze: longer than a lease (10 s) and the reaper's interval together.
+const FREEZE_TIME: Duration = Duration::from_secs(13);
+/// Maximum delay until HTTP responses have the new time. Servers send whole seconds and read the clock once per second.
+const MAX_CLOCK_DELAY: Duration = Duration::from_secs(3);
 
-/// Most wait for a run to kill: with the usual load a worker is never idle for long.
-const BUSY_WITHIN: Duration = Duration::from_secs(2);
+/// Maximum wait for a run to interrupt. With the usual load a worker is never idle for long.
+const MAX_WAIT_FOR_RUN: Duration = Duration::from_secs(2);
 
-/// In the middle of a run, if there is one soon. Returns the worker's id and the moment before its death.
+/// Kills a worker in the middle of a run, if there is one soon. Returns the worker's id and the time before its death.
 pub(super) async fn kill_worker(
-    site: &mut Site,
+    cluster: &mut Cluster,
     random: &mut Random,
 ) -> anyhow::Result<(String, DateTime<Utc>)> {
-    let worker = site.workers.remove(random.below(site.workers.len()));
+    let worker = cluster.workers.remove(random.below(cluster.workers.len()));
     let id = worker_id(&worker.log_text())?;
-    let deadline = Instant::now() + BUSY_WITHIN;
+    let deadline = Instant::now() + MAX_WAIT_FOR_RUN;
     loop {
         let (now, is_busy) = sqlx::query_as(
             "SELECT clock_timestamp(), EXISTS (SELECT FROM script_executions WHERE worker_id = $1 AND status = 'running')",
         )
         .bind(&id)
-        .fetch_one(&site.pool)
+        .fetch_one(&cluster.pool)
         .await?;
         if is_busy || Instant::now() > deadline {
             worker.kill();
@@ -40,7 +40,7 @@ pub(super) async fn kill_worker(
     }
 }
 
-/// As the worker's log says it.
+/// Reads the worker's id from its log.
 fn worker_id(log: &str) -> anyhow::Result<String> {
     let line = log.lines().find_map(|line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -49,14 +49,14 @@ fn worker_id(log: &str) -> anyhow::Result<String> {
     line.context("the worker's log names its id")
 }
 
-pub(super) async fn stop_worker(site: &mut Site, random: &mut Random) -> anyhow::Result<()> {
-    let worker = site.workers.remove(random.below(site.workers.len()));
+pub(super) async fn stop_worker(cluster: &mut Cluster, random: &mut Random) -> anyhow::Result<()> {
+    let worker = cluster.workers.remove(random.below(cluster.workers.len()));
     ended_well(worker.drain().await?)
 }
 
-pub(super) async fn stop_api(site: &mut Site, random: &mut Random) -> anyhow::Result<()> {
-    let api = site.apis.remove(random.below(site.apis.len()));
-    site.announce();
+pub(super) async fn stop_api(cluster: &mut Cluster, random: &mut Random) -> anyhow::Result<()> {
+    let api = cluster.apis.remove(random.below(cluster.apis.len()));
+    cluster.publish_clients();
     ended_well(api.drain().await?)
 }
 
@@ -65,37 +65,41 @@ fn ended_well(status: ExitStatus) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn freeze_worker(site: &Site, random: &mut Random, outage: Duration) -> anyhow::Result<()> {
-    let worker = &site.workers[random.below(site.workers.len())];
+pub(super) async fn freeze_worker(
+    cluster: &Cluster,
+    random: &mut Random,
+    outage: Duration,
+) -> anyhow::Result<()> {
+    let worker = &cluster.workers[random.below(cluster.workers.len())];
     worker.signal("STOP")?;
-    sleep(FROZEN + outage).await;
+    sleep(FREEZE_TIME + outage).await;
     worker.signal("CONT")
 }
 
-/// Ahead, which must be seen; then behind, and there it stays.
-pub(super) async fn jump_clocks(site: &Site, random: &mut Random) -> anyhow::Result<()> {
+/// Sets the clocks forward, which must have an effect, then back, where they stay.
+pub(super) async fn jump_clocks(cluster: &Cluster, random: &mut Random) -> anyhow::Result<()> {
     let mut jump = || TimeDelta::hours(1 + i64::try_from(random.below(100 * 24)).unwrap_or_default());
     let (ahead, behind) = (jump(), jump());
-    site.clock.shift(ahead)?;
+    cluster.clock.shift(ahead)?;
     let ahead = Utc::now() + ahead;
-    for program in site.apis.iter().chain(&site.workers) {
-        tells(program, ahead).await?;
+    for program in cluster.apis.iter().chain(&cluster.workers) {
+        assert_time(program, ahead).await?;
     }
-    site.clock.shift(-behind)?;
+    cluster.clock.shift(-behind)?;
     Ok(())
 }
 
-/// Fails unless the program's answers carry at least this time.
-async fn tells(program: &Program, time: DateTime<Utc>) -> anyhow::Result<()> {
+/// Waits until the program's responses have at least this time.
+async fn assert_time(program: &Program, time: DateTime<Utc>) -> anyhow::Result<()> {
     let told = async {
         loop {
             let answer = http().get(format!("{}/metrics", program.url())).send().await?;
             let date = answer.headers()["date"].to_str()?;
-            if DateTime::parse_from_rfc2822(date)? + TOLD_WITHIN >= time {
+            if DateTime::parse_from_rfc2822(date)? + MAX_CLOCK_DELAY >= time {
                 return anyhow::Ok(());
             }
             sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(TOLD_WITHIN, told).await.context("a clock that does not jump")?
+    tokio::time::timeout(MAX_CLOCK_DELAY, told).await.context("a clock that does not jump")?
 }

@@ -1,6 +1,6 @@
-//! The load program of lists: how long a page takes, by what it is narrowed to, and what one workspace's lists leave to another.
+//! Load program for lists. Measures the time of a page by filter, and the effect of one workspace's lists on another.
 //!
-//! The history is that of `tests/history.sql`; the keys are of its workspaces 1 and 5.
+//! The history is that of `tests/history.sql`. The keys belong to its workspaces 1 and 5.
 //!
 //! `lists --api-url URL --api-key KEY --other-key KEY --weeks 13 [--requests 200]`
 
@@ -11,11 +11,11 @@ use reqwest::Method;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Longest time one filter is measured: answers may take as long as their limit allows.
-const LONGEST: Duration = Duration::from_secs(20);
-/// Requests of the workspace that asks for much at once.
-const AT_ONCE: usize = 24;
-/// The script that has two thirds of workspace 1.
+/// Maximum time for measuring one filter, because responses may take as long as their time limit.
+const MAX_MEASURING_TIME: Duration = Duration::from_secs(20);
+/// Number of concurrent requests of the workspace that floods the api.
+const CONCURRENT_REQUESTS: usize = 24;
+/// Script with two thirds of the executions of workspace 1.
 const SCRIPT: &str = "00000000-0000-7000-9000-000000000064";
 
 struct Options {
@@ -63,15 +63,15 @@ async fn main() -> anyhow::Result<()> {
         let path = format!("/executions/?{filter}");
         let mut times = Times::default();
         let began = Instant::now();
-        while times.answers.len() < options.requests && began.elapsed() < LONGEST {
+        while times.answers.len() < options.requests && began.elapsed() < MAX_MEASURING_TIME {
             times.ask(&client, &path).await?;
         }
         println!("{filter:<58} {:>4} {times}", times.rows);
     }
-    beside(&options, &client).await
+    measure_neighbour(&options, &client).await
 }
 
-/// What may be asked for: of each filter one that matches much and one that matches nothing.
+/// Makes the filters: for each kind one that matches many executions and one that matches none.
 fn filters(weeks: i64) -> Vec<String> {
     let ago = |days: i64| -> DateTime<Utc> { Utc::now() - TimeDelta::days(days) };
     let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -95,16 +95,16 @@ fn filters(weeks: i64) -> Vec<String> {
     filters
 }
 
-/// What another workspace gets while one asks for lists that match nothing, all the time.
-async fn beside(options: &Options, client: &Client) -> anyhow::Result<()> {
+/// Measures the lists of another workspace while one continuously requests lists that match nothing.
+async fn measure_neighbour(options: &Options, client: &Client) -> anyhow::Result<()> {
     let mut flood = JoinSet::new();
-    for number in 0..AT_ONCE {
+    for number in 0..CONCURRENT_REQUESTS {
         let client = client.clone();
         let filter =
             ["status=errored", "trigger_type=api", "created_before=2020-01-01T00:00:00Z"][number % 3];
         flood.spawn(async move {
             loop {
-                // Refusals are answers, too.
+                // Rejected requests count, too.
                 drop(client.send(Method::GET, &format!("/executions/?{filter}"), String::new()).await);
             }
         });
@@ -112,7 +112,7 @@ async fn beside(options: &Options, client: &Client) -> anyhow::Result<()> {
     let other = Client::new(&options.api_url, &options.other_key);
     println!(
         "\n{:<63} {:>9} {:>9} {:>9}  not answered 200",
-        format!("another workspace, {AT_ONCE} such lists at once beside it"),
+        format!("another workspace, {CONCURRENT_REQUESTS} such lists at once beside it"),
         "p50 ms",
         "p99 ms",
         "max ms"
@@ -120,7 +120,7 @@ async fn beside(options: &Options, client: &Client) -> anyhow::Result<()> {
     for path in ["/executions/", "/scripts/", "/environment/", "/api-keys/"] {
         let mut times = Times::default();
         let began = Instant::now();
-        while times.answers.len() < options.requests && began.elapsed() < LONGEST {
+        while times.answers.len() < options.requests && began.elapsed() < MAX_MEASURING_TIME {
             times.ask(&other, path).await?;
         }
         println!("GET {path:<59} {times}");
@@ -130,11 +130,11 @@ async fn beside(options: &Options, client: &Client) -> anyhow::Result<()> {
 
 #[derive(Default)]
 struct Times {
-    /// Of all answers.
+    /// Times of all responses.
     answers: Vec<Duration>,
-    /// Answers other than 200.
+    /// Number of responses other than 200.
     refused: usize,
-    /// On the latest page.
+    /// Number of rows on the last page.
     rows: usize,
 }
 

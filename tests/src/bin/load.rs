@@ -1,13 +1,14 @@
-//! The load program: how long from POST to its answer, to the start of the run, and to `completed`, at a steady rate.
+//! Load program. Measures the time from POST to its response, to the start of the run and to `completed`, at a steady
+//! rate.
 //!
-//! The start is what the script itself reads from the clock in its first statement, so client and worker must be on one
-//! machine. That clock has whole milliseconds: the script waits for the next one and counts back what it waited, which is
-//! taken from the time to `completed`.
+//! The start is the time that the script reads in its first statement, so client and worker must run on the same
+//! machine. That clock has whole milliseconds. So the script waits for the next one and subtracts the waiting time,
+//! which is also subtracted from the time to `completed`.
 //!
-//! Open loop: a request is sent when its time has come, whether or not earlier ones were answered, and its time
-//! counts from when it was due. A slow answer therefore can't hide behind fewer requests.
+//! The loop is open: a request is sent when it is due, whether or not earlier ones were answered, and its time counts
+//! from that moment. So slow responses do not reduce the number of requests.
 //!
-//! Beside it, clients may poll executions with `ETag`, so many reads per second together.
+//! Clients may also poll executions with `ETag`, with a total number of reads per second.
 //!
 //! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30] [--reads 0]`
 
@@ -39,7 +40,7 @@ struct Options {
     /// Executions per second.
     rate: u32,
     seconds: u32,
-    /// Reads per second of clients that poll.
+    /// Reads per second of polling clients.
     reads: Option<u32>,
 }
 
@@ -80,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
     let client = Client::new(&options.api_url, &options.api_key);
     let script = client.create_script(&format!("load {}", std::process::id()), SCRIPT).await?;
     let nobody = Pollers::start(&client, 0);
-    // Not counted: what is made once, such as connections and the build in the workers' caches.
+    // Warm-up that is not measured: connections, and the build in the workers' caches.
     let ask = || client.execution(&script, &json!({ "number": 1 }));
     for _ in 0..5 {
         one(&client, ask(), Instant::now(), &nobody).await?;
@@ -123,16 +124,16 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Of its sleep, the clock spends this much awake: a processor that must be woken first would be late.
-const AWAKE: Duration = Duration::from_micros(300);
+/// Time that the clock waits actively before a request is due, because a sleeping processor wakes up late.
+const BUSY_WAIT: Duration = Duration::from_micros(300);
 
-/// Tells when each request is due, at that moment. On a thread of its own: the timers of the runtime are up to 2 ms late.
+/// Sends a message when each request is due, from a thread of its own: timers of the runtime are up to 2 ms late.
 fn clock(began: Instant, rate: u32, total: u32) -> mpsc::Receiver<Instant> {
     let (ticks, clock) = mpsc::channel(64);
     std::thread::spawn(move || {
         for number in 0..total {
             let due = began + Duration::from_secs(1) * number / rate;
-            std::thread::sleep(due.saturating_duration_since(Instant::now() + AWAKE));
+            std::thread::sleep(due.saturating_duration_since(Instant::now() + BUSY_WAIT));
             while Instant::now() < due {
                 std::hint::spin_loop();
             }
@@ -159,14 +160,14 @@ fn print_percentiles(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-/// After an execution was due.
+/// Times since an execution was due.
 #[expect(clippy::struct_field_names, reason = "each is the time from the POST to something")]
 struct Times {
-    /// Until the client knew that it was accepted.
+    /// Time until the client received the acceptance.
     to_accept: Duration,
-    /// Until the script's first statement.
+    /// Time until the script's first statement.
     to_start: Duration,
-    /// Until the client knew that it completed.
+    /// Time until the client noticed the completion.
     to_end: Duration,
 }
 
@@ -179,7 +180,7 @@ async fn one(
     let due_by_clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.checked_sub(due.elapsed());
     let execution = Client::accepted(request).await?;
     let to_accept = due.elapsed();
-    pollers.turn_to(&execution);
+    pollers.set_newest(&execution);
     let done = client.terminal(&execution, Duration::from_mins(1)).await?;
     if done["status"] != "completed" {
         bail!("{done}");

@@ -1,4 +1,4 @@
-//! A migrated database per test.
+//! Migrated database of one test.
 
 use crate::server_url;
 use sqlx::{
@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
-/// Serialises the making of templates, over all test processes of a server.
+/// Advisory lock that serialises the creation of templates across all test processes of a server.
 const TEMPLATE_LOCK: i64 = 0x52_43_54_4c;
 
-/// A database of its own with the current schema, copied from a template that is migrated once per server.
+/// Database of one test with the current schema, copied from a template that is migrated once per server.
 ///
-/// Dropped with the value, also when the test panics.
+/// Dropped with the value, even if the test panics.
 pub struct TestDatabase {
     url: Url,
     server: Url,
@@ -24,7 +24,7 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     /// # Panics
-    /// If there is no server, or it refuses.
+    /// If there is no server, or if it returns an error.
     pub async fn create() -> Self {
         let server = Url::parse(&server_url("TEST_DATABASE_URL")).expect("TEST_DATABASE_URL is a URL");
         let mut connection = connect(&server).await;
@@ -34,24 +34,24 @@ impl TestDatabase {
         Self { url: with_database(&server, &name), server, name }
     }
 
-    /// Address of this database, as `DATABASE_URL` takes it.
+    /// Returns the URL of this database for `DATABASE_URL`.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// From the next connection on, commits wait for the disk, as they do everywhere but in tests.
+    /// Makes commits of new connections wait for the disk, as everywhere except in tests.
     ///
     /// # Panics
-    /// If the server refuses.
+    /// If the server returns an error.
     pub async fn wait_for_disk(&self) {
         let statement = format!("ALTER DATABASE {} SET synchronous_commit = on", self.name);
         execute(&mut connect(&self.server).await, statement).await;
     }
 
-    /// A pool on this database.
+    /// Makes a pool of connections to this database.
     ///
     /// # Panics
-    /// If the server refuses.
+    /// If the server returns an error.
     pub async fn pool(&self) -> PgPool {
         PgPoolOptions::new()
             .max_connections(8)
@@ -65,8 +65,8 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let server = self.server.clone();
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // `drop` is not async, and may run while a runtime unwinds: a thread with a runtime of its own works in
-        // both cases. What it fails to drop, the throw-away server takes with it.
+        // `drop` is not async and may run while a runtime unwinds. A thread with its own runtime works in both cases. A
+        // database that is not dropped is removed with the temporary server.
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             runtime.block_on(async {
@@ -81,7 +81,7 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Name of the template for the current migrations; makes it if this server has none yet.
+/// Returns the name of the template for the current migrations. Creates it if this server does not have it.
 async fn template(server: &Url, connection: &mut PgConnection) -> String {
     let name = format!("template_{:016x}", schema_fingerprint());
     sqlx::query("SELECT pg_advisory_lock($1)")
@@ -95,7 +95,7 @@ async fn template(server: &Url, connection: &mut PgConnection) -> String {
         .await
         .expect("look for the template");
     if !exists {
-        // Renamed when complete: a test run killed half-way leaves no half-migrated template.
+        // Renamed when complete, so that a killed test run leaves no partly migrated template.
         let draft = format!("draft_{}", Uuid::now_v7().simple());
         execute(connection, format!("CREATE DATABASE {draft}")).await;
         let mut migrating = connect(&with_database(server, &draft)).await;
@@ -111,7 +111,7 @@ async fn template(server: &Url, connection: &mut PgConnection) -> String {
     name
 }
 
-/// FNV-1a over the migrations' checksums: another schema, another template.
+/// Computes FNV-1a over the checksums of the migrations, so that each schema has its own template.
 fn schema_fingerprint() -> u64 {
     MIGRATOR
         .iter()
@@ -125,7 +125,7 @@ async fn connect(url: &Url) -> PgConnection {
     PgConnection::connect(url.as_str()).await.expect("connect to the test server")
 }
 
-/// For statements that take no parameters; every name in them is our own.
+/// Executes a statement without parameters. All names in it are generated here.
 async fn execute(connection: &mut PgConnection, statement: String) {
     connection.execute(AssertSqlSafe(statement)).await.expect("statement on the test server");
 }

@@ -1,7 +1,7 @@
-//! What tests of every crate stand on: real servers, one database and one set of queues each.
+//! Support for the tests of every crate: real servers, with one database and one set of queues per test.
 //!
-//! The servers are those of `scripts/with-services`, or any that `TEST_DATABASE_URL` and `TEST_AMQP_URL` name.
-//! Invariant: tests share nothing but the servers, so that they run in parallel and in any order.
+//! The servers are those of `scripts/with-services`, or any given by `TEST_DATABASE_URL` and `TEST_AMQP_URL`.
+//! Invariant: tests share only the servers, so that they can run in parallel and in any order.
 
 mod database;
 mod link;
@@ -26,7 +26,7 @@ pub use services::Services;
 /// Reads a variable that `scripts/with-services` sets.
 ///
 /// # Panics
-/// If it is not set: the test was started without servers.
+/// If it is not set, because the test was started without servers.
 fn server_url(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "tests take no configuration but where the servers are")]
     std::env::var(name).unwrap_or_else(|_| {

@@ -1,4 +1,4 @@
-//! The network between a program and a server, to cut and to mend.
+//! Network link between a program and a server, which tests cut and mend.
 
 use std::{
     net::SocketAddr,
@@ -15,10 +15,10 @@ use tokio::{
 };
 use url::Url;
 
-/// A loopback address that leads to a server until a test cuts it.
+/// Loopback address that forwards to a server until a test cuts it.
 ///
-/// While cut, open connections break and new ones are closed at once, as when the server is down; the server
-/// itself, and everybody else on it, notices nothing.
+/// While cut, open connections break and new ones are closed immediately, as if the server were down. The server and
+/// its other clients are not affected.
 pub struct Link {
     url: Url,
     state: watch::Sender<State>,
@@ -26,7 +26,7 @@ pub struct Link {
     accepting: JoinHandle<()>,
 }
 
-/// What becomes of bytes.
+/// Directions in which bytes are forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     Both,
@@ -34,27 +34,27 @@ enum Flow {
     Neither,
 }
 
-/// One of the two ways of a connection.
+/// Direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// What the program says.
+    /// From the program to the server.
     ToServer,
-    /// What the server answers.
+    /// From the server to the program.
     ToProgram,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct State {
     flow: Flow,
-    /// How often the link was cut: a connection ends with the next cut, however short it is.
+    /// Number of cuts so far. A connection ends with the next cut, however short it is.
     cuts: u64,
 }
 
 impl Link {
-    /// A link to the server that `url` names. `default_port` is used where the URL has none.
+    /// Makes a link to the server of `url`. `default_port` is used if the URL has none.
     ///
     /// # Panics
-    /// If `url` has no host, or the loopback address no free port.
+    /// If `url` has no host, or if the loopback address has no free port.
     pub async fn to(url: &str, default_port: u16) -> Self {
         let mut url = Url::parse(url).expect("the server's address is a URL");
         let server = format!("{}:{}", url.host_str().expect("a host"), url.port().unwrap_or(default_port));
@@ -72,7 +72,8 @@ impl Link {
                 let State { flow, cuts } = *state.borrow_and_update();
                 if flow != Flow::Neither {
                     tokio::spawn(async move {
-                        let carried = carry(client, &server, Carrier { state: state.clone(), cuts, counter });
+                        let carried =
+                            carry(client, &server, Connection { state: state.clone(), cuts, counter });
                         tokio::select! {
                             () = carried => {}
                             _ = state.wait_for(|now| now.cuts != cuts) => {}
@@ -84,12 +85,12 @@ impl Link {
         Self { url, state: sender, carried, accepting }
     }
 
-    /// The server's URL with this link's address in place of the server's.
+    /// Returns the server's URL with the address of this link.
     pub fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Bytes that went through so far, in both directions.
+    /// Returns the number of bytes forwarded so far, in both directions.
     pub fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
     }
@@ -99,13 +100,13 @@ impl Link {
         self.state.send_modify(|state| *state = State { flow: Flow::Neither, cuts: state.cuts + 1 });
     }
 
-    /// From now on what is said in one direction vanishes, while the connections seem to stand; to be followed by
-    /// [`Self::cut`], since what comes after a loss means nothing.
+    /// Drops all bytes of one direction, while connections stay open. Call [`Self::cut`] afterwards, because bytes
+    /// after a loss are meaningless.
     pub fn lose(&self, direction: Direction) {
         self.state.send_modify(|state| state.flow = Flow::Lost(direction));
     }
 
-    /// Lets new connections through again.
+    /// Forwards new connections again.
     pub fn mend(&self) {
         self.state.send_modify(|state| state.flow = Flow::Both);
     }
@@ -117,16 +118,16 @@ impl Drop for Link {
     }
 }
 
-/// What one connection does with bytes.
-struct Carrier {
+/// State of one connection.
+struct Connection {
     state: watch::Receiver<State>,
-    /// How often the link was cut when the connection began.
+    /// Number of cuts when the connection was opened.
     cuts: u64,
     counter: Arc<AtomicU64>,
 }
 
-/// An error or the end of either side ends the connection, which is all the other side needs to know.
-async fn carry(client: TcpStream, server: &str, carrier: Carrier) {
+/// Forwards a connection until an error or the end of either side.
+async fn carry(client: TcpStream, server: &str, carrier: Connection) {
     if let Ok(server) = TcpStream::connect(server).await {
         let _ = client.set_nodelay(true);
         let _ = server.set_nodelay(true);
@@ -139,7 +140,7 @@ async fn carry(client: TcpStream, server: &str, carrier: Carrier) {
     }
 }
 
-impl Carrier {
+impl Connection {
     async fn pass(
         &self,
         mut from: impl AsyncRead + Unpin,
@@ -151,7 +152,7 @@ impl Carrier {
             let count = from.read(&mut buffer).await?;
             let State { flow, cuts } = *self.state.borrow();
             if count == 0 || cuts != self.cuts {
-                // What was read after the cut, and before this connection noticed it, must not slip through.
+                // Bytes read after the cut, but before this connection noticed it, must not be forwarded.
                 return to.shutdown().await;
             }
             if flow != Flow::Lost(direction) {

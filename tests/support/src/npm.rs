@@ -1,4 +1,4 @@
-//! Programs of npm packages that tests run, installed as their lock file says.
+//! Programs of npm packages that tests run, installed from their lock file.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -11,10 +11,10 @@ use std::{
 
 const INPUTS: [&str; 3] = ["package.json", "package-lock.json", ".npmrc"];
 
-/// Tests of one program take turns.
+/// Lock that serialises installations by the tests of one program.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// The `node_modules` of the package in `folder`, made below `target` by `npm ci` when they are not there yet.
+/// Returns the `node_modules` of the package in `folder`. Makes them below `target` with `npm ci` if they are missing.
 ///
 /// # Panics
 /// If they can't be installed.
@@ -26,7 +26,8 @@ pub fn node_modules(folder: &Path, target: &Path) -> PathBuf {
     let installed = target.join(format!("npm-{:016x}", hasher.finish()));
     let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if !installed.is_dir() {
-        // Installed aside and renamed: several test programs may do this at once, and one may be interrupted.
+        // Installed in another folder and renamed: several test programs may do this at once, and one may be
+        // interrupted.
         let partial = target.join(format!("npm-{}", process::id()));
         fs::create_dir_all(&partial).expect("a folder can be made");
         for input in INPUTS {
@@ -39,7 +40,7 @@ pub fn node_modules(folder: &Path, target: &Path) -> PathBuf {
             .expect("npm starts");
         assert!(output.status.success(), "npm ci: {}", String::from_utf8_lossy(&output.stderr));
         if fs::rename(&partial, &installed).is_err() {
-            // Another program was first.
+            // Another program has installed them first.
             fs::remove_dir_all(&partial).expect("a folder can be removed");
         }
     }

@@ -1,13 +1,13 @@
-//! JSON objects that a careless reader refuses, changes or swells.
+//! JSON objects that a careless parser rejects, changes or enlarges.
 
-/// An object as a client sends it, and what a script finds in it.
+/// Object as sent by a client, and as seen by a script.
 pub struct Payload {
     pub sent: String,
-    /// What the function [`SHOW`] makes of `JSON.parse(sent)`.
+    /// Text of `JSON.parse(sent)` by the function [`SHOW`].
     pub seen: String,
 }
 
-/// Declares a function `show`, which tells apart what `JSON.stringify` does not: `-0`, and numbers that are infinite.
+/// Declares a function `show`, which distinguishes values that `JSON.stringify` does not: `-0` and infinite numbers.
 pub const SHOW: &str = r#"
 const show = (value) => {
     if (typeof value === "string") return JSON.stringify(value);
@@ -18,19 +18,20 @@ const show = (value) => {
 };
 "#;
 
-/// All within the limits of every road: 256 KiB of event and context together, 64 levels of a test run's body.
+/// Lists payloads within the limits of all ways of submission: 256 KiB of event and context together, and 64 levels of
+/// a test run's body.
 pub fn payloads() -> Vec<Payload> {
     let written = [
-        // Names: order, twins, those of prototypes, the empty one, halves of a surrogate pair.
+        // Names: order, duplicates, those of prototypes, the empty one, lone surrogates.
         (r#"{"zz":1,"a":2,"10":3,"m":4}"#, r#"{"10":3,"zz":1,"a":2,"m":4}"#),
         (r#"{"a":1,"b":2,"\u0061":3}"#, r#"{"a":3,"b":2}"#),
         (r#"{"__proto__":{"x":1},"constructor":2,"":3}"#, r#"{"__proto__":{"x":1},"constructor":2,"":3}"#),
         (r#"{"\udc00":1,"\ud83d":2,"\u0000":3}"#, r#"{"\udc00":1,"\ud83d":2,"\u0000":3}"#),
-        // Texts: NUL, a title that was cut inside an emoji, escapes.
+        // Texts: NUL, a title truncated inside an emoji, escapes.
         (r#"{"t":"x\u0000y"}"#, r#"{"t":"x\u0000y"}"#),
         (r#"{"t":"\ud83d","u":"\uD83D\uD83D\uDE00"}"#, r#"{"t":"\ud83d","u":"\ud83d😀"}"#),
         (r#"{"t":"\/\u00e9\"\\\ud83d\ude00"}"#, r#"{"t":"/é\"\\😀"}"#),
-        // Numbers: beyond a double's range and digits, and the two zeros.
+        // Numbers: beyond the range and precision of a double, and both zeros.
         (
             r#"{"a":1e400,"b":-1e400,"c":1e131071,"d":1e131072,"e":1e-20000}"#,
             r#"{"a":Infinity,"b":-Infinity,"c":Infinity,"d":Infinity,"e":0}"#,

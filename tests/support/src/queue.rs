@@ -1,12 +1,12 @@
-//! Queues per test on one shared broker.
+//! Queues of one test on a shared broker.
 
 use crate::server_url;
 use uuid::Uuid;
 
-/// A broker address and a prefix for the names of exchanges and queues that nobody else uses.
+/// URL of the broker, and a unique prefix for the names of exchanges and queues.
 ///
-/// A virtual host per test would part tests as well, but takes the broker's own command line tool, which needs
-/// a second per call. The queues go with the throw-away broker.
+/// A virtual host per test would isolate tests, too, but requires the broker's command line tool, which takes a second
+/// per call. The queues are removed with the temporary broker.
 pub struct TestQueues {
     url: String,
     prefix: String,
@@ -19,12 +19,12 @@ impl TestQueues {
         Self { url: server_url("TEST_AMQP_URL"), prefix: format!("test-{}.", Uuid::now_v7().simple()) }
     }
 
-    /// Address of the broker, as `AMQP_URL` takes it.
+    /// Returns the URL of the broker for `AMQP_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Put before the name of every exchange and queue (`AMQP_PREFIX`).
+    /// Returns the prefix of the names of exchanges and queues, for `AMQP_PREFIX`.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }

@@ -1,4 +1,4 @@
-//! A registry of npm packages, on a port of its own.
+//! Registry of npm packages on its own port.
 
 use axum::{
     Json, Router,
@@ -18,40 +18,40 @@ use tar::{Builder, EntryType, Header};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 #[derive(Default)]
-struct Shelf {
-    /// Answers by path, without the leading slash.
+struct RegistryState {
+    /// Responses by path, without the leading slash.
     metadata: BTreeMap<String, Value>,
     archives: BTreeMap<String, Vec<u8>>,
-    asked: Vec<String>,
+    requests: Vec<String>,
 }
 
-/// A registry of npm packages. It ends with the value.
+/// Registry of npm packages, stopped when the value is dropped.
 pub struct Registry {
     origin: String,
-    shelf: Arc<Mutex<Shelf>>,
+    state: Arc<Mutex<RegistryState>>,
     task: AbortHandle,
 }
 
 impl Registry {
-    /// An empty one.
+    /// Starts an empty registry.
     ///
     /// # Panics
-    /// If it can't listen.
+    /// If the registry can't listen.
     pub async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let origin = format!("http://{}", listener.local_addr().expect("it listens"));
-        let shelf = Arc::new(Mutex::new(Shelf::default()));
-        let app = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
+        let state = Arc::new(Mutex::new(RegistryState::default()));
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let task = tokio::spawn(async { axum::serve(listener, app).await }).abort_handle();
-        Self { origin, shelf, task }
+        Self { origin, state, task }
     }
 
-    /// For `NPM_REGISTRY_URL`.
+    /// Returns the URL for `NPM_REGISTRY_URL`.
     pub fn url(&self) -> String {
         self.origin.clone()
     }
 
-    /// Publishes a version with these files; `more` are further fields of its metadata.
+    /// Publishes a version with these files. `more` has additional fields of its metadata.
     pub fn publish(&self, name: &str, version: &str, files: &[(&str, &str)], more: Value) {
         let files: Vec<_> = files
             .iter()
@@ -62,7 +62,7 @@ impl Registry {
         self.publish_archive(name, version, archive, &integrity, more);
     }
 
-    /// Publishes a version whose archive and integrity may be anything.
+    /// Publishes a version with any archive and integrity, valid or not.
     pub fn publish_archive(
         &self,
         name: &str,
@@ -75,22 +75,22 @@ impl Registry {
         more["name"] = name.into();
         more["version"] = version.into();
         more["dist"] = json!({ "tarball": format!("{}/{path}", self.origin), "integrity": integrity });
-        let mut shelf = self.shelf();
-        shelf.archives.insert(path, archive);
+        let mut state = self.state();
+        state.archives.insert(path, archive);
         let key = name.replace('/', "%2f");
         let metadata =
-            shelf.metadata.entry(key).or_insert_with(|| json!({ "dist-tags": {}, "versions": {} }));
+            state.metadata.entry(key).or_insert_with(|| json!({ "dist-tags": {}, "versions": {} }));
         metadata["dist-tags"]["latest"] = version.into();
         metadata["versions"][version] = more;
     }
 
-    /// What was asked for since the start.
-    pub fn asked(&self) -> Vec<String> {
-        self.shelf().asked.clone()
+    /// Returns the requested paths since the start.
+    pub fn requests(&self) -> Vec<String> {
+        self.state().requests.clone()
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, RegistryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,10 +100,10 @@ impl Drop for Registry {
     }
 }
 
-/// An archive of `(path, type, content)`, gzipped.
+/// Makes a gzipped archive of entries `(path, type, content)`.
 ///
 /// # Panics
-/// If a path is longer than a header holds.
+/// If a path is too long for a header.
 pub fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
     let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (path, kind, content) in files {
@@ -118,14 +118,14 @@ pub fn archive(files: &[(String, EntryType, String)]) -> Vec<u8> {
     encoder.finish().expect("memory takes everything")
 }
 
-async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, uri: Uri) -> Response {
+async fn answer(State(state): State<Arc<Mutex<RegistryState>>>, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/').to_owned();
-    let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-    shelf.asked.push(path.clone());
-    if let Some(metadata) = shelf.metadata.get(&path) {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.requests.push(path.clone());
+    if let Some(metadata) = state.metadata.get(&path) {
         return Json(metadata.clone()).into_response();
     }
-    match shelf.archives.get(&path) {
+    match state.archives.get(&path) {
         Some(archive) => archive.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -1,10 +1,10 @@
-//! Servers of one test's own, to stop and to start again.
+//! Servers of one test, which it can stop and start again.
 
 use std::{path::PathBuf, process::Command, time::Duration};
 use uuid::Uuid;
 
-/// A PostgreSQL and a RabbitMQ that one test has for itself. Seconds to start: for tests that end a server;
-/// [`crate::Link`] is enough for those that lose it.
+/// PostgreSQL and RabbitMQ for one test only. They take seconds to start, so they are for tests that stop a server. For
+/// tests that lose a connection, [`crate::Link`] is enough.
 pub struct Services {
     folder: PathBuf,
     consumer_timeout: Duration,
@@ -13,10 +13,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// A consumer that acknowledges nothing for `consumer_timeout` loses its channel (RabbitMQ's own default: 30 minutes).
+    /// Starts both servers. A consumer that acknowledges nothing for `consumer_timeout` loses its channel (RabbitMQ's
+    /// default is 30 minutes).
     ///
     /// # Panics
-    /// If a server does not start; the script's own words are on standard error.
+    /// If a server does not start. The output of the script is on standard error.
     pub fn start(consumer_timeout: Duration) -> Self {
         let folder = std::env::temp_dir().join(format!("runnerctl-services-{}", Uuid::now_v7().simple()));
         let (database_url, amqp_url) = (String::new(), String::new());
@@ -28,12 +29,12 @@ impl Services {
         services
     }
 
-    /// As `DATABASE_URL` takes it. Stays the same over a restart.
+    /// Returns the URL for `DATABASE_URL`, which a restart does not change.
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    /// As `AMQP_URL` takes it. Stays the same over a restart.
+    /// Returns the URL for `AMQP_URL`, which a restart does not change.
     pub fn amqp_url(&self) -> &str {
         &self.amqp_url
     }
@@ -46,7 +47,7 @@ impl Services {
         self.script("stop", &[name]);
     }
 
-    /// Starts `postgres` or `rabbitmq` again, on its old data and port.
+    /// Starts `postgres` or `rabbitmq` again, with the same data and port.
     ///
     /// # Panics
     /// If the script fails.

@@ -1,10 +1,10 @@
-//! The rows of the fake Plane, and how its paths read and write them.
+//! Rows of the fake Plane, and the paths that read and write them.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Collections Plane has, by the last part of their path.
+/// Collections of Plane, by the last part of their path.
 const COLLECTIONS: [&str; 6] = ["projects", "work-items", "states", "labels", "comments", "links"];
 const RELATION_TYPES: [&str; 4] = ["blocking", "blocked_by", "duplicate", "relates_to"];
 
@@ -12,7 +12,7 @@ const RELATION_TYPES: [&str; 4] = ["blocking", "blocked_by", "duplicate", "relat
 pub(super) struct Rows {
     page_size: usize,
     collections: BTreeMap<String, Vec<Value>>,
-    /// Answers that are not lists of rows.
+    /// Responses that are not lists of rows.
     fixed: BTreeMap<String, Value>,
 }
 
@@ -46,7 +46,7 @@ impl Rows {
         self.all(collection).iter().find(|row| row["id"] == id)
     }
 
-    /// Status and body; `None` is 404.
+    /// Returns status and body, or `None` for 404.
     pub(super) fn answer(
         &mut self,
         method: &str,
@@ -91,7 +91,7 @@ impl Rows {
         }
     }
 
-    /// Plane's envelope; a cursor is `size:page:0`.
+    /// Makes a page in Plane's envelope. A cursor is `size:page:0`.
     fn page(&self, collection: &str, query: &str) -> Value {
         let asked = parameter(query, "per_page").and_then(|text| text.parse().ok()).unwrap_or(self.page_size);
         let size = asked.min(self.page_size);
@@ -113,7 +113,7 @@ impl Rows {
         })
     }
 
-    /// Replaces ids by rows, as `?expand=state,assignees` asks.
+    /// Replaces ids with rows, as requested by `?expand=state,assignees`.
     fn expanded(&self, collection: &str, mut row: Value, query: &str) -> Value {
         let Some(project) = collection.strip_suffix("/work-items") else { return row };
         let expand = parameter(query, "expand").unwrap_or_default();

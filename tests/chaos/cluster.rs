@@ -1,4 +1,4 @@
-//! What is to be disturbed: servers, links, programs.
+//! System under test: servers, links and programs.
 
 use super::{clock::Clock, faults};
 use anyhow::Context as _;
@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 const APIS: usize = 2;
 const WORKERS: usize = 3;
-/// The longest run takes a third of a second: only one that is held up meets this.
+/// Consumer timeout of the broker. The longest run takes a third of a second, so only a blocked one exceeds it.
 pub(crate) const CONSUMER_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Writes down every change of a status, where nobody but the database can interfere.
+/// SQL that records every change of a status, with triggers that the programs cannot affect.
 const AUDIT: [&str; 3] = [
     "CREATE TABLE status_audit (
          id bigint GENERATED ALWAYS AS IDENTITY, execution_id uuid NOT NULL, old text NOT NULL, new text NOT NULL,
@@ -32,30 +32,30 @@ const AUDIT: [&str; 3] = [
          FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION audit_status()",
 ];
 
-/// Servers of the suite's own, and the programs on them.
-pub(crate) struct Site {
+/// Servers of the suite and the programs that use them.
+pub(crate) struct Cluster {
     pub(crate) services: Services,
     pub(crate) database_link: Link,
     pub(crate) broker_link: Link,
     pub(crate) clock: Clock,
     pub(crate) apis: Vec<Program>,
     pub(crate) workers: Vec<Program>,
-    /// What scripts call.
+    /// Service that scripts call.
     pub(crate) service: Arc<Receiver>,
     pub(crate) topology: Topology,
-    /// Past the link.
+    /// Broker without the link.
     pub(crate) broker: Broker,
     pub(crate) publisher: Publisher,
-    /// Past the link.
+    /// Database without the link.
     pub(crate) pool: PgPool,
-    /// Clients of the apis that run now.
+    /// Clients of the running apis.
     pub(crate) clients: watch::Sender<Vec<Client>>,
     settings: Settings,
     folder: PathBuf,
     key: String,
 }
 
-impl Site {
+impl Cluster {
     pub(crate) async fn build() -> anyhow::Result<Self> {
         let services = Services::start(CONSUMER_TIMEOUT);
         let database_link = Link::to(services.database_url(), 5432).await;
@@ -89,7 +89,7 @@ impl Site {
             sqlx::query(statement).execute(&pool).await.context("the audit")?;
         }
         sqlx::query(faults::FULL).execute(&pool).await?;
-        // From here on the programs go through the link.
+        // From here on the programs use the link.
         settings.insert("DATABASE_URL".to_owned(), database_link.url().to_owned());
         let clock = Clock::build(&folder)?;
         settings.extend(
@@ -98,7 +98,7 @@ impl Site {
         let broker = Broker::connect(services.amqp_url(), "chaos")?;
         let topology = Topology::default();
         let publisher = Publisher::new(broker.clone(), topology.clone());
-        let mut site = Self {
+        let mut cluster = Self {
             services,
             database_link,
             broker_link,
@@ -115,11 +115,11 @@ impl Site {
             folder,
             key,
         };
-        site.complete().await?;
-        Ok(site)
+        cluster.complete().await?;
+        Ok(cluster)
     }
 
-    /// Starts what is missing, and waits until it is ready.
+    /// Starts missing programs and waits until they are ready.
     pub(crate) async fn complete(&mut self) -> anyhow::Result<()> {
         while self.apis.len() < APIS {
             self.apis.push(Program::start("api", &self.settings, &self.folder)?);
@@ -133,24 +133,24 @@ impl Site {
         for worker in &mut self.workers {
             worker.ready(&http(), "/health").await?;
         }
-        self.announce();
+        self.publish_clients();
         Ok(())
     }
 
-    /// Tells the load which apis there are.
-    pub(crate) fn announce(&self) {
+    /// Publishes the clients of the running apis to the load.
+    pub(crate) fn publish_clients(&self) {
         let clients = self.apis.iter().map(|api| Client::new(api.url(), &self.key)).collect();
         self.clients.send_replace(clients);
     }
 
-    /// Ends all disturbance.
+    /// Ends all faults.
     pub(crate) async fn heal(&mut self) -> anyhow::Result<()> {
         self.database_link.mend();
         self.broker_link.mend();
         self.complete().await
     }
 
-    /// Ends the programs politely; one that does not end well is an error.
+    /// Stops the programs with SIGTERM. Fails if one does not exit successfully.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
         for program in self.workers.drain(..).chain(self.apis.drain(..)) {
             let status = program.drain().await?;
@@ -159,7 +159,7 @@ impl Site {
         Ok(())
     }
 
-    /// Ends everything, and forgets it.
+    /// Stops everything and deletes its data.
     pub(crate) async fn tear_down(mut self) -> anyhow::Result<()> {
         self.stop().await?;
         self.broker.close().await;
