@@ -204,7 +204,7 @@ class Promises(unittest.TestCase):
         secret = one(rendered("minimal"), "Secret", "-credentials")
         self.assertIn("runnerctl:trial%20%26%20error@", secret["stringData"]["DATABASE_URL"])
 
-    def test_pods_outlive_their_place_in_the_load_balancer_and_their_drain(self):
+    def test_pods_outlive_their_endpoint_and_their_drain(self):
         drains = {
             "api": seconds("api/src/cli/serve.rs", "DRAIN"),
             # The last writes, then the last answers.
@@ -221,7 +221,7 @@ class Promises(unittest.TestCase):
                     self.assertGreaterEqual(sleep, 5)
                     self.assertGreater(pod["terminationGracePeriodSeconds"], sleep + drain_timeout + drain + last_spans)
 
-    def test_a_workers_memory_holds_what_its_supervisor_lets_its_children_hold(self):
+    def test_worker_memory_covers_the_limits_of_its_sandboxes(self):
         run = (ROOT / "worker/src/supervisor/run.rs").read_text()
         beside = int(re.search(r"RESIDENT_OVERHEAD_BYTES: usize = (\d+) \* 1024 \* 1024;", run)[1])
         spares = int(re.search(r"spares: (\d+),", (ROOT / "worker/src/supervisor/pool.rs").read_text())[1])
@@ -246,7 +246,7 @@ class Promises(unittest.TestCase):
         pod = one(render(merged(profile("default"), {"topologySpreadConstraints": own})), "Deployment", "-worker")["spec"]["template"]["spec"]
         self.assertEqual(pod["topologySpreadConstraints"], own)
 
-    def test_probes_ask_paths_that_are_served_on_the_port_that_is_open(self):
+    def test_probes_use_served_paths_on_the_open_port(self):
         served = {"api": (ROOT / "api/src/http/health.rs").read_text(), "worker": (ROOT / "worker/src/http/mod.rs").read_text()}
         for component, source in served.items():
             container = one(rendered("default"), "Deployment", f"-{component}")["spec"]["template"]["spec"]["containers"][0]
@@ -289,7 +289,7 @@ class Network(unittest.TestCase):
         scripts = one(rendered(name), "NetworkPolicy", "-worker")["spec"]["egress"][-1:]
         return [block for block in blocks(scripts) if block["cidr"] in ("0.0.0.0/0", "::/0")]
 
-    def test_scripts_never_reach_private_networks_or_the_metadata_address(self):
+    def test_scripts_cannot_reach_private_or_metadata_addresses(self):
         import ipaddress
 
         for name in PROFILES:
@@ -303,7 +303,7 @@ class Network(unittest.TestCase):
                     self.assertTrue(any(ipaddress.ip_address(address) in network for network in networks), address)
                 self.assertFalse(any(ipaddress.ip_address("1.1.1.1") in n for n in networks if n.version == 4))
 
-    def test_exceptions_lie_within_their_block_by_the_rules_of_kubernetes(self):
+    def test_excepted_networks_lie_within_their_block(self):
         import ipaddress
 
         denied = {"networkPolicy": {"scriptDeniedCidrs": ["203.0.113.0/24", "2001:db8::/32"]}}
@@ -321,7 +321,7 @@ class Network(unittest.TestCase):
         self.assertIn("203.0.113.0/24", exceptions["0.0.0.0/0"])
         self.assertIn("2001:db8::/32", exceptions["::/0"])
 
-    def test_workers_reach_broker_database_api_dns_collector_and_nothing_else_inside(self):
+    def test_workers_reach_only_the_listed_services_inside(self):
         network = profile("production")["networkPolicy"]
         dns, database, broker, collector, api, outside = one(rendered("production"), "NetworkPolicy", "-worker")["spec"]["egress"]
         self.assertEqual(ports(dns), [53, 53])
@@ -332,7 +332,7 @@ class Network(unittest.TestCase):
         self.assertEqual(api["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"], "api")
         self.assertEqual((ports(outside), [list(peer) for peer in outside["to"]]), ([80, 443], [["ipBlock"], ["ipBlock"]]))
 
-    def test_no_rule_leads_to_the_metadata_service(self):
+    def test_every_egress_rule_excludes_the_metadata_service(self):
         import ipaddress
 
         for name in PROFILES:
@@ -352,7 +352,7 @@ class Network(unittest.TestCase):
                 rules = one(documents, "NetworkPolicy", f"-{program}")["spec"]["egress"]
                 self.assertIn([port], [ports(rule) for rule in rules])
 
-    def test_in_the_trial_each_server_is_the_only_peer_on_its_port_and_plane_can_be_reached(self):
+    def test_trial_workers_reach_only_the_bundled_servers_and_plane(self):
         rules = one(rendered("minimal"), "NetworkPolicy", "-worker")["spec"]["egress"]
         for component, port in (("postgresql", 5432), ("rabbitmq", 5672)):
             rule = next(rule for rule in rules if ports(rule) == [port])
@@ -443,7 +443,7 @@ class Notes(unittest.TestCase):
             texts = chart.render(profile(name), name="demo", namespace="runners")
         return next(text for path, text in texts.items() if path.endswith("NOTES.txt"))
 
-    def test_they_lead_to_a_first_key_and_say_what_is_only_for_trying(self):
+    def test_notes_show_the_first_key_and_warn_of_trial_servers(self):
         minimal, production = self.notes("minimal"), self.notes("production")
         deployment = one(rendered("minimal"), "Deployment", "-api")["metadata"]["name"]
         self.assertIn(f"kubectl -n runners exec deploy/{deployment} --", minimal)
@@ -484,7 +484,7 @@ class Monitoring(unittest.TestCase):
             self.assertLessEqual(selector, template["metadata"]["labels"].items())
             self.assertIn("http", [port["name"] for port in template["spec"]["containers"][0]["ports"]])
 
-    def test_rules_are_the_tested_ones_with_the_installations_runbooks(self):
+    def test_shipped_rules_equal_the_tested_ones(self):
         rule = one(rendered("production"), "PrometheusRule", "runnerctl")
         tested = yaml.safe_load((CHART / "files/rules.yaml").read_text())
         shipped = json.loads(json.dumps(rule["spec"]).replace("https://runbooks.example.com/runnerctl/", "docs/runbooks/"))
@@ -514,7 +514,7 @@ class Monitoring(unittest.TestCase):
         for text in texts:
             self.assertLessEqual(set(re.findall(r"\brunnerctl_\w+", text.read_text())), series, text.name)
 
-    def test_rules_their_tests_and_dashboards_use_only_labels_and_values_that_occur(self):
+    def test_rules_and_dashboards_use_only_documented_labels(self):
         page = (ROOT / "docs/metrics.md").read_text()
         section = page.split("## Label values")[1].split("\n## ")[0]
         known: dict[str, dict[str, set | None]] = {}

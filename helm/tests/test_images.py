@@ -27,7 +27,7 @@ class Image(unittest.TestCase):
                 known |= set(re.findall(r" AS (\w+)", rest))
         self.assertEqual(known, {"v8", "build"})
 
-    def test_what_is_copied_from_the_clone_exists(self):
+    def test_files_copied_from_the_clone_exist(self):
         ignored = (ROOT / ".dockerignore").read_text().split()
         for name, rest in instructions():
             if name == "COPY" and "--from" not in rest:
@@ -35,7 +35,7 @@ class Image(unittest.TestCase):
                     self.assertTrue((ROOT / source).exists(), source)
                     self.assertNotIn(source, ignored)
 
-    def test_its_build_step_is_the_one_that_make_test_runs(self):
+    def test_image_and_make_test_share_one_build_step(self):
         steps = [rest for name, rest in instructions() if name == "RUN" and "cargo" in rest]
         self.assertEqual([step.endswith("scripts/image-build /out") for step in steps], [True])
         self.assertIn('scripts/image-build "', (ROOT / "scripts/test").read_text())

@@ -94,31 +94,31 @@ class V8Library(unittest.TestCase):
         self.assertIsNone(self.machine.installed)
         self.assertIn(said, done.stderr.strip().splitlines()[-1])
 
-    def test_the_folder_that_is_named_comes_first(self):
+    def test_the_named_folder_is_used_first(self):
         self.machine.put("named", GOOD)
         self.machine.put("shared/v8", GOOD)
         self.machine.put_built()
         self.assertSetUp(GOOD, f"copied from {self.machine.folder}/named", folder="named")
         self.assertEqual(self.machine.steps, [])
 
-    def test_then_the_folder_beside_the_clone(self):
+    def test_the_folder_beside_the_clone_is_used_second(self):
         self.machine.put("shared/v8", GOOD)
         self.machine.put_built()
         self.assertSetUp(GOOD, "copied from ")
         self.assertEqual(self.machine.steps, [])
 
-    def test_then_what_was_built_here_before(self):
+    def test_an_earlier_local_build_is_used_third(self):
         self.machine.put_built()
         self.assertSetUp(BUILT, "built here before")
         self.assertEqual(self.machine.steps, [])
 
-    def test_then_the_crate_s_own_download_which_is_remembered(self):
+    def test_the_crates_download_is_used_fourth_and_remembered(self):
         self.machine.cargo("exit 0")
         for _ in range(2):
             self.assertEqual(self.machine.set_up().returncode, 0)
         self.assertEqual(self.machine.steps, ["cargo fetch", "cargo build"])
 
-    def test_then_a_build_from_source_which_is_kept(self):
+    def test_a_build_from_source_is_used_last_and_kept(self):
         library = f"$2/{LIBRARY}"
         self.machine.build_from_source(f'mkdir -p $2; printf "{BUILT.decode()}" >{library}; (cd $2 && sha256sum {LIBRARY} >{LIBRARY}.sha256)')
         self.assertSetUp(BUILT, "building it from the crate's source")
@@ -127,24 +127,24 @@ class V8Library(unittest.TestCase):
         self.assertSetUp(BUILT, "")
         self.assertEqual(self.machine.steps, steps, "a second set-up does nothing")
 
-    def test_a_named_folder_with_another_file_is_refused_not_replaced_by_a_guess(self):
+    def test_a_named_folder_with_a_wrong_file_is_refused(self):
         file = self.machine.put("named", BAD)
         self.assertRefused("RUSTY_V8_FOLDER is set, but", folder="named")
         self.assertIn(f"{file} is not the file that scripts/v8.sha256 pins; not used", self.machine.set_up("named").stderr)
         self.assertRefused("has no usable " + LIBRARY, folder="no-such-folder")
         self.assertEqual(self.machine.steps, [])
 
-    def test_another_file_beside_the_clone_is_passed_by(self):
+    def test_a_wrong_file_beside_the_clone_is_skipped(self):
         file = self.machine.put("shared/v8", BAD)
         self.machine.put_built()
         self.assertSetUp(BUILT, f"{self.machine.clone}/../shared/v8/{LIBRARY} is not the file that scripts/v8.sha256 pins; not used")
         self.assertEqual(file.read_bytes(), BAD)
 
-    def test_what_was_built_and_then_damaged_is_not_used(self):
+    def test_a_damaged_local_build_is_not_used(self):
         self.machine.put_built(BAD)
         self.assertRefused("can be had in none of these ways")
 
-    def test_a_file_in_cargo_s_home_that_is_neither_pinned_nor_built_here_is_replaced(self):
+    def test_an_unknown_file_in_cargo_home_is_replaced(self):
         self.machine.put("shared/v8", BAD)
         (self.machine.clone / "scripts/v8.sha256").write_text(f"{VERSION} {LIBRARY} {sha256(BAD)}\n")
         self.assertSetUp(BAD, "copied from")
@@ -152,11 +152,11 @@ class V8Library(unittest.TestCase):
         self.machine.put("shared/v8", GOOD)
         self.assertSetUp(GOOD, "neither the pinned file nor one built here; replacing it")
 
-    def test_where_nothing_is_possible_every_way_is_named(self):
+    def test_without_any_source_every_option_is_listed(self):
         self.assertRefused(f"V8 {VERSION} can be had in none of these ways: RUSTY_V8_FOLDER naming a folder with {LIBRARY}; the crate's own download; a build from source")
         self.assertEqual(self.machine.steps, ["cargo fetch", "cargo build", f"build-v8 {VERSION}"])
 
-    def test_without_a_registry_it_says_so(self):
+    def test_an_unreachable_registry_is_reported(self):
         self.machine.cargo("exit 1")
         self.assertRefused("cargo can't reach its registry")
         self.assertEqual(self.machine.steps, ["cargo fetch"])

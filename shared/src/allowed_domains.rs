@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_allows_its_host_alone_on_the_ports_of_http_and_https() {
+    fn an_entry_allows_only_its_host_on_ports_80_and_443() {
         for url in [
             "http://example.com/a",
             "https://example.com",
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_has_one_spelling() {
+    fn spellings_of_one_host_are_equal() {
         for (entry, url) in [
             ("EXAMPLE.com", "https://Example.COM"),
             ("example.com.", "https://example.com"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_says_which_rule_it_breaks() {
+    fn an_invalid_entry_names_the_rule_it_breaks() {
         for (entry, rule) in [
             ("", DomainRule::Empty),
             ("  ", DomainRule::Empty),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn all_wrong_entries_are_told_together() {
+    fn all_invalid_entries_are_reported_together() {
         let problems = AllowedDomains::parse(&["example.com", "*", "https://a"]).unwrap_err();
         assert_eq!(problems.len(), 2);
         assert_eq!(
@@ -371,7 +371,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_and_what_parses_admits_itself(text in "\\PC{0,40}") {
+        fn any_entry_that_parses_admits_its_own_host(text in "\\PC{0,40}") {
             if let Ok(AllowedDomain::Exact(HostPort { host, port })) = text.parse::<AllowedDomain>() {
                 let port = port.unwrap_or(443);
                 let url = Url::parse(&format!("https://{host}:{port}/")).unwrap();

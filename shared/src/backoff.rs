@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn many_tries_do_not_overflow() {
+    fn many_attempts_do_not_overflow_the_delay() {
         let mut backoff = Backoff::CONNECTION;
         for _ in 0..100 {
             backoff.delay();

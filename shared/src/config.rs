@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_declared_once() {
+    fn a_variable_read_twice_is_declared_once() {
         let mut environment = EnvReader::from([]);
         environment.required("DATABASE_URL");
         environment.parse_or("PORT", 3000_u16);

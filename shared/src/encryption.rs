@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate() {
+    fn a_value_is_decrypted_by_old_and_new_keys_during_rotation() {
         let old = Keyring::parse(&format!("2025:{}", key(1))).unwrap();
         let both = Keyring::parse(&format!("2026:{}, 2025:{}", key(2), key(1))).unwrap();
         let new = Keyring::parse(&format!("2026:{}", key(2))).unwrap();
@@ -289,13 +289,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sealed_opens(plaintext in proptest::collection::vec(any::<u8>(), 0..256)) {
+        fn an_encrypted_value_decrypts_to_its_plaintext(plaintext in proptest::collection::vec(any::<u8>(), 0..256)) {
             let keyring = Keyring::parse(&key(1)).unwrap();
             prop_assert_eq!(keyring.open(&keyring.seal(&plaintext, &context()), &context()).unwrap(), plaintext);
         }
 
         #[test]
-        fn no_changed_byte_goes_unseen(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        fn a_changed_byte_fails_decryption(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
             let keyring = Keyring::parse(&key(1)).unwrap();
             let mut sealed = keyring.seal(b"value", &context());
             let at = at.index(sealed.len());
@@ -304,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn rubbish_is_refused(sealed in proptest::collection::vec(any::<u8>(), 0..128)) {
+        fn random_bytes_fail_decryption(sealed in proptest::collection::vec(any::<u8>(), 0..128)) {
             prop_assert!(Keyring::parse(&key(1)).unwrap().open(&sealed, &context()).is_err());
         }
     }

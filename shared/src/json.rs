@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_added_behind_those_there_are() {
+    fn members_are_appended_after_existing_ones() {
         let with =
             |object: &str| extended(&raw(object), &raw(r#"{"a":1,"b":2}"#)).map(|text| text.to_string());
         assert_eq!(with("{}").unwrap(), r#"{"a":1,"b":2}"#);

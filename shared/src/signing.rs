@@ -356,7 +356,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_but_the_right_one_verifies(signature in "\\PC*", body in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn only_the_right_signature_verifies(signature in "\\PC*", body in proptest::collection::vec(any::<u8>(), 0..64)) {
             let keys = keys("secret");
             let parts = SignedParts { body: &body, ..parts() };
             prop_assert_eq!(keys.verify(&parts, &keys.sign(&parts), NOW), Ok(()));

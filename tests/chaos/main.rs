@@ -62,7 +62,7 @@ impl ChaosResult {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_ended_twice_while_everything_dies_in_turn() -> anyhow::Result<()> {
+async fn no_execution_is_lost_or_ended_twice_under_faults() -> anyhow::Result<()> {
     let result = run(Plan { seed: 7, faults: faults::KINDS, rate: 15 }).await?;
     let report = result.check().await?;
     println!("{report}");
@@ -81,7 +81,7 @@ async fn nothing_is_lost_or_ended_twice_while_everything_dies_in_turn() -> anyho
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes per seed: `make chaos`"]
-async fn nothing_is_lost_or_ended_twice_under_many_seeds() -> anyhow::Result<()> {
+async fn no_execution_is_lost_or_ended_twice_under_many_seeds() -> anyhow::Result<()> {
     let seeds = variable("SEEDS").unwrap_or_else(|| "1,2,3".to_owned());
     let number = |name| variable(name).and_then(|text| text.parse::<u32>().ok());
     let (faults, rate) = (number("FAULTS").unwrap_or(42), number("RATE").unwrap_or(25));

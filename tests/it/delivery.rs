@@ -34,7 +34,7 @@ async fn cancel(stack: &Stack, execution: &str) -> anyhow::Result<Duration> {
 }
 
 #[tokio::test]
-async fn a_cancel_reaches_a_run_within_a_second_whether_it_waits_or_spins() -> anyhow::Result<()> {
+async fn a_cancel_stops_a_waiting_or_spinning_run_within_a_second() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     for (name, code) in [("patient", PATIENT), ("busy", BUSY)] {
         let script = stack.client.create_script(name, code).await?;
@@ -47,7 +47,7 @@ async fn a_cancel_reaches_a_run_within_a_second_whether_it_waits_or_spins() -> a
 }
 
 #[tokio::test]
-async fn a_drain_hands_back_what_does_not_end_in_time_without_spending_an_attempt() -> anyhow::Result<()> {
+async fn a_drain_requeues_unfinished_runs_without_using_an_attempt() -> anyhow::Result<()> {
     let stack = Stack::start(&[("DRAIN_TIMEOUT_S", "1")]).await?;
     let script = stack.client.create_script("patient", PATIENT).await?;
     let execution = stack.client.execute(&script, json!({})).await?;
@@ -68,7 +68,7 @@ async fn a_drain_hands_back_what_does_not_end_in_time_without_spending_an_attemp
 }
 
 #[tokio::test]
-async fn a_script_that_declares_retries_runs_again_after_its_own_fault() -> anyhow::Result<()> {
+async fn a_script_with_max_retries_runs_again_after_its_own_error() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let script = json!({
         "name": "flaky", "code_type": "main_fn", "trigger_type": "automation", "max_retries": 1,

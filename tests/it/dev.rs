@@ -81,7 +81,7 @@ async fn answers(url: &str) -> bool {
 }
 
 #[tokio::test]
-async fn detached_it_runs_the_first_script_and_a_crashed_worker_again_until_stopped() -> anyhow::Result<()> {
+async fn detached_dev_runs_a_script_and_restarts_a_crashed_worker() -> anyhow::Result<()> {
     let dev = Dev::create();
     let output = dev.run("start").await?;
     let said = String::from_utf8_lossy(&output.stdout);
@@ -123,7 +123,7 @@ async fn detached_it_runs_the_first_script_and_a_crashed_worker_again_until_stop
 }
 
 #[tokio::test]
-async fn in_the_foreground_an_interrupt_stops_everything() -> anyhow::Result<()> {
+async fn foreground_dev_stops_everything_at_an_interrupt() -> anyhow::Result<()> {
     let dev = Dev::create();
     let mut child = dev.script("start")?.stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut lines = BufReader::new(child.stderr.take().context("it is piped")?).lines();

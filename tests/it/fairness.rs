@@ -15,7 +15,7 @@ const FLOOD: usize = 100;
 const MAX_EARLIER_RUNS: usize = 30;
 
 #[tokio::test]
-async fn a_flood_delays_neither_another_workspace_s_run_nor_the_editor_s() -> anyhow::Result<()> {
+async fn a_flood_does_not_delay_other_workspaces_or_test_runs() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let script = stack.client.create_script("slow", SLOW).await?;
     for _ in 0..FLOOD {

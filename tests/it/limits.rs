@@ -52,7 +52,7 @@ async fn beside_neighbours_of(
 }
 
 #[tokio::test]
-async fn an_endless_loop_ends_as_timeout_within_the_limit_and_a_second() -> anyhow::Result<()> {
+async fn an_endless_loop_times_out_within_a_second_of_the_limit() -> anyhow::Result<()> {
     let stack = Stack::start(&[("EXECUTION_TIMEOUT_MS", "2000")]).await?;
     let (done, took) = beside_neighbours(
         &stack.client,
@@ -111,7 +111,7 @@ fn hostile_secret(seed: usize) -> String {
 }
 
 #[tokio::test]
-async fn secrets_made_to_be_dear_to_mask_hurt_nobody() -> anyhow::Result<()> {
+async fn secrets_that_are_expensive_to_mask_do_not_delay_others() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let other = stack.client_of_workspace("other").await?;
     for (key, seed) in [("A", 1), ("B", 2)] {

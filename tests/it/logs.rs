@@ -38,7 +38,7 @@ fn lines(program: &Program) -> anyhow::Result<Vec<Value>> {
 }
 
 #[tokio::test]
-async fn no_log_line_holds_code_input_secrets_or_console_at_any_level() -> anyhow::Result<()> {
+async fn operator_logs_hold_no_script_data_at_any_level() -> anyhow::Result<()> {
     let settings =
         [("LOG_FORMAT", "json"), ("LOG_LEVEL", "trace"), ("SANDBOX_ALLOW_PRIVATE_NETWORK", "127.0.0.1/32")];
     let stack = Stack::start(&settings).await?;
@@ -124,7 +124,7 @@ async fn toggle(program: &Program, times: usize) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn sigusr1_turns_details_on_and_off_again_while_the_program_runs() -> anyhow::Result<()> {
+async fn sigusr1_toggles_detailed_logs_at_run_time() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let trigger = Trigger::connect(&stack).await?;
     let before = dispatch_unknown(&stack, &trigger).await?;

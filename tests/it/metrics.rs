@@ -54,7 +54,7 @@ async fn an_execution_cancelled_before_it_ran_is_counted_by_the_api() -> anyhow:
 }
 
 #[tokio::test]
-async fn a_run_that_was_taken_from_its_worker_is_counted_as_lost_and_not_as_ended() -> anyhow::Result<()> {
+async fn a_run_with_a_lost_lease_is_counted_as_lost_not_as_ended() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let script = stack.client.create_script("waits", WAITS).await?;
     let execution = stack.client.execute(&script, json!({ "ms": 700 })).await?;

@@ -44,7 +44,7 @@ async fn run(stack: &Stack, script: &str, event: Value) -> anyhow::Result<Value>
 }
 
 #[tokio::test]
-async fn a_script_reaches_what_its_allow_list_and_the_operator_let_it() -> anyhow::Result<()> {
+async fn a_script_reaches_only_hosts_allowed_by_script_and_operator() -> anyhow::Result<()> {
     let (host, server) = server().await?;
     let stack = Stack::start(&[("SANDBOX_ALLOW_PRIVATE_NETWORK", &host)]).await?;
     let code = "export async function main({ event }) { return (await fetch(event.url)).text(); }";
@@ -76,7 +76,7 @@ async fn a_script_reaches_what_its_allow_list_and_the_operator_let_it() -> anyho
 }
 
 #[tokio::test]
-async fn two_hundred_executions_wait_on_fetch_in_eight_slots_and_all_complete() -> anyhow::Result<()> {
+async fn two_hundred_fetching_executions_complete_in_eight_slots() -> anyhow::Result<()> {
     let (host, server) = server().await?;
     let slots = SLOTS.to_string();
     let settings = [("SANDBOX_ALLOW_PRIVATE_NETWORK", host.as_str()), ("WORKER_CONCURRENCY", &slots)];

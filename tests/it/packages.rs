@@ -54,8 +54,7 @@ async fn refused(stack: &Stack, code: &str) -> anyhow::Result<Vec<(String, u64, 
 }
 
 #[tokio::test]
-async fn a_script_that_imports_is_saved_with_its_packages_and_runs_without_the_registry() -> anyhow::Result<()>
-{
+async fn a_script_with_packages_runs_without_the_registry() -> anyhow::Result<()> {
     let registry = registry().await;
     let esbuild = esbuild();
     let url = registry.url();

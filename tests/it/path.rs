@@ -16,7 +16,7 @@ export async function main({ event }: Input, { Functions, Variables }: any) {
 "#;
 
 #[tokio::test]
-async fn a_script_completes_with_its_exact_result_its_logs_in_order_and_its_duration() -> anyhow::Result<()> {
+async fn a_script_completes_with_result_ordered_logs_and_duration() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let function =
         json!({ "name": "greet", "code": "function greet({ name }) { return `Hello, ${name}`; }" });

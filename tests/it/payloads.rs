@@ -83,7 +83,7 @@ async fn of_key(pool: &PgPool, key: &str) -> anyhow::Result<String> {
 }
 
 #[tokio::test]
-async fn a_script_reads_what_was_sent_whichever_road_it_came() -> anyhow::Result<()> {
+async fn a_script_reads_the_payload_as_sent_by_http_and_amqp() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let (pool, trigger) = (stack.database.pool().await, Trigger::connect(&stack).await?);
     let code = format!("{SHOW}{MAIN}");
@@ -159,7 +159,7 @@ async fn a_run_on_a_schedule_reads_the_variables_as_sent() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn numbers_take_no_more_room_than_they_are_written_in() -> anyhow::Result<()> {
+async fn huge_exponents_take_no_more_space_than_their_text() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let pool = stack.database.pool().await;
     let code = "export function main({ event }, { Variables }) {

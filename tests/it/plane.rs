@@ -45,8 +45,7 @@ async fn system_script(stack: &Stack, name: &str) -> anyhow::Result<String> {
 }
 
 #[tokio::test]
-async fn a_system_script_works_on_plane_with_the_workspace_s_token_and_nobody_sees_that() -> anyhow::Result<()>
-{
+async fn a_system_script_uses_the_workspace_token_without_exposing_it() -> anyhow::Result<()> {
     // With and without a trailing slash, at the root and below a path.
     for (prefix, slash) in [("", "/"), ("/plane", "")] {
         let plane = FakePlane::start_below(prefix, 2).await;

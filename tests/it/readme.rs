@@ -17,7 +17,7 @@ fn commands() -> Option<&'static str> {
 }
 
 #[tokio::test]
-async fn the_first_script_says_welcome() -> anyhow::Result<()> {
+async fn the_readmes_first_script_returns_its_greeting() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let output = Command::new("bash")
         .args(["-euc", commands().context("the README has its first script")?])

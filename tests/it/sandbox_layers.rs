@@ -5,7 +5,7 @@ use e2e::{client::http, stack::Stack};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn health_and_metric_tell_the_same_layers() -> anyhow::Result<()> {
+async fn health_and_metric_report_the_same_sandbox_layers() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let read = async |path: &str| {
         http().get(format!("{}{path}", stack.worker.url())).send().await?.error_for_status()?.text().await

@@ -166,7 +166,7 @@ async fn execute_as_part_of(stack: &Stack, traceparent: &str, script: &str) -> a
 }
 
 #[tokio::test]
-async fn an_execution_is_one_trace_from_its_caller_or_trigger_to_the_write() -> anyhow::Result<()> {
+async fn an_execution_is_one_trace_from_its_caller_to_the_last_write() -> anyhow::Result<()> {
     let collector = Collector::start().await?;
     let settings = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.as_str()),
@@ -213,7 +213,7 @@ async fn a_run_that_fails_is_a_failed_span_with_its_code() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_holds_nothing_up() -> anyhow::Result<()> {
+async fn an_unreachable_collector_delays_no_run_and_no_drain() -> anyhow::Result<()> {
     // No program listens on port 9 of loopback.
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
     let stack = Stack::start(&settings).await?;

@@ -100,7 +100,7 @@ async fn until(receiver: &Receiver, wanted: usize) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_rolling_upgrade_under_load_loses_nothing_and_runs_nothing_twice() -> anyhow::Result<()> {
+async fn a_rolling_upgrade_loses_no_run_and_repeats_none() -> anyhow::Result<()> {
     let stack = Stack::start(&[("SANDBOX_ALLOW_PRIVATE_NETWORK", "127.0.0.1/32")]).await?;
     let receiver = Receiver::start().await;
     let script = json!({

@@ -72,7 +72,7 @@ fn an_attempt_is_started_once() {
 }
 
 #[test]
-fn nothing_is_ever_stuck() {
+fn every_state_can_reach_an_end_without_further_faults() {
     for states in &*SPACES {
         let ids: HashMap<&State, usize> = states.iter().zip(0..).collect();
         // Backwards from the states where all is done, over steps that are not faults.
@@ -95,7 +95,7 @@ fn nothing_is_ever_stuck() {
 }
 
 #[test]
-fn an_attempt_that_was_handed_back_is_not_spent() {
+fn a_released_attempt_is_not_counted() {
     for_each_step(|state, step| {
         if step.fault == Some(Fault::HandBack) && step.by_holder {
             assert_eq!(step.to.attempt() + 1, state.attempt(), "{state:?}");

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdk_s_base_has_no_slash_at_its_end_whatever_was_set() {
+    fn the_sdk_base_url_has_no_trailing_slash() {
         for (set, base) in [
             ("http://plane:8000", "http://plane:8000"),
             ("http://plane:8000/", "http://plane:8000"),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_of_a_run_can_be_set_and_none_beyond_a_frame() {
+    fn every_run_limit_is_configurable_up_to_the_frame_limit() {
         let set = [
             ("EXECUTION_TIMEOUT_MS", "1"),
             ("INIT_TIMEOUT_MS", "2"),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_is_an_address_and_nothing_more() {
+    fn an_api_base_url_has_no_credentials_query_or_fragment() {
         for set in
             ["https://user:secret@plane.example", "https://plane.example/?a=1", "https://plane.example/#a"]
         {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_must_fit_into_the_brokers_patience() {
+    fn the_run_timeout_must_be_below_the_consumer_timeout() {
         let problems = with(&[("EXECUTION_TIMEOUT_MS", "1795000")]).expect_err("too long");
         assert_eq!(problems.0[0].name, "EXECUTION_TIMEOUT_MS");
     }

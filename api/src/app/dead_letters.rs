@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_says_whose_it_is() {
+    fn a_dead_letter_names_its_workspace_or_execution() {
         let event = letter("demo.issue.updated", r#"{"workspace_slug": "demo", "v": 9}"#);
         assert_eq!(workspace_of(&event).as_deref(), Some("demo"));
         assert_eq!(workspace_of(&letter("demo.issue.updated", "not JSON")).as_deref(), Some("demo"));

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_functions_are_needed_and_circles_end() {
+    fn function_dependencies_are_transitive_and_cycles_end() {
         let known =
             [function("a", &["b"]), function("b", &["c", "a"]), function("c", &[]), function("d", &[])];
         assert_eq!(names(&resolve(&["a".into()], &known).unwrap()), ["a", "b", "c"]);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_one_name_wins() {
+    fn the_last_function_of_a_name_wins() {
         let mut own = function("a", &[]);
         own.build_hash = "own".into();
         let pins = resolve(&["a".into()], &[function("a", &["b"]), function("b", &[]), own]).unwrap();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_come_with_near_ones() {
+    fn unknown_function_names_come_with_suggestions() {
         let known = [function("httpRequest", &[]), function("sendSlackMessage", &[])];
         let unknown = resolve(&["httpReqest".into(), "zzz".into()], &known).unwrap_err();
         assert_eq!(unknown[0].message(), "There is no function httpReqest; did you mean httpRequest?");

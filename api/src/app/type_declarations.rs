@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_gives_a_promise() {
+    fn only_async_functions_are_declared_with_a_promise() {
         let coded = |code: &str| Function { code: code.into(), ..function("f", Vec::new()) };
         let text = |function| declarations(&[function]);
         assert!(text(coded("({ a }) => a")).contains("    f(args?: {}): string;\n"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_type_spoils_nothing() {
+    fn invalid_type_text_falls_back_to_any() {
         let odd = parameter("odd", "a list */ of names }", true);
         let text = declarations(&[function("f", vec![odd])]);
         assert!(text.contains("    f(args: { odd: any /* a list *\\/ of names } */ }): Promise<string>;\n"));

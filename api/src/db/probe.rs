@@ -81,7 +81,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[tokio::test]
-    async fn many_who_ask_at_once_cost_one_question() {
+    async fn concurrent_callers_share_one_query() {
         let (latest, asked) = (CachedAnswer::<u32>::default(), AtomicU32::new(0));
         let ask = || async {
             tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_forgotten_after_a_moment() {
+    async fn a_failed_query_is_cached_only_briefly() {
         let latest = CachedAnswer::default();
         assert_eq!(latest.get(async { Err(sqlx::Error::PoolTimedOut) }).await, None);
         assert_eq!(latest.get(async { Ok(1) }).await, None);

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_busy_workspace_leaves_turns_to_others() {
+    async fn a_busy_workspace_is_refused_while_others_are_admitted() {
         let shares = shares(4);
         let (busy, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let first = shares.acquire(busy).await.unwrap();

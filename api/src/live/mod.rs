@@ -163,7 +163,7 @@ mod tests {
     use shared::execution::Status;
 
     #[tokio::test]
-    async fn a_change_reaches_every_watch_and_the_last_one_clears_up() {
+    async fn a_change_reaches_every_watch_and_the_last_removes_the_entry() {
         let live = Arc::new(Live::default());
         let id = Uuid::from_u128(1);
         let (mut one, mut two) = (live.watch(id), live.watch(id));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_watches_is_not_asked_for() {
+    fn changes_of_unwatched_executions_are_not_queried() {
         let live = Arc::new(Live::default());
         let _watch = live.watch(Uuid::from_u128(1));
         live.mark_changed(Uuid::from_u128(1));

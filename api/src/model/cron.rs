@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_day_is_that_of_the_zone_in_summer_and_winter() {
+    fn a_time_of_day_follows_the_zone_in_summer_and_winter() {
         let nine = berlin("0 9 * * *");
         assert_eq!(nine.next_after(at("2026-01-10T00:00:00Z")), Some(at("2026-01-10T08:00:00Z")));
         assert_eq!(nine.next_after(at("2026-07-10T00:00:00Z")), Some(at("2026-07-10T07:00:00Z")));
     }
 
     #[test]
-    fn an_hour_that_does_not_exist_still_fires_once_that_day() {
+    fn a_fixed_time_in_a_skipped_hour_still_fires_once() {
         // Clocks went from 02:00 to 03:00 on 29 March 2026.
         let half_past_two = berlin("30 2 * * *");
         let first = half_past_two.next_after(at("2026-03-29T00:00:00Z")).expect("an occurrence");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_that_comes_twice_fires_a_fixed_time_once() {
+    fn a_fixed_time_in_a_repeated_hour_fires_once() {
         // Clocks went from 03:00 to 02:00 on 25 October 2026.
         let half_past_two = berlin("30 2 * * *");
         let first = half_past_two.next_after(at("2026-10-24T22:00:00Z")).expect("an occurrence");
@@ -130,14 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_due_during_an_outage_is_counted() {
+    fn occurrences_missed_during_an_outage_are_counted() {
         let hourly = berlin("0 * * * *");
         let due = hourly.until(at("2026-01-10T10:00:00Z"), at("2026-01-10T12:30:00Z"));
         assert_eq!(due, Due { latest: at("2026-01-10T12:00:00Z"), earlier: 2 });
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_field() {
+    fn an_invalid_recurrence_names_its_field() {
         let parse = |cron: &str, zone: &str| Recurrence::parse(cron, zone).expect_err(cron);
         assert_eq!(parse("* * * * * *", "UTC"), InvalidRecurrence::Fields(6));
         assert_eq!(parse("@daily", "UTC"), InvalidRecurrence::Fields(1));

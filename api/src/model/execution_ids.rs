@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_clock_is_left_when_the_database_is_first_heard() {
+    fn ids_switch_to_the_databases_clock_at_its_first_reading() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         assert_eq!(date(ids.next(began, NOW + 100 * DAY)), NOW + 100 * DAY);
         ids.set_clock(NOW, began);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_grow_within_a_millisecond_and_over_jitter() {
+    fn ids_increase_within_a_millisecond_and_across_jitter() {
         let (mut ids, began) = (ExecutionIds::new(), Instant::now());
         let mut made = Vec::new();
         for reading in [NOW, NOW.saturating_sub(JITTER)] {

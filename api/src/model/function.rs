@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_be_one_in_code() {
+    fn function_and_parameter_names_must_be_identifiers() {
         let error = parse::<FunctionDraft>(
             br#"{"name": "my-function", "code": "1", "category": "x",
             "parameters": [{"name": "a b"}, {"name": "a", "type": ""}]}"#,

@@ -265,7 +265,7 @@ mod tests {
     use shared::http::fields::parse;
 
     #[test]
-    fn name_and_code_are_enough() {
+    fn a_script_needs_only_a_name_and_code() {
         let draft: ScriptDraft = parse(br#"{"name": " Greet ", "code": "export default () => 1"}"#).unwrap();
         assert_eq!(
             (draft.name.as_str(), draft.code_type, draft.trigger_type),
@@ -274,13 +274,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_can_be_sent_back() {
+    fn a_script_that_was_read_can_be_sent_back() {
         let body = br#"{"id": "x", "version": 3, "is_system": false, "platform": "node22", "name": "n", "code": "1"}"#;
         assert!(parse::<ScriptDraft>(body).is_ok());
     }
 
     #[test]
-    fn what_a_default_may_not_hold_is_named() {
+    fn a_nul_character_in_a_default_is_named() {
         let problems = |default: &str| {
             let body = format!(
                 r#"{{"name": "n", "code": "1", "variables": [{{"key": "a", "default": {default}}}]}}"#

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn values_pass_through_as_they_came() {
+    fn given_variables_are_passed_through_unchanged() {
         let given = r#"{ "n":1.0e2, "big":12345678901234567890123,"a":-0,"\ud83d":"\u0000" , "a":1e400}"#;
         assert_eq!(completed(given, &[]).as_deref(), Ok(given));
         let known = [definition("a", true, json!(7)), definition("big", true, Value::Null)];
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_values_counts_however_its_name_is_spelt() {
+    fn the_last_duplicate_variable_counts_in_any_spelling() {
         let known = [definition("a", true, json!(7))];
         assert_eq!(completed(r#"{"a":1,"\u0061":null}"#, &known).as_deref(), Ok(r#"{"a":1,"\u0061":7}"#));
         let given = r#"{"a":null,"\u0061":1}"#;

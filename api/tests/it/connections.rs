@@ -38,7 +38,7 @@ async fn a_client_that_is_slow_to_ask_loses_its_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_under_way_is_sent_before_the_server_ends() {
+async fn a_response_in_progress_is_sent_before_the_server_stops() {
     static ASKED: Notify = Notify::const_new();
     static ANSWER: Notify = Notify::const_new();
     let slow = get(async || {
@@ -63,7 +63,7 @@ async fn an_answer_under_way_is_sent_before_the_server_ends() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_for_those_who_can_read_them() {
+async fn responses_are_compressed_when_the_client_accepts_it() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let plain = reqwest::Client::builder().no_gzip().no_brotli().build().unwrap();
@@ -108,7 +108,7 @@ async fn browsers_of_other_origins_may_call_only_if_they_are_listed() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_text_names_nothing() {
+async fn a_path_that_is_not_utf8_is_not_found() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     for path in ["/scripts/%FF/", "/environment/%C3%28/", "/executions/%FF/logs/", "/dead-letters/%FF/"] {

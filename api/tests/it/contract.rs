@@ -165,7 +165,7 @@ async fn every_operation_asks_for_a_key_and_a_scope() {
 }
 
 #[tokio::test]
-async fn the_documentation_asks_no_other_host() {
+async fn the_documentation_page_loads_from_its_own_host_only() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let page = client.root("/docs/").await;

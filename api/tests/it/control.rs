@@ -39,7 +39,7 @@ async fn a_queued_execution_is_cancelled_at_once() {
 }
 
 #[tokio::test]
-async fn a_running_execution_is_asked_to_stop() {
+async fn cancelling_a_running_execution_requests_its_stop() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", ECHO).await;

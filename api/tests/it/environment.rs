@@ -37,7 +37,7 @@ async fn values_are_sealed_and_never_shown() {
 }
 
 #[tokio::test]
-async fn keys_and_values_are_held_to_their_rules() {
+async fn invalid_environment_keys_and_values_are_refused() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let refused = client.put("/environment/1-bad/", json!({"value": "x"})).await.json(400);
@@ -59,7 +59,7 @@ async fn put(client: &Client, key: &str, bytes: usize) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_workspace_s_values_have_a_limit_together() {
+async fn environment_values_of_a_workspace_have_a_total_limit() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     for key in ["A", "B"] {

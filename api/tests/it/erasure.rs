@@ -51,7 +51,7 @@ async fn number(pool: &PgPool, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn everything_of_one_workspace_is_erased_and_nothing_of_another() {
+async fn erasure_removes_one_workspace_and_leaves_others() {
     let server = Server::start().await;
     let (gone, other) = (furnish(&server, "gone").await, furnish(&server, "other").await);
     let kept = rows(&server.pool, "other").await;

@@ -105,7 +105,7 @@ async fn every_answer_has_the_request_s_id() {
 }
 
 #[tokio::test]
-async fn a_flood_is_told_when_to_come_back() {
+async fn a_rate_limited_client_gets_retry_after() {
     let server = Server::start_with(|config| {
         config.http.rate_limit_per_s = 1;
         config.http.queue_quota = 1;
@@ -121,7 +121,7 @@ async fn a_flood_is_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_full_queue_takes_no_more() {
+async fn submissions_beyond_the_queue_quota_are_refused() {
     let server = Server::start_with(|config| config.http.queue_quota = 2).await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;

@@ -146,7 +146,7 @@ async fn a_change_of_the_script_counts_from_the_next_execution_on() {
 }
 
 #[tokio::test]
-async fn a_changed_script_runs_once_for_a_new_key() {
+async fn a_new_idempotency_key_runs_a_changed_script_once() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", ECHO).await;
@@ -165,7 +165,7 @@ async fn a_changed_script_runs_once_for_a_new_key() {
 }
 
 #[tokio::test]
-async fn one_idempotency_key_is_one_execution() {
+async fn an_idempotency_key_creates_one_execution() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", ECHO).await;
@@ -182,7 +182,7 @@ async fn one_idempotency_key_is_one_execution() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_answered_with_the_queue_full_and_the_script_gone() {
+async fn a_repeated_key_is_answered_despite_full_queue_or_lost_script() {
     let server = Server::start_with(|config| config.http.queue_quota = 1).await;
     let client = server.client("demo").await;
     let script = client.script("n", ECHO).await;
@@ -200,7 +200,7 @@ async fn a_repeat_is_answered_with_the_queue_full_and_the_script_gone() {
 }
 
 #[tokio::test]
-async fn what_is_refused_takes_no_room_in_the_queue() {
+async fn a_refused_submission_does_not_count_toward_the_queue_quota() {
     let server = Server::start_with(|config| config.http.queue_quota = 1).await;
     let client = server.client("demo").await;
     let body = json!({"name": "n", "code": ECHO, "variables": [{"key": "url", "required": true}]});
@@ -238,7 +238,7 @@ async fn waiting_ends_when_the_execution_does() {
 }
 
 #[tokio::test]
-async fn pollers_are_told_that_nothing_changed() {
+async fn an_unchanged_execution_is_answered_304() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", ECHO).await;

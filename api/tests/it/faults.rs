@@ -28,7 +28,7 @@ async fn without_its_database_the_api_answers_503_and_heals() {
 }
 
 #[tokio::test]
-async fn a_change_that_nobody_heard_of_is_found_after_the_outage() {
+async fn a_change_missed_during_an_outage_is_found_after_it() {
     let (server, link) = Server::start_behind_link().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;
@@ -74,7 +74,7 @@ async fn executions_are_accepted_while_the_broker_is_down() {
 }
 
 #[tokio::test]
-async fn health_tells_the_state_of_each_connection_to_the_broker() {
+async fn health_shows_the_state_of_each_broker_connection() {
     let queues = test_support::TestQueues::create();
     let link = test_support::Link::to(queues.url(), 5672).await;
     let server = Server::start_with(|config| config.amqp_url = link.url().to_owned().into()).await;

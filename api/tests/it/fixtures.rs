@@ -68,7 +68,7 @@ async fn a_changed_system_function_reaches_the_scripts_of_workspaces() {
 }
 
 #[tokio::test]
-async fn a_fixture_that_does_not_build_is_refused_whole_with_line_and_column() {
+async fn a_fixture_that_does_not_build_is_refused_with_its_position() {
     let server = Server::start().await;
     let folder = std::env::temp_dir().join(format!("fixtures-{}", uuid::Uuid::now_v7()));
     std::fs::create_dir(&folder).unwrap();

@@ -36,7 +36,7 @@ async fn scripts_need_functions_of_functions_too() {
 }
 
 #[tokio::test]
-async fn a_changed_function_gives_the_scripts_that_need_it_a_new_version() {
+async fn a_changed_function_creates_new_versions_of_dependent_scripts() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let inner = client.post("/functions/", json!({"name": "inner", "code": "return 1"})).await.json(201);

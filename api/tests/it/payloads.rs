@@ -22,7 +22,7 @@ async fn send(
 }
 
 #[tokio::test]
-async fn a_replay_of_any_payload_is_the_same_again() {
+async fn a_replay_keeps_any_payload_unchanged() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;
@@ -46,7 +46,7 @@ async fn a_replay_of_any_payload_is_the_same_again() {
 }
 
 #[tokio::test]
-async fn defaults_join_variables_that_stay_as_they_were_sent() {
+async fn defaults_are_added_to_variables_kept_as_sent() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let variables = json!([{"key": "greeting", "default": "hello"}, {"key": "n", "default": 7}]);
@@ -58,7 +58,7 @@ async fn defaults_join_variables_that_stay_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_taken_is_refused_by_field_and_rule() {
+async fn an_unacceptable_payload_is_refused_by_field_and_rule() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;
@@ -114,7 +114,7 @@ async fn what_can_t_be_taken_is_refused_by_field_and_rule() {
 }
 
 #[tokio::test]
-async fn a_replay_that_mixes_old_and_new_keeps_to_the_limit() {
+async fn a_replay_of_old_and_new_input_respects_the_limit() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let script = client.script("n", "export default () => 1").await;

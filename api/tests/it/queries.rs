@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use test_support::TestDatabase;
 
 #[tokio::test]
-async fn the_committed_descriptions_are_those_of_the_schema() {
+async fn the_committed_query_metadata_matches_the_schema() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");

@@ -50,7 +50,7 @@ async fn sealed_workspace(server: &Server) -> (Uuid, Uuid) {
 }
 
 #[tokio::test]
-async fn after_it_the_old_key_is_needed_no_more() {
+async fn after_reencryption_the_old_key_is_not_needed() {
     let server = Server::start().await;
     let (workspace_id, script_id) = sealed_workspace(&server).await;
     let both = keyring(&format!("{NEW},{BARE}"));
@@ -78,7 +78,7 @@ async fn after_it_the_old_key_is_needed_no_more() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_missing_changes_nothing() {
+async fn reencryption_with_a_missing_key_changes_nothing() {
     let server = Server::start().await;
     let (workspace_id, _) = sealed_workspace(&server).await;
 

@@ -132,7 +132,7 @@ async fn a_step_that_fails_leaves_the_others_done() {
 }
 
 #[tokio::test]
-async fn one_process_at_a_time_does_maintenance() {
+async fn only_one_process_at_a_time_does_maintenance() {
     let database = TestDatabase::create().await;
     let (pool, lease) = (database.pool().await, Duration::from_mins(2));
     let [one, other] = [Uuid::now_v7(), Uuid::now_v7()];
@@ -193,7 +193,7 @@ async fn keys_and_nonces_are_forgotten_in_bounded_batches() {
 }
 
 #[tokio::test]
-async fn a_table_that_somebody_else_detached_is_left_alone() {
+async fn a_table_detached_by_an_operator_is_left_alone() {
     let (_database, pool) = database_with_history("completed").await;
     let oldest = week_of(&pool, 50).await;
     execute(&pool, &format!("ALTER TABLE script_executions DETACH PARTITION {oldest}")).await;

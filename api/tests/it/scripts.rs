@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 const MAIN: &str = "export async function main({ event }: { event: any }) { return event.n + 1; }";
 
 #[tokio::test]
-async fn a_script_is_built_when_it_is_created_and_read_as_it_was_written() {
+async fn a_created_script_is_built_and_read_back_unchanged() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let body = json!({

@@ -66,7 +66,7 @@ impl<'a> Signed<'a> {
 }
 
 #[tokio::test]
-async fn both_surfaces_serve_the_same_rows() {
+async fn external_and_internal_apis_serve_the_same_rows() {
     let server = Server::start().await;
     let body = json!({"name": "n", "code": "return 1", "code_type": "raw"}).to_string();
     let create =
@@ -146,7 +146,7 @@ async fn two_secrets_are_accepted_while_one_replaces_the_other() {
 }
 
 #[tokio::test]
-async fn a_change_is_noted_with_the_user_who_made_it() {
+async fn a_change_records_its_user() {
     let server = Server::start().await;
     let body = json!({"value": "a secret value"}).to_string();
     let path = "/api/runnerctl/environment/TOKEN/";

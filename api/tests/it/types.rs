@@ -107,7 +107,7 @@ async fn a_script_type_checks_against_the_answer() {
 }
 
 #[tokio::test]
-async fn mistakes_are_found_where_they_are() {
+async fn type_errors_are_found_at_their_lines() {
     let editor = editor(&Server::start().await).await;
     let text = fs::read_to_string(sample("wrong.ts")).unwrap();
     let expected: Vec<String> = (1..)

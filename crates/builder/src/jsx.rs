@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_and_fragments_are_found_where_an_operand_stands() {
+    fn elements_and_fragments_are_found_in_operand_position() {
         assert_eq!(element("return <b>x</b>;"), Some("<b>x</b>"));
         assert_eq!(element("f(<a.b c=\"d\" {...e} />)"), Some("<a.b c=\"d\" {...e} />"));
         assert_eq!(element("() => <br/>"), Some("<br/>"));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn types_comparisons_and_html_in_strings_are_none() {
+    fn types_comparisons_and_html_in_strings_are_not_jsx() {
         for text in [
             "const f = <T,>(a: T) => '</T>'",
             "const f = <T extends A>(a: T) => a; '/>'",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_starts_behind_the_first_error_is_not_its_cause() {
+    fn an_element_after_the_first_error_is_not_its_cause() {
         assert_eq!(first_element("let = 1; x = <b>x</b>", 4), None);
     }
 }

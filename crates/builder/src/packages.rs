@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_text_needs_at_run_time_is_asked_for() {
+    fn only_imports_used_at_run_time_are_requested() {
         let code = "import _, { map as each, type X, Y } from 'lodash';
             import * as dates from '@scope/dates/part';
             import 'side-effect';
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_become_names_out_of_the_bundle() {
+    fn imports_become_bindings_of_the_bundle() {
         let code = "import _, { map } from 'lodash';\nexport const main = () => _(map, Functions.a);";
         let bundled =
             BundledImports { code: "({ m0_0: 1, m0_1: 2 })".to_owned(), imports: imports(MAIN, code) };
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bundle_hides_nothing_and_what_is_not_linked_is_refused() {
+    fn the_bundle_shadows_no_name_and_unlinked_imports_are_refused() {
         let code =
             "import a from 'a';\nimport b from 'b';\nexport function main($packages) { return [a, b]; }";
         let mut bundled = BundledImports { code: "0".to_owned(), imports: imports(MAIN, code) };

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_functions_answer_at_once() {
+    fn only_plain_functions_return_without_a_promise() {
         let waits = |code| returns_promise("f", &["a".to_owned()], code);
         for code in [
             "async function f({ a }) {}",
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_the_whole_text() {
+    fn a_type_must_span_the_whole_text() {
         for text in
             ["string", "{ a: string; b?: number }", "Promise<WorkItem[]>", "'a' | 'b'", "(x: number) => void"]
         {

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_takes_no_column_and_a_hashbang_is_a_comment() {
+    fn a_bom_takes_no_column_and_a_hashbang_is_a_comment() {
         assert_eq!(position("\u{feff}x", "x"), (0, 0));
         assert_eq!(Source::new("#!/usr/bin/env node\nx").text, "///usr/bin/env node\nx");
     }

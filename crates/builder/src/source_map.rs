@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_survives_its_comment() {
+    fn a_source_map_round_trips_through_its_comment() {
         let segments = vec![
             (at(1, 0), at(0, 0)),
             (at(1, 30), at(0, 1000)),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_between_segments_belongs_to_the_one_before_on_its_line() {
+    fn a_position_between_segments_maps_to_the_previous_one() {
         let map = SourceMap { segments: vec![(at(1, 4), at(0, 2)), (at(1, 8), at(0, 6))] };
         assert_eq!(map.original(at(1, 7)), Some(at(0, 2)));
         assert_eq!(map.original(at(1, 8)), Some(at(0, 6)));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_map_is_none() {
+    fn an_invalid_source_map_is_ignored() {
         assert_eq!(SourceMap::of_build("1 + 1"), None);
         assert_eq!(SourceMap::of_build(&format!("{COMMENT}%%%")), None);
         let bad = STANDARD.encode(r#"{"mappings":"A!"}"#);

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_finds_nothing() {
+    fn an_unrelated_name_has_no_suggestions() {
         assert!(near_matches("zzz", KNOWN.into_iter()).is_empty());
         assert!(near_matches("", KNOWN.into_iter()).is_empty());
     }

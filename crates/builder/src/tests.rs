@@ -56,7 +56,7 @@ fn every_form_of_main_is_found() {
 }
 
 #[test]
-fn there_is_exactly_one_main() {
+fn a_missing_or_second_main_is_refused() {
     assert_eq!(findings(MAIN, "const x = 1;"), ["entry-point@1:1"]);
     assert_eq!(findings(MAIN, ""), ["entry-point@1:1"]);
     assert_eq!(findings(MAIN, "const main = 3;"), ["entry-point@1:7"]);
@@ -76,7 +76,7 @@ fn a_raw_body_may_return_await_and_redeclare() {
 }
 
 #[test]
-fn no_text_closes_the_wrapper() {
+fn raw_code_cannot_close_its_wrapper() {
     for code in ["}); evil(", "} evil(); {", "} async function body() {", "/*", "return 1; //", "`"] {
         let report = build(RAW, code);
         if code == "return 1; //" {
@@ -90,7 +90,7 @@ fn no_text_closes_the_wrapper() {
 }
 
 #[test]
-fn an_error_behind_what_may_be_type_arguments_is_not_forgotten() {
+fn an_error_after_possible_type_arguments_is_reported() {
     assert_eq!(findings(RAW, "a <T>\n  '"), ["syntax@2:3"]);
     assert!(build(RAW, "a <T>\n'x'").build.is_some());
 }
@@ -134,13 +134,13 @@ fn a_parameter_of_a_bare_body_must_be_a_name() {
 }
 
 #[test]
-fn escapes_make_no_name_of_other_characters() {
+fn an_escaped_non_identifier_character_is_a_syntax_error() {
     assert_eq!(findings(MAIN, "function main() { return a / \\u0039s; }"), ["syntax@1:30"]);
     assert!(findings(MAIN, "function main(\\u{61}b) { return a\\u0062.\\u0063; }").is_empty());
 }
 
 #[test]
-fn jsx_is_named_as_such() {
+fn jsx_is_reported_as_jsx() {
     assert_eq!(findings(MAIN, "function main() {\n  return <b>hi</b>;\n}"), ["jsx@2:10"]);
     let tags = format!("function main() {{ return {}hi{}; }}", "<b>".repeat(20), "</b>".repeat(20));
     assert_eq!(findings(MAIN, &tags), ["jsx@1:26"]);
@@ -162,7 +162,7 @@ fn typescript_is_lowered() {
 }
 
 #[test]
-fn names_that_lowering_says_mean_what_they_meant() {
+fn lowering_renames_local_names_that_would_be_shadowed() {
     let lowered = |code: &str| body(&built(MAIN, &format!("{code}\nfunction main() {{}}"))).to_owned();
     let namespace = "namespace N { export const x = 1; export function f(N: number) { return x + N; } }";
     assert!(lowered(namespace).contains("return N.x + N1"), "{}", lowered(namespace));
@@ -218,7 +218,7 @@ fn origin(build: &Build, needle: &str) -> Option<(u32, u32)> {
 }
 
 #[test]
-fn every_place_leads_back_to_the_authors_text() {
+fn every_position_maps_back_to_the_original_text() {
     let code = "type A = { a: string };\r\n\r\nfunction main(input: A,\r\n    env: any) {\r\n  \
                 const smile = '😀漢'; const x: any = null as any; return  x.field   (1) + 2 instanceof   Object;\r\n}";
     let build = built(MAIN, code);
@@ -240,7 +240,7 @@ fn every_place_leads_back_to_the_authors_text() {
 }
 
 #[test]
-fn positions_hold_in_bodies_and_functions() {
+fn positions_are_right_in_raw_bodies_and_functions() {
     assert_eq!(origin(&built(RAW, "  fail();"), "fail"), Some((1, 3)));
     let unit = Unit::Function { name: "f", parameters: &["a".to_owned()] };
     assert_eq!(origin(&built(unit, "\n  return fail(a);"), "fail"), Some((2, 10)));
@@ -248,7 +248,7 @@ fn positions_hold_in_bodies_and_functions() {
 }
 
 #[test]
-fn a_global_in_parentheses_or_under_a_type_is_told_once() {
+fn a_global_in_parentheses_or_a_cast_is_reported_once() {
     assert_eq!(findings(RAW, "return (process as any).env;"), ["process-access@1:9"]);
     assert_eq!(
         findings(RAW, "return (<any>window).x || (Buffer);"),

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_archive() {
+    fn invalid_bytes_are_not_unpacked() {
         let folder = Folder::new();
         for bytes in [&b"noise"[..], &[]] {
             assert!(unpack(bytes, &folder.0, &mut Budget::default()).is_err());

@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_node_is_named_with_who_needs_it() {
+    fn a_node_module_is_named_with_the_package_that_needs_it() {
         let inputs = r#""inputs":{"entry.js":{"imports":[]},"node_modules/fs/node-module.js":{"imports":[]},
             "node_modules/@s/a/x.js":{"imports":[{"path":"node_modules/fs/node-module.js"}]}}"#;
         let with = |bytes: u32| {

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_right_bytes_hold() {
+    fn integrity_accepts_only_the_hashed_bytes() {
         let integrity = Integrity(Sha512::digest(b"archive").into());
         let read = Integrity::parse(&format!("sha1-AAAA {integrity}?option")).unwrap();
         assert!(read.holds(b"archive") && !read.holds(b"Archive"));

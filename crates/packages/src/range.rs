@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_none() {
+    fn an_invalid_version_range_is_refused() {
         for text in
             ["latest", "file:../x", "git+https://x", "1.2.3.4", "a.b.c", "1.x.3", "npm:x@1", "^^1", "-1"]
         {

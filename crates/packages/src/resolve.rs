@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_lies_as_far_up_as_it_can() {
+    fn a_package_is_placed_as_high_in_the_tree_as_possible() {
         assert_eq!(placed_for(&[], "node_modules/a", "1").as_deref(), Some("node_modules/b"));
         let top = [("node_modules/b", "1.0.0")];
         assert_eq!(placed_for(&top, "node_modules/a", "1"), None);

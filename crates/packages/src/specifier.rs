@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_specifier_has_a_name_and_maybe_more() {
+    fn a_specifier_is_a_name_with_optional_range_and_path() {
         for (text, expected) in [
             ("lodash", ["lodash", "latest", ""]),
             ("lodash/fp", ["lodash", "latest", "/fp"]),

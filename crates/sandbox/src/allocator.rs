@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_refusal_after_the_last_resort_ends_the_run() {
+    fn a_run_ends_only_at_a_refusal_after_garbage_collection() {
         let termination = Arc::new(Termination::default());
         let buffers = Buffers::new(100, Arc::clone(&termination));
         assert!(buffers.reserve(60));
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn one_buffer_over_the_limit_is_refused_and_the_run_goes_on() {
+    fn a_buffer_over_the_limit_is_refused_and_the_run_continues() {
         let termination = Arc::new(Termination::default());
         let buffers = Buffers::new(100, Arc::clone(&termination));
         assert!(!buffers.reserve(200));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_can_be_used_again() {
+    fn freed_buffer_memory_can_be_reserved_again() {
         let buffers = Buffers::new(100, Arc::new(Termination::default()));
         assert!(buffers.reserve(100));
         buffers.release(100);

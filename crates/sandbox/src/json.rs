@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn other_escapes_stay() {
+    fn escapes_other_than_surrogates_are_kept() {
         assert_eq!(cleaned(r#"{"a\n":"\u0000é\"[["}"#).as_deref(), Ok(r#"{"a\n":"\u0000é\"[["}"#));
     }
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused() {
+    fn malformed_json_is_refused() {
         assert_eq!(cleaned("undefined"), Err(InvalidResult::Malformed));
         assert_eq!(cleaned("1e999"), Err(InvalidResult::Malformed));
         assert_eq!(cleaned(""), Err(InvalidResult::Malformed));

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reason_stands() {
+    fn the_first_termination_reason_is_kept() {
         let termination = Termination::default();
         assert_eq!(termination.reason(), None);
         termination.stop(ErrorCode::MemoryLimit);

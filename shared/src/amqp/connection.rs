@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_invalid_address_is_told_without_its_password() {
+    async fn an_invalid_address_is_reported_without_its_password() {
         let error = Broker::connect("http://user:hunter2@host/", "test").expect_err("not amqp");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }

@@ -107,7 +107,7 @@ mod tests {
     ";
 
     #[test]
-    fn names_and_defaults_come_from_the_reader_and_meanings_from_the_comments() {
+    fn the_table_joins_declared_variables_with_their_comments() {
         let mut environment = EnvReader::from([]);
         environment.parse_or("PORT", 3000_u16);
         environment.required("EXECUTION_TIMEOUT_MS");

@@ -107,20 +107,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_of_exactly_the_limit_is_whole_and_one_byte_more_is_refused() {
+    async fn a_body_one_byte_over_the_limit_is_refused() {
         assert_eq!(receive(chunks(["ab", "cd"]), None, 4).await, Ok(b"abcd".to_vec()));
         assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4).await, Err(BodyError::TooLarge { limit: 4 }));
     }
 
     #[tokio::test]
-    async fn what_is_announced_far_over_the_limit_is_refused_unread() {
+    async fn a_content_length_far_over_the_limit_is_refused_unread() {
         let never = stream::pending::<Result<&str, Infallible>>();
         let announced = (4 + MAX_DISCARDED_BYTES + 1).to_string();
         assert_eq!(receive(never, Some(&announced), 4).await, Err(BodyError::TooLarge { limit: 4 }));
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    async fn a_body_that_does_not_arrive_in_time_is_refused() {
         let begun = chunks(["{"]).chain(stream::pending());
         let received = within(Duration::from_millis(20), collect(begun, None, 4)).await;
         assert_eq!(received, Err(BodyError::Timeout));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_the_media_type_alone() {
+    fn only_the_media_type_decides_whether_a_body_is_json() {
         for sent in ["application/json", "Application/JSON ; charset=utf-8"] {
             assert_eq!(require_json(Some(sent)), Ok(()), "{sent}");
         }

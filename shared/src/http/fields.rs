@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once() {
+    fn all_invalid_fields_are_reported_at_once() {
         assert_eq!(
             problems(r#"{"points": [{"x": 1}, {"x": "2"}], "size": 3, "note": 4}"#),
             "name: This field is required.; note: invalid type: integer `4`, expected a string.; \
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_is_refused() {
+    fn a_body_must_be_a_json_object() {
         assert!(problems("[]").starts_with("non_field_errors: The body must be a JSON object"));
         assert!(problems("{").starts_with("non_field_errors: "));
         assert!(problems("").starts_with("non_field_errors: "));

@@ -118,7 +118,7 @@ mod tests {
     use ::base64::{Engine, prelude::BASE64_STANDARD};
 
     #[test]
-    fn base64_middles_stand_in_the_real_encoding_at_every_offset() {
+    fn base64_middles_occur_in_the_encoding_at_every_offset() {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut words = WordsBuilder::new();
         add(&mut words, b"secret-value");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_is_passed_over_with_what_stands_around_it() {
+    fn a_line_break_in_base64_is_skipped_with_its_surroundings() {
         for text in ["\n", "\r\n", r"\n", r"\r\n", "\n    ", "\\n' +\n  '"] {
             assert_eq!(after_break(format!("{text}x").as_bytes(), 0), text.len(), "{text:?}");
         }

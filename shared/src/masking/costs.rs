@@ -49,7 +49,7 @@ fn masker(values: &[String]) -> Masker {
 }
 
 #[test]
-fn the_index_of_whatever_a_run_may_have_is_small() {
+fn the_index_of_the_largest_secret_set_is_small() {
     for (name, values) in worst_sets() {
         let bytes: usize = values.iter().map(String::len).sum();
         assert!(
@@ -88,7 +88,7 @@ fn the_search_takes_a_bounded_number_of_steps() {
 }
 
 #[test]
-fn a_text_that_would_take_more_steps_is_secret_to_its_end() {
+fn a_text_that_exceeds_the_step_limit_is_masked_to_its_end() {
     let masker = masker(&[format!("{}b", "a".repeat(1_000))]);
     let text = format!("{} and the end", "a".repeat(100_000));
     let masked = masker.mask(&text);
@@ -116,7 +116,7 @@ fn usual_values_take_a_step_or_two_per_byte() {
 }
 
 #[test]
-fn nothing_is_made_for_texts_that_are_too_short_to_hold_a_value() {
+fn a_text_shorter_than_any_secret_builds_no_index() {
     let masker = Masker::new(["a-secret-of-some-length"]);
     for json in ["null", "true", r#"{"success":true,"count":12}"#] {
         let json = serde_json::value::RawValue::from_string(json.to_owned()).unwrap();

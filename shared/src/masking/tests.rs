@@ -169,7 +169,7 @@ fn base64_is_masked_also_in_lines_and_in_addresses() {
 }
 
 #[test]
-fn what_the_console_shows_of_a_long_secret_is_masked() {
+fn a_long_secret_abbreviated_by_the_console_is_masked() {
     let secret = (0..1_500).map(|number| format!("{number:07}")).collect::<Vec<_>>().join(" ") + " ";
     let masker = masker(&[&secret]);
     assert_eq!(secret.len(), 12_000);
@@ -181,7 +181,7 @@ fn what_the_console_shows_of_a_long_secret_is_masked() {
 
 proptest! {
     #[test]
-    fn no_listed_form_survives(secret in "\\PC{4,24}", before in "[a-z ]{0,5}", after in "[a-z ]{0,5}") {
+    fn every_encoded_form_of_a_secret_is_masked(secret in "\\PC{4,24}", before in "[a-z ]{0,5}", after in "[a-z ]{0,5}") {
         prop_assume!(check(&secret).is_ok() && secret.trim() == secret);
         let masker = masker(&[&secret]);
         let forms = [

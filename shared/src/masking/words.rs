@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_are_two_a_word_at_most() {
+    fn the_index_has_at_most_two_nodes_per_word() {
         let mut collecting = WordsBuilder::new();
         (0..1_000).for_each(|length| collecting.add(std::iter::repeat_n(b'a', length).chain([b'b']), ()));
         (0..1_000).for_each(|length| collecting.add(std::iter::repeat_n(b'a', length), ()));

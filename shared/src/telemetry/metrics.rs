@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn no_label_is_unbounded() {
+    fn labels_hold_no_ids_and_no_workspaces() {
         for metric in ALL {
             for label in metric.labels {
                 let name = label.name;
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn the_labels_know_every_status_code_and_trigger() {
+    fn labels_list_every_status_error_code_and_trigger() {
         for status in Status::ALL.iter().filter(|status| status.is_terminal()) {
             assert!(EXECUTIONS.definition().labels[0].allows(status.as_str()), "{status}");
         }
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "reason is never \"crash\"")]
-    fn a_value_that_is_not_listed_is_a_mistake_of_ours() {
+    fn an_unlisted_label_value_panics() {
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         ::metrics::with_local_recorder(&recorder, || SANDBOX_RESTARTS.with(["crash"]).increment(1));
     }

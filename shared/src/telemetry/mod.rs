@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_recorded_is_rendered_with_help_and_buckets() {
+    fn metrics_are_rendered_with_help_and_buckets() {
         let recorder = prometheus().unwrap().build_recorder();
         let handle = recorder.handle();
         ::metrics::with_local_recorder(&recorder, || {

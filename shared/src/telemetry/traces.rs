@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_traceparent_is_refused() {
+    fn an_invalid_traceparent_is_refused() {
         for text in [
             "",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_is_a_base() {
+    fn the_traces_path_is_appended_to_the_endpoint() {
         for base in ["http://collector:4318", "http://collector:4318/"] {
             assert_eq!(traces_url(&base.parse().unwrap()), "http://collector:4318/v1/traces");
         }

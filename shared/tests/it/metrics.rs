@@ -25,7 +25,7 @@ fn sources(folder: &Path, into: &mut String) {
 }
 
 #[test]
-fn every_metric_is_recorded_by_the_programs_it_is_documented_for() {
+fn every_metric_is_recorded_by_its_documented_programs() {
     let text_of = |folder: &str| {
         let mut text = String::new();
         sources(&root().join(folder), &mut text);

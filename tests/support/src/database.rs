@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_database_has_the_schema_and_nobody_elses_rows() {
+    async fn each_test_database_has_the_schema_and_no_other_rows() {
         let (one, other) = tokio::join!(TestDatabase::create(), TestDatabase::create());
         let insert = "INSERT INTO workspaces (id, slug) VALUES (gen_random_uuid(), 'demo')";
         sqlx::query(insert).execute(&one.pool().await).await.unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_goes_with_its_value_even_in_a_panic() {
+    async fn a_test_database_is_dropped_with_its_value_even_in_a_panic() {
         let database = TestDatabase::create().await;
         let (name, server) = (database.name.clone(), database.server.clone());
         let open_connection = database.pool().await;

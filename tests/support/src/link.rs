@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_link_breaks_old_connections_and_refuses_new_ones_until_mended() {
+    async fn a_cut_link_refuses_connections_until_it_is_mended() {
         let link = Link::to(&echo_server().await, 0).await;
         let mut before = dial(&link).await;
         assert!(echoes(&mut before).await);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_said_in_a_lost_direction_vanishes_and_the_connection_stands_until_the_cut() {
+    async fn bytes_in_a_lost_direction_vanish_while_the_link_stays_open() {
         let link = Link::to(&echo_server().await, 0).await;
         let mut stream = dial(&link).await;
         assert!(echoes(&mut stream).await);

@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_stay() {
+    fn url_parameters_other_than_ssl_are_kept() {
         let (url, ..) = split_tls_parameters("postgres://db/runnerctl?host=/run/postgresql&sslmode=disable")
             .expect("a URL");
         assert_eq!(url.query(), Some("host=%2Frun%2Fpostgresql"));
     }
 
     #[test]
-    fn a_bad_url_is_told_without_its_password() {
+    fn an_invalid_url_is_reported_without_its_password() {
         for url in [
             "postgres://u:hunter2@db:port/",
             "postgres://u:hunter2@db/?sslmode=maybe",

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_reason_counts() {
+    fn the_first_interruption_reason_is_kept() {
         let in_flight = InFlight::default();
         let guard = in_flight.register(attempt(1));
         in_flight.interrupt_execution(Uuid::nil(), Interruption::Cancelled);

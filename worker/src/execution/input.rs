@@ -64,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_run_sees_its_variables_as_own_keys_but_none_hides_the_event() {
+    fn variables_of_a_scheduled_run_cannot_override_its_event() {
         let input = composed(TriggerType::Cron, "{}", r#"{"slackWebhook":"u","event":"forged"}"#);
         assert_eq!(input["slackWebhook"], "u");
         assert_eq!(input["event"], json!({ "event_type": "x" }));
     }
 
     #[test]
-    fn what_was_given_stays_as_it_was_written() {
+    fn payload_text_is_kept_as_it_was_written() {
         let identity = Identity {
             execution_id: Uuid::nil(),
             script_id: None,

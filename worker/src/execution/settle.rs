@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_is_recorded() {
+    fn every_verdict_of_a_run_finishes_it() {
         assert_eq!(decide(&completed(), FACTS), Decision::Finish);
         for &code in ErrorCode::ALL {
             assert_eq!(decide(&failed(code), FACTS), Decision::Finish, "{code}");
@@ -139,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_cut_short_by_the_drain_is_given_back() {
+    fn a_run_interrupted_by_the_drain_is_released() {
         let draining = Facts { interruption: Some(Interruption::Drained), retries_left: 3, ..FACTS };
         assert_eq!(decide(&failed(ErrorCode::Cancelled), draining), Decision::HandBack);
     }
 
     #[test]
-    fn an_attempt_that_is_not_ours_any_more_is_forgotten() {
+    fn an_attempt_with_a_lost_lease_is_discarded() {
         let fenced = Facts { interruption: Some(Interruption::Fenced), retries_left: 3, ..FACTS };
         assert_eq!(decide(&completed(), fenced), Decision::Forget);
         assert_eq!(decide(&failed(ErrorCode::Timeout), fenced), Decision::Forget);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_scripts_own_faults_are_retried_and_later_each_time() {
+    fn only_script_errors_are_retried_with_growing_delay() {
         let left = |spent| Facts { retries_left: 2, retries_spent: spent, ..FACTS };
         let after = |spent| match decide(&failed(ErrorCode::ScriptError), left(spent)) {
             Decision::Retry { after } => after.as_secs_f64(),

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_is_refused() {
+    fn functions_of_another_json_type_are_refused() {
         let error = serde_json::from_str::<Functions>("3").unwrap_err().to_string();
         assert!(error.contains("an object of code by name, or a list of functions"), "{error}");
     }

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_refuses_until_old_nonces_may_go() {
+    fn a_full_nonce_store_refuses_until_old_nonces_expire() {
         let nonces = MemoryNonces::default();
         let start = Instant::now();
         for number in 0..MAX_NONCES {

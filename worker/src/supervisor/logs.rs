@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_told_from_a_talkative_script() {
+    fn a_flood_of_lines_is_detected() {
         let (masker, limits) = (Masker::new([]), limits(0, 4));
         let mut logs = Logs::new(1, &limits);
         let flooded = (0..=MAX_DROPPED).any(|_| add(&mut logs, &masker, "x") == AddedLine::Flood);

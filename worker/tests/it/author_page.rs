@@ -37,7 +37,7 @@ fn examples(page: &str) -> Vec<Example<'_>> {
 }
 
 #[tokio::test]
-async fn every_example_ends_as_it_says() {
+async fn every_example_of_the_page_ends_as_stated() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/script-contract.md");
     let page = fs::read_to_string(page).unwrap();
     let function =

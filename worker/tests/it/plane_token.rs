@@ -31,7 +31,7 @@ async fn control_service(broken: Arc<AtomicBool>) -> String {
 }
 
 #[tokio::test]
-async fn while_the_control_service_fails_every_workspace_keeps_its_last_known_token() {
+async fn without_the_control_service_the_last_known_token_is_used() {
     let broken = Arc::new(AtomicBool::new(false));
     let url = control_service(Arc::clone(&broken)).await;
     let keys = Arc::new(SigningKeys::parse("secret").unwrap());

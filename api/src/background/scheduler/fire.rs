@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn an_occurrence_in_time_runs_whatever_the_policy() {
+    fn an_occurrence_on_time_runs_under_every_policy() {
         let (due, now) = due(1, 0);
         assert_eq!(plan(due, now, "none"), (true, 0));
         assert_eq!(plan(due, now, "latest"), (true, 0));
     }
 
     #[test]
-    fn after_an_outage_the_latest_is_made_up_for_or_none() {
+    fn after_an_outage_the_policy_decides_on_the_latest_occurrence() {
         let (due, now) = due(600, 3);
         assert_eq!(plan(due, now, "latest"), (true, 3));
         assert_eq!(plan(due, now, "none"), (false, 4));

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn times_bound_ids_with_room_for_two_clocks() {
+    fn time_filters_bound_ids_with_a_margin_for_clock_skew() {
         let range = range(Some("2026-01-01T00:05:00Z"), Some("2026-01-02T00:00:00Z"), None);
         assert_eq!(range.from, least_id(time("2026-01-01T00:00:00Z")));
         assert_eq!(range.below, least_id(time("2026-01-02T00:05:00Z")));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearer_of_cursor_and_time_bounds_a_page() {
+    fn the_tighter_of_cursor_and_time_bounds_a_page() {
         let (early, late) = (least_id(time("2025-01-01T00:00:00Z")), least_id(time("2027-01-01T00:00:00Z")));
         assert_eq!(range(None, Some("2026-01-01T00:00:00Z"), Some(early)).below, early);
         assert!(range(None, Some("2026-01-01T00:00:00Z"), Some(late)).below < late);
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn times_beyond_all_ids_bound_nothing() {
+    fn times_outside_the_id_range_bound_nothing() {
         let far = range(Some("-9999-01-01T00:00:00Z"), Some("+200000-01-01T00:00:00Z"), None);
         assert_eq!(far.from, Uuid::nil());
         assert!(far.below > least_id(last_time()));

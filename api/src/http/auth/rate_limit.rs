@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn no_limit_is_no_limit() {
+    fn a_rate_limit_of_zero_admits_every_request() {
         let rate = RateLimit::new(0);
         assert!((0..1000).all(|_| rate.admit_at(Uuid::nil(), Instant::now()).is_ok()));
     }

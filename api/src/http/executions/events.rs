@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_id_says_what_was_seen() {
+    fn an_event_id_encodes_the_last_line_and_status() {
         let one = Seen { last_seq: 7, status: Some(Status::Running) };
         assert_eq!(one.id(), "7-running");
         assert_eq!(seen("7-running"), one);

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn order_and_spaces_do_not_make_another_request() {
+    fn member_order_and_spaces_do_not_change_the_request_hash() {
         let id = "01900000-0000-7000-8000-000000000000";
         let one = hash(&format!(r#"{{"script_id": "{id}", "event": {{"a": 1, "b": [2]}}}}"#));
         let same = hash(&format!(r#"{{"event":{{"b":[2],"a":1}},"script_id":"{id}","context":{{}}}}"#));

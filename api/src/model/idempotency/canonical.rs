@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn space_order_spelling_and_overridden_twins_do_not_matter() {
+    fn spelling_and_duplicates_do_not_change_the_canonical_form() {
         assert_eq!(
             canonical(" { \"b\" : [ 1 , true ] , \"\\u0061\" : \"\\/\\u00e9\" } "),
             r#"{"a":"/é","b":[1,true]}"#
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_one_if_they_mean_one() {
+    fn equal_numbers_have_one_canonical_form() {
         let one = ["100.0", "1e2", "1E+2", "0.1e3", "1000e-1"];
         assert!(one.iter().all(|text| canonical(text) == "100.0"));
         assert_eq!((canonical("1e400"), canonical("10E+399")), ("1e400".into(), "1e400".into()));
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_surrogate_pairs_differ_from_all_else() {
+    fn lone_surrogates_differ_from_every_other_text() {
         let texts = [r#""\ud83d""#, r#""\ud83e""#, r#""\\ud83d""#, r#""\ufffd""#, r#""\ud83d\ude00""#];
         let all: std::collections::BTreeSet<_> =
             texts.iter().map(|text| of(&RawValue::from_string((*text).to_owned()).unwrap())).collect();
@@ -273,7 +273,7 @@ mod tests {
 
     /// Keys that an earlier version stored are compared with it.
     #[test]
-    fn what_serde_json_reads_without_loss_is_written_as_it_writes_it() {
+    fn lossless_numbers_are_written_as_serde_json_writes_them() {
         for text in ["1e300", "0.1", "1.7976931348623157e308", "5e-324", "-1", "18446744073709551615", "1.0"]
         {
             let value: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -283,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_comes_out_as_serde_json_writes_it(value in json_value()) {
+        fn any_value_is_canonicalised_as_serde_json_writes_it(value in json_value()) {
             prop_assert_eq!(canonical(&serde_json::to_string_pretty(&value).unwrap()), value.to_string());
         }
     }

@@ -24,7 +24,7 @@ async fn publish(publisher: &Publisher, message: Publication) -> Result<(), Publ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_no_queue_takes_comes_back_and_its_neighbours_stay() {
+async fn an_unroutable_message_does_not_fail_the_rest_of_its_batch() {
     let queues = Queues::create();
     let publisher = queues.publisher();
     publisher.ready().await.unwrap();
@@ -34,7 +34,7 @@ async fn a_message_that_no_queue_takes_comes_back_and_its_neighbours_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_was_deleted_is_there_again_with_the_next_batch() {
+async fn a_deleted_queue_is_declared_again_with_the_next_batch() {
     let queues = Queues::create();
     let publisher = queues.publisher();
     publish(&publisher, queues.message("one")).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_queue_that_was_deleted_is_there_again_with_the_next_batch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_whose_queue_is_deleted_takes_messages_from_the_next_one() {
+async fn a_consumer_survives_deletion_of_its_queue() {
     let queues = Queues::create();
     let (publisher, mut consumer) = (queues.publisher(), queues.executions());
     publish(&publisher, queues.message("one")).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_consumer_whose_queue_is_deleted_takes_messages_from_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_owes_a_decision_keeps_its_subscription_through_the_silence() {
+async fn an_unacknowledged_message_prevents_an_idle_resubscription() {
     let queues = Queues::create();
     let mut consumer = queues.executions();
     publish(&queues.publisher(), queues.message("one")).await.unwrap();
@@ -72,7 +72,7 @@ async fn a_consumer_that_owes_a_decision_keeps_its_subscription_through_the_sile
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_publish_cut_before_its_confirm_is_told_as_unknown() {
+async fn a_publish_without_its_confirm_is_reported_as_unknown() {
     let (direct, queues, link) = behind_link().await;
     let publisher = queues.publisher();
     publish(&publisher, queues.message("one")).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_publish_cut_before_its_confirm_is_told_as_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_whose_acknowledgement_is_lost_comes_again() {
+async fn a_message_with_a_lost_acknowledgement_is_redelivered() {
     let (direct, queues, link) = behind_link().await;
     publish(&direct.publisher(), direct.message("one")).await.unwrap();
     let mut consumer: Consumer = queues.executions();
@@ -108,7 +108,7 @@ async fn a_message_whose_acknowledgement_is_lost_comes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_does_not_say_goodbye_is_left() {
+async fn closing_does_not_wait_for_an_unresponsive_broker() {
     let (_direct, queues, link) = behind_link().await;
     queues.broker.channel().await.unwrap();
     link.lose(Direction::ToProgram);
@@ -118,7 +118,7 @@ async fn a_broker_that_does_not_say_goodbye_is_left() {
 }
 
 #[tokio::test]
-async fn metrics_tell_the_state_of_each_connection() {
+async fn metrics_show_the_state_of_each_connection() {
     let recorder = PrometheusBuilder::new().build_recorder();
     // For this thread, on which everything runs that is started here.
     let _recording = metrics::set_default_local_recorder(&recorder);

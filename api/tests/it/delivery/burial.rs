@@ -12,7 +12,7 @@ impl Queues {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_acknowledged_only_when_the_dead_letters_have_it() {
+async fn a_message_is_acked_only_after_it_is_dead_lettered() {
     let (direct, behind, link) = behind_link().await;
     let (executions, publisher) = (direct.topology.executions.clone(), behind.publisher());
     direct.publish_message("not json").await;
@@ -37,7 +37,7 @@ async fn a_message_is_acknowledged_only_when_the_dead_letters_have_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_can_t_be_buried_in_time_goes_back() {
+async fn a_message_that_cannot_be_dead_lettered_in_time_is_requeued() {
     let (direct, behind, link) = behind_link().await;
     direct.publish_message("not json").await;
     let mut consumer = direct.executions();
@@ -56,7 +56,7 @@ async fn a_message_that_can_t_be_buried_in_time_goes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_queue_that_was_deleted_comes_back_with_the_next_letter() {
+async fn a_deleted_dead_letter_queue_is_declared_again_on_next_use() {
     let queues = Queues::create();
     queues.publish_message("not json").await;
     let mut consumer = queues.executions();

@@ -101,7 +101,7 @@ fn is_open(fast_path: &FastPath) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_only_execution_is_published_by_its_writer() {
+async fn without_a_backlog_the_writer_publishes_the_message() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let dispatcher = dispatcher(&pool, &queues, 0).await;
@@ -163,7 +163,7 @@ async fn an_execution_behind_a_due_row_is_left_to_the_relay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_broker_is_given_a_shallow_window_only() {
+async fn the_fast_path_stops_at_its_window() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let dispatcher = dispatcher(&pool, &queues, 0).await;

@@ -78,7 +78,7 @@ async fn an_event_becomes_one_execution_however_often_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_event_goes_to_the_dead_letters_with_its_reason() {
+async fn an_invalid_event_is_dead_lettered_with_its_reason() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     let _stop = run(&server, &queues);
@@ -134,7 +134,7 @@ async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_the_database_can_t_store_does_not_hold_up_the_others() {
+async fn an_event_the_database_cannot_store_does_not_block_others() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     // A database whose parser goes less deep than our limit.
@@ -158,7 +158,7 @@ fn nested(event: &Value, arrays: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_is_taken_up_to_its_depth_and_refused_beyond_by_name() {
+async fn an_event_nested_beyond_the_limit_is_refused_by_field() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     let _stop = run(&server, &queues);
@@ -189,7 +189,7 @@ async fn post(server: &Server, key: &str, script: &Value, event: &str) -> (u16, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_one_execution_whichever_road_comes_first() {
+async fn an_idempotency_key_is_shared_by_http_and_amqp() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     let _stop = run(&server, &queues);

@@ -59,7 +59,7 @@ fn execution_of(body: &[u8]) -> Uuid {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
+async fn an_outbox_row_is_published_on_wake_and_kept_until_claimed() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let relay = run(&pool, &queues);
@@ -73,7 +73,7 @@ async fn a_row_is_published_when_woken_and_stays_until_its_claim() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_of_another_process_is_heard_of() {
+async fn a_row_written_by_another_process_wakes_the_relay() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let dispatcher = Dispatcher::new(&pool, queues.broker.clone(), queues.topology.clone(), 0);
@@ -96,7 +96,7 @@ async fn a_row_of_another_process_is_heard_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_backlog_does_not_stand_before_another_workspaces_only_run() {
+async fn a_long_backlog_does_not_delay_another_workspaces_only_run() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let (busy, quiet) = (Uuid::now_v7(), Uuid::now_v7());
@@ -117,7 +117,7 @@ async fn a_long_backlog_does_not_stand_before_another_workspaces_only_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_is_published_when_its_time_has_come() {
+async fn an_outbox_row_is_published_when_it_is_due() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
@@ -229,7 +229,7 @@ async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_from_before_the_clock_went_back_do_not_wait_for_it() {
+async fn outbox_rows_dated_ahead_after_a_clock_step_are_rebased() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let (waiting, lost) = (enqueue(&pool, Uuid::now_v7(), 0).await, enqueue(&pool, Uuid::now_v7(), 0).await);

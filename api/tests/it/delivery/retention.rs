@@ -43,7 +43,7 @@ async fn counts(pool: &PgPool) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
+async fn a_week_is_dropped_once_all_its_runs_are_expired_and_finished() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
     number(&pool, "SELECT create_execution_partitions(now() - interval '70 days', now())::bigint").await;
@@ -70,7 +70,7 @@ async fn a_week_goes_when_all_of_it_is_older_than_the_retention_and_over() {
 }
 
 #[tokio::test]
-async fn the_weeks_to_come_are_made_ahead() {
+async fn partitions_of_the_coming_weeks_are_created_in_advance() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
     run_maintenance(&pool, None).await.unwrap().unwrap();

@@ -77,7 +77,7 @@ async fn a_due_schedule_fires_once_whichever_process_fires_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_is_counted_and_the_latest_made_up_for() {
+async fn with_policy_latest_a_missed_schedule_fires_once() {
     let server = Server::start().await;
     due_schedule(&server, 10, "latest").await;
     run_two_until_advanced(&server).await;
@@ -88,7 +88,7 @@ async fn what_was_missed_is_counted_and_the_latest_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_missed_is_only_counted_where_nothing_is_to_be_made_up_for() {
+async fn with_policy_none_missed_occurrences_are_only_counted() {
     let server = Server::start().await;
     // Ten minutes late is missed; the minute under way is due and not late.
     due_schedule(&server, 10, "none").await;

@@ -26,7 +26,7 @@ impl Queues {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_of_no_version_is_refused_by_name() {
+async fn a_queue_with_foreign_arguments_is_refused_by_name() {
     let queues = Queues::create();
     queues.declare_executions(&[("x-overflow", "drop-head")]).await.unwrap();
     let refused = DeadLetters::new(queues.broker.clone(), queues.topology.clone()).list(1).await;

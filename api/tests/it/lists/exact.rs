@@ -83,7 +83,7 @@ async fn every_combination_of_filters_gives_what_it_says() {
 
 /// Ids are dated by an api's clock, `queued_at` by the database's.
 #[tokio::test]
-async fn times_are_exact_though_two_clocks_differ() {
+async fn time_filters_are_exact_despite_clock_skew() {
     let (database, pool) = history(0, 1).await;
     let lists = lists_pool(database.url());
     let workspace = workspace(1);
@@ -124,7 +124,7 @@ async fn times_are_exact_though_two_clocks_differ() {
 }
 
 #[tokio::test]
-async fn an_operators_statement_cancels_for_lists_too() {
+async fn a_cancel_by_sql_appears_in_lists() {
     let (database, pool) = history(1_000, 1).await;
     let lists = lists_pool(database.url());
     let cancelled =
@@ -151,7 +151,7 @@ async fn an_operators_statement_cancels_for_lists_too() {
 
 /// The kinds by which lists group executions tell every trigger and every end apart.
 #[tokio::test]
-async fn kinds_tell_triggers_and_ends_apart() {
+async fn execution_kinds_separate_triggers_and_outcomes() {
     let (_database, pool) = history(0, 1).await;
     let triggers: Vec<&str> =
         shared::execution::TriggerType::ALL.iter().map(|trigger| trigger.as_str()).collect();

@@ -83,7 +83,7 @@ fn with_each_time(filter: ExecutionFilter) -> [ExecutionFilter; 4] {
 }
 
 #[tokio::test]
-async fn no_filter_makes_a_page_cost_more_than_its_rows() {
+async fn every_filter_reads_only_the_rows_of_its_page() {
     let (database, pool) = history(ROWS, WEEKS).await;
     sqlx::query("ANALYZE script_executions").execute(&pool).await.unwrap();
     explain_everything(&pool).await;
@@ -152,7 +152,7 @@ async fn times_choose_the_partitions_that_are_read() {
 
 /// A connection plans a statement once, and a new week's partition is empty when its first list is read.
 #[tokio::test]
-async fn a_plan_made_while_tables_were_empty_still_holds() {
+async fn a_plan_prepared_on_empty_tables_stays_efficient() {
     let database = TestDatabase::create().await;
     let pool = database.pool().await;
     sqlx::raw_sql(super::HISTORY).execute(&pool).await.unwrap();
@@ -192,7 +192,7 @@ async fn a_plan_made_while_tables_were_empty_still_holds() {
 
 /// A list skips a backlog of another trigger without reading the history behind it.
 #[tokio::test]
-async fn a_queue_is_searched_without_the_history() {
+async fn listing_queued_executions_reads_no_history() {
     let (database, pool) = history(ROWS, WEEKS).await;
     explain_everything(&pool).await;
     let lists = lists_pool(database.url());

@@ -59,7 +59,7 @@ async fn others_are_served(client: &Client, script: &Value) {
 }
 
 #[tokio::test]
-async fn one_workspaces_slow_lists_leave_others_theirs() {
+async fn slow_lists_of_one_workspace_do_not_block_others() {
     let server = Server::start().await;
     let (flood, other) = (server.client("flood").await, server.client("other").await);
     let script = other.script("n", ECHO).await;
@@ -83,7 +83,7 @@ async fn one_workspaces_slow_lists_leave_others_theirs() {
 }
 
 #[tokio::test]
-async fn one_workspaces_saves_leave_others_connections() {
+async fn slow_saves_of_one_workspace_do_not_block_others() {
     let server = Server::start().await;
     let (flood, other) = (server.client("flood").await, server.client("other").await);
     let script = other.script("n", ECHO).await;
@@ -107,7 +107,7 @@ async fn one_workspaces_saves_leave_others_connections() {
 }
 
 #[tokio::test]
-async fn readiness_and_health_need_none_of_the_connections() {
+async fn readiness_and_health_use_no_pool_connection() {
     let server = Server::start().await;
     let client = server.client("demo").await;
     let mut taken = Vec::new();

@@ -5,7 +5,7 @@ use api::db::retention::{INDEXES_ONLY, Week, unfinished_sql};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, types::chrono::NaiveDate};
 
 #[tokio::test]
-async fn the_look_for_unfinished_runs_uses_both_partial_indexes() {
+async fn the_query_for_unfinished_runs_uses_both_partial_indexes() {
     let (_database, pool) = database_with_history("completed").await;
     let table = week_of(&pool, 40).await;
     let monday = NaiveDate::parse_from_str(&table[table.len() - 8..], "%Y%m%d").unwrap();

@@ -28,7 +28,7 @@ fn start(pool: &PgPool) -> JoinHandle<Report> {
 }
 
 #[tokio::test]
-async fn no_request_waits_while_a_detach_waits_for_a_reader() {
+async fn a_detach_that_waits_for_a_reader_blocks_no_request() {
     let server = Server::start().await;
     let pool = &server.pool;
     super::make_history(pool, &[(10, "completed"), (40, "completed")]).await;
@@ -83,7 +83,7 @@ async fn an_interrupted_detach_is_finished_by_the_next_round() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_written_before_the_detach_comes_back() {
+async fn a_run_committed_before_the_detach_is_restored() {
     let (_database, pool) = database_with_history("completed").await;
     let mut writer = pool.begin().await.unwrap();
     let late = insert(50, "queued");
@@ -133,7 +133,7 @@ async fn a_week_left_between_detach_and_drop_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_week_half_gone_comes_back_when_the_retention_grows() {
+async fn a_half_detached_week_returns_when_the_retention_grows() {
     let (_database, pool) = database_with_history("completed").await;
     let mut reader = pool.begin().await.unwrap();
     sqlx::query("SELECT count(*) FROM script_executions").execute(&mut *reader).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_week_half_gone_comes_back_when_the_retention_grows() {
 }
 
 #[tokio::test]
-async fn the_look_for_unfinished_runs_locks_only_its_week() {
+async fn the_query_for_unfinished_runs_locks_only_its_week() {
     let (_database, pool) = database_with_history("completed").await;
     let table = week_of(&pool, 50).await;
     let mut other = pool.begin().await.unwrap();

@@ -138,7 +138,7 @@ fn scripts_cover_every_category_and_trigger() {
 }
 
 #[test]
-fn scripts_declare_the_variables_they_read_and_the_hosts_they_reach() {
+fn scripts_declare_their_variables_and_hosts() {
     for script in scripts() {
         assert!(!script.description.is_empty());
         let source = code(&script.code_file);

@@ -154,7 +154,7 @@ fn build_in_time(name: &str, unit: Unit<'_>, code: &str) -> Report {
 }
 
 #[test]
-fn no_shape_of_any_depth_overflows_the_stack() {
+fn nesting_of_any_shape_and_depth_does_not_overflow_the_stack() {
     for &(name, open, middle, close) in SHAPES {
         let mut depth = 8;
         loop {
@@ -177,7 +177,7 @@ fn no_shape_of_any_depth_overflows_the_stack() {
 }
 
 #[test]
-fn what_jsx_hides_overflows_no_stack() {
+fn nesting_inside_jsx_does_not_overflow_the_stack() {
     for hidden in HIDDEN_BY_JSX {
         for open in ["(", "!", "<a>", "<a\nb=", "x=>", "[", "a?"] {
             let code = format!("{hidden}{}", open.repeat(250_000 / open.len()));
@@ -190,7 +190,7 @@ fn what_jsx_hides_overflows_no_stack() {
 }
 
 #[test]
-fn no_repetition_takes_the_square_of_its_length() {
+fn build_time_is_not_quadratic_for_repeated_code() {
     for line in [
         "??,/a/",
         "window;typeof a;",
@@ -261,7 +261,7 @@ fn exported_declarations_one_per_line_are_never_too_deep() {
 }
 
 #[test]
-fn what_people_write_is_never_too_deep() {
+fn ordinary_code_is_never_too_deep() {
     let lines =
         |line: &str, count: usize| (0..count).map(|i| line.replace('#', &i.to_string())).collect::<String>();
     for body in [

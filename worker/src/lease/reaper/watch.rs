@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_lost_when_its_lease_is_over_and_could_have_been_renewed() {
+    fn a_run_is_lost_when_its_lease_ended_and_was_renewable() {
         let mut scans = Scans::begin();
         assert!(!scans.is_lost(0, "a", false));
         assert!(!scans.is_lost(2, "a", false));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_this_process_stood_still_counts_as_one_interval() {
+    fn a_pause_of_the_process_counts_as_one_interval() {
         let mut scans = Scans::begin();
         assert!(!scans.is_lost(0, "a", false));
         assert!(!scans.is_lost(60, "a", true));

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_special_range_is_refused_from_its_first_address_to_its_last() {
+    fn every_special_range_is_refused_at_both_of_its_ends() {
         for (first, last, expected) in [
             ("0.0.0.0", "0.0.0.0", Class::Unspecified),
             ("0.0.0.1", "0.255.255.255", Class::Reserved),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_services_are_refused_by_name_wherever_they_live() {
+    fn metadata_addresses_are_classified_as_metadata() {
         for address in [
             "169.254.169.254",
             "168.63.129.16",
@@ -215,7 +215,7 @@ mod tests {
         }
 
         #[test]
-        fn no_address_that_carries_an_ipv4_address_is_public(bits: u32) {
+        fn ipv6_addresses_that_embed_ipv4_are_never_public(bits: u32) {
             let [a, b, c, d] = bits.to_be_bytes();
             let low = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
             for address in [

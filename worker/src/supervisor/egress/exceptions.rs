@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_excepted_unless_it_is_said() {
+    fn an_empty_exception_list_excepts_nothing() {
         assert!(!covers_host("", "localhost", 80));
         assert!(!covers_address(" , ", "127.0.0.1"));
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_none_is_named() {
+    fn an_invalid_exception_is_named() {
         let problem = "localhost,10.0.0.0/33".parse::<Exceptions>().unwrap_err();
         assert_eq!(
             problem.to_string(),

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_public_host_goes_by_the_public_lane() {
+    fn a_listed_public_host_uses_the_public_lane() {
         assert_eq!(admit("", &["example.com"], "https://example.com/"), Ok(Lane::Public));
         assert_eq!(admit("", &["1.1.1.1"], "https://1.1.1.1/"), Ok(Lane::Public));
     }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_spelling_of_an_address_hides_it() {
+    fn every_spelling_of_a_loopback_address_is_refused() {
         let spellings = [
             "127.0.0.1",
             "127.1",
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_excepted_name_leads_to_private_addresses_and_not_to_metadata_or_link_local() {
+    fn an_excepted_host_reaches_private_but_not_metadata_addresses() {
         let egress = Egress::new("plane.svc,10.4.0.0/16".parse().unwrap());
         let permits = |lane, address: &str| egress.permits(lane, address.parse().unwrap());
         assert_eq!(permits(Lane::Public, "1.1.1.1"), Ok(()));

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_says_itself_is_dropped() {
+    fn headers_set_by_the_http_client_are_dropped() {
         let dropped = [
             ("Connection", "close"),
             ("Content-Length", "7"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_meaning_is_refused() {
+    fn headers_that_change_the_requests_meaning_are_refused() {
         for (name, value) in [
             ("Host", "other.example"),
             ("Host", "example.com"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_keep_for_themselves_is_the_script_s() {
+    fn headers_forbidden_in_browsers_may_be_set_by_scripts() {
         let headers =
             [("cookie", "a=1"), ("origin", "https://a.com"), ("referer", "https://a.com/"), ("sec-x", "1")];
         assert_eq!(sent(&headers).unwrap().len(), headers.len());

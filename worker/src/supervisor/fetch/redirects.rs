@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_redirect_is_the_answer() {
+    fn a_response_that_is_not_a_redirect_is_returned() {
         let first = hop("GET", "https://a.com/");
         for status in [200, 204, 300, 304, 305, 306, 309, 404] {
             assert!(after(&first, status, "/b").unwrap().is_none(), "{status}");

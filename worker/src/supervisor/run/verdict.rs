@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_is_a_crash() {
+    fn a_signal_or_early_exit_is_a_sandbox_crash() {
         assert_eq!(code(Decision::None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
         assert_eq!(code(Decision::None, libc::SIGSYS), ErrorCode::SandboxCrashed);
         assert_eq!(code(Decision::None, 0), ErrorCode::SandboxCrashed);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_can_t_say_what_only_we_decide() {
+    fn a_sandbox_cannot_report_errors_reserved_for_the_supervisor() {
         let limits = Limits::default();
         for code in [ErrorCode::WorkerLost, ErrorCode::Cancelled, ErrorCode::Timeout, ErrorCode::InitTimeout]
         {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_across_the_end_of_an_error_s_text_shows_no_beginning() {
+    fn a_secret_cut_by_the_error_text_limit_is_masked() {
         let text = format!("{}hunter2-", "x".repeat(MAX_ERROR_TEXT_UNITS - 8));
         let (verdict, _) =
             of_report(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_decided_outranks_how_the_child_then_died() {
+    fn kill_reason_takes_precedence_over_exit_status() {
         assert_eq!(code(Decision::Stop(ErrorCode::Timeout), libc::SIGKILL), ErrorCode::Timeout);
         assert_eq!(code(Decision::Stop(ErrorCode::Cancelled), libc::SIGSEGV), ErrorCode::Cancelled);
         assert_eq!(code(Decision::Memory, libc::SIGKILL), ErrorCode::MemoryLimit);

@@ -24,7 +24,7 @@ fn row() -> WorkerRow {
 }
 
 #[tokio::test]
-async fn a_message_that_comes_twice_is_claimed_once() {
+async fn a_redelivered_message_is_claimed_once() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let (one, other) = (bench.worker("one"), bench.worker("other"));
@@ -57,7 +57,7 @@ async fn the_last_lines_and_the_end_are_stored_together() {
 
 /// A run must not begin before its claim is on disk, or a crash of the server would have it run twice.
 #[tokio::test]
-async fn a_durable_claim_is_on_disk() {
+async fn a_claim_is_flushed_to_disk_before_the_run() {
     let bench = Bench::durable().await;
     let connection = bench.database.connection().await.unwrap();
     let [claim_sql, flush_sql, ..] = PREPARED else { panic!("what a claim sends") };
@@ -94,7 +94,7 @@ async fn a_claim_tells_why_it_has_nothing_to_run() {
 
 /// The plan of a claim is cached, so it must be good for many scripts, too.
 #[tokio::test]
-async fn a_claim_reads_no_other_script() {
+async fn the_plan_of_a_claim_scans_no_other_scripts() {
     let bench = Bench::create().await;
     let connection = bench.database.connection().await.unwrap();
     let prepare = format!("PREPARE claim (uuid, text, double precision) AS {}", PREPARED[0]);
@@ -107,7 +107,7 @@ async fn a_claim_reads_no_other_script() {
 }
 
 #[tokio::test]
-async fn an_end_that_comes_twice_changes_nothing() {
+async fn a_repeated_end_changes_nothing() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let worker = bench.worker("one");
@@ -119,7 +119,7 @@ async fn an_end_that_comes_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_was_handed_back_is_not_spent_and_not_ours() {
+async fn a_released_attempt_is_not_counted_and_no_longer_held() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let (draining, heir) = (bench.worker("draining"), bench.worker("heir"));
@@ -147,7 +147,7 @@ async fn a_run_that_is_handed_back_after_its_cancel_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
+async fn a_retry_waits_for_its_delay_and_uses_no_platform_attempt() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let worker = bench.worker("one");
@@ -164,7 +164,7 @@ async fn a_retry_waits_for_its_time_and_spends_no_attempt_of_the_platform() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_keeps_the_lease_and_tells_what_was_cancelled_or_taken() {
+async fn a_heartbeat_renews_leases_and_reports_cancelled_or_lost_runs() {
     let bench = Bench::create().await;
     let worker = bench.worker("one");
     let (kept, cancelled, taken) = (bench.enqueue().await, bench.enqueue().await, bench.enqueue().await);
@@ -215,7 +215,7 @@ async fn the_database_itself_keeps_a_terminal_row_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_result_nested_deeper_than_the_database_goes_is_refused_for_good() {
+async fn a_result_nested_too_deep_for_the_database_is_not_retried() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let worker = bench.worker("one");

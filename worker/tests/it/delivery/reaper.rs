@@ -92,7 +92,7 @@ async fn the_loss_of_the_last_attempt_ends_the_execution() {
 }
 
 #[tokio::test]
-async fn a_lost_run_that_was_to_be_cancelled_is() {
+async fn a_lost_run_with_a_cancel_request_is_cancelled() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     claim(&bench.worker("lost"), id).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_lost_run_that_was_to_be_cancelled_is() {
 }
 
 #[tokio::test]
-async fn a_lease_from_before_the_clock_went_back_lasts_no_longer_than_any_other() {
+async fn a_lease_dated_ahead_after_a_clock_step_is_shortened() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     claim(&bench.worker("lost"), id).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
 }
 
 #[tokio::test]
-async fn a_run_whose_worker_lives_but_does_not_know_of_it_is_taken_over() {
+async fn a_run_unknown_to_its_live_worker_is_requeued() {
     let bench = Bench::create().await;
     let id = bench.enqueue().await;
     let worker = bench.worker("alive");

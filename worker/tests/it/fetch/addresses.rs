@@ -79,7 +79,7 @@ async fn only_the_permitted_addresses_of_a_name_are_dialled() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_answer_gains_nothing() {
+async fn dns_rebinding_does_not_reach_a_refused_address() {
     let closing = || Router::new().route("/", on_get(async || ([(header::CONNECTION, "close")], "hi")));
     let outside = Server::start(closing()).await;
     let inside = Server::on(&format!("127.0.0.2:{}", outside.port()), closing()).await;
@@ -121,7 +121,7 @@ async fn an_excepted_host_still_needs_the_allow_list() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows_is_not_found() {
+async fn a_host_without_an_address_is_reported_as_not_found() {
     let (_server, fetcher) = hello("", Names::default()).await;
     let message = refusal(&fetcher, get("https://unknown.example/"), &policy(&["unknown.example"])).await;
     assert_eq!(message, "Request to unknown.example failed: name not found");

@@ -31,7 +31,7 @@ fn endless_zeros() -> Body {
 }
 
 #[tokio::test]
-async fn a_response_of_exactly_the_limit_is_whole_and_one_byte_more_is_none() {
+async fn a_response_one_byte_over_the_limit_is_refused() {
     let router = Router::new()
         .route("/fits", on_get(async || vec![b'a'; LIMIT]))
         .route("/over", on_get(async || vec![b'a'; LIMIT + 1]))
@@ -65,7 +65,7 @@ async fn the_run_s_own_limit_holds() {
 }
 
 #[tokio::test]
-async fn a_run_holds_two_large_bodies_and_a_third_waits_until_one_is_handed_on() {
+async fn a_third_large_response_waits_until_one_is_delivered() {
     let router = Router::new()
         .route("/large", on_get(async || vec![b'a'; 1024 * 1024]))
         .route("/small", on_get(async || "hi"));
@@ -126,7 +126,7 @@ async fn a_request_body_over_the_limit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn nonsense_of_the_sandbox_is_refused_without_a_connection() {
+async fn an_invalid_request_is_refused_without_a_connection() {
     let server = Server::start(Router::new()).await;
     let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
     let good = || get(server.url("/"));

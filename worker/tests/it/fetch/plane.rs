@@ -51,7 +51,7 @@ async fn the_sdk_needs_no_allow_list_and_gets_the_token() {
 }
 
 #[tokio::test]
-async fn a_script_s_own_request_to_plane_gets_no_token_and_needs_the_allow_list() {
+async fn a_scripts_own_request_to_plane_gets_no_token() {
     let (plane, _store, fetcher) = plane().await;
     let message = refusal(&fetcher, get(plane.url("/api/v1/me")), &run(&NONE)).await;
     assert_eq!(message, "Domain not allowed: 127.0.0.1");
@@ -60,7 +60,7 @@ async fn a_script_s_own_request_to_plane_gets_no_token_and_needs_the_allow_list(
 }
 
 #[tokio::test]
-async fn the_mark_reaches_plane_s_api_alone() {
+async fn the_sdk_header_grants_the_token_to_planes_api_only() {
     let (plane, store, fetcher) = plane().await;
     let run = run(&[plane.entry(), store.entry()]);
     for url in [
@@ -83,7 +83,7 @@ async fn a_redirect_within_the_api_keeps_the_token() {
 }
 
 #[tokio::test]
-async fn a_redirect_out_of_the_api_loses_the_token_for_good_and_needs_the_allow_list() {
+async fn a_redirect_out_of_the_api_loses_the_token_permanently() {
     let (plane, store, fetcher) = plane().await;
     let out = of_the_sdk(plane.url(&format!("/api/to?{}", store.url("/file"))));
     let message = refusal(&fetcher, out.clone(), &run(&NONE)).await;
@@ -97,7 +97,7 @@ async fn a_redirect_out_of_the_api_loses_the_token_for_good_and_needs_the_allow_
 }
 
 #[tokio::test]
-async fn without_a_token_the_sdk_is_told_so() {
+async fn without_a_token_sdk_requests_fail_with_a_clear_message() {
     let (plane, _store, fetcher) = plane().await;
     let message = refusal(&fetcher, of_the_sdk(plane.url("/api/v1/me")), &policy(&NONE)).await;
     assert_eq!(message, "This workspace has no Plane token: set one in the runner's settings");

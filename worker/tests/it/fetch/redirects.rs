@@ -35,7 +35,7 @@ fn with_credentials(request: FetchRequest) -> FetchRequest {
 }
 
 #[tokio::test]
-async fn a_redirect_is_followed_and_the_answer_says_so() {
+async fn a_followed_redirect_is_marked_in_the_response() {
     let server = Server::start(router()).await;
     let fetched =
         fetcher().perform(get(server.url("/to/302//to/307//end")), &policy(&[server.entry()])).await;
@@ -47,7 +47,7 @@ async fn a_redirect_is_followed_and_the_answer_says_so() {
 }
 
 #[tokio::test]
-async fn the_body_goes_along_only_where_the_method_does() {
+async fn a_redirect_keeps_the_body_only_with_the_method() {
     let server = Server::start(router()).await;
     let post = |status: u16| FetchRequest {
         body: Some(BASE64_STANDARD.encode("hi")),
@@ -67,7 +67,7 @@ async fn credentials_do_not_cross_origins() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere_the_script_may_not_go() {
+async fn a_redirect_to_a_refused_target_is_not_followed() {
     let (listed, unlisted) = (Server::start(router()).await, Server::start(router()).await);
     let names = Names::default().answering("inside.example", &[&["10.0.0.7"]]);
     let fetcher = Fetcher::new(FetchConfig { names: Arc::new(names), ..config("127.0.0.1") }).unwrap();
@@ -104,7 +104,7 @@ async fn a_redirect_leads_nowhere_the_script_may_not_go() {
 }
 
 #[tokio::test]
-async fn redirects_end() {
+async fn an_endless_redirect_loop_ends_with_an_error() {
     let server = Server::start(router()).await;
     let fetched = fetcher().perform(get(server.url("/loop")), &policy(&[server.entry()])).await;
     assert!(
@@ -114,7 +114,7 @@ async fn redirects_end() {
 }
 
 #[tokio::test]
-async fn the_mode_decides() {
+async fn the_redirect_mode_decides_whether_redirects_are_followed() {
     let server = Server::start(router()).await;
     let (fetcher, policy) = (fetcher(), policy(&[server.entry()]));
     let mode = |redirect| FetchRequest { redirect, ..get(server.url("/to/302//end")) };

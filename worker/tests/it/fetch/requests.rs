@@ -77,7 +77,7 @@ async fn a_response_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn no_cookie_and_no_referer_follow_one_request_to_the_next() {
+async fn cookies_and_referers_are_not_carried_between_requests() {
     let router = Router::new()
         .route("/login", on_get(async || [(header::SET_COOKIE, "session=1")]))
         .route("/home", any(echo));
@@ -192,7 +192,7 @@ async fn two_hundred_requests_of_twenty_runs_wait_at_once() {
 }
 
 #[tokio::test]
-async fn one_run_has_ten_requests_under_way_and_the_others_wait_their_turn() {
+async fn a_run_has_at_most_ten_requests_in_flight() {
     let (arrived, go) = (Arc::new(Barrier::new(11)), Arc::new(Notify::new()));
     let (seen, waiting) = (Arc::new(AtomicUsize::new(0)), (arrived.clone(), go.clone()));
     let counter = seen.clone();
@@ -224,7 +224,7 @@ async fn one_run_has_ten_requests_under_way_and_the_others_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn what_the_network_does_is_said_in_plain_words() {
+async fn network_errors_have_plain_messages() {
     use tokio::io::AsyncWriteExt as _;
     let (fetcher, closed) = (fetcher(), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let address = closed.local_addr().unwrap();

@@ -100,7 +100,7 @@ async fn a_refusal_is_a_type_error_that_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_not_caught_fails_the_run_with_the_same_words() {
+async fn an_uncaught_fetch_error_fails_the_run_with_its_message() {
     let server = Server::start(Router::new()).await;
     let finished =
         run_against(&server, "export async function main() { await fetch('https://evil.example/'); }").await;
@@ -108,7 +108,7 @@ async fn what_is_not_caught_fails_the_run_with_the_same_words() {
 }
 
 #[tokio::test]
-async fn a_response_of_ten_mebibytes_arrives_and_a_larger_one_is_refused() {
+async fn a_response_over_ten_mebibytes_is_refused() {
     let router = Router::new()
         .route("/fits", on_get(async || vec![b'a'; 10 << 20]))
         .route("/over", on_get(async || vec![b'a'; (10 << 20) + 1]));
@@ -160,7 +160,7 @@ async fn an_aborted_request_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_request_dies_with_its_run_and_the_result_stands() {
+async fn ending_a_run_aborts_its_requests_and_keeps_its_result() {
     let (server, ended) = silent().await;
     let code = "export async function main() {
         fetch('SERVER/never');
@@ -172,7 +172,7 @@ async fn a_request_dies_with_its_run_and_the_result_stands() {
 }
 
 #[tokio::test]
-async fn the_sdk_reaches_plane_with_a_token_that_the_script_never_sees() {
+async fn the_sdk_sends_a_token_that_the_script_cannot_see() {
     let router = Router::new().fallback(async |uri: axum::http::Uri, headers: HeaderMap| {
         let key = headers["x-api-key"].to_str().unwrap().to_owned();
         let agent = headers.get(header::AUTHORIZATION).is_some();
@@ -195,7 +195,7 @@ async fn the_sdk_reaches_plane_with_a_token_that_the_script_never_sees() {
 }
 
 #[tokio::test]
-async fn a_token_that_a_server_gives_back_is_masked_wherever_it_turns_up() {
+async fn a_token_echoed_by_a_server_is_masked_everywhere() {
     let router = Router::new()
         .route(
             "/api/v1/users/me/",

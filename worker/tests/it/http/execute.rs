@@ -82,7 +82,7 @@ async fn a_run_over_its_time_ends_as_timeout_and_the_next_one_works() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_run_is_refused_by_field() {
+async fn an_invalid_run_request_is_refused_by_field() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     let cases = [
         (json!({ "code": "function main( {" }), "code"),
@@ -117,7 +117,7 @@ async fn a_client_that_goes_away_frees_the_slot() {
 }
 
 #[tokio::test]
-async fn a_script_reads_what_was_sent() {
+async fn a_synchronous_run_reads_the_payload_as_sent() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     let main = "export function main({ event, context }, { Variables }) {
         const { execution_id, script_id, attempt, trigger_type, ...given } = context;

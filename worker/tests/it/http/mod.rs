@@ -12,7 +12,7 @@ use serde_json::json;
 const NO_PLANE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
-async fn health_needs_no_signature_and_tells_of_slots_layers_and_connections() {
+async fn health_is_unsigned_and_shows_slots_layers_and_connections() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     for path in ["/health", "/health/"] {
         let (status, _, health) = endpoints.get(path).await;
@@ -43,7 +43,7 @@ async fn metrics_need_no_signature_and_count_requests_by_route() {
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_said_in_the_shape_of_the_api() {
+async fn unknown_paths_and_methods_have_the_error_shape_of_the_api() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     let (status, _, body) = endpoints.get("/scripts").await;
     assert_eq!((status, body["code"].as_str()), (StatusCode::NOT_FOUND, Some("not_found")));

@@ -50,7 +50,7 @@ async fn clocks_may_differ_by_five_minutes() {
 }
 
 #[tokio::test]
-async fn an_unsigned_request_is_told_which_header_is_missing() {
+async fn an_unsigned_request_names_the_missing_header() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     let response = reqwest::Client::new().post(endpoints.url("/build")).body("{}").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

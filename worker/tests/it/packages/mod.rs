@@ -93,7 +93,7 @@ export async function main(input: Nothing): Promise<Unknown> {
 }
 
 #[tokio::test]
-async fn an_errors_place_is_the_authors_although_packages_stand_around() {
+async fn error_positions_are_the_authors_despite_bundled_packages() {
     let registry = Registry::start().await;
     registry.publish(
         "thrower",
@@ -133,7 +133,7 @@ async fn two_versions_of_one_package_stand_side_by_side() {
 }
 
 #[tokio::test]
-async fn what_needs_node_is_refused_by_its_name() {
+async fn a_package_that_needs_node_is_refused_by_module_name() {
     let registry = Registry::start().await;
     let reader = "const fs = require('node:fs/promises'); exports.read = (p) => fs.readFile(p);";
     registry.publish(
@@ -168,7 +168,7 @@ async fn what_needs_node_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn what_is_not_as_the_registry_says_is_refused() {
+async fn an_archive_that_differs_from_its_metadata_is_refused() {
     let registry = Registry::start().await;
     let file = |path: &str, kind, text: &str| (path.to_owned(), kind, text.to_owned());
     let plain = archive(&[file("package/index.js", EntryType::Regular, "module.exports = 1;")]);
@@ -225,7 +225,7 @@ async fn what_is_not_as_the_registry_says_is_refused() {
 }
 
 #[tokio::test]
-async fn install_scripts_are_text() {
+async fn install_scripts_are_never_run() {
     let registry = Registry::start().await;
     let mark = std::env::temp_dir().join(format!("npm-ran-{}", uuid::Uuid::now_v7()));
     let package = json!({ "scripts": { "preinstall": format!("touch {}", mark.display()),
@@ -263,14 +263,14 @@ async fn only_packages_on_the_list_may_be_named() {
 }
 
 #[tokio::test]
-async fn without_packages_an_import_is_a_finding_as_ever() {
+async fn with_packages_disabled_an_import_is_a_finding() {
     let endpoints = Endpoints::start(NO_PLANE).await;
     let found = findings(&endpoints, "import x from 'lodash'; export const main = () => x;").await;
     assert!(found[0].starts_with("1:15-23 module-system "), "{found:?}");
 }
 
 #[tokio::test]
-async fn a_registry_that_is_away_is_said_so() {
+async fn an_unreachable_registry_is_reported_as_a_finding() {
     let packages = packages("http://127.0.0.1:9", "");
     let endpoints = Endpoints::with_packages(NO_PLANE, Limits::default(), Some(packages)).await;
     assert_eq!(

@@ -22,7 +22,7 @@ async fn registry() -> Option<String> {
 }
 
 #[tokio::test]
-async fn lodash_date_fns_and_zod_run_and_a_package_for_node_is_refused() {
+async fn real_packages_run_and_one_that_needs_node_is_refused() {
     let Some(registry) = registry().await else { return };
     let endpoints =
         Endpoints::with_packages(NO_PLANE, Limits::default(), Some(packages(&registry, ""))).await;

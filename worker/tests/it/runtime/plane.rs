@@ -73,7 +73,7 @@ fn under_node(base: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_method_of_the_sdk_sends_what_it_sends_under_node() {
+async fn every_sdk_method_sends_the_same_request_as_under_node() {
     let recorder = Recorder::default();
     let server = Server::start(recorder.router(found)).await;
     let origin = server.origin.clone();
@@ -93,7 +93,7 @@ async fn every_method_of_the_sdk_sends_what_it_sends_under_node() {
 }
 
 #[tokio::test]
-async fn a_second_attempt_carries_the_keys_of_the_first() {
+async fn a_second_attempt_reuses_the_firsts_idempotency_keys() {
     let recorder = Recorder::default();
     let server = Server::start(recorder.router(found)).await;
     let pool = pool(&server.origin).await;
@@ -126,7 +126,7 @@ fn failing(statuses: &'static [u16]) -> impl Fn(usize) -> Response + Clone + Sen
 }
 
 #[tokio::test]
-async fn refused_and_transient_answers_are_tried_again_where_that_is_safe() {
+async fn transient_responses_are_retried_where_that_is_safe() {
     for (statuses, call, requests) in [
         (&[429, 503, 502, 500][..], "projects.list('demo')", 5),
         (&[503][..], "labels.delete('demo', 'p', 'l')", 2),
@@ -145,7 +145,7 @@ async fn refused_and_transient_answers_are_tried_again_where_that_is_safe() {
 }
 
 #[tokio::test]
-async fn retry_after_beyond_the_run_s_time_is_not_waited_for() {
+async fn a_retry_after_beyond_the_runs_deadline_is_not_awaited() {
     let recorder = Recorder::default();
     let answer = |_| (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "3600")], "{}").into_response();
     let server = Server::start(recorder.router(answer)).await;
@@ -156,7 +156,7 @@ async fn retry_after_beyond_the_run_s_time_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn an_uncaught_http_error_tells_status_body_and_the_script_s_line() {
+async fn an_uncaught_http_error_has_status_body_and_script_line() {
     let recorder = Recorder::default();
     let answer = |_| {
         let json = [(header::CONTENT_TYPE, "application/json")];
@@ -196,7 +196,7 @@ async fn a_caught_http_error_has_status_and_body() {
 }
 
 #[tokio::test]
-async fn plane_can_be_taken_apart_and_is_made_once() {
+async fn plane_can_be_destructured_and_is_created_once() {
     let server = Server::start(Recorder::default().router(found)).await;
     let body = "
         const { workItems, projects } = env.Plane;

@@ -53,7 +53,7 @@ async fn area(pool: &Arc<Pool>, name: &str, prelude: &str, allowed: &[&str]) -> 
 }
 
 #[tokio::test]
-async fn every_area_of_the_web_platform_behaves_as_its_standard_says() {
+async fn every_web_platform_area_follows_its_standard() {
     let pool = pool(PLANE).await;
     let mut failed = Vec::new();
     for name in AREAS.into_iter().chain(["url_search_params"]) {
@@ -92,7 +92,7 @@ async fn echo(method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Resp
 }
 
 #[tokio::test]
-async fn fetch_behaves_as_its_standard_says() {
+async fn fetch_follows_its_standard() {
     let server = Server::start(echo_server()).await;
     let prelude = format!("const ORIGIN = {:?};", server.origin);
     let failed = area(&pool(PLANE).await, "fetch", &prelude, &[&server.host]).await;

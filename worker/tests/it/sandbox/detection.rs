@@ -263,7 +263,7 @@ async fn every_function_that_a_run_calls_was_detected() {
 }
 
 #[tokio::test]
-async fn what_the_builder_accepts_compiles_in_v8() {
+async fn code_accepted_by_the_builder_compiles_in_v8() {
     let pool = pool(1).await;
     let mut runner = runner();
     let statements = prop::collection::vec(prop::sample::select(STATEMENTS), 1..5);

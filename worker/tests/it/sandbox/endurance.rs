@@ -70,7 +70,7 @@ async fn ten_thousand_runs_leave_memory_flat() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
-async fn what_a_run_costs() {
+async fn the_cost_of_a_run_is_printed() {
     const RUNS: usize = 300;
     let trivial = "function main() { return 1; }";
     let base = config(1);

@@ -140,7 +140,7 @@ impl Unprivileged {
 }
 
 #[test]
-fn layers_that_bind_no_root_bind_everybody_else() {
+fn layers_that_exempt_root_bind_unprivileged_users() {
     let refusals = [
         ("descriptors", "read_inherited", libc::EBADF),
         ("memory_rlimit", "mmap", libc::ENOMEM),
@@ -155,7 +155,7 @@ fn layers_that_bind_no_root_bind_everybody_else() {
 }
 
 #[test]
-fn an_environment_that_is_not_empty_does_not_pass_for_one() {
+fn a_non_empty_environment_is_reported_as_a_missing_layer() {
     assert_eq!(probe("nothing", "environment", 1, 0), Met::Success);
     let (_ours, theirs) = UnixStream::pair().expect("a socket");
     let mut command = Command::new(WORKER);
@@ -165,7 +165,7 @@ fn an_environment_that_is_not_empty_does_not_pass_for_one() {
 }
 
 #[test]
-fn an_equal_does_not_trace_a_process_that_is_not_dumpable() {
+fn a_non_dumpable_process_is_not_traced_by_its_own_user() {
     let somebody = Unprivileged::new(Path::new("/dev/null"));
     let trace = |layer: &str| {
         let mut peer = somebody.command("wait", layer, 1);
@@ -183,7 +183,7 @@ fn an_equal_does_not_trace_a_process_that_is_not_dumpable() {
 }
 
 #[test]
-fn a_program_that_gives_privileges_gives_none_inside() {
+fn a_setuid_program_gives_no_privileges_in_the_sandbox() {
     if !is_root() {
         println!("only root can make such a program");
         return;
@@ -197,7 +197,7 @@ fn a_program_that_gives_privileges_gives_none_inside() {
 }
 
 #[test]
-fn what_works_outside_is_forbidden_inside() {
+fn ordinary_system_calls_are_forbidden_in_the_sandbox() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = usize::from(listener.local_addr().expect("has an address").port());
     let bystander = Target::bystander();
@@ -223,7 +223,7 @@ fn what_works_outside_is_forbidden_inside() {
 }
 
 #[test]
-fn what_needs_privilege_or_luck_outside_is_forbidden_inside() {
+fn system_calls_that_may_need_privilege_are_forbidden() {
     for attempt in ["create", "memory_of_other", "unshare", "io_uring_setup"] {
         let bystander = Target::bystander();
         assert_eq!(probe(attempt, "sealed", bystander.pid(), 0), Met::Killed, "{attempt}");
@@ -259,7 +259,7 @@ fn each_layer_refuses_by_itself() {
 }
 
 #[test]
-fn one_sandbox_reaches_no_other_even_without_the_filter_of_system_calls() {
+fn a_sandbox_without_seccomp_cannot_reach_another_sandbox() {
     let (sandbox, _socket) = ready_sandbox();
     for attempt in ["ptrace", "process_vm_readv", "memory_of_other", "environ_of_other"] {
         let met = probe(attempt, "entered", sandbox.pid(), 4_096);

@@ -167,7 +167,7 @@ async fn neighbour(pool: &Arc<Pool>) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_script_ends_as_its_header_says_beside_an_honest_one() {
+async fn every_hostile_script_ends_as_its_header_says() {
     let pool = Pool::start(PoolConfig { spares: 2, ..config(2 * AT_ONCE) }).await.expect("the pool starts");
     let scripts: Vec<_> = corpus().into_iter().filter(|script| script.name.contains(&only())).collect();
     assert!(!scripts.is_empty(), "no script's name holds {}", only());

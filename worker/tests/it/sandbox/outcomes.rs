@@ -67,7 +67,7 @@ async fn timers_fire_in_order_and_what_is_pending_dies_with_the_run() {
 }
 
 #[tokio::test]
-async fn timers_that_are_always_due_keep_no_answer_out() {
+async fn constantly_due_timers_do_not_starve_responses() {
     let finished = run_alone(
         "async function main() {
             let spinning = true;
@@ -97,7 +97,7 @@ async fn console_lines_come_numbered_with_their_level() {
 }
 
 #[tokio::test]
-async fn a_thrown_error_is_told_in_the_author_s_coordinates() {
+async fn a_thrown_error_has_the_authors_coordinates() {
     let finished = run_alone(
         "interface Shape { a: number }
 
@@ -136,7 +136,7 @@ async fn secrets_are_masked_in_results_errors_and_lines() {
 }
 
 #[tokio::test]
-async fn a_secret_of_several_lines_is_masked_however_the_console_lays_it_out() {
+async fn a_multi_line_secret_is_masked_in_every_console_format() {
     let key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQ'DE\"`$7VtQ\n-----END KEY-----\n";
     let mut job = job("function main(_, { ENV }) {
             console.log(ENV);
@@ -159,7 +159,7 @@ async fn a_secret_of_several_lines_is_masked_however_the_console_lays_it_out() {
 }
 
 #[tokio::test]
-async fn a_secret_that_the_console_cuts_short_shows_no_beginning() {
+async fn a_secret_truncated_by_the_console_is_masked() {
     let secret = (0..2_000).map(|number| format!("{number:07}")).collect::<Vec<_>>().join("-") + "-";
     let mut job = job("function main(_, { ENV }) { console.log({ long: ENV.LONG, other: 'kept' }); }");
     job.env.insert("LONG".to_owned(), secret);
@@ -170,7 +170,7 @@ async fn a_secret_that_the_console_cuts_short_shows_no_beginning() {
 }
 
 #[tokio::test]
-async fn secrets_made_to_be_dear_cost_neither_their_run_nor_others() {
+async fn expensive_secrets_do_not_slow_their_run_or_others() {
     let marks = "\"'\\<>{}|^%é;/?`";
     let mut hostile = job("function main(_, { ENV }) {
             console.log('x'.repeat(40_000));
@@ -199,7 +199,7 @@ async fn secrets_made_to_be_dear_cost_neither_their_run_nor_others() {
 }
 
 #[tokio::test]
-async fn usage_is_measured() {
+async fn run_time_cpu_and_peak_memory_are_measured() {
     let job = job("function main() { const end = Date.now() + 61; while (Date.now() < end); return 1; }");
     let usage = run(&pool(1).await, job).await.outcome.usage;
     assert!(usage.run >= Duration::from_millis(60), "{usage:?}");
@@ -265,7 +265,7 @@ async fn a_run_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_flood_of_lines_is_cut_and_said_so_and_the_run_goes_on() {
+async fn excess_log_lines_are_cut_with_a_note_and_the_run_continues() {
     let finished = run_alone(
         "function main() { for (let i = 0; i < 5000; i++) console.log('line ' + i); return 'done'; }",
     )

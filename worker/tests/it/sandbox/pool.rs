@@ -69,7 +69,7 @@ async fn a_run_that_is_abandoned_ends_and_its_child_is_replaced() {
 }
 
 #[tokio::test]
-async fn children_are_replaced_after_their_share_of_runs() {
+async fn a_process_is_replaced_after_its_maximum_of_runs() {
     let pool = Pool::start(PoolConfig { runs_per_child: 2, ..config(1) }).await.expect("the pool starts");
     for n in 0..5 {
         assert_eq!(run(&pool, job(&format!("function main() {{ return {n}; }}"))).await.result(), json!(n));
@@ -135,14 +135,14 @@ fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_process_that_the_system_kills_before_its_run_began_costs_that_run_nothing() {
+async fn a_process_killed_before_its_run_is_replaced_transparently() {
     let (finished, crashed) = run_after_rogue("killed_by_the_system.sh").await;
     assert_eq!((finished.result(), crashed), (json!(1), 1));
 }
 
 /// The run is not repeated, since its request may have arrived already.
 #[tokio::test]
-async fn a_process_that_is_killed_after_a_fetch_costs_the_run_its_attempt() {
+async fn a_process_killed_after_a_fetch_ends_the_attempt() {
     let (finished, crashed) = run_after_rogue("killed_while_it_fetches.sh").await;
     assert_eq!((finished.error_code(), crashed), (ErrorCode::SandboxCrashed, 1));
 }

@@ -29,7 +29,7 @@ async fn run_in(name: &str) -> Finished {
 }
 
 #[tokio::test]
-async fn nonsense_overlong_frames_and_forged_results_are_a_crash_of_the_sandbox() {
+async fn protocol_violations_count_as_a_sandbox_crash() {
     for name in
         ["nonsense", "overlong", "forged_result", "forged_code", "many_fetches", "abort_flood", "flood"]
     {
@@ -46,7 +46,7 @@ async fn a_flood_of_lines_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_crash_is_told_and_the_last_lines_are_kept() {
+async fn a_crash_is_reported_and_the_last_lines_are_kept() {
     let finished = run_in("crash").await;
     assert_eq!(finished.error_code(), ErrorCode::SandboxCrashed);
     assert_eq!(finished.error().message, "the sandbox died: SIGSEGV");
@@ -54,7 +54,7 @@ async fn a_crash_is_told_and_the_last_lines_are_kept() {
 }
 
 #[tokio::test]
-async fn a_child_that_honours_no_deadline_is_killed_soon_after() {
+async fn a_child_that_ignores_its_deadline_is_killed_within_a_second() {
     let finished = run_in("deaf").await;
     assert_eq!(finished.error_code(), ErrorCode::Timeout);
     assert_eq!(finished.messages(), ["last words"]);
@@ -63,7 +63,7 @@ async fn a_child_that_honours_no_deadline_is_killed_soon_after() {
 }
 
 #[tokio::test]
-async fn what_a_child_claims_to_have_used_is_held_to_what_it_can_have_used() {
+async fn reported_usage_is_capped_at_the_possible_maximum() {
     let pool = rogue_pool("forged_usage").await;
     let finished = run(&pool, short_job()).await;
     assert_eq!(finished.result(), 1);
@@ -73,7 +73,7 @@ async fn what_a_child_claims_to_have_used_is_held_to_what_it_can_have_used() {
 }
 
 #[tokio::test]
-async fn an_error_s_text_is_held_to_the_length_of_ours() {
+async fn an_error_text_of_the_sandbox_is_truncated() {
     let finished = run(&rogue_pool("huge_error").await, short_job()).await;
     let error = finished.error();
     assert_eq!(error.code, ErrorCode::ScriptError);
@@ -82,7 +82,7 @@ async fn an_error_s_text_is_held_to_the_length_of_ours() {
 }
 
 #[tokio::test]
-async fn a_child_is_killed_on_time_also_when_nobody_takes_its_lines() {
+async fn a_child_is_killed_on_time_with_a_full_log_channel() {
     let pool = rogue_pool("deaf_and_talkative").await;
     let (logs, mut lines) = mpsc::channel(1);
     let slot = pool.acquire().await;

@@ -193,11 +193,11 @@ fn found(report: &Report, text: &str, names: &[&str]) -> Result<(), String> {
 }
 
 #[test]
-fn bodies_are_searched() {
+fn functions_used_in_raw_bodies_are_detected() {
     assert_all(BODIES.iter().map(|(text, rules, names)| found(&check(RAW, text, rules)?, text, names)));
 }
 
 #[test]
-fn scripts_are_searched() {
+fn functions_used_in_scripts_are_detected() {
     assert_all(SCRIPTS.iter().map(|(text, names)| found(&check(MAIN, text, &[])?, text, names)));
 }

@@ -178,7 +178,7 @@ pub(super) fn cases() -> usize {
 }
 
 #[test]
-fn what_v8_would_refuse_is_refused_before() {
+fn early_errors_of_v8_are_reported_by_the_lint() {
     assert_all(EARLY.iter().map(|(text, rules)| check(RAW, text, rules).map(drop)));
 }
 

@@ -90,7 +90,7 @@ proptest! {
 
     /// Never panics, has a build exactly if no diagnostic is an error, and reports positions inside the text.
     #[test]
-    fn every_text_gets_an_honest_report(text in text()) {
+    fn any_text_builds_exactly_if_it_has_no_error(text in text()) {
         let lines = u32::try_from(text.split(['\n', '\r', '\u{2028}', '\u{2029}']).count()).unwrap();
         for unit in units() {
             let report = build(unit, &text);
@@ -105,7 +105,7 @@ proptest! {
 
     /// Builds its own output again: the output parses and has no errors.
     #[test]
-    fn a_build_is_a_program(text in text()) {
+    fn a_build_parses_and_is_deterministic(text in text()) {
         for unit in units() {
             if let Some(first) = build(unit, &text).build {
                 prop_assert!(SourceMap::of_build(&first.code).is_some());
