@@ -4,6 +4,7 @@
 //! Invariant: tests share only the servers, so that they can run in parallel and in any order.
 
 mod database;
+mod hostile;
 mod link;
 mod npm;
 mod payloads;
@@ -14,6 +15,7 @@ mod registry;
 mod services;
 
 pub use database::TestDatabase;
+pub use hostile::{Endless, HostileServer};
 pub use link::{Direction, Link};
 pub use npm::node_modules;
 pub use payloads::{Payload, SHOW, payloads};
