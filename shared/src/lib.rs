@@ -7,6 +7,7 @@ pub mod allowed_domains;
 pub mod amqp;
 pub mod backoff;
 pub mod config;
+pub mod dedicated_runtime;
 pub mod encryption;
 pub mod execution;
 pub mod http;
