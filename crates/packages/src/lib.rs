@@ -41,6 +41,8 @@ pub enum StartError {
     Tls(#[from] rustls::Error),
     #[error("the HTTP client can't be set up: {0}")]
     Client(#[from] reqwest::Error),
+    #[error("the thread for the registry can't be started: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Error of one import.

@@ -1,7 +1,7 @@
 //! Client of the npm registry, for metadata and archives of packages.
 //!
-//! Invariant: requests go only to the configured host, redirects are not followed, and the size of responses is
-//! bounded.
+//! Invariants: requests go only to the configured host, redirects are not followed, and the size of responses is bounded.
+//! Responses are read on a dedicated thread, so that a registry that never stops sending delays other packages only.
 
 use crate::{StartError, resolve::InstalledPackage};
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use rustls::ClientConfig;
 use rustls_platform_verifier::Verifier;
 use semver::Version;
 use serde::Deserialize;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use shared::dedicated_runtime::DedicatedRuntime;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use url::Url;
 
 /// Media type of the abbreviated metadata, which has the fields that an installer needs.
@@ -87,6 +88,7 @@ impl Metadata {
 pub(crate) struct Registry {
     client: Client,
     url: Url,
+    runtime: DedicatedRuntime,
 }
 
 impl Registry {
@@ -103,7 +105,7 @@ impl Registry {
             .user_agent(concat!("RunnerCtl/", env!("CARGO_PKG_VERSION")))
             .timeout(REQUEST_TIMEOUT)
             .build()?;
-        Ok(Self { client, url })
+        Ok(Self { client, url, runtime: DedicatedRuntime::start("registry", 1)? })
     }
 
     pub(crate) async fn metadata(&self, package: &str) -> Result<Metadata, RegistryError> {
@@ -129,26 +131,32 @@ impl Registry {
     }
 
     async fn get(&self, url: Url, package: &str, limit: usize) -> Result<Bytes, RegistryError> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            tracing::warn!(package, %error, "the registry did not answer");
-            RegistryError::Unreachable { package: package.to_owned() }
-        };
-        let request = self.client.get(url).header(ACCEPT, METADATA);
-        let response = request.send().await.map_err(|error| unreachable(&error.without_url()))?;
-        match response.status() {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Err(RegistryError::Unknown(package.to_owned())),
-            status => return Err(unreachable(&status)),
-        }
-        let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| unreachable(&error.without_url()))?;
-            if body.len() + chunk.len() > limit {
-                return Err(RegistryError::TooLarge { package: package.to_owned(), limit });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.into())
+        let answer = get(self.client.clone(), url, package.to_owned(), limit);
+        self.runtime.run(answer).await.unwrap_or_else(|error| Err(unreachable(package, &error)))
     }
+}
+
+async fn get(client: Client, url: Url, package: String, limit: usize) -> Result<Bytes, RegistryError> {
+    let broken = |error: reqwest::Error| unreachable(&package, &error.without_url());
+    let response = client.get(url).header(ACCEPT, METADATA).send().await.map_err(broken)?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Err(RegistryError::Unknown(package)),
+        status => return Err(unreachable(&package, &status)),
+    }
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(broken)?;
+        if body.len() + chunk.len() > limit {
+            return Err(RegistryError::TooLarge { package, limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn unreachable(package: &str, error: &dyn fmt::Display) -> RegistryError {
+    tracing::warn!(package, %error, "the registry did not answer");
+    RegistryError::Unreachable { package: package.to_owned() }
 }
