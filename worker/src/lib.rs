@@ -11,5 +11,6 @@ pub mod db;
 pub mod execution;
 pub mod http;
 pub mod lease;
+pub mod outbound;
 pub mod serve;
 pub mod supervisor;

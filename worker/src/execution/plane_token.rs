@@ -3,6 +3,10 @@
 //! Invariant: a run never fails for want of a token. While the control service is away, the last known one is
 //! used, or none; then it is Plane that refuses, and only scripts that call Plane notice.
 
+use crate::outbound::{self, Client, ClientError, ClientSettings, Response};
+use http_body_util::Full;
+use hyper::Request;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use moka::sync::Cache;
 use serde::Deserialize;
 use shared::signing::{self, SignedParts, SigningKeys};
@@ -11,6 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
@@ -23,21 +28,27 @@ const FAILED_FOR: Duration = Duration::from_secs(5);
 const MAX_ENTRIES: u64 = 10_000;
 /// Runs wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Limits an answer of the control service, in bytes.
+const ANSWER_BYTES: usize = 64 * 1024;
 
 /// Why no token could be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Without the URL, which is in the configuration.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the control service's address can't be asked: {0}")]
+    Address(#[from] hyper::http::Error),
     #[error("the control service: {0}")]
-    Request(reqwest::Error),
+    Request(#[from] ClientError),
+    #[error("the control service did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
     #[error("the control service answered {0}")]
     Status(u16),
-}
-
-impl From<reqwest::Error> for TokenError {
-    fn from(error: reqwest::Error) -> Self {
-        Self::Request(error.without_url())
-    }
+    #[error("the control service's answer is over {} KiB", ANSWER_BYTES >> 10)]
+    TooLarge,
+    /// Without serde's reason, which may quote a token.
+    #[error("the control service's answer is not JSON with a token")]
+    Unreadable,
 }
 
 /// Tokens by workspace slug. A worker without a control service has none.
@@ -51,7 +62,7 @@ pub struct PlaneTokens {
 struct Control {
     base: Url,
     keys: Arc<SigningKeys>,
-    http: reqwest::Client,
+    http: Client<GaiResolver>,
 }
 
 #[derive(Clone)]
@@ -77,10 +88,12 @@ impl PlaneTokens {
     pub fn new(control_service: Option<Url>, keys: Arc<SigningKeys>) -> Result<Self, TokenError> {
         let none = Self { control: None, known: Cache::new(MAX_ENTRIES), known_for: KNOWN_FOR };
         let Some(base) = control_service else { return Ok(none) };
-        // The client asks for the process's provider of cryptography; an error means that there is one already.
-        drop(rustls::crypto::ring::default_provider().install_default());
         // A service of our own network: no proxy of the environment is asked.
-        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let http = Client::new(ClientSettings {
+            resolver: GaiResolver::new(),
+            tls: outbound::tls(&[])?,
+            connect_timeout: TIMEOUT,
+        });
         Ok(Self { control: Some(Control { base, keys, http }), ..none })
     }
 
@@ -99,7 +112,8 @@ impl PlaneTokens {
         {
             return known.token.clone();
         }
-        let known = match control.fetch(workspace_slug).await {
+        let fetched = timeout(TIMEOUT, control.fetch(workspace_slug)).await;
+        let known = match fetched.unwrap_or(Err(TokenError::Timeout)) {
             Ok(token) => Known { token, until: Instant::now() + self.known_for },
             Err(error) => {
                 tracing::warn!(%error, workspace = workspace_slug, "no Plane token");
@@ -127,22 +141,31 @@ impl Control {
             body: b"",
         };
         let (timestamp, signature) = (parts.timestamp, self.keys.sign(&parts));
-        let response = self
-            .http
-            .get(url)
+        let request = Request::get(url.as_str())
             .header(signing::TIMESTAMP_HEADER, timestamp)
             .header(signing::NONCE_HEADER, nonce)
             .header(signing::WORKSPACE_HEADER, workspace_slug)
             .header(signing::SIGNATURE_HEADER, signature)
-            .send()
-            .await?;
+            .body(Full::default())?;
+        let response = self.http.send(request).await?;
         match response.status().as_u16() {
-            200 => Ok(Some(
-                serde_json::from_slice::<Answer>(&response.bytes().await?)
-                    .map_or_else(|_| Err(TokenError::Status(200)), |answer| Ok(answer.token))?,
-            )),
+            200 => serde_json::from_slice(&read(response).await?)
+                .map(|answer: Answer| Some(answer.token))
+                .map_err(|_reason| TokenError::Unreadable),
             404 => Ok(None),
             status => Err(TokenError::Status(status)),
         }
     }
+}
+
+/// Reads an answer's body, up to its limit.
+async fn read(mut response: Response) -> Result<Vec<u8>, TokenError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > ANSWER_BYTES {
+            return Err(TokenError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }

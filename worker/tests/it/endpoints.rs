@@ -102,6 +102,8 @@ impl Endpoints {
             metrics: crate::metrics(),
         };
         let (address, task) = serve(router(Arc::new(state))).await;
+        // reqwest asks for the process's provider of cryptography even if no request uses TLS.
+        drop(rustls::crypto::ring::default_provider().install_default());
         Self { pool, address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
     }
 

@@ -11,7 +11,8 @@ use std::{
     },
     time::Duration,
 };
-use tokio::net::TcpListener;
+use test_support::{Endless, HostileServer};
+use tokio::{net::TcpListener, time::timeout};
 use worker::execution::plane_token::PlaneTokens;
 
 async fn control_service(broken: Arc<AtomicBool>) -> String {
@@ -44,4 +45,22 @@ async fn without_the_control_service_the_last_known_token_is_used() {
     assert_eq!(ask().await, known);
     assert_eq!(ask().await, known, "also once the failure itself is remembered");
     assert_eq!(tokens.get("never-seen").await, None);
+}
+
+#[tokio::test]
+async fn an_endless_answer_of_the_control_service_is_given_up() {
+    for endless in [
+        Endless::Silence,
+        Endless::InterimHeads,
+        Endless::DrippedHead,
+        Endless::TinyChunks,
+        Endless::HeadLine,
+    ] {
+        let server = HostileServer::start(endless);
+        let url = format!("http://{}/", server.address()).parse().unwrap();
+        let tokens = PlaneTokens::new(Some(url), Arc::new(Keys::parse("secret").unwrap())).unwrap();
+        // The worker gives up after 2 s; the rest is for a busy machine.
+        let token = timeout(Duration::from_secs(10), tokens.get("a")).await.expect("it gives up");
+        assert_eq!(token, None, "{endless:?}");
+    }
 }

@@ -1,21 +1,25 @@
 //! Bodies, bounded on the way in and out.
 
 use super::{Hold, Hop, RunPolicy, SMALL_BYTES, error::Failure};
+use crate::outbound::{ClientError, Response};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use reqwest::Response;
 
-/// Why a body was not read.
+/// Number of bytes that a compressed body may have beyond the limit of the decompressed one: headers, and content that can't
+/// be compressed.
+const COMPRESSION_BYTES: usize = 64 * 1024;
+
+/// Why a body was not read to its end.
 pub(super) enum ReadError {
     TooLarge(usize),
-    Network(reqwest::Error),
+    Broken(ClientError),
 }
 
 impl ReadError {
     pub(super) fn or_network(self, hop: &Hop) -> Failure {
         match self {
             Self::TooLarge(limit) => Failure::ResponseBody(limit),
-            Self::Network(error) => Failure::network(hop, &error),
+            Self::Broken(error) => Failure::network(hop, &error),
         }
     }
 }
@@ -30,8 +34,8 @@ pub(super) fn decode(base64: &str, limit: usize) -> Result<Bytes, Failure> {
     if body.len() > limit { Err(Failure::RequestBody(limit)) } else { Ok(body.into()) }
 }
 
-/// Reads a response's body, decompressed. Stops at the limit: what a small body unpacks to is never held
-/// whole.
+/// Reads a response's body, decompressed. Stops at the limit: a small body that decompresses to a large one is never held
+/// whole, and a large body that decompresses to nothing is not read on.
 pub(super) async fn read(
     response: &mut Response,
     policy: &RunPolicy,
@@ -42,9 +46,13 @@ pub(super) async fn read(
     if announced > limit {
         return Err(ReadError::TooLarge(limit));
     }
-    // An announcement is only a promise.
+    response.limit_wire_bytes(limit.saturating_add(COMPRESSION_BYTES));
+    // The announced length is the server's word: no memory is reserved for more than a small body.
     let mut body = Vec::with_capacity(announced.min(SMALL_BYTES));
-    while let Some(chunk) = response.chunk().await.map_err(ReadError::Network)? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| match error {
+        ClientError::TooLarge(_) => ReadError::TooLarge(limit),
+        broken => ReadError::Broken(broken),
+    })? {
         if chunk.len() > limit - body.len() {
             return Err(ReadError::TooLarge(limit));
         }

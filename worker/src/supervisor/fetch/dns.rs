@@ -5,14 +5,17 @@
 
 use crate::supervisor::egress::{Class, Egress, Lane};
 use futures_util::future::BoxFuture;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
+    vec,
 };
 use tokio::{sync::Semaphore, time::timeout};
+use tower::Service;
 
 /// Where addresses of names come from.
 pub trait NameService: Send + Sync + 'static {
@@ -60,6 +63,7 @@ pub(super) enum LookupError {
 }
 
 /// The resolver of one lane's connector.
+#[derive(Clone)]
 pub(super) struct Guard {
     pub(super) lane: Lane,
     pub(super) egress: Arc<Egress>,
@@ -67,8 +71,16 @@ pub(super) struct Guard {
     pub(super) timeout: Duration,
 }
 
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Guard {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = LookupError;
+    type Future = BoxFuture<'static, Result<Self::Response, LookupError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LookupError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let (lane, egress) = (self.lane, self.egress.clone());
         let lookup = timeout(self.timeout, self.names.addresses(name.as_str().to_owned()));
         Box::pin(async move {
@@ -76,13 +88,13 @@ impl Resolve for Guard {
                 tracing::debug!(%error, "name look-up failed");
                 LookupError::NotFound
             })?;
-            Ok(permitted(&egress, lane, found)?)
+            permitted(&egress, lane, found).map(Vec::into_iter)
         })
     }
 }
 
 /// The permitted addresses among those found. The connector fills in the port.
-fn permitted(egress: &Egress, lane: Lane, found: Vec<IpAddr>) -> Result<Addrs, LookupError> {
+fn permitted(egress: &Egress, lane: Lane, found: Vec<IpAddr>) -> Result<Vec<SocketAddr>, LookupError> {
     let mut refused = None;
     let mut addresses = Vec::with_capacity(found.len());
     for address in found {
@@ -92,7 +104,7 @@ fn permitted(egress: &Egress, lane: Lane, found: Vec<IpAddr>) -> Result<Addrs, L
         }
     }
     match refused {
-        _ if !addresses.is_empty() => Ok(Box::new(addresses.into_iter())),
+        _ if !addresses.is_empty() => Ok(addresses),
         Some(class) => Err(LookupError::Refused(class)),
         None => Err(LookupError::NotFound),
     }

@@ -2,6 +2,7 @@
 //! a name resolved to: those tell of the operator's network.
 
 use super::{Denied, Hop, dns::LookupError};
+use crate::outbound::{ClientError, ConnectTimeout, FLOOD_KIND, Flood, HEAD_BYTES, HEAD_LINES};
 use std::{error::Error, io};
 
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +13,8 @@ pub(super) enum Failure {
     Url(url::ParseError),
     #[error("Invalid URL in the redirect of {host}: {reason}")]
     Location { host: String, reason: url::ParseError },
+    #[error("Invalid URL for {0}: it holds characters that a request can't")]
+    Uri(String),
     #[error("URL too long: over {0} bytes")]
     UrlTooLong(usize),
     #[error("Method not allowed: {0}")]
@@ -26,8 +29,8 @@ pub(super) enum Failure {
     BodyEncoding,
     #[error("Request body too large: over {0} bytes")]
     RequestBody(usize),
-    #[error("Response headers too large: over {0} bytes")]
-    ResponseHeaders(usize),
+    #[error("Response headers too large: over {HEAD_BYTES} bytes or {HEAD_LINES} lines")]
+    ResponseHeaders,
     #[error("Response too large: over {0} bytes")]
     ResponseBody(usize),
     #[error("Redirect refused: the request asks for none (redirect: \"error\")")]
@@ -57,6 +60,8 @@ pub(super) enum Reason {
     Io(io::ErrorKind),
     #[error("the response can't be decompressed")]
     Compression,
+    #[error("{Flood}")]
+    Flood,
     #[error("could not connect")]
     Connect,
     #[error("the server does not speak HTTP")]
@@ -68,15 +73,14 @@ pub(super) enum Reason {
 }
 
 impl Failure {
-    /// Finds the cause in reqwest's chain, by type.
-    pub(super) fn network(hop: &Hop, error: &reqwest::Error) -> Self {
+    /// Finds the cause in the error's chain, by type.
+    pub(super) fn network(hop: &Hop, error: &ClientError) -> Self {
         let host = hop.host();
-        let mut reason = if error.is_decode() {
-            Reason::Compression
-        } else if error.is_connect() {
-            if error.is_timeout() { Reason::ConnectTimeout } else { Reason::Connect }
-        } else {
-            Reason::Broken
+        let mut reason = match error {
+            ClientError::Flood(_) => Reason::Flood,
+            ClientError::Compression(_) => return Self::Network { host, reason: Reason::Compression },
+            ClientError::Request(error) if error.is_connect() => Reason::Connect,
+            _ => Reason::Broken,
         };
         // Not the error itself: it quotes the URL, which may be a secret, such as a webhook's.
         tracing::debug!(cause = ?error.source(), "request failed");
@@ -84,6 +88,9 @@ impl Failure {
         while let Some(error) = cause {
             if let Some(LookupError::Refused(class)) = error.downcast_ref() {
                 return Denied::Resolved { host, class: *class }.into();
+            }
+            if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
+                return Self::ResponseHeaders;
             }
             reason = reason.refined_by(error);
             // The source of an `io::Error` is that of the error inside, not the error inside.
@@ -97,13 +104,16 @@ impl Failure {
 }
 
 impl Reason {
-    /// What a deeper cause makes of this.
+    /// Returns the more precise reason that a deeper cause gives, or else this one.
     fn refined_by(self, cause: &(dyn Error + 'static)) -> Self {
         if let Some(lookup) = cause.downcast_ref() {
             return match lookup {
                 LookupError::Timeout => Self::NameTimeout,
                 LookupError::NotFound | LookupError::Refused(_) => Self::Name,
             };
+        }
+        if cause.is::<ConnectTimeout>() {
+            return Self::ConnectTimeout;
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return Self::Tls(tls.clone());
@@ -112,16 +122,18 @@ impl Reason {
             return match () {
                 () if http.is_parse() => Self::Protocol,
                 () if http.is_incomplete_message() => Self::Incomplete,
-                // The body came through a decompressor, but it is the connection that failed.
-                () if matches!(self, Self::Compression) => Self::Broken,
                 () => self,
             };
         }
         match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
-            // Decompressors say what is wrong with the data by these, too; wrappers use `Other`.
+            // Errors that wrap another have the kind `Other`.
             None | Some(io::ErrorKind::Other) => self,
-            Some(_) if matches!(self, Self::Compression | Self::Protocol | Self::Incomplete) => self,
+            Some(FLOOD_KIND) => Self::Flood,
+            Some(_) if matches!(self, Self::Protocol | Self::Incomplete | Self::Flood) => self,
+            Some(io::ErrorKind::TimedOut) if matches!(self, Self::Connect) => Self::ConnectTimeout,
             Some(io::ErrorKind::UnexpectedEof) => Self::Incomplete,
+            // hyper reports malformed or oversized chunks, extensions and trailers by these kinds.
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Protocol,
             Some(kind) => Self::Io(kind),
         }
     }

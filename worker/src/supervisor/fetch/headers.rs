@@ -7,13 +7,12 @@
 //! from other tools; one whose loss would change the meaning is refused.
 
 use super::error::Failure;
-use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use crate::outbound::HEAD_BYTES;
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
 /// Bytes of the names and values of one request's headers. Servers refuse at 8 to 64 KiB.
 const REQUEST_BYTES: usize = 64 * 1024;
-/// Bytes of the names and values of one response's headers.
-pub(super) const RESPONSE_BYTES: u32 = 64 * 1024;
 
 /// The client says these itself.
 const DROPPED: [&str; 4] = ["accept-encoding", "connection", "content-length", "keep-alive"];
@@ -67,11 +66,7 @@ pub(super) fn from_script(headers: &[(String, String)], url: &Url) -> Result<Hea
 /// passed on.
 pub(super) fn check_response(headers: &HeaderMap) -> Result<(), Failure> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if size > RESPONSE_BYTES as usize {
-        Err(Failure::ResponseHeaders(RESPONSE_BYTES as usize))
-    } else {
-        Ok(())
-    }
+    if size > HEAD_BYTES { Err(Failure::ResponseHeaders) } else { Ok(()) }
 }
 
 /// The headers a script sees, in the order they came, repeated ones apart.

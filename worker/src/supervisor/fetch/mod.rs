@@ -23,11 +23,12 @@ pub use dns::{NameService, SystemNames};
 pub use request_log::RequestLine;
 
 use super::egress::{ApiBase, Denied, Egress, Exceptions, Lane};
+use crate::outbound::Response;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use client::Clients;
 use error::Failure;
+use hyper::{Version, header::HeaderValue};
 use redirects::Hop;
-use reqwest::{Version, header::HeaderValue};
 use rustls::pki_types::CertificateDer;
 use sandbox_protocol::{FetchAnswer, FetchRequest};
 use shared::{allowed_domains::AllowedDomains, limits::Limits};
@@ -196,7 +197,7 @@ impl Fetcher {
         hold: &mut Hold,
     ) -> Result<Step, Failure> {
         let lane = self.gate(hop, policy)?;
-        let sent = self.clients.of(lane).execute(hop.request()).await;
+        let sent = self.clients.of(lane).send(hop.request()?).await;
         let mut response = sent.map_err(|error| Failure::network(hop, &error))?;
         entry.status = Some(response.status());
         headers::check_response(response.headers())?;
@@ -234,11 +235,11 @@ impl Fetcher {
 }
 
 /// The reason phrase; HTTP/2 has none.
-fn status_text(response: &reqwest::Response) -> String {
+fn status_text(response: &Response) -> String {
     if response.version() > Version::HTTP_11 {
         return String::new();
     }
-    match response.extensions().get::<hyper::ext::ReasonPhrase>() {
+    match response.reason() {
         Some(reason) => headers::latin1(reason.as_bytes()),
         None => response.status().canonical_reason().unwrap_or_default().to_owned(),
     }

@@ -2,11 +2,12 @@
 
 use super::{body, error::Failure, headers};
 use bytes::Bytes;
-use reqwest::{
-    Method, Request, StatusCode,
+use http_body_util::Full;
+use hyper::{
+    Method, Request, StatusCode, Uri,
     header::{
-        AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE,
-        COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+        ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+        CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
     },
 };
 use sandbox_protocol::{FetchRequest, Redirect};
@@ -16,6 +17,8 @@ use url::Url;
 const MAX_REDIRECTS: u32 = 20;
 /// Servers take 8 KiB or so; the `http` crate no more than 64 KiB.
 const URL_BYTES: usize = 32 * 1024;
+/// The `User-Agent` of scripts that set none.
+const USER_AGENT_VALUE: &str = concat!("RunnerCtl/", env!("CARGO_PKG_VERSION"));
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A request that may lead to another.
@@ -69,18 +72,22 @@ impl Hop {
         self.url[url::Position::BeforeHost..url::Position::AfterPort].to_owned()
     }
 
-    /// What goes over the wire.
-    pub(super) fn request(&self) -> Request {
-        let mut request = Request::new(self.method.clone(), self.url.clone());
+    /// Builds the request that is sent.
+    pub(super) fn request(&self) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::new(Full::from(self.body.clone().unwrap_or_default()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::try_from(self.url.as_str()).map_err(|_| Failure::Uri(self.host()))?;
         *request.headers_mut() = self.headers.clone();
+        for (name, value) in [(ACCEPT, "*/*"), (USER_AGENT, USER_AGENT_VALUE)] {
+            request.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        }
         if let Some(token) = &self.token {
             request.headers_mut().insert(API_KEY, token.clone());
         }
         if self.body.is_none() && matches!(self.method, Method::POST | Method::PUT) {
             request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
         }
-        *request.body_mut() = self.body.clone().map(Into::into);
-        request
+        Ok(request)
     }
 }
 

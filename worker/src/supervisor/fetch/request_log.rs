@@ -2,7 +2,7 @@
 //! paths.
 
 use super::{Failure, Hop};
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use sandbox_protocol::FetchAnswer;
 use shared::telemetry::metrics::{FETCH_DURATION, FETCHES};
 use std::{
