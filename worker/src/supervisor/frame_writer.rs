@@ -2,6 +2,7 @@
 
 use super::fetch::Hold;
 use sandbox_protocol::{FetchAnswer, ToSandbox};
+use shared::execution::ErrorCode;
 use tokio::sync::mpsc;
 
 /// Frame that is written to the sandbox process.
@@ -13,20 +14,25 @@ pub(super) struct Outgoing {
     pub(super) _hold: Hold,
 }
 
-/// Queues a message. It counts against `hold` until it is written.
-pub(super) fn send(outgoing: &mpsc::Sender<Outgoing>, message: &ToSandbox, hold: Hold) {
-    let frame = sandbox_protocol::encode(message).or_else(|_too_long| match message {
-        ToSandbox::FetchDone { id, .. } => {
+impl Outgoing {
+    /// Encodes the answer to a fetch. `hold` counts against the run until the frame is written.
+    pub(super) fn answer(id: u32, answer: FetchAnswer, hold: Hold) -> Self {
+        let bytes = sandbox_protocol::encode(&ToSandbox::FetchDone { id, answer }).or_else(|_too_long| {
             let message = "the response is too large".to_owned();
-            sandbox_protocol::encode(&ToSandbox::FetchDone {
-                id: *id,
-                answer: FetchAnswer::Refused { message },
-            })
-        }
-        other => sandbox_protocol::encode(other),
-    });
-    if let Ok(bytes) = frame {
-        // The queue has room by construction. If it had none, the deadline would stop the run.
-        let _ = outgoing.try_send(Outgoing { bytes, written: 0, _hold: hold });
+            sandbox_protocol::encode(&ToSandbox::FetchDone { id, answer: FetchAnswer::Refused { message } })
+        });
+        Self { bytes: bytes.unwrap_or_default(), written: 0, _hold: hold }
     }
+
+    /// Encodes the order to stop the run.
+    pub(super) fn terminate(code: ErrorCode) -> Self {
+        let bytes = sandbox_protocol::encode(&ToSandbox::Terminate { code }).unwrap_or_default();
+        Self { bytes, ..Self::default() }
+    }
+}
+
+/// Queues a frame.
+pub(super) fn send(outgoing: &mpsc::Sender<Outgoing>, frame: Outgoing) {
+    // There is room by construction; a child that has none is stopped by its deadline.
+    let _ = outgoing.try_send(frame);
 }

@@ -8,7 +8,7 @@ mod lines;
 mod verdict;
 
 use super::{
-    fetch::{Fetched, Fetcher, Hold, RunPolicy},
+    fetch::{Fetcher, RequestLine, RunPolicy},
     frame_writer::{Outgoing, send},
     logs::Logs,
     masking::beside,
@@ -96,6 +96,13 @@ fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
     Some(Outgoing { bytes, written, ..Outgoing::default() })
 }
 
+/// A fetch that is over, with the encoded frame of its answer: encoding a large one is left to the fetch's thread as well.
+struct Answered {
+    id: u32,
+    log: Vec<RequestLine>,
+    frame: Outgoing,
+}
+
 /// Why the loop ended.
 enum End {
     Finished(RunEnd, Usage),
@@ -117,7 +124,7 @@ struct Run<'a> {
     lines: VecDeque<LogLine>,
     fetcher: Arc<Fetcher>,
     policy: Arc<RunPolicy>,
-    fetches: JoinSet<(u32, Fetched)>,
+    fetches: JoinSet<Answered>,
     fetching: HashMap<u32, AbortHandle>,
     fetch_count: u32,
     abort_count: u32,
@@ -216,8 +223,8 @@ impl<'a> Run<'a> {
                     }
                     _ => return End::Gone,
                 },
-                Some(done) = self.fetches.join_next() => if let Ok((id, fetched)) = done {
-                    self.answer(id, fetched, &outgoing).await;
+                Some(done) = self.fetches.join_next() => if let Ok(answered) = done {
+                    self.answer(answered, &outgoing).await;
                 },
                 message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
                     Ok(FromSandbox::Finished { end, usage }) => {
@@ -246,7 +253,7 @@ impl<'a> Run<'a> {
     fn stop(&mut self, code: ErrorCode, outgoing: &mpsc::Sender<Outgoing>) {
         self.decision = Decision::Stop(code);
         self.kill_at = Some(Instant::now() + GRACE);
-        send(outgoing, &ToSandbox::Terminate { code }, Hold::default());
+        send(outgoing, Outgoing::terminate(code));
     }
 
     fn over_memory(&mut self) -> bool {
@@ -282,17 +289,22 @@ impl<'a> Run<'a> {
             return false;
         }
         let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
-        let handle = self.fetches.spawn(async move { (id, fetcher.perform(request, &policy).await) });
+        let fetch = async move {
+            let fetched = fetcher.perform(request, &policy).await;
+            Answered { id, log: fetched.log, frame: Outgoing::answer(id, fetched.answer, fetched.hold) }
+        };
+        // The set aborts its tasks when it is dropped: no fetch outlives its run.
+        let handle = self.fetches.spawn_on(fetch, self.fetcher.runtime());
         self.fetching.insert(id, handle);
         true
     }
 
     /// One line a request for the run's own log, then the answer.
-    async fn answer(&mut self, id: u32, fetched: Fetched, outgoing: &mpsc::Sender<Outgoing>) {
-        self.fetching.remove(&id);
-        for request in fetched.log {
+    async fn answer(&mut self, answered: Answered, outgoing: &mpsc::Sender<Outgoing>) {
+        self.fetching.remove(&answered.id);
+        for request in answered.log {
             self.note(&request.to_string()).await;
         }
-        send(outgoing, &ToSandbox::FetchDone { id, answer: fetched.answer }, fetched.hold);
+        send(outgoing, answered.frame);
     }
 }

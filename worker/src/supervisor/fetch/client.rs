@@ -8,13 +8,15 @@ use crate::{
     outbound::{self, Client, ClientSettings},
     supervisor::egress::{Egress, Lane},
 };
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 /// Why a [`super::Fetcher`] can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("TLS can't be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("the threads of fetch can't be started: {0}")]
+    Threads(#[from] io::Error),
 }
 
 pub(super) struct Clients {

@@ -9,6 +9,8 @@
 //!   end takes its HTTP/1 connection with it. Who may use a connection is decided per request, before it is
 //!   asked for.
 //! - Dropping the future of [`Fetcher::perform`] ends the request.
+//! - Bytes of servers are read, decompressed and encoded on [`Fetcher::runtime`]. Its threads do nothing else, so that
+//!   leases, deadlines, kills and `/health` never wait for them.
 
 mod body;
 mod client;
@@ -31,9 +33,12 @@ use hyper::{Version, header::HeaderValue};
 use redirects::Hop;
 use rustls::pki_types::CertificateDer;
 use sandbox_protocol::{FetchAnswer, FetchRequest};
-use shared::{allowed_domains::AllowedDomains, limits::Limits};
+use shared::{allowed_domains::AllowedDomains, dedicated_runtime::DedicatedRuntime, limits::Limits};
 use std::{sync::Arc, time::Duration};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use url::Url;
 
 /// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page
@@ -63,6 +68,8 @@ pub struct FetchConfig {
     pub request_bytes: usize,
     /// Requests of all runs under way at once: a bound on descriptors.
     pub concurrent: usize,
+    /// Number of threads that perform requests and do nothing else.
+    pub threads: usize,
 }
 
 impl FetchConfig {
@@ -77,6 +84,7 @@ impl FetchConfig {
             connect_timeout: Duration::from_secs(10),
             request_bytes: 10 * 1024 * 1024,
             concurrent: 512,
+            threads: 2,
         }
     }
 }
@@ -130,6 +138,7 @@ pub struct Fetcher {
     clients: Clients,
     request_bytes: usize,
     turns: Semaphore,
+    runtime: DedicatedRuntime,
 }
 
 /// What came of one hop.
@@ -147,7 +156,13 @@ impl Fetcher {
             api_base: config.api_base,
             request_bytes: config.request_bytes,
             turns: Semaphore::new(config.concurrent),
+            runtime: DedicatedRuntime::start("fetch", config.threads)?,
         })
+    }
+
+    /// Returns the runtime on which [`Self::perform`] has to be called.
+    pub fn runtime(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     /// Makes the request and follows its redirects. Never fails: what goes wrong is the answer's message.

@@ -4,6 +4,7 @@
 //! connected in vain.
 
 mod addresses;
+mod hostile_servers;
 mod limits;
 mod plane;
 mod redirects;

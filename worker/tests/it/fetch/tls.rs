@@ -34,8 +34,8 @@ impl Listener for TlsListener {
     }
 }
 
-/// Starts a server for `secure.example` that offers these protocols and responds with the one in use.
-async fn secure(protocols: &[&str]) -> (u16, CertificateDer<'static>) {
+/// Makes the certificate of `secure.example`, and an acceptor with it that offers these protocols.
+pub(super) fn acceptor(protocols: &[&str]) -> (TlsAcceptor, CertificateDer<'static>) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["secure.example".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
@@ -46,18 +46,21 @@ async fn secure(protocols: &[&str]) -> (u16, CertificateDer<'static>) {
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    let listener = TlsListener {
-        tcp: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        tls: TlsAcceptor::from(Arc::new(config)),
-    };
+    (TlsAcceptor::from(Arc::new(config)), cert.der().clone())
+}
+
+/// A server for `secure.example` that offers these protocols and answers with the one in use.
+async fn secure(protocols: &[&str]) -> (u16, CertificateDer<'static>) {
+    let (tls, certificate) = acceptor(protocols);
+    let listener = TlsListener { tcp: TcpListener::bind("127.0.0.1:0").await.unwrap(), tls };
     let port = listener.local_addr().unwrap().port();
     let router =
         Router::new().route("/", on_get(async |request: Request| format!("{:?}", request.version())));
     tokio::spawn(async { axum::serve(listener, router).await });
-    (port, cert.der().clone())
+    (port, certificate)
 }
 
-fn fetcher_trusting(roots: Vec<CertificateDer<'static>>) -> Fetcher {
+pub(super) fn fetcher_trusting(roots: Vec<CertificateDer<'static>>) -> Fetcher {
     let names = Names::default()
         .answering("secure.example", &[&["127.0.0.1"]])
         .answering("other.example", &[&["127.0.0.1"]]);
