@@ -69,7 +69,7 @@ text_enum! {
         Cron => "cron",
         /// Unsaved code run from the editor.
         Test => "test",
-        /// A direct call of the executions endpoint.
+        /// Direct call of the executions endpoint.
         Api => "api",
     }
 }

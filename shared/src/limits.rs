@@ -26,23 +26,24 @@ pub const RUN_SECRET_BYTES: usize = 3 * SECRET_SET_BYTES;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// From the call of `main` until its result is bytes (`EXECUTION_TIMEOUT_MS`).
+    /// `EXECUTION_TIMEOUT_MS`: time limit from the call of `main` until its result is serialised, in milliseconds.
     pub execution_timeout: Duration,
-    /// Making the run's globals and evaluating the functions' and the script's top level (`INIT_TIMEOUT_MS`).
+    /// `INIT_TIMEOUT_MS`: time limit for creating the run's globals and evaluating the top level of functions and
+    /// script, in milliseconds.
     pub init_timeout: Duration,
     /// `ISOLATE_MEMORY_MB`: memory limit of one run in MiB: V8 heap plus array buffers.
     // The field itself is in bytes.
     pub memory_bytes: usize,
-    /// JSON text of the result, in bytes (`MAX_RESULT_BYTES`).
+    /// `MAX_RESULT_BYTES`: maximum size of the JSON text of the result, in bytes.
     pub result_bytes: usize,
     /// `MAX_LOG_BYTES`: maximum text of all console lines together, in bytes; further output is dropped, and
     /// the last line says so.
     pub log_bytes: usize,
     /// `MAX_LOG_LINES`: maximum number of console lines; further lines are dropped, and the last line says so.
     pub log_lines: usize,
-    /// Number of `fetch` calls (`MAX_FETCHES`).
+    /// `MAX_FETCHES`: maximum number of `fetch` calls.
     pub fetches: u32,
-    /// Body of one response, decompressed, in bytes (`MAX_RESPONSE_BYTES`).
+    /// `MAX_RESPONSE_BYTES`: maximum size of the body of one response, decompressed, in bytes.
     pub response_bytes: usize,
 }
 

@@ -12,13 +12,13 @@ pub enum Severity {
     Warning,
 }
 
-/// One finding in the author's text. Lines and columns start at 1. Columns count UTF-16 units, as editors and V8 do.
+/// Finding in the author's text. Lines and columns start at 1. Columns count UTF-16 units, as editors and V8 do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Stable name of the rule, for instance `endless-loop`.
     pub rule: String,
     pub severity: Severity,
-    /// One readable sentence.
+    /// Message for the author, one sentence.
     pub message: String,
     pub line: u32,
     pub column: u32,

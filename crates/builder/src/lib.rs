@@ -72,9 +72,9 @@ pub const THREAD_STACK_BYTES: usize = STACK_BYTES + 1024 * 1024;
 /// Kind of code that a text is built as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit<'a> {
-    /// A script, called with `(input, env)`.
+    /// Script, called with `(input, env)`.
     Script(CodeType),
-    /// A function that scripts call as `Functions.<name>({…})`.
+    /// Function that scripts call as `Functions.<name>({…})`.
     Function {
         name: &'a str,
         /// Names of the declared parameters; in a bare function body they are variables.
@@ -94,13 +94,13 @@ pub struct Report {
 /// Compiled code of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// A classic script whose completion value is the entry function, ending in an inline source map.
+    /// Classic script whose completion value is the entry function, ending in an inline source map.
     pub code: String,
     /// SHA-256 in hex over the builder's version, the unit, the source and the packages bundled for it.
     pub hash: String,
     /// Functions that the text uses directly, sorted. The caller resolves the functions that those use in turn.
     pub function_names: Vec<String>,
-    /// The same functions, with the position of the first use of each.
+    /// Entries of the same functions, with the position of the first use of each.
     pub function_uses: Vec<FunctionUse>,
 }
 

@@ -206,7 +206,7 @@ fn a_function_is_found_where_it_is_used_first() {
     assert_eq!(places, [("log", 2, 11, 14), ("sendEmail", 1, 19, 28)]);
 }
 
-/// Where `needle` of the build came from, as 1-based line and column.
+/// Position in the author's text of `needle` in the build, as 1-based line and column.
 fn origin(build: &Build, needle: &str) -> Option<(u32, u32)> {
     let at = build.code.find(needle).expect("the needle is in the build");
     let before = &build.code[..at];

@@ -8,7 +8,7 @@
 pub(super) enum Encoding {
     /// `\n`, `\"`, `\/`, `\u00e9`, `\x1B`: JSON, and a string as the console shows it.
     Escaped = 1,
-    /// The same, escaped twice: JSON inside JSON, as in a logged request body.
+    /// Escaped twice: JSON inside JSON, as in a logged request body.
     EscapedTwice = 2,
     /// `%2F`, `+`: URLs and forms.
     Address = 4,

@@ -87,7 +87,7 @@ impl Index {
     }
 }
 
-/// One way to decode a text from the offset at which a value may start.
+/// Way to decode a text from the offset at which a value may start.
 #[derive(Clone, Copy)]
 struct DecodingPath {
     at: usize,

@@ -193,70 +193,70 @@ const ROUTE: LabelValues = Any("patterns of routes, or `unmatched`");
 
 metrics! {
     Both Counter EXECUTIONS = "runnerctl_executions_total" ["status": STATUS, "code": CODE]
-        "Executions that reached a terminal status, by status and error code (`none` when completed). The api counts those cancelled before a worker had them.";
+        "Executions that reached a terminal status, by status and error code (`none` when completed). The api counts those cancelled before a worker claimed them.";
     Worker Histogram(WAIT_SECONDS) EXECUTION_QUEUE = "runnerctl_execution_queue_seconds" ["trigger_type": TRIGGER_TYPE]
-        "From the commit of an execution to its claim by a worker.";
+        "Time from the commit of an execution to its claim by a worker.";
     Worker Histogram(SECONDS) EXECUTION_INIT = "runnerctl_execution_init_seconds" []
-        "Evaluating the top level of a script and its functions.";
+        "Time for evaluating the top level of a script and its functions.";
     Worker Histogram(SECONDS) EXECUTION_RUN = "runnerctl_execution_run_seconds" []
-        "From the call of `main` until its result is bytes.";
+        "Time from the call of `main` until its result is serialised.";
     Worker Histogram(SECONDS) EXECUTION_PERSIST = "runnerctl_execution_persist_seconds" []
-        "Writing an outcome to the database.";
+        "Time for writing an outcome to the database.";
     Worker Histogram(SECONDS) EXECUTION_CPU = "runnerctl_execution_cpu_seconds" []
         "Processor time of a run.";
     Worker Histogram(BYTES) EXECUTION_MEMORY_PEAK = "runnerctl_execution_memory_peak_bytes" []
         "Largest heap and array buffer total of a run.";
-    Worker Gauge SLOTS = "runnerctl_slots" [] "Sandboxes this worker runs side by side.";
-    Worker Gauge SLOTS_BUSY = "runnerctl_slots_busy" [] "Sandboxes with a run in them.";
+    Worker Gauge SLOTS = "runnerctl_slots" [] "Maximum number of concurrent sandboxes of this worker.";
+    Worker Gauge SLOTS_BUSY = "runnerctl_slots_busy" [] "Sandboxes with an active run.";
     Worker Counter SANDBOX_RESTARTS = "runnerctl_sandbox_restarts_total" ["reason": RESTART_REASON]
         "Sandbox processes replaced, by reason.";
     Worker Gauge SANDBOX_LAYER = "runnerctl_sandbox_layer" ["layer": LAYER]
-        "1 for each isolation layer in force, 0 for each that the host forbids.";
+        "1 for each isolation layer in force, 0 for each that the host does not allow.";
     Worker Counter FETCHES = "runnerctl_fetches_total" ["outcome": Only(&["2xx", "3xx", "4xx", "5xx", "refused", "failed", "aborted"])]
         "Requests made for scripts: response class (`2xx` to `5xx`), `refused` by policy, `failed` or `aborted`.";
     Worker Histogram(SECONDS) FETCH_DURATION = "runnerctl_fetch_seconds" []
-        "From a script's request to the last byte of its answer.";
+        "Time from a script's request to the last byte of its response.";
     Worker Counter DELIVERIES = "runnerctl_deliveries_total" ["settled": Only(&["ack", "requeue", "reject"])]
         "Messages taken from the queue, by how they were settled.";
     Worker Counter REDELIVERIES = "runnerctl_redeliveries_total" []
-        "Messages the broker delivered for more than the first time.";
+        "Messages that the broker delivered more than once.";
     Worker Counter RECLAIMED = "runnerctl_reclaimed_total" ["outcome": Only(&["requeued", "worker_lost", "cancelled"])]
-        "Runs whose worker stopped answering: `requeued`, `worker_lost` after the last attempt, or `cancelled` if that was asked for.";
+        "Runs whose worker stopped responding: `requeued`, `worker_lost` after the last attempt, or `cancelled` if that was requested.";
     Worker Counter LEASES_LOST = "runnerctl_leases_lost_total" []
-        "Runs whose end this worker did not write: they were no longer its own.";
+        "Runs whose end this worker did not write because it had lost the lease.";
     Both Histogram(SECONDS) BUILD_DURATION = "runnerctl_build_seconds" ["unit": Only(&["script", "function"]), "outcome": Only(&["built", "refused"])]
-        "Building a script or function: `built` or `refused`.";
+        "Time for building a script or function: `built` or `refused`.";
     Api Gauge OUTBOX_ROWS = "runnerctl_outbox_rows" [] "Outbox rows that are due and not yet published.";
     Api Gauge OUTBOX_AGE = "runnerctl_outbox_oldest_seconds" [] "Age of the oldest due outbox row.";
     Api Histogram(WAIT_SECONDS) OUTBOX_LAG = "runnerctl_outbox_lag_seconds" []
-        "From the moment an outbox row is due to the broker's confirm.";
+        "Time from the moment an outbox row is due to the broker's confirm.";
     Api Counter PUBLISHES = "runnerctl_publishes_total" ["outcome": Only(&["confirmed", "returned", "nacked", "failed"])]
         "Messages published: `confirmed`, `returned`, `nacked` or `failed`.";
     Api Histogram(SECONDS) PUBLISH_CONFIRM = "runnerctl_publish_confirm_seconds" []
-        "From a publish to the broker's confirm.";
+        "Time from a publish to the broker's confirm.";
     Both Counter DEAD_LETTERS = "runnerctl_dead_letters_total" ["reason": Only(&["malformed", "version", "invalid", "unknown_script", "unstorable"])] "Messages sent to the dead-letter queue.";
     Both Gauge CONNECTION_UP = "runnerctl_connection_up" ["dependency": DEPENDENCY, "connection": CONNECTION]
-        "1 while the connection to `database` or `broker` stands; one series per connection.";
-    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY, "connection": CONNECTION] "Connections that were made again.";
+        "1 while the connection to `database` or `broker` is up; one series per connection.";
+    Both Counter RECONNECTS = "runnerctl_reconnects_total" ["dependency": DEPENDENCY, "connection": CONNECTION] "Number of reconnections.";
     Api Gauge PARTITIONS_AHEAD = "runnerctl_partitions_ahead_seconds" []
-        "From now to the end of the weeks for which executions and logs have partitions without a gap; at most 70 days.";
+        "Time from now to the end of the weeks for which executions and logs have partitions without a gap; at most 70 days.";
     Api Gauge MAINTENANCE_AGE = "runnerctl_maintenance_age_seconds" []
-        "Since all steps of table maintenance last succeeded, in whichever process.";
+        "Time since all steps of table maintenance last succeeded, in any process.";
     Both Gauge DATABASE_CONNECTIONS = "runnerctl_database_connections" ["state": Only(&["idle", "in_use"])]
         "Connections of the database pool: `idle` or `in_use`.";
     Api Counter EVENTS_INGESTED = "runnerctl_events_ingested_total" ["outcome": Only(&["accepted", "duplicate", "refused"])]
         "Events of triggers: `accepted`, `duplicate` or `refused`.";
     Api Histogram(WAIT_SECONDS) INGEST_LAG = "runnerctl_ingest_lag_seconds" []
-        "From an event's publish, as its AMQP timestamp tells, else from its arrival, to the commit of its execution.";
+        "Time from an event's publish (its AMQP timestamp, else its arrival) to the commit of its execution.";
     Api Gauge QUEUE_DEPTH = "runnerctl_queue_depth" ["queue": Only(&["executions", "events", "dead"])] "Messages ready in the broker's queues.";
     Api Gauge WORKERS = "runnerctl_workers" [] "Workers seen in the last 30 seconds.";
     Api Gauge LIVE_CLIENTS = "runnerctl_live_clients" ["kind": Only(&["wait", "events"])]
-        "Clients that hold a request open for news of an execution: `wait` or `events`.";
-    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit": Only(&["rate", "queue", "share"])] "Requests answered 429, by the limit they met.";
+        "Clients with an open request for updates of an execution: `wait` or `events`.";
+    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit": Only(&["rate", "queue", "share"])] "Requests answered 429, by the exceeded limit.";
     Both Counter HTTP_REQUESTS = "runnerctl_http_requests_total" ["method": METHOD, "route": ROUTE, "status": Any("HTTP status codes")]
         "Requests answered, by route pattern.";
     Both Histogram(SECONDS) HTTP_REQUEST_DURATION = "runnerctl_http_request_seconds" ["method": METHOD, "route": ROUTE]
-        "From a request's head to its answer's head.";
+        "Time from the head of a request to the head of its response.";
     Both Gauge BUILD_INFO = "runnerctl_build_info" ["version": Any("versions of RunnerCtl")] "Always 1; the label names the running version.";
 }
 

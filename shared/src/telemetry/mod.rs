@@ -18,13 +18,13 @@ use url::Url;
 /// Telemetry settings of both programs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `LOG_FORMAT`: `json`, or `pretty` for people.
+    /// `LOG_FORMAT`: `json`, or `pretty` for a terminal.
     pub log_format: LogFormat,
     /// `LOG_LEVEL`: log level, or levels per module, such as `info` or `info,worker=debug`. Libraries never log
     /// below `info`.
     pub log_level: String,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where traces go, as OTLP over HTTP; none are made if not set. The SDK's own
-    /// variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`) hold as well.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: URL of the collector of traces, as OTLP over HTTP. No traces are made if not set.
+    /// The SDK's own variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`) are supported, too.
     pub otlp_endpoint: Option<Url>,
 }
 

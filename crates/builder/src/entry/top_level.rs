@@ -30,7 +30,7 @@ pub(super) struct Candidate {
     pub(super) ident: Ident,
     pub(super) span: Span,
     pub(super) kind: CandidateKind,
-    /// False for `export default main`, which only refers to a declaration.
+    /// Set unless this is `export default main`, which only refers to a declaration.
     pub(super) declares: bool,
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Iteration {
     pub(super) detected: Detected,
     /// The number of known aliases changed.
     pub(super) grown: bool,
-    /// No known fact changed.
+    /// Set if no known fact changed.
     pub(super) converged: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Flow<'a> {
     pub(super) followed: FxHashSet<Span>,
     /// Number of times `Functions` was stored in an object.
     pub(super) stores: usize,
-    /// A variable was found in this iteration to be a possible alias, although it was known to be unrelated before.
+    /// Set if a variable that was known to be unrelated turned out to be a possible alias in this iteration.
     invalidated: bool,
     /// Findings and names of this iteration.
     report: Detected,

@@ -1,4 +1,4 @@
-//! One pass over a text's bytes that bounds the depth of its syntax tree.
+//! Single pass over a text's bytes that bounds the depth of its syntax tree.
 
 use super::{
     frame::{ANGLE_WEIGHT, Frame, ROOT, Until},
@@ -30,7 +30,7 @@ pub(super) struct Scan<'a> {
     pub(super) line_has_token: bool,
     /// A `;` was seen. Its statement ends unless `else` follows.
     pending_statement_end: bool,
-    /// From here on every token counts, and no weight is removed.
+    /// Set once every token counts and no weight is removed any more.
     pub(super) count_only: bool,
 }
 
