@@ -86,7 +86,7 @@ fn trace_phases(step: &Span, ended: &Ended) {
     if init.is_zero() {
         return;
     }
-    let run_began = SystemTime::now() - ended.at.elapsed() - run;
+    let run_began = SystemTime::now() - ended.ended_at.elapsed() - run;
     traces::completed_child("init", step, run_began - init, init);
     if !run.is_zero() {
         traces::completed_child("run", step, run_began, run);
@@ -138,8 +138,8 @@ async fn run(
     };
     let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
     let store_lines = log_writer::forward(&runner.claims, claimed.attempt, claimed.last_log_seq, lines);
-    let ((outcome, at), rest) = tokio::join!(run, store_lines);
-    Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, at }
+    let ((outcome, ended_at), rest) = tokio::join!(run, store_lines);
+    Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, ended_at }
 }
 
 /// Prepares, waiting for the database as long as the attempt is ours.

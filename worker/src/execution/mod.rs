@@ -36,7 +36,7 @@ struct Ended {
     /// Lines not stored yet.
     lines: Vec<LogLine>,
     last_log_seq: i32,
-    at: Instant,
+    ended_at: Instant,
 }
 
 /// Processes one message: claim, run, persist. Returns how to settle it, only after the outcome is committed.
@@ -106,7 +106,7 @@ async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, e
 /// worker reports the outcome.
 fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended: &Ended) {
     let Some(verdict) = stored else { return LEASES_LOST.with::<&str>([]).increment(1) };
-    let Ended { outcome: Outcome { usage, .. }, at, .. } = ended;
+    let Ended { outcome: Outcome { usage, .. }, ended_at, .. } = ended;
     let code = match verdict {
         Verdict::Completed(_) => "none",
         Verdict::Failed(error) => error.code.as_str(),
@@ -117,14 +117,16 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended:
         Decision::Retry { after } => {
             return tracing::info!(attempt, code, after_s = after.as_secs(), "to be tried again");
         }
-        Decision::HandBack => return tracing::info!(attempt, "handed back"),
-        Decision::Forget => return,
+        Decision::Release => {
+            return tracing::info!(attempt, "the attempt was released, since the worker drains");
+        }
+        Decision::Discard => return,
     }
     EXECUTIONS.with([verdict.status().as_str(), code]).increment(1);
     EXECUTION_INIT.with::<&str>([]).record(usage.init);
     EXECUTION_RUN.with::<&str>([]).record(usage.run);
     EXECUTION_CPU.with::<&str>([]).record(usage.cpu);
-    EXECUTION_PERSIST.with::<&str>([]).record(at.elapsed());
+    EXECUTION_PERSIST.with::<&str>([]).record(ended_at.elapsed());
     let peak = u32::try_from(usage.memory_peak_bytes).unwrap_or(u32::MAX);
     EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
 }
@@ -144,12 +146,12 @@ async fn store<'a>(
     }
     let mut backoff = Backoff::CONNECTION;
     loop {
-        let phases = Phases { usage: ended.outcome.usage, ended: ended.at };
+        let phases = Phases { usage: ended.outcome.usage, ended: ended.ended_at };
         let end = match decision {
             Decision::Finish => End::Final { verdict: &verdict, phases },
             Decision::Retry { after } => End::Retry { after },
-            Decision::HandBack => End::HandBack,
-            Decision::Forget => return None,
+            Decision::Release => End::Release,
+            Decision::Discard => return None,
         };
         match runner.claims.end(attempt, &end, &lines).await {
             Ok(FencedWrite::Applied) => return Some(verdict),
@@ -198,6 +200,6 @@ impl Ended {
 
     fn before_its_run(code: ErrorCode, message: &str) -> Self {
         let outcome = Outcome { verdict: failed(code, message), usage: Usage::default() };
-        Self { outcome, lines: Vec::new(), last_log_seq: 0, at: Instant::now() }
+        Self { outcome, lines: Vec::new(), last_log_seq: 0, ended_at: Instant::now() }
     }
 }

@@ -49,9 +49,9 @@ pub enum Decision {
     /// Run the execution again after this time.
     Retry { after: Duration },
     /// Release the attempt without counting it.
-    HandBack,
+    Release,
     /// Write nothing.
-    Forget,
+    Discard,
 }
 
 /// Inputs of the decision besides the verdict.
@@ -75,14 +75,14 @@ const MAX_RETRY_DELAY: Duration = Duration::from_hours(24);
 pub fn decide(verdict: &Verdict, facts: Facts) -> Decision {
     let Verdict::Failed(error) = verdict else {
         return if facts.interruption == Some(Interruption::Fenced) {
-            Decision::Forget
+            Decision::Discard
         } else {
             Decision::Finish
         };
     };
     match facts.interruption {
-        Some(Interruption::Fenced) => Decision::Forget,
-        Some(Interruption::Drained) if error.code == ErrorCode::Cancelled => Decision::HandBack,
+        Some(Interruption::Fenced) => Decision::Discard,
+        Some(Interruption::Drained) if error.code == ErrorCode::Cancelled => Decision::Release,
         Some(Interruption::Cancelled) => Decision::Finish,
         _ if facts.retries_left > 0 && is_own_fault(error) => {
             let after = Backoff::after(facts.retry_backoff, MAX_RETRY_DELAY, facts.retries_spent);
@@ -141,14 +141,14 @@ mod tests {
     #[test]
     fn a_run_interrupted_by_the_drain_is_released() {
         let draining = Facts { interruption: Some(Interruption::Drained), retries_left: 3, ..FACTS };
-        assert_eq!(decide(&failed(ErrorCode::Cancelled), draining), Decision::HandBack);
+        assert_eq!(decide(&failed(ErrorCode::Cancelled), draining), Decision::Release);
     }
 
     #[test]
     fn an_attempt_with_a_lost_lease_is_discarded() {
         let fenced = Facts { interruption: Some(Interruption::Fenced), retries_left: 3, ..FACTS };
-        assert_eq!(decide(&completed(), fenced), Decision::Forget);
-        assert_eq!(decide(&failed(ErrorCode::Timeout), fenced), Decision::Forget);
+        assert_eq!(decide(&completed(), fenced), Decision::Discard);
+        assert_eq!(decide(&failed(ErrorCode::Timeout), fenced), Decision::Discard);
     }
 
     #[test]

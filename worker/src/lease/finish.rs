@@ -51,7 +51,7 @@ SELECT pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::
 
 /// Parameters: execution, attempt, worker; log columns. The attempt's number is free again; one whose cancelling was
 /// asked for in between ends cancelled.
-const HAND_BACK: &str = "
+const RELEASE: &str = "
 WITH back AS (
     UPDATE script_executions SET
         status = CASE WHEN cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
@@ -82,7 +82,7 @@ pub enum End<'a> {
     /// Run again after this time, for the script's own fault.
     Retry { after: Duration },
     /// Not run to its end here, by no fault of its own: run again at once, elsewhere.
-    HandBack,
+    Release,
 }
 
 /// What is measured of a run.
@@ -118,13 +118,13 @@ impl Claims {
                 let seconds = after.as_secs_f64();
                 self.write(RETRY, &[fence.as_slice(), &[&seconds]].concat()).await
             }
-            End::HandBack => self.hand_back(&fence).await,
+            End::Release => self.release(&fence).await,
         }
     }
 
-    async fn hand_back(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<FencedWrite, DatabaseError> {
+    async fn release(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<FencedWrite, DatabaseError> {
         let connection = self.database.connection().await?;
-        let statement = connection.prepare_cached(HAND_BACK).await?;
+        let statement = connection.prepare_cached(RELEASE).await?;
         let rows = connection.query(&statement, fence).await?;
         for row in &rows {
             if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {

@@ -12,7 +12,7 @@ mod renew;
 
 pub use claim::{ClaimResult, Claimed, DurableClaim, PinnedFunction, RowError, SealedVariable};
 pub use finish::{End, Phases};
-pub use renew::{Pulse, WorkerRow};
+pub use renew::{HeartbeatReply, WorkerRow};
 
 use crate::db::Database;
 use std::{sync::Arc, time::Duration};

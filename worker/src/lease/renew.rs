@@ -34,7 +34,7 @@ pub struct WorkerRow {
 
 /// Answer of a heartbeat for an attempt that still belongs to this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pulse {
+pub struct HeartbeatReply {
     pub attempt: Attempt,
     pub cancel_requested: bool,
 }
@@ -46,7 +46,7 @@ impl Claims {
         &self,
         row: &WorkerRow,
         in_flight: &[Attempt],
-    ) -> Result<Vec<Pulse>, DatabaseError> {
+    ) -> Result<Vec<HeartbeatReply>, DatabaseError> {
         let ids: Vec<Uuid> = in_flight.iter().map(|attempt| attempt.execution_id).collect();
         let attempts: Vec<i32> = in_flight.iter().map(|attempt| attempt.number).collect();
         let connection = self.database.connection().await?;
@@ -68,7 +68,7 @@ impl Claims {
             .await?;
         let reply = |row: &tokio_postgres::Row| {
             let attempt = Attempt { execution_id: row.try_get("id")?, number: row.try_get("attempt")? };
-            Ok(Pulse { attempt, cancel_requested: row.try_get("cancel_requested")? })
+            Ok(HeartbeatReply { attempt, cancel_requested: row.try_get("cancel_requested")? })
         };
         rows.iter().map(reply).collect()
     }

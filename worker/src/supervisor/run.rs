@@ -1,7 +1,7 @@
-//! One run, from the parent's side: deadlines, console lines, fetches, memory, and how it ended.
+//! Supervision of one run: deadlines, console lines, fetches, memory, and its end.
 //!
-//! Invariant: the loop below waits for nothing that the child or the reader of its console lines could hold
-//! up: a full pipe of lines stops the reading, never the clock.
+//! Invariant: the loop below never waits for the sandbox process or the reader of its console lines alone. A reader that is
+//! slow stops the reading of frames, never the clock.
 
 mod conclusion;
 mod lines;
@@ -9,12 +9,12 @@ mod verdict;
 
 use super::{
     fetch::{Fetcher, RequestLine, RunPolicy},
-    frame_writer::{Outgoing, send},
+    frame_writer::{Frame, FrameWriter},
     logs::Logs,
     masking::beside,
     sandbox_process::Sandbox,
 };
-use sandbox_protocol::{FetchRequest, FromSandbox, Job, RunEnd, ToSandbox};
+use sandbox_protocol::{FetchRequest, FrameError, FromSandbox, Job, RunEnd};
 use shared::{
     execution::ErrorCode,
     limits::Limits,
@@ -23,48 +23,49 @@ use shared::{
 };
 use std::{
     collections::{HashMap, VecDeque},
+    io,
+    ops::ControlFlow,
     sync::Arc,
     time::Duration,
 };
 use tokio::{
-    io::AsyncWriteExt as _,
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::{Instant, interval_at, sleep_until, timeout},
+    time::{Instant, Interval, interval_at, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use verdict::Decision;
+use verdict::KillReason;
 
-/// How long a child may take to honour a deadline before it is killed.
+/// Limits, in milliseconds, how long a process may take to stop after it was told to. Then it is killed.
 const GRACE: Duration = Duration::from_millis(400);
-/// How often resident memory is looked at.
+/// Interval, in milliseconds, between two measurements of resident memory.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
-/// Resident memory a child may hold beside its run's limit: V8, code, garbage not yet collected, one frame
-/// each way. A child at rest holds 27 MiB, 18 of them the binary's pages.
+/// Resident memory of a process beyond its run's limit, in bytes: V8, code, garbage not yet collected, one frame in each
+/// direction. An idle process has 27 MiB, 18 of them the binary's pages.
 const RESIDENT_OVERHEAD_BYTES: usize = 128 * 1024 * 1024;
 
-/// What a run needs beside its job.
+/// Input of a run besides its job, and its connections to the worker.
 pub struct RunContext {
-    /// Hosts `fetch` may reach: exact, or `*.example.com`; optionally with a port.
+    /// Hosts that `fetch` may reach: exact, or `*.example.com`; optionally with a port.
     pub allowed_domains: Vec<String>,
     /// The workspace's token for Plane's API. Never enters the sandbox.
     pub plane_token: Option<String>,
     /// Cancels the run; it ends as `cancelled`.
     pub cancel: CancellationToken,
-    /// Where console lines go, as they come. A full channel slows the script down.
+    /// Receives console lines during the run. A full channel slows the script down.
     pub logs: mpsc::Sender<LogLine>,
     /// Number of the first console line: 1, or more after earlier attempts.
     pub first_log_seq: i32,
 }
 
-/// What became of a run, and of the child that had it.
-pub(super) struct Ended {
+/// Outcome of a run, and what happens to its process.
+pub(super) struct ConcludedRun {
     pub(super) outcome: Outcome,
-    /// `None` when the child may be used again; else why not.
-    pub(super) dirty: Option<&'static str>,
-    /// The child was lost, for no reason of the script's, before anything of the run was seen, a fetch least of all: another
-    /// child may have it.
-    pub(super) untouched: bool,
+    /// Why the process must be replaced. `None` if it may be used again.
+    pub(super) replace_reason: Option<&'static str>,
+    /// True if another process may run the job: this one was lost for no reason of the script's, before anything of the run was
+    /// seen, above all before any fetch.
+    pub(super) safe_to_retry: bool,
 }
 
 /// Runs one job in a sandbox that is ready.
@@ -73,41 +74,52 @@ pub(super) async fn run(
     job: &Job,
     context: &RunContext,
     fetcher: &Arc<Fetcher>,
-) -> Ended {
-    let handed_over = Instant::now();
-    // Before all that can be done while the child gets to work.
-    let execute = hand_over(sandbox, job);
+) -> ConcludedRun {
+    let given_at = Instant::now();
+    // Before all other preparation, which can be done while the process starts on the job.
+    let writer = FrameWriter::start(job, &sandbox.writer);
     let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
     let masker = Arc::new(Masker::new(secrets));
-    let mut run = Run::new(sandbox, job, context, fetcher, &masker, handed_over);
-    let end = run.until_end(execute).await;
-    let (verdict, usage, dirty) = run.conclude(end).await;
-    let untouched = run.untouched;
+    let mut run = Run::new(sandbox, job, context, fetcher, &masker, given_at);
+    let end = match writer {
+        Ok(writer) => run.until_end(writer).await,
+        // The job is too long for a frame. Such a job is refused when its script is saved.
+        Err(_) => run.kill(KillReason::ProtocolViolation),
+    };
+    let (verdict, usage, replace_reason) = run.conclude(end).await;
+    let safe_to_retry = run.safe_to_retry;
     let bytes = verdict::bytes(&verdict);
     let verdict = beside(&masker, bytes, move |masker| verdict::masked(verdict, masker)).await;
-    Ended { outcome: Outcome { verdict, usage }, dirty, untouched }
+    ConcludedRun { outcome: Outcome { verdict, usage }, replace_reason, safe_to_retry }
 }
 
-/// Sends the job, as much of it as the socket takes at once. None if it is too long for a frame.
-fn hand_over(sandbox: &Sandbox, job: &Job) -> Option<Outgoing> {
-    let bytes = sandbox_protocol::encode(&ToSandbox::Execute(Box::new(job.clone()))).ok()?;
-    // What it refuses now, it refuses again when the rest is written.
-    let written = sandbox.writer.try_write(&bytes).unwrap_or(0);
-    Some(Outgoing { bytes, written, ..Outgoing::default() })
-}
-
-/// A fetch that is over, with the encoded frame of its answer: encoding a large one is left to the fetch's thread as well.
-struct Answered {
+/// A fetch that is over, with the encoded frame of its answer. Encoding a large one is left to the fetch's thread as well.
+struct AnsweredFetch {
     id: u32,
     log: Vec<RequestLine>,
-    frame: Outgoing,
+    frame: Frame,
 }
 
-/// Why the loop ended.
-enum End {
-    Finished(RunEnd, Usage),
-    /// The child is gone, or must be.
-    Gone,
+/// Reason why the loop of a run ended.
+enum LoopEnd {
+    Reported(RunEnd, Usage),
+    /// The process died, or must be killed.
+    Lost,
+}
+
+/// Event that the loop of a run waits for.
+enum Event<'a> {
+    /// The process did not stop in time.
+    GraceOver,
+    /// The run exceeded a limit, or was cancelled.
+    MustStop(ErrorCode),
+    MemoryCheck,
+    /// The reader of console lines takes one more. `None` if it takes no more at all.
+    LineAccepted(Option<mpsc::Permit<'a, LogLine>>),
+    FrameWritten(io::Result<()>),
+    /// `None` for a fetch that was aborted.
+    FetchEnded(Option<AnsweredFetch>),
+    Received(Result<FromSandbox, FrameError>),
 }
 
 struct Run<'a> {
@@ -116,21 +128,22 @@ struct Run<'a> {
     context: &'a RunContext,
     logs: Logs<'a>,
     masker: Arc<Masker>,
-    /// When the child got the job.
+    /// Moment at which the process was given the job.
     given_at: Instant,
     initialized: Option<Instant>,
-    decision: Decision,
+    kill_reason: Option<KillReason>,
     kill_at: Option<Instant>,
     lines: VecDeque<LogLine>,
     fetcher: Arc<Fetcher>,
     policy: Arc<RunPolicy>,
-    fetches: JoinSet<Answered>,
+    fetches: JoinSet<AnsweredFetch>,
     fetching: HashMap<u32, AbortHandle>,
     fetch_count: u32,
     abort_count: u32,
-    /// Whether the child has the whole job.
-    handed_over: bool,
-    untouched: bool,
+    /// True once the process has been sent the whole job.
+    has_sent_job: bool,
+    memory_checks: Interval,
+    safe_to_retry: bool,
     resident_peak: usize,
 }
 
@@ -153,7 +166,7 @@ impl<'a> Run<'a> {
             masker: Arc::clone(masker),
             given_at,
             initialized: None,
-            decision: Decision::None,
+            kill_reason: None,
             kill_at: None,
             lines: VecDeque::new(),
             fetcher: Arc::clone(fetcher),
@@ -162,8 +175,9 @@ impl<'a> Run<'a> {
             fetching: HashMap::new(),
             fetch_count: 0,
             abort_count: 0,
-            handed_over: false,
-            untouched: false,
+            has_sent_job: false,
+            memory_checks: interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL),
+            safe_to_retry: false,
             resident_peak: 0,
         }
     }
@@ -172,7 +186,7 @@ impl<'a> Run<'a> {
         &self.job.limits
     }
 
-    /// When the present phase must be over, and how the run then ended.
+    /// Returns when the present phase must be over, and the error code of a run that exceeds it.
     fn deadline(&self) -> (Instant, ErrorCode) {
         match self.initialized {
             None => (self.given_at + self.limits().init_timeout, ErrorCode::InitTimeout),
@@ -180,90 +194,103 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// `execute` is the job on its way.
-    async fn until_end(&mut self, execute: Option<Outgoing>) -> End {
-        let Some(mut writing) = execute else {
-            self.decision = Decision::Nonsense;
-            return End::Gone;
-        };
-        // Room for one answer for each fetch allowed, and one `Terminate`: sending never waits.
-        let room = usize::try_from(self.limits().fetches).unwrap_or(usize::MAX).saturating_add(1);
-        let (outgoing, mut queue) = mpsc::channel::<Outgoing>(room.min(10_000));
-        let mut watch = interval_at(Instant::now() + WATCH_INTERVAL, WATCH_INTERVAL);
-        if writing.written == writing.bytes.len() {
-            self.handed_over = true;
-            writing = Outgoing::default();
-        }
+    /// Handles events until the run ends. `writer` has the job.
+    async fn until_end(&mut self, mut writer: FrameWriter) -> LoopEnd {
         loop {
-            let stopping = self.kill_at.is_some();
-            let (deadline, late) = self.deadline();
-            let idle = writing.written == writing.bytes.len();
-            tokio::select! {
-                biased;
-                () = sleep_until(self.kill_at.unwrap_or(deadline)), if stopping => return End::Gone,
-                () = sleep_until(deadline), if !stopping => self.stop(late, &outgoing),
-                () = self.context.cancel.cancelled(), if !stopping => self.stop(ErrorCode::Cancelled, &outgoing),
-                _ = watch.tick() => if self.over_memory() {
-                    self.decision = Decision::Memory;
-                    return End::Gone;
-                },
-                permit = self.context.logs.reserve(), if !self.lines.is_empty() => match (permit, self.lines.pop_front()) {
-                    (Ok(permit), Some(line)) => permit.send(line),
-                    _ => self.lines.clear(),
-                },
-                frame = queue.recv(), if idle => writing = frame.unwrap_or_default(),
-                written = self.sandbox.writer.write(&writing.bytes[writing.written..]), if !idle => match written {
-                    Ok(bytes) if bytes > 0 => {
-                        writing.written += bytes;
-                        if writing.written == writing.bytes.len() {
-                            // The job is the first frame.
-                            self.handed_over = true;
-                            writing = Outgoing::default();
-                        }
-                    }
-                    _ => return End::Gone,
-                },
-                Some(done) = self.fetches.join_next() => if let Ok(answered) = done {
-                    self.answer(answered, &outgoing).await;
-                },
-                message = self.sandbox.frames.next(), if self.lines.is_empty() => match message {
-                    Ok(FromSandbox::Finished { end, usage }) => {
-                        // An answer that nobody waits for any more, half sent: the rest must follow.
-                        let rest = self.sandbox.writer.write_all(&writing.bytes[writing.written..]);
-                        return match timeout(GRACE, rest).await {
-                            Ok(Ok(())) => End::Finished(end, usage),
-                            _ => End::Gone,
-                        };
-                    }
-                    Ok(message) => if !self.take(message).await {
-                        self.decision = Decision::Nonsense;
-                        return End::Gone;
-                    },
-                    Err(sandbox_protocol::FrameError::Io(_)) => return End::Gone,
-                    Err(_) => {
-                        self.decision = Decision::Nonsense;
-                        return End::Gone;
-                    }
-                },
+            let event = self.next_event(&mut writer).await;
+            self.has_sent_job = writer.has_sent_job();
+            if let ControlFlow::Break(end) = self.on_event(event, &mut writer).await {
+                return end;
             }
         }
     }
 
-    /// Tells the child to stop, and sets the moment when it is killed.
-    fn stop(&mut self, code: ErrorCode, outgoing: &mpsc::Sender<Outgoing>) {
-        self.decision = Decision::Stop(code);
-        self.kill_at = Some(Instant::now() + GRACE);
-        send(outgoing, Outgoing::terminate(code));
+    /// Waits for the next event. Events that are ready at the same time count in this order. Cancel-safe.
+    async fn next_event(&mut self, writer: &mut FrameWriter) -> Event<'a> {
+        let is_stopping = self.kill_at.is_some();
+        let (deadline, exceeded) = self.deadline();
+        let (context, has_lines) = (self.context, !self.lines.is_empty());
+        tokio::select! {
+            biased;
+            () = sleep_until(self.kill_at.unwrap_or(deadline)), if is_stopping => Event::GraceOver,
+            () = sleep_until(deadline), if !is_stopping => Event::MustStop(exceeded),
+            () = context.cancel.cancelled(), if !is_stopping => Event::MustStop(ErrorCode::Cancelled),
+            _ = self.memory_checks.tick() => Event::MemoryCheck,
+            permit = context.logs.reserve(), if has_lines => Event::LineAccepted(permit.ok()),
+            written = writer.write(&mut self.sandbox.writer), if !writer.is_idle() => Event::FrameWritten(written),
+            Some(fetch) = self.fetches.join_next() => Event::FetchEnded(fetch.ok()),
+            // Not read while lines wait for their reader: a flood of lines stays in the socket.
+            message = self.sandbox.frames.next(), if !has_lines => Event::Received(message),
+        }
     }
 
-    fn over_memory(&mut self) -> bool {
+    async fn on_event(&mut self, event: Event<'a>, writer: &mut FrameWriter) -> ControlFlow<LoopEnd> {
+        match event {
+            Event::GraceOver => return ControlFlow::Break(LoopEnd::Lost),
+            Event::MustStop(code) => self.stop(code, writer),
+            Event::MemoryCheck => {
+                if self.is_over_memory() {
+                    return ControlFlow::Break(self.kill(KillReason::OverMemory));
+                }
+            }
+            Event::LineAccepted(permit) => self.send_line(permit),
+            Event::FrameWritten(written) => {
+                if written.is_err() {
+                    return ControlFlow::Break(LoopEnd::Lost);
+                }
+            }
+            Event::FetchEnded(Some(fetch)) => self.answer(fetch, writer).await,
+            Event::FetchEnded(None) => {}
+            Event::Received(Ok(message)) => return self.on_message(message, writer).await,
+            Event::Received(Err(FrameError::Io(_))) => return ControlFlow::Break(LoopEnd::Lost),
+            Event::Received(Err(_)) => return ControlFlow::Break(self.kill(KillReason::ProtocolViolation)),
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn on_message(&mut self, message: FromSandbox, writer: &mut FrameWriter) -> ControlFlow<LoopEnd> {
+        if let FromSandbox::Finished { end, usage } = message {
+            // The process reads a frame to its end before it is ready again.
+            let completed = timeout(GRACE, writer.complete_frame(&mut self.sandbox.writer)).await;
+            let is_ready = matches!(completed, Ok(Ok(())));
+            return ControlFlow::Break(if is_ready { LoopEnd::Reported(end, usage) } else { LoopEnd::Lost });
+        }
+        if self.handle_message(message).await {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(self.kill(KillReason::ProtocolViolation))
+        }
+    }
+
+    /// Sends the first queued line to its reader, or drops all if it takes no more.
+    fn send_line(&mut self, permit: Option<mpsc::Permit<'a, LogLine>>) {
+        match (permit, self.lines.pop_front()) {
+            (Some(permit), Some(line)) => permit.send(line),
+            _ => self.lines.clear(),
+        }
+    }
+
+    /// Notes why the process has to be killed, which [`Self::conclude`] does.
+    fn kill(&mut self, reason: KillReason) -> LoopEnd {
+        self.kill_reason = Some(reason);
+        LoopEnd::Lost
+    }
+
+    /// Tells the process to stop, and sets the moment at which it is killed.
+    fn stop(&mut self, code: ErrorCode, writer: &mut FrameWriter) {
+        self.kill_reason = Some(KillReason::Limit(code));
+        self.kill_at = Some(Instant::now() + GRACE);
+        writer.push(Frame::terminate(code));
+    }
+
+    fn is_over_memory(&mut self) -> bool {
         let resident = self.sandbox.resident_bytes().unwrap_or_default();
         self.resident_peak = self.resident_peak.max(resident);
         resident > self.limits().memory_bytes.saturating_add(RESIDENT_OVERHEAD_BYTES)
     }
 
-    /// Takes a message; false when no honest child would have sent it.
-    async fn take(&mut self, message: FromSandbox) -> bool {
+    /// Handles a message. Returns false for one that breaks the protocol.
+    async fn handle_message(&mut self, message: FromSandbox) -> bool {
         match message {
             FromSandbox::Initialized if self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
@@ -284,14 +311,14 @@ impl<'a> Run<'a> {
 
     fn fetch(&mut self, id: u32, request: FetchRequest) -> bool {
         self.fetch_count += 1;
-        // The child counts too, and tells the script; one that does not is not ours.
+        // The sandbox counts too, and refuses the script's call; a process that does not was taken over.
         if self.fetch_count > self.limits().fetches || self.fetching.contains_key(&id) {
             return false;
         }
         let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
         let fetch = async move {
             let fetched = fetcher.perform(request, &policy).await;
-            Answered { id, log: fetched.log, frame: Outgoing::answer(id, fetched.answer, fetched.hold) }
+            AnsweredFetch { id, log: fetched.log, frame: Frame::answer(id, fetched.answer, fetched.hold) }
         };
         // The set aborts its tasks when it is dropped: no fetch outlives its run.
         let handle = self.fetches.spawn_on(fetch, self.fetcher.runtime());
@@ -299,12 +326,12 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// One line a request for the run's own log, then the answer.
-    async fn answer(&mut self, answered: Answered, outgoing: &mpsc::Sender<Outgoing>) {
+    /// Adds one line per request to the run's own log, then queues the answer.
+    async fn answer(&mut self, answered: AnsweredFetch, writer: &mut FrameWriter) {
         self.fetching.remove(&answered.id);
         for request in answered.log {
             self.note(&request.to_string()).await;
         }
-        send(outgoing, answered.frame);
+        writer.push(answered.frame);
     }
 }

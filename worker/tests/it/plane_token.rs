@@ -58,7 +58,7 @@ async fn an_endless_answer_of_the_control_service_is_given_up() {
     ] {
         let server = HostileServer::start(endless);
         let url = format!("http://{}/", server.address()).parse().unwrap();
-        let tokens = PlaneTokens::new(Some(url), Arc::new(Keys::parse("secret").unwrap())).unwrap();
+        let tokens = PlaneTokens::new(Some(url), Arc::new(SigningKeys::parse("secret").unwrap())).unwrap();
         // The worker gives up after 2 s; the rest is for a busy machine.
         let token = timeout(Duration::from_secs(10), tokens.get("a")).await.expect("it gives up");
         assert_eq!(token, None, "{endless:?}");

@@ -23,7 +23,7 @@ impl Slot {
     /// Runs a job. The outcome contains whatever the script does. Dropping the future ends the run.
     pub async fn run(mut self, job: Job, context: RunContext) -> Outcome {
         let mut ended = self.run_once(&job, &context).await;
-        if ended.untouched {
+        if ended.safe_to_retry {
             tracing::warn!(
                 execution.id = %job.execution_id,
                 "a sandbox process was lost before its run did anything: another process runs the job"
@@ -34,14 +34,14 @@ impl Slot {
         ended.outcome
     }
 
-    async fn run_once(&mut self, job: &Job, context: &RunContext) -> run::Ended {
+    async fn run_once(&mut self, job: &Job, context: &RunContext) -> run::ConcludedRun {
         self.assign(&job.workspace_slug).await;
         self.used = true;
         let sandbox = self.sandbox.as_mut().expect("a slot has its process until its run is over");
         let ended = run::run(sandbox, job, context, &self.pool.config.fetcher).await;
         self.used = false;
         if let Some(sandbox) = self.sandbox.take() {
-            match ended.dirty {
+            match ended.replace_reason {
                 None => self.pool.reuse(sandbox),
                 Some(reason) => self.pool.replace(sandbox, reason),
             }

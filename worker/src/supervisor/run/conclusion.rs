@@ -1,8 +1,8 @@
 //! Concludes a run once its loop is over: verdict, usage, and what happens to its sandbox process.
 
 use super::{
-    End, RESIDENT_OVERHEAD_BYTES, Run,
-    verdict::{self, Decision},
+    LoopEnd, RESIDENT_OVERHEAD_BYTES, Run,
+    verdict::{self, KillReason},
 };
 use sandbox_protocol::RunEnd;
 use shared::{
@@ -16,10 +16,10 @@ type Conclusion = (Verdict, Usage, Option<&'static str>);
 
 impl Run<'_> {
     /// Ends the run's fetches, then sends its last lines to the reader, then concludes.
-    pub(super) async fn conclude(&mut self, end: End) -> Conclusion {
+    pub(super) async fn conclude(&mut self, end: LoopEnd) -> Conclusion {
         self.fetches.abort_all();
         match end {
-            End::Finished(end, reported) => {
+            LoopEnd::Reported(end, reported) => {
                 let usage = Usage {
                     fetches: self.fetch_count,
                     ..plausible(reported, self.given_at.elapsed(), self.limits())
@@ -27,7 +27,7 @@ impl Run<'_> {
                 self.flush_lines().await;
                 self.conclude_reported(end, usage)
             }
-            End::Gone => {
+            LoopEnd::Lost => {
                 let usage = self.observed_usage();
                 let status = self.exit_status().await;
                 self.drain_lines().await;
@@ -38,14 +38,14 @@ impl Run<'_> {
 
     /// Concludes a run whose end the process reported.
     fn conclude_reported(&self, end: RunEnd, usage: Usage) -> Conclusion {
-        let (verdict, replace_reason) = verdict::of_report(end, self.decision, self.limits());
+        let (verdict, replace_reason) = verdict::of_report(end, self.kill_reason, self.limits());
         (verdict, usage, replace_reason)
     }
 
     /// Concludes a run whose process died, or had to be killed.
     fn conclude_lost(&mut self, status: Option<ExitStatus>, usage: Usage) -> Conclusion {
-        self.untouched = self.is_safe_to_retry(status);
-        let verdict = verdict::of_dead_process(self.decision, status, self.limits());
+        self.safe_to_retry = self.is_safe_to_retry(status);
+        let verdict = verdict::of_dead_process(self.kill_reason, status, self.limits());
         if let Verdict::Failed(error) = &verdict {
             tracing::warn!(
                 execution.id = %self.job.execution_id,
@@ -54,16 +54,16 @@ impl Run<'_> {
                 "a sandbox process died with its run"
             );
         }
-        (verdict, usage, Some(verdict::replace_reason(self.decision, status)))
+        (verdict, usage, Some(verdict::replace_reason(self.kill_reason, status)))
     }
 
-    /// Waits for the end of the process, or kills it if the supervisor decided so. Returns its status.
+    /// Waits for the end of the process, or kills it if there is a reason to. Returns its status.
     async fn exit_status(&mut self) -> Option<ExitStatus> {
-        if self.decision == Decision::None && self.resident_peak > self.limits().memory_bytes {
-            self.decision = Decision::Swollen;
+        if self.kill_reason.is_none() && self.resident_peak > self.limits().memory_bytes {
+            self.kill_reason = Some(KillReason::OverMemoryWhenLost);
         }
-        match self.decision {
-            Decision::None | Decision::Swollen => self.sandbox.exit().await,
+        match self.kill_reason {
+            None | Some(KillReason::OverMemoryWhenLost) => self.sandbox.exit().await,
             _ => self.sandbox.kill().await,
         }
     }
@@ -73,9 +73,9 @@ impl Run<'_> {
     fn is_safe_to_retry(&self, status: Option<ExitStatus>) -> bool {
         // The kernel kills when the machine has no memory left, and the supervisor kills a process that hangs. A script can't.
         let killed = status.and_then(|status| status.signal()) == Some(libc::SIGKILL);
-        self.decision == Decision::None
+        self.kill_reason.is_none()
             && self.initialized.is_none()
-            && (killed || !self.handed_over)
+            && (killed || !self.has_sent_job)
             && self.fetch_count == 0
             && !self.logs.received_any()
     }

@@ -11,33 +11,36 @@ use shared::{
 };
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
-/// Decision of the supervisor about the run before its process died.
+/// Reason for which the supervisor kills a process, or knows why it died. Without one the process died by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// The supervisor decided nothing: the process died by itself.
-    None,
-    /// The supervisor told the process to stop, for this reason.
-    Stop(ErrorCode),
+pub(super) enum KillReason {
+    /// The run exceeded a limit, or was cancelled: the supervisor told the process to stop with this code.
+    Limit(ErrorCode),
     /// The process's resident memory exceeded the limit of a run.
-    Memory,
-    /// The supervisor decided nothing: the process died by itself. At the last measurement it had more memory than its run may
-    /// use.
-    Swollen,
+    OverMemory,
+    /// The process died by itself. At the last measurement it had more memory than its run may use.
+    OverMemoryWhenLost,
     /// The process violated the protocol.
-    Nonsense,
+    ProtocolViolation,
 }
 
-/// Returns the verdict on a run whose process died. A decision of the supervisor outranks the way the process then died.
-pub(super) fn of_dead_process(decision: Decision, status: Option<ExitStatus>, limits: &Limits) -> Verdict {
-    match decision {
-        Decision::Stop(code) => stopped(code, limits),
-        Decision::Memory => stopped(ErrorCode::MemoryLimit, limits),
-        Decision::Nonsense => failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned()),
+/// Returns the verdict on a run whose process died. A reason to kill it outranks the way the process then died.
+pub(super) fn of_dead_process(
+    kill_reason: Option<KillReason>,
+    status: Option<ExitStatus>,
+    limits: &Limits,
+) -> Verdict {
+    match kill_reason {
+        Some(KillReason::Limit(code)) => stopped(code, limits),
+        Some(KillReason::OverMemory) => stopped(ErrorCode::MemoryLimit, limits),
+        Some(KillReason::ProtocolViolation) => {
+            failed(ErrorCode::SandboxCrashed, "the sandbox broke its protocol".to_owned())
+        }
         // Native code that is refused memory crashes in many ways. The memory that it had shows the reason.
-        Decision::Swollen if status.is_some_and(|status| status.signal().is_some()) => {
+        Some(KillReason::OverMemoryWhenLost) if status.is_some_and(|status| status.signal().is_some()) => {
             stopped(ErrorCode::MemoryLimit, limits)
         }
-        Decision::None | Decision::Swollen => match status.and_then(|status| status.code()) {
+        None | Some(KillReason::OverMemoryWhenLost) => match status.and_then(|status| status.code()) {
             Some(EXIT_OUT_OF_MEMORY) => stopped(ErrorCode::MemoryLimit, limits),
             Some(EXIT_FATAL) => {
                 failed(ErrorCode::SandboxCrashed, "the sandbox stopped on a fatal V8 error".to_owned())
@@ -82,23 +85,27 @@ pub(super) fn describe(status: Option<ExitStatus>) -> String {
 }
 
 /// Returns why a process that died is replaced, as label of a metric.
-pub(super) fn replace_reason(decision: Decision, status: Option<ExitStatus>) -> &'static str {
-    match decision {
-        Decision::Stop(code) => code.as_str(),
-        Decision::Memory | Decision::Swollen => ErrorCode::MemoryLimit.as_str(),
-        Decision::Nonsense => "protocol",
-        Decision::None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
+pub(super) fn replace_reason(kill_reason: Option<KillReason>, status: Option<ExitStatus>) -> &'static str {
+    match kill_reason {
+        Some(KillReason::Limit(code)) => code.as_str(),
+        Some(KillReason::OverMemory | KillReason::OverMemoryWhenLost) => ErrorCode::MemoryLimit.as_str(),
+        Some(KillReason::ProtocolViolation) => "protocol",
+        None if status.and_then(|status| status.code()) == Some(EXIT_OUT_OF_MEMORY) => {
             ErrorCode::MemoryLimit.as_str()
         }
-        Decision::None => "crashed",
+        None => "crashed",
     }
 }
 
 /// Returns the verdict on a run whose end the process reported, and why the process must be replaced, if it must.
-pub(super) fn of_report(end: RunEnd, decision: Decision, limits: &Limits) -> (Verdict, Option<&'static str>) {
-    let stopped = match decision {
+pub(super) fn of_report(
+    end: RunEnd,
+    kill_reason: Option<KillReason>,
+    limits: &Limits,
+) -> (Verdict, Option<&'static str>) {
+    let stopped = match kill_reason {
         // A `Terminate` was sent, and would end the next run.
-        Decision::Stop(code) => Some(code.as_str()),
+        Some(KillReason::Limit(code)) => Some(code.as_str()),
         _ => None,
     };
     match end {
@@ -107,11 +114,13 @@ pub(super) fn of_report(end: RunEnd, decision: Decision, limits: &Limits) -> (Ve
                 if json.len() > limits.result_bytes { None } else { RawValue::from_string(json).ok() };
             match result {
                 Some(result) => (Verdict::Completed(result), stopped),
-                None => (of_dead_process(Decision::Nonsense, None, limits), Some("protocol")),
+                None => {
+                    (of_dead_process(Some(KillReason::ProtocolViolation), None, limits), Some("protocol"))
+                }
             }
         }
-        RunEnd::Failed { code, .. } if !may_report(code, decision) => {
-            (of_dead_process(Decision::Nonsense, None, limits), Some("protocol"))
+        RunEnd::Failed { code, .. } if !may_report(code, kill_reason) => {
+            (of_dead_process(Some(KillReason::ProtocolViolation), None, limits), Some("protocol"))
         }
         RunEnd::Failed { code, message, stack, line, column } => {
             let replace_reason = match code {
@@ -130,7 +139,7 @@ pub(super) fn of_report(end: RunEnd, decision: Decision, limits: &Limits) -> (Ve
 
 /// Returns true if a sandbox process may report this code: a fault of the run itself, or the code that it was told to stop
 /// with.
-fn may_report(code: ErrorCode, decision: Decision) -> bool {
+fn may_report(code: ErrorCode, kill_reason: Option<KillReason>) -> bool {
     match code {
         ErrorCode::ScriptError
         | ErrorCode::InvalidResult
@@ -139,7 +148,7 @@ fn may_report(code: ErrorCode, decision: Decision) -> bool {
         | ErrorCode::MemoryLimit
         | ErrorCode::SandboxCrashed => true,
         ErrorCode::Timeout | ErrorCode::InitTimeout | ErrorCode::Cancelled => {
-            decision == Decision::Stop(code)
+            kill_reason == Some(KillReason::Limit(code))
         }
         ErrorCode::WorkerLost => false,
     }
@@ -181,8 +190,8 @@ mod tests {
     use super::*;
     use shared::execution::Status;
 
-    fn code(decision: Decision, raw: i32) -> ErrorCode {
-        match of_dead_process(decision, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
+    fn code(kill_reason: Option<KillReason>, raw: i32) -> ErrorCode {
+        match of_dead_process(kill_reason, Some(ExitStatus::from_raw(raw)), &Limits::default()) {
             Verdict::Failed(error) => error.code,
             Verdict::Completed(_) => unreachable!("a dead process completes nothing"),
         }
@@ -190,21 +199,21 @@ mod tests {
 
     #[test]
     fn v8_out_of_memory_is_the_memory_limit() {
-        assert_eq!(code(Decision::None, EXIT_OUT_OF_MEMORY << 8), ErrorCode::MemoryLimit);
+        assert_eq!(code(None, EXIT_OUT_OF_MEMORY << 8), ErrorCode::MemoryLimit);
     }
 
     #[test]
     fn a_crash_for_want_of_memory_is_the_memory_limit() {
-        assert_eq!(code(Decision::Swollen, libc::SIGSEGV), ErrorCode::MemoryLimit);
-        assert_eq!(code(Decision::Swollen, libc::SIGABRT), ErrorCode::MemoryLimit);
-        assert_eq!(code(Decision::Swollen, EXIT_FATAL << 8), ErrorCode::SandboxCrashed);
+        assert_eq!(code(Some(KillReason::OverMemoryWhenLost), libc::SIGSEGV), ErrorCode::MemoryLimit);
+        assert_eq!(code(Some(KillReason::OverMemoryWhenLost), libc::SIGABRT), ErrorCode::MemoryLimit);
+        assert_eq!(code(Some(KillReason::OverMemoryWhenLost), EXIT_FATAL << 8), ErrorCode::SandboxCrashed);
     }
 
     #[test]
     fn a_signal_or_early_exit_is_a_sandbox_crash() {
-        assert_eq!(code(Decision::None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
-        assert_eq!(code(Decision::None, libc::SIGSYS), ErrorCode::SandboxCrashed);
-        assert_eq!(code(Decision::None, 0), ErrorCode::SandboxCrashed);
+        assert_eq!(code(None, libc::SIGSEGV), ErrorCode::SandboxCrashed);
+        assert_eq!(code(None, libc::SIGSYS), ErrorCode::SandboxCrashed);
+        assert_eq!(code(None, 0), ErrorCode::SandboxCrashed);
     }
 
     fn failed_with(code: ErrorCode, message: &str) -> RunEnd {
@@ -216,11 +225,11 @@ mod tests {
         let limits = Limits::default();
         for code in [ErrorCode::WorkerLost, ErrorCode::Cancelled, ErrorCode::Timeout, ErrorCode::InitTimeout]
         {
-            let (verdict, replace_reason) = of_report(failed_with(code, "forged"), Decision::None, &limits);
+            let (verdict, replace_reason) = of_report(failed_with(code, "forged"), None, &limits);
             let Verdict::Failed(error) = verdict else { unreachable!("nothing was completed") };
             assert_eq!((error.code, replace_reason), (ErrorCode::SandboxCrashed, Some("protocol")), "{code}");
         }
-        let told = Decision::Stop(ErrorCode::Cancelled);
+        let told = Some(KillReason::Limit(ErrorCode::Cancelled));
         let (verdict, replace_reason) =
             of_report(failed_with(ErrorCode::Cancelled, "as told"), told, &limits);
         assert_eq!((verdict.status(), replace_reason), (Status::Cancelled, Some("cancelled")));
@@ -231,8 +240,7 @@ mod tests {
     #[test]
     fn a_secret_cut_by_the_error_text_limit_is_masked() {
         let text = format!("{}hunter2-", "x".repeat(MAX_ERROR_TEXT_UNITS - 8));
-        let (verdict, _) =
-            of_report(failed_with(ErrorCode::ScriptError, &text), Decision::None, &Limits::default());
+        let (verdict, _) = of_report(failed_with(ErrorCode::ScriptError, &text), None, &Limits::default());
         let Verdict::Failed(error) = masked(verdict, &Masker::new(["hunter2-secret"])) else {
             unreachable!("it failed")
         };
@@ -241,8 +249,8 @@ mod tests {
 
     #[test]
     fn kill_reason_takes_precedence_over_exit_status() {
-        assert_eq!(code(Decision::Stop(ErrorCode::Timeout), libc::SIGKILL), ErrorCode::Timeout);
-        assert_eq!(code(Decision::Stop(ErrorCode::Cancelled), libc::SIGSEGV), ErrorCode::Cancelled);
-        assert_eq!(code(Decision::Memory, libc::SIGKILL), ErrorCode::MemoryLimit);
+        assert_eq!(code(Some(KillReason::Limit(ErrorCode::Timeout)), libc::SIGKILL), ErrorCode::Timeout);
+        assert_eq!(code(Some(KillReason::Limit(ErrorCode::Cancelled)), libc::SIGSEGV), ErrorCode::Cancelled);
+        assert_eq!(code(Some(KillReason::OverMemory), libc::SIGKILL), ErrorCode::MemoryLimit);
     }
 }

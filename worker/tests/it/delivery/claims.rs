@@ -9,7 +9,7 @@ use shared::{
 };
 use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::{ClaimResult, End, FencedWrite, PREPARED, Pulse, WorkerRow};
+use worker::lease::{ClaimResult, End, FencedWrite, HeartbeatReply, PREPARED, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -124,7 +124,7 @@ async fn a_released_attempt_is_not_counted_and_no_longer_held() {
     let id = bench.enqueue().await;
     let (draining, heir) = (bench.worker("draining"), bench.worker("heir"));
     let attempt = claim(&draining, id).await.unwrap();
-    assert_eq!(draining.end(attempt, &End::HandBack, &[line(1)]).await.unwrap(), FencedWrite::Applied);
+    assert_eq!(draining.end(attempt, &End::Release, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 0");
     assert_eq!(bench.outbox_rows().await, "1");
     let claimed = claimed(&heir, id).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_run_that_is_handed_back_after_its_cancel_is_cancelled() {
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
     bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
-    assert_eq!(worker.end(attempt, &End::HandBack, &[]).await.unwrap(), FencedWrite::Applied);
+    assert_eq!(worker.end(attempt, &End::Release, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "cancelled 1");
     assert_eq!(bench.outbox_rows().await, "0");
 }
@@ -182,8 +182,8 @@ async fn a_heartbeat_renews_leases_and_reports_cancelled_or_lost_runs() {
     let mut replies = worker.heartbeat(&row(), &[kept, cancelled, taken]).await.unwrap();
     replies.sort_by_key(|reply| reply.cancel_requested);
     let expected = [
-        Pulse { attempt: kept, cancel_requested: false },
-        Pulse { attempt: cancelled, cancel_requested: true },
+        HeartbeatReply { attempt: kept, cancel_requested: false },
+        HeartbeatReply { attempt: cancelled, cancel_requested: true },
     ];
     assert_eq!(replies, expected);
     let extended =

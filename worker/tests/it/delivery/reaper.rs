@@ -6,7 +6,7 @@ use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
 use worker::lease::{
-    FencedWrite, Pulse, WorkerRow,
+    FencedWrite, HeartbeatReply, WorkerRow,
     reaper::{Reaped, Reaper},
 };
 
@@ -135,7 +135,7 @@ async fn a_worker_that_renews_its_lease_late_keeps_its_run() {
     assert!(reaper.scan().await.unwrap().is_empty(), "whoever is alive has time to renew");
     let row = WorkerRow { slots: 1, busy: 1, layers: Vec::new(), draining: false };
     let renewed = alive.heartbeat(&row, &[attempt]).await.unwrap();
-    assert_eq!(renewed, [Pulse { attempt, cancel_requested: false }]);
+    assert_eq!(renewed, [HeartbeatReply { attempt, cancel_requested: false }]);
     assert_eq!(reaped_by(&mut reaper).await, one(lost, "queued", 1));
     assert_eq!(bench.status(kept).await, "running 1");
 }
