@@ -7,7 +7,10 @@ use rand::Rng;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use shared::http::fields::{Fields, ReadFields};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ArrayBuilder, RefOr, Schema},
+};
 use uuid::Uuid;
 
 /// Text that every key begins with, by which secret scanners recognise a leaked one.
@@ -95,7 +98,7 @@ pub struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
     /// Scopes of the key, which the caller must have itself; all of the caller's if left out.
-    #[schema(required = false, schema_with = schemas::scopes)]
+    #[schema(required = false, schema_with = scopes_schema)]
     pub scopes: Option<Vec<Scope>>,
 }
 
@@ -105,6 +108,11 @@ impl ReadFields for ApiKeyInput {
         let name = validation::name(fields, "name");
         Some(Self { scopes: scopes(fields), name: name? })
     }
+}
+
+fn scopes_schema() -> RefOr<Schema> {
+    let names = schemas::texts(Scope::ALL.into_iter().map(Scope::as_str));
+    ArrayBuilder::new().items(names).min_items(Some(1)).max_items(Some(Scope::ALL.len())).build().into()
 }
 
 fn scopes(fields: &mut Fields) -> Option<Vec<Scope>> {

@@ -13,7 +13,10 @@ use shared::{
     limits::INPUT_BYTES,
 };
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 /// Triggers that a caller may name for an execution; `test` is only for `/scripts/test/`.
@@ -160,7 +163,7 @@ fn variables(fields: &mut Fields) -> Option<JsonObject> {
 #[schema(as = ExecutionInput)]
 pub struct ExecutionRequest {
     pub script_id: Uuid,
-    #[schema(required = false, schema_with = schemas::requested_trigger)]
+    #[schema(required = false, schema_with = trigger_schema)]
     pub trigger_type: TriggerType,
     /// Event that the script handles; 256 KiB together with `context`.
     #[schema(required = false, schema_with = schemas::nullable_object)]
@@ -171,6 +174,10 @@ pub struct ExecutionRequest {
     /// Values by key, over the script's defaults.
     #[schema(required = false, schema_with = schemas::nullable_object)]
     pub variables: JsonObject,
+}
+
+fn trigger_schema() -> RefOr<Schema> {
+    schemas::texts(TRIGGERS.into_iter().map(TriggerType::as_str))
 }
 
 impl ReadFields for ExecutionRequest {
@@ -266,8 +273,8 @@ impl ReadFields for ReplayRequest {
 }
 
 impl ReplayRequest {
-    /// The input of the replay: what it gives, and the rest as it was. What it leaves as it was altogether is not held
-    /// to a limit again.
+    /// Returns the input of the replay: the parts that the request gives, and the stored parts for the rest. An input
+    /// that is wholly the stored one is not checked against the limit again.
     pub fn input(self, event: JsonObject, context: JsonObject) -> Result<Input, FieldErrors> {
         let field = match (&self.event, &self.context) {
             (None, None) => return Ok(Input { event, context }),

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use shared::http::fields::{Fields, ReadFields};
 use std::{collections::BTreeSet, fmt::Write};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 /// Categories under which the editor lists functions.
@@ -53,7 +56,7 @@ pub struct Function {
     pub id: Uuid,
     pub name: String,
     pub description: String,
-    #[schema(schema_with = schemas::category)]
+    #[schema(schema_with = category_schema)]
     pub category: String,
     pub parameters: Vec<FunctionParameter>,
     /// A TypeScript type.
@@ -91,7 +94,7 @@ pub struct FunctionDraft {
     pub name: String,
     #[schema(required = false, max_length = 10_000, default = "")]
     pub description: String,
-    #[schema(required = false, schema_with = schemas::category)]
+    #[schema(required = false, schema_with = category_schema)]
     pub category: String,
     #[schema(required = false)]
     pub parameters: Vec<FunctionParameter>,
@@ -113,7 +116,7 @@ pub struct FunctionPatch {
     pub name: Option<String>,
     #[schema(max_length = 10_000, nullable = false)]
     pub description: Option<String>,
-    #[schema(schema_with = schemas::category)]
+    #[schema(schema_with = category_schema)]
     pub category: Option<String>,
     #[schema(nullable = false)]
     pub parameters: Option<Vec<FunctionParameter>>,
@@ -171,6 +174,10 @@ impl FunctionDraft {
     pub fn parameter_names(&self) -> Vec<String> {
         self.parameters.iter().map(|parameter| parameter.name.clone()).collect()
     }
+}
+
+fn category_schema() -> RefOr<Schema> {
+    schemas::texts(CATEGORIES.into_iter())
 }
 
 fn parameters(fields: &mut Fields) -> Option<Vec<FunctionParameter>> {

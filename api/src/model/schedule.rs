@@ -11,7 +11,10 @@ use shared::{
     http::fields::{Fields, ReadFields},
     limits::INPUT_BYTES,
 };
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 /// Policies for runs that were due while no process could fire them.
@@ -42,7 +45,7 @@ pub struct Schedule {
     pub variables: JsonObject,
     pub enabled: bool,
     pub jitter_s: i32,
-    #[schema(schema_with = schemas::catch_up)]
+    #[schema(schema_with = catch_up_schema)]
     pub catch_up: String,
     /// Null while it is disabled.
     pub next_run_at: Option<DateTime<Utc>>,
@@ -74,7 +77,7 @@ pub struct ScheduleDraft {
     #[schema(required = false, minimum = 0, maximum = 3_600, default = 0)]
     pub jitter_s: i32,
     /// `latest` makes up for the latest run that no process could fire; `none` makes up for no run.
-    #[schema(required = false, schema_with = schemas::catch_up)]
+    #[schema(required = false, schema_with = catch_up_schema)]
     pub catch_up: String,
 }
 
@@ -93,7 +96,7 @@ pub struct SchedulePatch {
     pub enabled: Option<bool>,
     #[schema(minimum = 0, maximum = 3_600, nullable = false)]
     pub jitter_s: Option<i32>,
-    #[schema(schema_with = schemas::catch_up)]
+    #[schema(schema_with = catch_up_schema)]
     pub catch_up: Option<String>,
 }
 
@@ -138,6 +141,10 @@ impl ReadFields for ScheduleDraft {
         }
         Some(draft)
     }
+}
+
+fn catch_up_schema() -> RefOr<Schema> {
+    schemas::texts(CATCH_UP.into_iter())
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
-//! Schemas of types that `shared` defines: it does not know about HTTP, so they are described here.
+//! Schemas of types that `shared` defines, since `shared` does not know about OpenAPI, and helpers for other schemas.
+//!
+//! Imports no resource: a resource's list of allowed texts, and the schema of it, are in the resource's own file.
 
 use serde::Serialize;
 use shared::execution::{CodeType, ErrorCode, LogLevel, Status, TriggerType};
 use utoipa::{
     ToSchema,
-    openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
+    openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
 };
 
-fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+/// Returns the schema of a text that is one of `values`.
+pub fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let kind = SchemaType::Type(Type::String);
     ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).build().into()
 }
@@ -16,19 +19,9 @@ pub fn code_type() -> RefOr<Schema> {
     texts(CodeType::ALL.iter().map(|value| value.as_str()))
 }
 
-/// Triggers that a script may have.
-pub fn script_trigger() -> RefOr<Schema> {
-    texts(super::script::TRIGGERS.into_iter().map(TriggerType::as_str))
-}
-
 /// Triggers of executions.
 pub fn trigger_type() -> RefOr<Schema> {
     texts(TriggerType::ALL.iter().map(|value| value.as_str()))
-}
-
-/// Triggers that a caller may name for an execution.
-pub fn requested_trigger() -> RefOr<Schema> {
-    texts(super::execution::TRIGGERS.into_iter().map(TriggerType::as_str))
 }
 
 pub fn status() -> RefOr<Schema> {
@@ -55,11 +48,6 @@ pub struct Diagnostic {
     pub column: u32,
     pub end_line: u32,
     pub end_column: u32,
-}
-
-/// Categories under which the editor lists functions.
-pub fn category() -> RefOr<Schema> {
-    texts(super::function::CATEGORIES.into_iter())
 }
 
 /// Any JSON object.
@@ -101,17 +89,6 @@ pub fn replay_version() -> RefOr<Schema> {
         .item(texts(std::iter::once("newest")))
         .item(nothing.build());
     RefOr::T(Schema::OneOf(either.build()))
-}
-
-/// Policies for runs that no process could fire.
-pub fn catch_up() -> RefOr<Schema> {
-    texts(super::schedule::CATCH_UP.into_iter())
-}
-
-/// Some of the scopes of an API key.
-pub fn scopes() -> RefOr<Schema> {
-    let names = super::api_key::Scope::ALL.map(super::api_key::Scope::as_str);
-    ArrayBuilder::new().items(texts(names.into_iter())).min_items(Some(1)).max_items(Some(3)).build().into()
 }
 
 /// Values by environment key.

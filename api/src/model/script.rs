@@ -11,7 +11,10 @@ use shared::{
     limits::INPUT_BYTES,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 use uuid::Uuid;
 
 /// The only platform.
@@ -71,7 +74,7 @@ pub struct Script {
     pub platform: String,
     #[schema(schema_with = schemas::code_type)]
     pub code_type: String,
-    #[schema(schema_with = schemas::script_trigger)]
+    #[schema(schema_with = trigger_schema)]
     pub trigger_type: String,
     pub code: String,
     /// SHA-256 of the build, in hexadecimal.
@@ -137,7 +140,7 @@ pub struct ScriptDraft {
     pub category: String,
     #[schema(required = false, schema_with = schemas::code_type)]
     pub code_type: CodeType,
-    #[schema(required = false, schema_with = schemas::script_trigger)]
+    #[schema(required = false, schema_with = trigger_schema)]
     pub trigger_type: TriggerType,
     /// JavaScript or TypeScript, 256 KiB at most.
     #[schema(min_length = 1, max_length = 262_144)]
@@ -166,7 +169,7 @@ pub struct ScriptPatch {
     pub category: Option<String>,
     #[schema(schema_with = schemas::code_type)]
     pub code_type: Option<CodeType>,
-    #[schema(schema_with = schemas::script_trigger)]
+    #[schema(schema_with = trigger_schema)]
     pub trigger_type: Option<TriggerType>,
     #[schema(min_length = 1, max_length = 262_144, nullable = false)]
     pub code: Option<String>,
@@ -223,6 +226,10 @@ impl ReadFields for ScriptDraft {
             retry_backoff_s: patch.retry_backoff_s.unwrap_or(DEFAULT_BACKOFF_S),
         })
     }
+}
+
+fn trigger_schema() -> RefOr<Schema> {
+    schemas::texts(TRIGGERS.into_iter().map(TriggerType::as_str))
 }
 
 fn variables(fields: &mut Fields) -> Option<Vec<VariableDefinition>> {
