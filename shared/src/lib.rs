@@ -8,6 +8,7 @@ pub mod amqp;
 pub mod backoff;
 pub mod config;
 pub mod dedicated_runtime;
+pub mod delivery;
 pub mod encryption;
 pub mod execution;
 pub mod http;
