@@ -166,7 +166,7 @@ async fn a_full_disk_refuses_new_runs_and_delays_running_ones() -> anyhow::Resul
     let (status, answer) = stack.client.post("/executions/", &body).await?;
     assert_eq!((status.as_u16(), &answer["code"]), (503, &json!("unavailable")), "{answer}");
     // The run has ended, and its worker can't store that.
-    let failed = "can't store the end of a run";
+    let failed = "the end of a run could not be stored yet";
     while !stack.worker.log_text().contains(failed) {
         ensure!(Instant::now() < deadline, "the worker does not meet the full disk");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,12 +6,13 @@ use crate::{
     execution::settle::Interruption,
     lease::{HEARTBEAT, WorkerRow},
 };
-use shared::telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY};
+use shared::{
+    delivery::channel::EXECUTION_CANCEL,
+    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY},
+};
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::sync::mpsc;
 
-/// Channel on which the api notifies workers of the cancel of a running execution.
-const CANCEL_CHANNEL: &str = "execution_cancel";
 /// Pause after a failed heartbeat, in seconds. Several of them fit into a lease.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -78,7 +79,7 @@ impl ExecutionConsumer {
                             self.runner.attempts.interrupt_execution(id, Interruption::Cancelled);
                         } else {
                             tracing::warn!(
-                                channel = CANCEL_CHANNEL,
+                                channel = EXECUTION_CANCEL,
                                 "the payload of a cancel notification is not an execution id"
                             );
                         }
@@ -86,6 +87,6 @@ impl ExecutionConsumer {
                 }
             }
         };
-        tokio::join!(listen(database, CANCEL_CHANNEL, sender), interrupt);
+        tokio::join!(listen(database, EXECUTION_CANCEL, sender), interrupt);
     }
 }

@@ -1,6 +1,6 @@
 //! The worker's connections to PostgreSQL.
 //!
-//! Invariant: no statement waits for ever. The server ends statements that run too long, TCP detects a connection that went
+//! Invariant: no statement waits forever. The server ends statements that run too long, TCP detects a connection that went
 //! silent, and a connection that failed is not used again.
 
 mod listen;
@@ -28,19 +28,19 @@ const SETTINGS: &str = "-c statement_timeout=10s -c lock_timeout=5s -c jit=off -
 pub enum DatabaseError {
     #[error(transparent)]
     InvalidUrl(#[from] InvalidUrl),
-    /// No connection: the server is unreachable, or all connections are in use.
+    /// The server is unreachable, or all connections are in use.
     #[error("no database connection: {0}")]
     Pool(#[from] deadpool_postgres::PoolError),
-    /// The server's disk took so long that the reaper may have taken the execution that was claimed.
+    /// The claim reached the disk so late that the reaper may have queued the execution again.
     #[error("the claim was not on disk within {} s", .0.as_secs())]
     FlushTimeout(Duration),
-    /// What the server answered, or that the connection was lost.
+    /// The server returned an error, or the connection was lost.
     #[error("database: {}", describe(.0))]
     Statement(#[from] tokio_postgres::Error),
 }
 
 impl DatabaseError {
-    /// Tells whether the same statement may succeed later. It may not if the server answered that the statement itself is
+    /// Tells whether the same statement may succeed later. It may not if the server reports that the statement itself is
     /// wrong.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
@@ -48,7 +48,7 @@ impl DatabaseError {
             Self::InvalidUrl(_) => false,
             Self::Pool(_) | Self::FlushTimeout(_) => true,
             // Classes 22 and 23: the data does not fit, or a constraint forbids it. 42: the statement is wrong.
-            // 54: a limit of the program is met, such as that on nesting.
+            // 54: a limit of the program is exceeded, such as that on nesting.
             Self::Statement(error) => error.code().is_none_or(|state| {
                 !["22", "23", "42", "54"].iter().any(|class| state.code().starts_with(class))
             }),

@@ -1,10 +1,10 @@
 //! One attempt of one execution: claim, prepare, run, persist.
 //!
-//! Invariant: nothing of the script is started before the claim is on disk, or a crash of the database would have it run
-//! twice. Preparing goes on meanwhile.
+//! Invariant: no part of the script runs before the claim is on disk, since it would run twice after a crash of the database.
+//! The preparation runs while the claim is flushed.
 
 use super::{
-    Ended, Runner,
+    FinishedRun, Runner,
     in_flight::AttemptGuard,
     log_writer, persist,
     prepare::{PrepareError, Prepared},
@@ -30,22 +30,23 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// Claims, runs and persists. An error leaves open whether the claim holds; nothing was run then.
+/// Claims, runs and persists. Returns how to settle the message. After an error the claim may or may not be stored, and
+/// nothing was run.
 pub(super) async fn attempt(
     runner: &Runner,
     slot: Slot,
     execution_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<Settlement, DatabaseError> {
-    let mut step = traces::process(traceparent);
-    step.set_execution_id(execution_id);
-    let claiming = traces::child("claim", &step);
+    let mut span = traces::process(traceparent);
+    span.set_execution_id(execution_id);
+    let claiming = traces::child("claim", &span);
     let claim = match claim(runner, execution_id).await {
         Ok(claim) => claim,
         Err(settlement) => return Ok(settlement),
     };
     drop(claiming);
-    step.set_attribute("attempt", || claim.attempt.number.to_string());
+    span.set_attribute("attempt", || claim.attempt.number.to_string());
     let guard = runner.attempts.register(claim.attempt);
     let preparing = async |row: Result<Claimed, RowError>| match row {
         Ok(claimed) => Ok((prepare(runner, &claimed, &guard).await, claimed)),
@@ -53,10 +54,10 @@ pub(super) async fn attempt(
     };
     match claim.prepare(preparing).await? {
         Ok((Ok(prepared), claimed)) => {
-            let ended = run(runner, slot, prepared, &claimed, &guard).await;
-            end(runner, step, &claimed, &guard, &ended).await;
+            let finished = run(runner, slot, prepared, &claimed, &guard).await;
+            end(runner, span, &claimed, &guard, &finished).await;
         }
-        Ok((Err(ended), claimed)) => end(runner, step, &claimed, &guard, &ended).await,
+        Ok((Err(not_started), claimed)) => end(runner, span, &claimed, &guard, &not_started).await,
         Err(error) => give_up(runner, &guard, &error).await,
     }
     Ok(Settlement::Ack)
@@ -64,36 +65,44 @@ pub(super) async fn attempt(
 
 /// Ends an attempt whose row can't be read.
 async fn give_up(runner: &Runner, guard: &AttemptGuard<'_>, error: &RowError) {
-    tracing::error!(%error, "a row that can't be read");
-    let ended = Ended::broken("the stored execution can't be read");
-    let stored = store(runner, guard, Decision::Finish, &ended).await;
-    record(Decision::Finish, stored.as_deref(), guard.attempt(), &ended);
+    tracing::error!(%error, "the row of an execution can't be read");
+    let corrupt = FinishedRun::corrupt("the stored execution can't be read");
+    let stored = store(runner, guard, Decision::Finish, &corrupt).await;
+    record(Decision::Finish, stored.as_deref(), guard.attempt(), &corrupt);
 }
 
-async fn end(runner: &Runner, mut step: Span, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
-    trace_phases(&step, ended);
-    let persisting = traces::child("persist", &step);
-    persist(runner, claimed, guard, ended).await;
+/// Persists the end of an attempt, and records it in the attempt's span.
+async fn end(
+    runner: &Runner,
+    mut span: Span,
+    claimed: &Claimed,
+    guard: &AttemptGuard<'_>,
+    finished: &FinishedRun,
+) {
+    trace_phases(&span, finished);
+    let persisting = traces::child("persist", &span);
+    persist(runner, claimed, guard, finished).await;
     drop(persisting);
-    if let Verdict::Failed(error) = &ended.outcome.verdict {
-        step.fail(error.code.as_str());
+    if let Verdict::Failed(error) = &finished.outcome.verdict {
+        span.fail(error.code.as_str());
     }
 }
 
-/// Adds spans for the two phases that the sandbox measured; they ended when the run did.
-fn trace_phases(step: &Span, ended: &Ended) {
-    let Usage { init, run, .. } = ended.outcome.usage;
+/// Adds spans for the two phases that the sandbox measured. The second ends with the run.
+fn trace_phases(span: &Span, finished: &FinishedRun) {
+    let Usage { init, run, .. } = finished.outcome.usage;
     if init.is_zero() {
         return;
     }
-    let run_began = SystemTime::now() - ended.ended_at.elapsed() - run;
-    traces::completed_child("init", step, run_began - init, init);
+    let run_began = SystemTime::now() - finished.ended_at.elapsed() - run;
+    traces::completed_child("init", span, run_began - init, init);
     if !run.is_zero() {
-        traces::completed_child("run", step, run_began, run);
+        traces::completed_child("run", span, run_began, run);
     }
 }
 
-/// Claims, waiting for the database as long as it takes. Returns as an error how to settle a message without a run.
+/// Claims the execution, and waits until the database is reachable. The error is the settlement of a message that starts no
+/// run.
 async fn claim(runner: &Runner, execution_id: Uuid) -> Result<Box<DurableClaim>, Settlement> {
     let mut backoff = Backoff::CONNECTION;
     loop {
@@ -103,7 +112,7 @@ async fn claim(runner: &Runner, execution_id: Uuid) -> Result<Box<DurableClaim>,
         match runner.claims.claim(execution_id).await {
             Ok(ClaimResult::Claimed(claim)) => return Ok(claim),
             Ok(ClaimResult::Unavailable(status)) => {
-                tracing::debug!(status, "the execution does not wait for a worker");
+                tracing::debug!(status, "the execution of a message is not queued");
                 return Err(Settlement::Ack);
             }
             Ok(ClaimResult::NotFound) => {
@@ -111,23 +120,24 @@ async fn claim(runner: &Runner, execution_id: Uuid) -> Result<Box<DurableClaim>,
                 return Err(Settlement::Ack);
             }
             Err(error) => {
-                tracing::warn!(%error, "can't claim");
+                tracing::warn!(%error, "an execution can't be claimed yet");
                 backoff.wait().await;
             }
         }
     }
 }
 
+/// Runs the script, and stores its log lines meanwhile.
 async fn run(
     runner: &Runner,
     slot: Slot,
     prepared: Prepared,
     claimed: &Claimed,
     guard: &AttemptGuard<'_>,
-) -> Ended {
+) -> FinishedRun {
     EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
-    // Room for every line the run may have, one that is cut and the note that says so: a database that is away
-    // holds up no script.
+    // Holds all lines that a run may write, a truncated one and the line that reports the truncation, so that an unreachable
+    // database delays no script.
     let (logs, lines) = mpsc::channel(prepared.job.limits.log_lines + 2);
     let context = RunContext {
         allowed_domains: prepared.allowed_domains,
@@ -139,24 +149,28 @@ async fn run(
     let run = async { (slot.run(prepared.job, context).await, Instant::now()) };
     let store_lines = log_writer::forward(&runner.claims, claimed.attempt, claimed.last_log_seq, lines);
     let ((outcome, ended_at), rest) = tokio::join!(run, store_lines);
-    Ended { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, ended_at }
+    FinishedRun { outcome, lines: rest.unstored, last_log_seq: rest.last_seq, ended_at }
 }
 
-/// Prepares, waiting for the database as long as the attempt is ours.
-async fn prepare(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>) -> Result<Prepared, Ended> {
+/// Prepares the run. Waits until the database is reachable, or the attempt is interrupted.
+async fn prepare(
+    runner: &Runner,
+    claimed: &Claimed,
+    guard: &AttemptGuard<'_>,
+) -> Result<Prepared, FinishedRun> {
     let mut backoff = Backoff::CONNECTION;
     while guard.interruption().is_none() {
         match runner.preparation.prepare(claimed).await {
             Ok(prepared) => return Ok(prepared),
             Err(PrepareError::Database(error)) => {
-                tracing::warn!(%error, "can't prepare");
+                tracing::warn!(%error, "a run can't be prepared yet");
                 backoff.wait().await;
             }
             Err(PrepareError::Corrupt(corrupt)) => {
-                tracing::error!(error = %corrupt, "can't be prepared");
-                return Err(Ended::broken(&corrupt.to_string()));
+                tracing::error!(error = %corrupt, "a run can't be prepared");
+                return Err(FinishedRun::corrupt(&corrupt.to_string()));
             }
         }
     }
-    Err(Ended::before_its_run(ErrorCode::Cancelled, "cancelled"))
+    Err(FinishedRun::not_started(ErrorCode::Cancelled, "cancelled"))
 }

@@ -1,4 +1,4 @@
-//! One message's way: claim, execute, persist, settle.
+//! Processing of one message: claim, execute, persist, settle.
 
 mod attempt;
 pub mod builds;
@@ -13,7 +13,7 @@ pub mod settle;
 pub use prepare::{Corrupt, Preparation, PrepareError, Prepared};
 pub use runner::Runner;
 
-use crate::lease::{Attempt, Claimed, End, FencedWrite, Phases};
+use crate::lease::{Attempt, AttemptEnd, Claimed, FencedWrite, Phases};
 use in_flight::AttemptGuard;
 use settle::{Decision, Facts, Interruption, Settlement};
 use shared::{
@@ -30,11 +30,12 @@ use std::{borrow::Cow, time::Instant};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-/// A run that is over.
-struct Ended {
+/// A run that has ended, or an attempt that ended before its run.
+struct FinishedRun {
     outcome: Outcome,
-    /// Lines not stored yet.
+    /// Log lines that are not stored yet.
     lines: Vec<LogLine>,
+    /// Number of the last log line, stored or not.
     last_log_seq: i32,
     ended_at: Instant,
 }
@@ -43,10 +44,10 @@ struct Ended {
 pub async fn process(runner: &Runner, body: &[u8], traceparent: Option<String>) -> Settlement {
     let execution_id = match decode(body) {
         Ok(execution_id) => execution_id,
-        Err(unreadable) => {
-            tracing::error!(reason = unreadable.kind, "a message that can't be read");
-            DEAD_LETTERS.with([unreadable.kind]).increment(1);
-            return Settlement::Reject(unreadable.reason);
+        Err(error) => {
+            tracing::error!(reason = error.kind, "rejected a message that can't be decoded");
+            DEAD_LETTERS.with([error.kind]).increment(1);
+            return Settlement::Reject(error.reason);
         }
     };
     let span = tracing::info_span!("execution", execution.id = %execution_id);
@@ -62,18 +63,18 @@ async fn process_execution(runner: &Runner, execution_id: Uuid, traceparent: Opt
         match attempt::attempt(runner, slot, execution_id, traceparent.clone()).await {
             Ok(settlement) => return settlement,
             Err(error) => {
-                tracing::warn!(%error, "a claim that may not hold");
+                tracing::warn!(%error, "a claim may not be stored: the execution is claimed again");
                 backoff.wait().await;
             }
         }
     }
 }
 
-/// Reason why no worker of this version can read a message.
+/// Reason why a worker of this version can't read a message.
 struct DecodeError {
-    /// Metric label.
+    /// Label of the metric.
     kind: &'static str,
-    /// For people; it may quote the message, so it goes with the letter and not into the log.
+    /// Reason in words. It may quote the message, so it goes with the dead letter and not into the log.
     reason: String,
 }
 
@@ -90,23 +91,24 @@ fn decode(body: &[u8]) -> Result<Uuid, DecodeError> {
     }
 }
 
-async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, ended: &Ended) {
+/// Decides how the attempt ends, writes it, then logs and counts it.
+async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, run: &FinishedRun) {
     let facts = Facts {
         interruption: guard.interruption(),
         retries_left: claimed.retries_left,
         retries_spent: claimed.retries_spent,
         retry_backoff: claimed.retry_backoff,
     };
-    let decision = settle::decide(&ended.outcome.verdict, facts);
-    let stored = store(runner, guard, decision, ended).await;
-    record(decision, stored.as_deref(), claimed.attempt, ended);
+    let decision = settle::decide(&run.outcome.verdict, facts);
+    let stored = store(runner, guard, decision, run).await;
+    record(decision, stored.as_deref(), claimed.attempt, run);
 }
 
 /// Logs and counts the outcome. If the write was fenced off (`stored` is `None`), only the lost lease is counted: another
 /// worker reports the outcome.
-fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended: &Ended) {
+fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, run: &FinishedRun) {
     let Some(verdict) = stored else { return LEASES_LOST.with::<&str>([]).increment(1) };
-    let Ended { outcome: Outcome { usage, .. }, ended_at, .. } = ended;
+    let FinishedRun { outcome: Outcome { usage, .. }, ended_at, .. } = run;
     let code = match verdict {
         Verdict::Completed(_) => "none",
         Verdict::Failed(error) => error.code.as_str(),
@@ -115,11 +117,9 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended:
     match decision {
         Decision::Finish => tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended"),
         Decision::Retry { after } => {
-            return tracing::info!(attempt, code, after_s = after.as_secs(), "to be tried again");
+            return tracing::info!(attempt, code, after_s = after.as_secs(), "queued for a retry");
         }
-        Decision::Release => {
-            return tracing::info!(attempt, "the attempt was released, since the worker drains");
-        }
+        Decision::Release => return tracing::info!(attempt, "released to the queue"),
         Decision::Discard => return,
     }
     EXECUTIONS.with([verdict.status().as_str(), code]).increment(1);
@@ -131,43 +131,44 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, ended:
     EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
 }
 
-/// Writes until it is written, or no longer ours to write. Returns the verdict that was written; None if none was.
+/// Writes the end of the attempt, and tries again until it is stored or the lease is lost. Returns the stored verdict, or
+/// `None` if nothing was stored.
 async fn store<'a>(
     runner: &Runner,
     guard: &AttemptGuard<'_>,
     decision: Decision,
-    ended: &'a Ended,
+    run: &'a FinishedRun,
 ) -> Option<Cow<'a, Verdict>> {
     let attempt = guard.attempt();
-    let mut verdict = Cow::Borrowed(&ended.outcome.verdict);
-    let mut lines = ended.lines.clone();
+    let mut verdict = Cow::Borrowed(&run.outcome.verdict);
+    let mut lines = run.lines.clone();
     if let (Decision::Retry { after }, Verdict::Failed(error)) = (decision, &*verdict) {
-        lines.push(log_writer::retry_line(ended.last_log_seq + 1, error, after));
+        lines.push(log_writer::retry_line(run.last_log_seq + 1, error, after));
     }
     let mut backoff = Backoff::CONNECTION;
     loop {
-        let phases = Phases { usage: ended.outcome.usage, ended: ended.ended_at };
+        let phases = Phases { usage: run.outcome.usage, ended_at: run.ended_at };
         let end = match decision {
-            Decision::Finish => End::Final { verdict: &verdict, phases },
-            Decision::Retry { after } => End::Retry { after },
-            Decision::Release => End::Release,
+            Decision::Finish => AttemptEnd::Final { verdict: &verdict, phases },
+            Decision::Retry { after } => AttemptEnd::Retry { after },
+            Decision::Release => AttemptEnd::Release,
             Decision::Discard => return None,
         };
         match runner.claims.end(attempt, &end, &lines).await {
             Ok(FencedWrite::Applied) => return Some(verdict),
             Ok(FencedWrite::LeaseLost) => {
-                tracing::warn!(attempt = attempt.number, "too late to write");
+                tracing::warn!(attempt = attempt.number, "lease lost: the end of the run was not stored");
                 return None;
             }
             Err(error) if error.is_temporary() => {
-                tracing::warn!(%error, "can't store the end of a run");
+                tracing::warn!(%error, "the end of a run could not be stored yet");
                 if guard.interruption() == Some(Interruption::Fenced) {
                     return None;
                 }
                 backoff.wait().await;
             }
             Err(error) => {
-                tracing::error!(%error, "the database refuses what a run ended with");
+                tracing::error!(%error, "the database rejected the end of a run");
                 if matches!(verdict, Cow::Owned(_)) {
                     return None;
                 }
@@ -178,9 +179,9 @@ async fn store<'a>(
     }
 }
 
-/// What is stored when the database refuses the outcome itself.
+/// Returns the verdict that is stored when the database rejects the outcome itself.
 fn unstorable() -> Verdict {
-    failed(ErrorCode::InvalidResult, "the result or the logs hold what the database can't store")
+    failed(ErrorCode::InvalidResult, "the result or the log lines hold text that the database can't store")
 }
 
 fn failed(code: ErrorCode, message: &str) -> Verdict {
@@ -193,13 +194,15 @@ fn failed(code: ErrorCode, message: &str) -> Verdict {
     })
 }
 
-impl Ended {
-    fn broken(message: &str) -> Self {
-        Self::before_its_run(ErrorCode::BuildFailed, message)
+impl FinishedRun {
+    /// Returns the end of an attempt whose stored data can't be used.
+    fn corrupt(message: &str) -> Self {
+        Self::not_started(ErrorCode::BuildFailed, message)
     }
 
-    fn before_its_run(code: ErrorCode, message: &str) -> Self {
+    /// Returns the end of an attempt whose run did not start.
+    fn not_started(code: ErrorCode, message: &str) -> Self {
         let outcome = Outcome { verdict: failed(code, message), usage: Usage::default() };
-        Self { outcome, lines: Vec::new(), last_log_seq: 0, ended_at: Instant::now() }
+        Self { outcome, lines: Vec::new(), last_log_seq: 0, ended_ended_at: Instant::now() }
     }
 }

@@ -1,4 +1,4 @@
-//! Taking on an execution.
+//! Claims an execution for this worker.
 
 use super::{Attempt, Claims, LEASE};
 use crate::db::DatabaseError;
@@ -15,13 +15,13 @@ use std::{
 use tokio_postgres::{Row, types::ToSql};
 use uuid::Uuid;
 
-/// Parameters: execution, worker, lease in seconds.
+/// Claims a queued execution. Parameters: execution, worker, lease in seconds.
 ///
-/// A row that waits for its retry is not claimed early by a duplicate message. The first message that arrives removes the
+/// A duplicate message does not claim an execution before its retry is due. The first message that arrives removes the
 /// outbox row, whatever the execution's status.
 ///
-/// Its commit does not wait for the disk: see [`DurableClaim`]. So it may notify, too: PostgreSQL lets one transaction that
-/// notifies commit at a time, and none of them now waits for the disk meanwhile.
+/// The commit does not wait for the disk: see [`DurableClaim`]. The statement can therefore also notify: PostgreSQL commits
+/// one notifying transaction at a time, and none of them waits for the disk in that time.
 ///
 /// Scripts and workspaces are joined with `LATERAL … LIMIT 1`: with a generic plan PostgreSQL cannot know that `claimed` has
 /// one row and would scan `scripts`.
@@ -51,51 +51,51 @@ FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
 LEFT JOIN LATERAL (SELECT env_sealed, max_retries, retry_backoff_s FROM scripts WHERE id = c.script_id LIMIT 1) s ON true";
 
-/// Writes a record of the write-ahead log and waits until it is on disk, and with it everything that was committed before.
+/// Writes a record to the write-ahead log and waits until it is on disk, together with all earlier commits.
 pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl', '')";
 
-/// Parameter: execution.
+/// Reads the status of an execution. Parameter: execution.
 const STATUS: &str = "SELECT status FROM script_executions WHERE id = $1";
 
-/// Maximum time that a claim may take to reach the disk, half a lease. A later one is given up, since the reaper may have
-/// taken the execution meanwhile.
+/// Limits the time in which a claim must reach the disk, to half a lease: 5 s. A later claim is given up, since the reaper
+/// may have queued the execution again in the meantime.
 const MAX_FLUSH_WAIT: Duration = LEASE.checked_div(2).expect("two is not zero");
 
-/// Result of a claim. Whatever it is, the message has done its work.
+/// Result of a claim. In each case the message has served its purpose.
 pub enum ClaimResult {
     Claimed(Box<DurableClaim>),
-    /// The execution has this status: another worker runs it, it is over, or it is queued for a later time.
+    /// The execution has this status: another worker runs it, it has ended, or it is queued for a later time.
     Unavailable(String),
-    /// There is no such execution: it was deleted, or lost by a crash of the database before it was accepted.
+    /// The execution does not exist: it was deleted, or lost in a crash of the database before it was accepted.
     NotFound,
 }
 
-/// An execution that was claimed, and the flush that puts the claim on disk.
+/// A claimed execution, with the flush that puts the claim on disk.
 ///
-/// Until then a crash of the database takes the claim back, so nothing of the script may have been started. The row is
-/// therefore handed out by [`Self::prepare`] only.
+/// A crash of the database undoes the claim before the flush, so no part of the script may have run by then. Only
+/// [`Self::prepare`] gives access to the row, for this reason.
 pub struct DurableClaim {
     pub attempt: Attempt,
     row: Result<Claimed, RowError>,
     flush: PendingFlush,
 }
 
-/// A flush whose answer is outstanding. It proceeds without being polled.
+/// A flush whose response is pending. The server carries it out without polling.
 struct PendingFlush(BoxFuture<'static, Result<(), DatabaseError>>);
 
-/// A claimed execution, as the row has it: nothing is opened or parsed beyond what the row's types say.
+/// A claimed execution as stored: nothing is decrypted, and JSON is not parsed except the list of functions.
 #[derive(Debug)]
 pub struct Claimed {
     pub attempt: Attempt,
     pub max_attempts: i32,
-    /// Retries left for the script's own faults.
+    /// Number of retries left for the script's own faults.
     pub retries_left: i32,
-    /// How often it was retried already; as of the script's present setting.
+    /// Number of retries so far, computed from the script's current setting.
     pub retries_spent: u32,
     pub retry_backoff: Duration,
     pub workspace_id: Uuid,
     pub workspace_slug: String,
-    /// None for unsaved code.
+    /// `None` for unsaved code.
     pub script_id: Option<Uuid>,
     pub trigger_type: TriggerType,
     pub build_hash: String,
@@ -104,27 +104,27 @@ pub struct Claimed {
     pub event: Box<RawValue>,
     pub context: Box<RawValue>,
     pub variables: Box<RawValue>,
-    /// Sealed JSON object that came with this execution.
+    /// Encrypted JSON object that was sent with this execution.
     pub execution_env: Option<Vec<u8>>,
-    /// Sealed JSON object of the script.
+    /// Encrypted JSON object of the script.
     pub script_env: Option<Vec<u8>>,
     pub workspace_env: Vec<SealedVariable>,
     pub traceparent: Option<String>,
     /// Number of the last log line of earlier attempts; 0 if there is none.
     pub last_log_seq: i32,
     pub started_at: DateTime<Utc>,
-    /// From the acceptance to this claim, in milliseconds.
+    /// Milliseconds from the acceptance to this claim.
     pub queue_ms: f64,
 }
 
-/// The build of a function the script needs, fixed when the script was saved.
+/// The build of a function that the script needs, fixed when the script was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct PinnedFunction {
     pub name: String,
     pub build_hash: String,
 }
 
-/// One value of the workspace's environment, still sealed.
+/// An encrypted value of the workspace's environment.
 #[derive(Clone, Debug)]
 pub struct SealedVariable {
     pub key: String,
@@ -143,7 +143,7 @@ pub enum RowError {
 }
 
 impl Claims {
-    /// Raises the attempt and sets the lease, if the execution waits for a worker.
+    /// Claims the execution if it is queued and due: raises the attempt and sets the lease.
     pub async fn claim(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
         let (row, flush) = self.claim_row(execution_id).await?;
         let Some(row) = row else {
@@ -155,7 +155,7 @@ impl Claims {
         Ok(ClaimResult::Claimed(Box::new(claim)))
     }
 
-    /// Sends claim and flush at once. Returns the claim's answer while the server waits for its disk.
+    /// Sends claim and flush together. Returns the claim's response while the server waits for the disk.
     async fn claim_row(&self, execution_id: Uuid) -> Result<(Option<Row>, PendingFlush), DatabaseError> {
         let connection = Arc::new(self.database.connection().await?);
         let claim = connection.prepare_cached(CLAIM).await?;
@@ -175,6 +175,7 @@ impl Claims {
         Ok((row?, flush))
     }
 
+    /// Returns why the claim found no row.
     async fn unclaimed(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
         let connection = self.database.connection().await?;
         let status = connection.prepare_cached(STATUS).await?;
@@ -186,11 +187,11 @@ impl Claims {
 }
 
 impl DurableClaim {
-    /// Calls `prepare` with the row while the claim is flushed. Returns its output when the claim is on disk: only then the
-    /// run may start.
+    /// Calls `prepare` with the row while the claim is flushed. Returns its output once the claim is on disk. The run may
+    /// start only then.
     ///
     /// # Errors
-    /// If the flush failed or took too long. The claim may hold or not; what was prepared is dropped.
+    /// If the flush failed or took too long. The claim may or may not be stored; the output of `prepare` is dropped.
     pub async fn prepare<T, F: Future<Output = T>>(
         self,
         prepare: impl FnOnce(Result<Claimed, RowError>) -> F,
@@ -202,8 +203,8 @@ impl DurableClaim {
 }
 
 impl PendingFlush {
-    /// Sends the statement `first`, and `flush` right behind it on the same connection. Returns the answer of the first as
-    /// soon as it is there.
+    /// Sends the statement `first`, and `flush` right after it on the same connection. Returns the response of `first` as
+    /// soon as it arrives.
     async fn pipelined<T>(
         first: impl Future<Output = T>,
         flush: impl Future<Output = Result<(), DatabaseError>> + Send + 'static,
@@ -211,13 +212,13 @@ impl PendingFlush {
         // Polls `first` before `flush`, which sends them in this order.
         match select(pin!(first), flush.boxed()).await {
             Either::Left((answer, flush)) => (answer, Self(flush)),
-            // Both answers arrived between the two polls.
+            // Both responses arrived between the two polls.
             Either::Right((flushed, first)) => (first.await, Self(ready(flushed).boxed())),
         }
     }
 }
 
-/// A count of a signed column; negative ones do not occur and count as 0.
+/// Converts a count of a signed column. Negative ones do not occur and become 0.
 fn count(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
@@ -262,13 +263,13 @@ mod tests {
     use futures_util::future::pending;
     use tokio::sync::oneshot;
 
-    /// A flush that ends when it is told to.
+    /// Returns a flush that ends when its result is sent.
     fn flush() -> (oneshot::Sender<bool>, impl Future<Output = Result<(), DatabaseError>> + Send) {
-        let (tell, told) = oneshot::channel();
+        let (sender, result) = oneshot::channel();
         let flush = async {
-            if told.await.unwrap() { Ok(()) } else { Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT)) }
+            if result.await.unwrap() { Ok(()) } else { Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT)) }
         };
-        (tell, flush)
+        (sender, flush)
     }
 
     fn claim(flush: PendingFlush) -> DurableClaim {

@@ -1,8 +1,9 @@
-//! Ending an attempt: for good, until a retry, or by giving it back.
+//! Ends an attempt: finishes the execution, schedules its retry, or releases the attempt.
 
 use super::{Attempt, Claims, FencedWrite, logs::Columns};
 use crate::db::DatabaseError;
 use shared::{
+    delivery::priority,
     execution::{ErrorCode, Status},
     outcome::{ExecutionError, LogLine, Usage, Verdict, milliseconds},
     telemetry::metrics::EXECUTIONS,
@@ -10,8 +11,9 @@ use shared::{
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
 
-/// Parameters: execution, attempt, worker; log columns; status, result, error; usage; milliseconds spent since the
-/// run's end. One statement, so the last lines and the end become visible together, in one round trip.
+/// Stores the end of an execution with its last log lines. Parameters: execution, attempt, worker; log columns; status,
+/// result, error; usage; milliseconds since the end of the run. Being one statement, it takes one round trip, and lines and
+/// end become visible together.
 pub(super) const FINISH: &str = "
 WITH done AS (
     UPDATE script_executions SET
@@ -29,8 +31,8 @@ WITH done AS (
 )
 SELECT pg_notify('execution_changed', id::text)::text FROM done";
 
-/// Parameters: execution, attempt, worker; log columns; seconds until the retry. A retry of the script's own fault
-/// spends none of the platform's attempts.
+/// Queues an execution for a retry. Parameters: execution, attempt, worker; log columns; seconds until the retry. A retry
+/// after the script's own fault does not use up one of the attempts for lost workers.
 const RETRY: &str = "
 WITH again AS (
     UPDATE script_executions SET
@@ -49,10 +51,11 @@ WITH again AS (
 )
 SELECT pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM again";
 
-/// Parameters: execution, attempt, worker; log columns. The attempt's number is free again; one whose cancelling was
-/// asked for in between ends cancelled.
+/// Queues an execution whose run did not end, without counting the attempt. Parameters: execution, attempt, worker; log
+/// columns; priority. The number of the attempt is used again. An execution whose cancel was requested in the meantime ends
+/// cancelled. The higher priority puts the execution before the backlog, as after the loss of a worker.
 const RELEASE: &str = "
-WITH back AS (
+WITH released AS (
     UPDATE script_executions SET
         status = CASE WHEN cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
         error_code = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' END,
@@ -65,40 +68,39 @@ WITH back AS (
     RETURNING id, workspace_id, priority, traceparent, status
 ), lines AS (
     INSERT INTO execution_logs (execution_id, seq, ts, level, message)
-    SELECT back.id, line.* FROM back, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
+    SELECT released.id, line.* FROM released, unnest($4::int[], $5::timestamptz[], $6::text[], $7::text[]) AS line
     ON CONFLICT DO NOTHING
 ), enqueued AS (
-    -- Before the backlog, as after a loss: see the reaper.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent)
-    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent FROM back WHERE status = 'queued'
+    SELECT id, workspace_id, greatest(priority, $8::smallint), traceparent FROM released WHERE status = 'queued'
 )
-SELECT status, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM back";
+SELECT status, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM released";
 
-/// How an attempt ends.
+/// End of an attempt.
 #[derive(Debug)]
-pub enum End<'a> {
-    /// The execution is over.
+pub enum AttemptEnd<'a> {
+    /// The execution ends with this verdict.
     Final { verdict: &'a Verdict, phases: Phases },
-    /// Run again after this time, for the script's own fault.
+    /// The execution runs again after this time, because of the script's own fault.
     Retry { after: Duration },
-    /// Not run to its end here, by no fault of its own: run again at once, elsewhere.
+    /// The execution runs again at once on another worker, since this one stopped its run.
     Release,
 }
 
-/// What is measured of a run.
+/// Measurements of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Phases {
     pub usage: Usage,
-    /// When the run was over and persisting began.
-    pub ended: Instant,
+    /// Time at which the run ended and persisting began.
+    pub ended_at: Instant,
 }
 
 impl Claims {
-    /// Ends the attempt and stores its last lines, together.
+    /// Ends the attempt and stores its last log lines with it.
     pub async fn end(
         &self,
         attempt: Attempt,
-        end: &End<'_>,
+        end: &AttemptEnd<'_>,
         lines: &[LogLine],
     ) -> Result<FencedWrite, DatabaseError> {
         let columns = Columns::of(lines);
@@ -113,19 +115,20 @@ impl Claims {
             &columns.messages,
         ];
         match end {
-            End::Final { verdict, phases } => self.finish(&fence, verdict, phases).await,
-            End::Retry { after } => {
+            AttemptEnd::Final { verdict, phases } => self.finish(&fence, verdict, phases).await,
+            AttemptEnd::Retry { after } => {
                 let seconds = after.as_secs_f64();
                 self.write(RETRY, &[fence.as_slice(), &[&seconds]].concat()).await
             }
-            End::Release => self.release(&fence).await,
+            AttemptEnd::Release => self.release(&fence).await,
         }
     }
 
     async fn release(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<FencedWrite, DatabaseError> {
         let connection = self.database.connection().await?;
         let statement = connection.prepare_cached(RELEASE).await?;
-        let rows = connection.query(&statement, fence).await?;
+        let values = [fence, &[&priority::RETURNED]].concat();
+        let rows = connection.query(&statement, &values).await?;
         for row in &rows {
             if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {
                 EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
@@ -138,7 +141,7 @@ impl Claims {
         &self,
         fence: &[&(dyn ToSql + Sync)],
         verdict: &Verdict,
-        Phases { usage, ended }: &Phases,
+        Phases { usage, ended_at }: &Phases,
     ) -> Result<FencedWrite, DatabaseError> {
         let (result, error) = match verdict {
             Verdict::Completed(result) => (Some(result.get()), None),
@@ -161,7 +164,7 @@ impl Claims {
             &milliseconds(usage.run),
             &milliseconds(usage.cpu),
             &i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX),
-            &milliseconds(ended.elapsed()),
+            &milliseconds(ended_at.elapsed()),
         ];
         self.write(FINISH, &[fence, &values].concat()).await
     }

@@ -1,8 +1,9 @@
-//! Claim, heartbeat and finish.
+//! Statements of attempts: claim, heartbeat and finish.
 //!
-//! Invariant: an attempt belongs to the worker that claimed it until it finishes it, hands it back, or lets its
-//! lease run out. Every write names `(execution, attempt, worker)`; one that comes too late changes nothing and is
-//! told so. A worker that has handed an attempt back never claims again, so the number can be given out once more.
+//! Invariant: an attempt belongs to the worker that claimed it, until the worker finishes or releases it or its lease
+//! expires. Every write names `(execution, attempt, worker)`. A write that comes too late changes nothing and returns
+//! [`FencedWrite::LeaseLost`]. A worker that has released an attempt never claims again, so the next claim can use the
+//! same number.
 
 mod claim;
 mod finish;
@@ -11,26 +12,27 @@ pub mod reaper;
 mod renew;
 
 pub use claim::{ClaimResult, Claimed, DurableClaim, PinnedFunction, RowError, SealedVariable};
-pub use finish::{End, Phases};
+pub use finish::{AttemptEnd, Phases};
 pub use renew::{HeartbeatReply, WorkerRow};
 
 use crate::db::Database;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// How long an attempt stays ours without a heartbeat.
+/// Seconds for which an attempt belongs to its worker without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// Two heartbeats may fail before the lease is gone; one, if it first waits for a connection as long as it may.
+/// Seconds between two heartbeats. Two may fail before the lease expires, or one that first waits the longest time for a
+/// connection.
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
-/// Statements of the hot path, prepared on every connection ahead of their first use.
+/// Statements of every execution, prepared on each connection ahead of their first use.
 pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, finish::FINISH];
 
-/// One attempt of one execution: what every write is fenced by, together with the worker.
+/// Identity of an attempt. Every write is fenced by it and by the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attempt {
     pub execution_id: Uuid,
-    /// 1-based.
+    /// Number of the attempt, from 1.
     pub number: i32,
 }
 
@@ -38,7 +40,7 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FencedWrite {
     Applied,
-    /// The attempt belongs to another worker, or is over. Nothing was written.
+    /// Nothing was written, since the attempt has ended or belongs to another worker.
     LeaseLost,
 }
 
@@ -48,11 +50,11 @@ impl FencedWrite {
     }
 }
 
-/// The statements of one worker.
+/// Statements of one worker.
 #[derive(Clone, Debug)]
 pub struct Claims {
     database: Database,
-    /// Unique per process, not per host: the fence rests on it.
+    /// Unique for each process rather than each host: the fence depends on it.
     worker_id: Arc<str>,
 }
 
@@ -62,7 +64,7 @@ impl Claims {
         Self { database, worker_id: worker_id.into() }
     }
 
-    /// Connections of the pool, and how many of them are idle.
+    /// Returns the number of connections of the pool, and how many of them are idle.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         self.database.connections()

@@ -9,6 +9,7 @@ use super::LEASE;
 use crate::db::{Database, DatabaseError};
 use shared::{
     backoff::Backoff,
+    delivery::priority,
     telemetry::metrics::{EXECUTIONS, RECLAIMED},
 };
 use std::time::{Duration, Instant};
@@ -27,7 +28,8 @@ const RETRY_DELAY_S: f64 = 1.0;
 /// Limits the runs that one scan takes over.
 const MAX_REAPED: usize = 100;
 
-/// Parameters: length of a lease, and the time that a stale one has left at most, both in seconds.
+/// Lists leases that were not renewed. Parameters: length of a lease, and the time that a stale one has left at most, both in
+/// seconds.
 ///
 /// First resets leases that end more than two lease lengths from now: the database's clock was set back. Being an UPDATE, it
 /// also makes the scan fail while the table is read-only, as heartbeats do, so that no lease is judged while no worker could
@@ -42,8 +44,9 @@ WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $2
 ORDER BY lease_expires_at
 LIMIT 1000";
 
-/// Parameters: delay in seconds, executions. The loss of the last attempt ends the execution. An execution whose cancel was
-/// requested ends cancelled.
+/// Queues or ends lost executions. Parameters: delay in seconds, executions, priority. The loss of the last attempt ends the
+/// execution. An execution whose cancel was requested ends cancelled. The higher priority puts an execution before the
+/// backlog, since it had reached the head of the queue before.
 const REAP: &str = "
 WITH lost AS (
     SELECT id FROM script_executions
@@ -69,9 +72,8 @@ WITH lost AS (
     WHERE e.id = lost.id
     RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
 ), enqueued AS (
-    -- With a higher priority than the backlog, since the execution had reached the head of the queue before.
     INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
-    SELECT id, workspace_id, greatest(priority, 5::smallint), traceparent,
+    SELECT id, workspace_id, greatest(priority, $3::smallint), traceparent,
         now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
     FROM reaped WHERE status = 'queued'
 )
@@ -125,7 +127,7 @@ impl Reaper {
         }
         lost.truncate(MAX_REAPED);
         let statement = connection.prepare_cached(REAP).await?;
-        let rows = connection.query(&statement, &[&RETRY_DELAY_S, &lost]).await?;
+        let rows = connection.query(&statement, &[&RETRY_DELAY_S, &lost, &priority::RETURNED]).await?;
         let reaped = |row: &tokio_postgres::Row| {
             Ok(Reaped { execution_id: row.try_get(0)?, status: row.try_get(1)?, attempt: row.try_get(2)? })
         };

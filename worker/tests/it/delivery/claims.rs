@@ -9,7 +9,7 @@ use shared::{
 };
 use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::{ClaimResult, End, FencedWrite, HeartbeatReply, PREPARED, WorkerRow};
+use worker::lease::{AttemptEnd, ClaimResult, FencedWrite, HeartbeatReply, PREPARED, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -43,9 +43,11 @@ async fn the_last_lines_and_the_end_are_stored_together() {
     assert_eq!(worker.append_logs(attempt, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     // A line whose first write was not confirmed comes again.
     let verdict = completed();
-    let phases =
-        worker::lease::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
-    let end = End::Final { verdict: &verdict, phases };
+    let phases = worker::lease::Phases {
+        usage: shared::outcome::Usage::default(),
+        ended_at: std::time::Instant::now(),
+    };
+    let end = AttemptEnd::Final { verdict: &verdict, phases };
     assert_eq!(worker.end(attempt, &end, &[line(1), line(2)]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "completed 1");
     assert_eq!(
@@ -124,7 +126,7 @@ async fn a_released_attempt_is_not_counted_and_no_longer_held() {
     let id = bench.enqueue().await;
     let (draining, heir) = (bench.worker("draining"), bench.worker("heir"));
     let attempt = claim(&draining, id).await.unwrap();
-    assert_eq!(draining.end(attempt, &End::Release, &[line(1)]).await.unwrap(), FencedWrite::Applied);
+    assert_eq!(draining.end(attempt, &AttemptEnd::Release, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 0");
     assert_eq!(bench.outbox_rows().await, "1");
     let claimed = claimed(&heir, id).await.unwrap();
@@ -141,7 +143,7 @@ async fn a_run_that_is_handed_back_after_its_cancel_is_cancelled() {
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
     bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
-    assert_eq!(worker.end(attempt, &End::Release, &[]).await.unwrap(), FencedWrite::Applied);
+    assert_eq!(worker.end(attempt, &AttemptEnd::Release, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "cancelled 1");
     assert_eq!(bench.outbox_rows().await, "0");
 }
@@ -152,7 +154,7 @@ async fn a_retry_waits_for_its_delay_and_uses_no_platform_attempt() {
     let id = bench.enqueue().await;
     let worker = bench.worker("one");
     let attempt = claim(&worker, id).await.unwrap();
-    let retry = End::Retry { after: Duration::from_mins(1) };
+    let retry = AttemptEnd::Retry { after: Duration::from_mins(1) };
     assert_eq!(worker.end(attempt, &retry, &[]).await.unwrap(), FencedWrite::Applied);
     assert_eq!(bench.status(id).await, "queued 1");
     // A duplicate message does not start the retry early.
@@ -222,8 +224,11 @@ async fn a_result_nested_too_deep_for_the_database_is_not_retried() {
     let attempt = claim(&worker, id).await.unwrap();
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let verdict = Verdict::Completed(RawValue::from_string(deep).unwrap());
-    let phases =
-        worker::lease::Phases { usage: shared::outcome::Usage::default(), ended: std::time::Instant::now() };
-    let refused = worker.end(attempt, &End::Final { verdict: &verdict, phases }, &[]).await.unwrap_err();
+    let phases = worker::lease::Phases {
+        usage: shared::outcome::Usage::default(),
+        ended_at: std::time::Instant::now(),
+    };
+    let refused =
+        worker.end(attempt, &AttemptEnd::Final { verdict: &verdict, phases }, &[]).await.unwrap_err();
     assert!(!refused.is_temporary(), "tried again for ever: {refused}");
 }

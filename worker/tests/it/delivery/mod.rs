@@ -13,7 +13,7 @@ use test_support::TestDatabase;
 use uuid::Uuid;
 use worker::{
     db::Database,
-    lease::{Attempt, ClaimResult, Claimed, Claims, End, FencedWrite, PREPARED, Phases},
+    lease::{Attempt, AttemptEnd, ClaimResult, Claimed, Claims, FencedWrite, PREPARED, Phases},
 };
 
 /// Database of one test, and workers on it.
@@ -99,6 +99,6 @@ fn failed(code: ErrorCode) -> Verdict {
 }
 
 async fn finish(worker: &Claims, attempt: Attempt, verdict: &Verdict) -> FencedWrite {
-    let phases = Phases { usage: Usage::default(), ended: Instant::now() };
-    worker.end(attempt, &End::Final { verdict, phases }, &[]).await.unwrap()
+    let phases = Phases { usage: Usage::default(), ended_at: Instant::now() };
+    worker.end(attempt, &AttemptEnd::Final { verdict, phases }, &[]).await.unwrap()
 }
