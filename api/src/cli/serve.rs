@@ -1,4 +1,6 @@
-//! `api serve`: HTTP, the relay and everything else of one process, until it is told to stop.
+//! `api serve`: HTTP, the relay and all other tasks of one process.
+//!
+//! The only place where the parts of the api are put together.
 
 use crate::{
     app::script_cache::ScriptCache,
@@ -13,11 +15,11 @@ use crate::{
     delivery::{Dispatcher, Relay, ingest::Ingest},
     http::{
         self,
-        auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache},
+        auth::{rate_limit::RateLimit, signature::WorkspaceCache},
         server::{self, HEAD_TIMEOUT},
         state::{AppState, Shared},
     },
-    live::{Live, NotificationSinks},
+    live::NotificationSinks,
 };
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,15 +33,24 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Requests under way may take this long after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+/// Limits the time after the signal to stop, in seconds, for requests, and then again for the other tasks.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let stopping = CancellationToken::new();
-    let signalled = stopping.clone();
+    let stopping = cancelled_by_signal()?;
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, config.port))
+        .await
+        .with_context(|| format!("can't listen on port {}", config.port))?;
+    serve(config, listener, Some(metrics), stopping).await
+}
+
+/// Returns a token that SIGTERM or SIGINT cancels.
+fn cancelled_by_signal() -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopping = CancellationToken::new();
+    let signalled = stopping.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -47,10 +58,7 @@ pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()
         }
         signalled.cancel();
     });
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, config.port))
-        .await
-        .with_context(|| format!("can't listen on port {}", config.port))?;
-    serve(config, listener, Some(metrics), stopping).await
+    Ok(stopping)
 }
 
 /// Serves on `listener` until `stopping`.
@@ -62,42 +70,46 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let publishing = Broker::connect(config.amqp_url.expose(), "api publisher")?;
     let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
-    let state = state(&config, publishing, consuming, stopping.clone())?;
-
-    let mut tasks = JoinSet::new();
-    let sinks = notification_sinks(&state);
-    tasks.spawn(state.live.clone().run(
-        state.pool.clone(),
-        config.database.url.clone(),
-        sinks,
-        stopping.clone(),
-    ));
-    deliver(&mut tasks, &config, &state);
-
-    tracing::info!(address = %listener.local_addr()?, "serving");
-    let app = http::router(&state, metrics);
-    let http = server::serve(listener, app, HEAD_TIMEOUT, stopping.clone());
-    let deadline = async {
-        stopping.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        () = http => {}
-        () = deadline => tracing::warn!("requests were still under way when the time to stop was over"),
-    }
-    stopping.cancel();
-    let last = async {
-        tasks.join_all().await;
-        state.dispatcher.drain().await;
-    };
-    if tokio::time::timeout(DRAIN, last).await.is_err() {
-        tracing::warn!("what runs beside the requests was cut off when the time to stop was over");
-    }
-    tokio::join!(state.publishing.close(), state.consuming.close());
+    let state = state(&config, publishing, consuming, stopping)?;
+    let tasks = start_tasks(&config, &state);
+    serve_http(listener, metrics, &state).await?;
+    state.stopping.cancel();
+    finish(tasks, &state).await;
     Ok(())
 }
 
-/// The reactions of this process to notifications of the database.
+/// Serves HTTP until the api stops, and then for at most [`DRAIN_TIMEOUT`].
+async fn serve_http(
+    listener: TcpListener,
+    metrics: Option<PrometheusHandle>,
+    state: &AppState,
+) -> anyhow::Result<()> {
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let http = server::serve(listener, http::router(state, metrics), HEAD_TIMEOUT, state.stopping.clone());
+    let deadline = async {
+        state.stopping.cancelled().await;
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
+    };
+    tokio::select! {
+        () = http => {}
+        () = deadline => tracing::warn!("requests were cut off at the end of the drain timeout"),
+    }
+    Ok(())
+}
+
+/// Waits for the tasks for at most [`DRAIN_TIMEOUT`], then closes the connections to the broker.
+async fn finish(tasks: JoinSet<()>, state: &AppState) {
+    let drain = async {
+        tasks.join_all().await;
+        state.dispatcher.drain().await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drain).await.is_err() {
+        tracing::warn!("background tasks were cut off at the end of the drain timeout");
+    }
+    tokio::join!(state.publishing.close(), state.consuming.close());
+}
+
+/// Returns the reactions of this process to notifications of the database.
 pub fn notification_sinks(state: &AppState) -> NotificationSinks {
     let (keys, written, changed) = (state.keys.clone(), state.dispatcher.clone(), state.dispatcher.clone());
     NotificationSinks {
@@ -108,26 +120,43 @@ pub fn notification_sinks(state: &AppState) -> NotificationSinks {
     }
 }
 
-/// Starts what brings executions into being and to the broker.
-fn deliver(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
-    let (pool, wake, stopping) = (&state.pool, state.dispatcher.wake(), &state.stopping);
-    let (publishing, consuming) = (&state.publishing, &state.consuming);
-    let topology = Topology::with_prefix(&config.amqp_prefix);
-    tasks.spawn(Relay::new(state.dispatcher.clone()).run(stopping.clone()));
-    let ingest = Ingest::new(pool.clone(), consuming.clone(), publishing.clone(), topology, wake.clone());
-    tasks.spawn(ingest.run(stopping.clone()));
-    tasks.spawn(scheduler::run(pool.clone(), wake.clone(), stopping.clone()));
-    let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
+/// Starts the tasks that run beside the requests.
+fn start_tasks(config: &Config, state: &AppState) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    start_delivery(&mut tasks, config, state);
+    let (pool, stopping) = (&state.pool, &state.stopping);
+    tasks.spawn(state.live.clone().run(
+        pool.clone(),
+        config.database.url.clone(),
+        notification_sinks(state),
+        stopping.clone(),
+    ));
+    tasks.spawn(scheduler::run(pool.clone(), state.dispatcher.wake().clone(), stopping.clone()));
     tasks.spawn(metrics_sampler::run(
         [pool.clone(), state.lists.pool().clone()],
-        publishing.clone(),
+        state.publishing.clone(),
         Topology::with_prefix(&config.amqp_prefix),
         stopping.clone(),
     ));
+    let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
     tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
+    tasks
 }
 
-/// What the handlers share.
+/// Starts the relay and the ingest of events.
+fn start_delivery(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
+    let ingest = Ingest::new(
+        state.pool.clone(),
+        state.consuming.clone(),
+        state.publishing.clone(),
+        Topology::with_prefix(&config.amqp_prefix),
+        state.dispatcher.wake().clone(),
+    );
+    tasks.spawn(Relay::new(state.dispatcher.clone()).run(state.stopping.clone()));
+    tasks.spawn(ingest.run(state.stopping.clone()));
+}
+
+/// Returns the state that the handlers share. Connects neither to the database nor to the broker.
 pub fn state(
     config: &Config,
     publishing: Broker,
@@ -137,13 +166,9 @@ pub fn state(
     let outage = Arc::new(Outage::default());
     let Pools { requests: pool, lists, probes } = pool::pools(&config.database, &outage)?;
     let topology = Topology::with_prefix(&config.amqp_prefix);
+    let dispatcher =
+        Dispatcher::new(&pool, publishing.clone(), topology.clone(), config.workspace_concurrency);
     Ok(AppState::new(Shared {
-        dispatcher: Dispatcher::new(
-            &pool,
-            publishing.clone(),
-            topology.clone(),
-            config.workspace_concurrency,
-        ),
         lists: Shares::of_lists(lists),
         saves: Shares::of_saves(pool.clone()),
         probe: Probe::new(probes),
@@ -152,8 +177,9 @@ pub fn state(
         signing_keys: config.signing_keys.clone(),
         keyring: config.keyring.clone(),
         http: config.http.clone(),
-        live: Arc::new(Live::default()),
-        keys: Arc::new(KeyCache::default()),
+        live: Arc::default(),
+        dispatcher,
+        keys: Arc::default(),
         workspaces: WorkspaceCache::default(),
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),

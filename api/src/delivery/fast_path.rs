@@ -1,8 +1,8 @@
-//! The fast path: while there is no backlog, the process that writes an execution publishes its message itself, right after
-//! the commit, without a turn of the relay (ADR 14).
+//! The fast path: while there is no backlog, the process that writes an execution also publishes its message, right after the
+//! commit and without the relay (ADR 14).
 //!
-//! Invariant: a message names a committed row. The commit need not be on disk yet, so that publishing and the flush overlap;
-//! an execution is accepted when both its row and its outbox row are on disk.
+//! Invariant: a message names a committed row. The commit may not be on disk yet, so that publish and flush overlap. An
+//! execution is accepted when both its row and its outbox row are on disk.
 
 use super::Dispatcher;
 use crate::db::enqueue::{self, Inserted, Mode};
@@ -11,7 +11,8 @@ use sqlx::PgConnection;
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Statements of one process that may mark their rows at the same moment: none sees the marks of the others.
+/// Limits the executions of one process on the fast path. Their statements may run at the same moment, and then do not see
+/// each other's marks.
 const MAX_CONCURRENT_PERMITS: usize = 2;
 
 /// Limits the executions of one process that are on the fast path.
@@ -24,17 +25,17 @@ impl Default for Gate {
     }
 }
 
-/// The way of one execution from its insert to the broker. To be held until the commit.
+/// Path of one execution from its insert to the broker. Hold it until the commit.
 #[derive(Debug)]
 pub struct FastPath {
     dispatcher: Arc<Dispatcher>,
-    /// `None`: the relay publishes the row.
+    /// Permit of the fast path; `None` leaves the row to the relay.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl FastPath {
     /// Reserves the fast path. Leaves the row to the relay if there is a backlog, if the installation limits running
-    /// executions (only the relay counts them), while the broker is away, and during shutdown.
+    /// executions (only the relay counts them), while the broker is unreachable, and during shutdown.
     #[must_use]
     pub fn try_enter(dispatcher: &Arc<Dispatcher>) -> Self {
         let is_open = dispatcher.workspace_limit == 0
@@ -45,14 +46,14 @@ impl FastPath {
         Self { dispatcher: Arc::clone(dispatcher), permit }
     }
 
-    /// Returns how the execution has to be inserted.
+    /// Returns the mode in which to insert the execution.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         if self.permit.is_some() { Mode::FastPath } else { Mode::Relay }
     }
 
-    /// Publishes the execution, or wakes the relay, and waits until the execution is on disk. To be called after the
-    /// commit. Returns when the execution was queued; only now it is accepted.
+    /// Publishes the execution, or wakes the relay, and waits until the execution is on disk. Call it after the commit.
+    /// Returns the time at which the execution was queued. The execution is accepted only after the return.
     pub async fn publish_and_wait_durable(
         self,
         inserted: Inserted,

@@ -1,4 +1,4 @@
-//! Moves executions to the broker and events from it.
+//! Publishes executions to the broker, and creates executions from the broker's events.
 
 mod fast_path;
 pub mod ingest;

@@ -1,21 +1,23 @@
-//! Finds messages that were lost although their rows say that they are on their way.
+//! Finds lost messages whose rows are still marked as published, and unmarks the rows.
 //!
 //! The same round finds rows that are due in the future only because the database's clock was set back.
 //!
-//! Invariant: while the broker holds as many messages as rows are marked, nothing is published twice, however long
-//! the workers are away.
+//! Invariant: while the broker holds as many messages as rows are marked, no message is published twice, however long the
+//! workers are unreachable.
 
 use super::Dispatcher;
 use crate::db::outbox;
 use shared::backoff::Backoff;
 use std::time::Duration;
 
-/// Time between two rounds, spread so that several api processes do not take turns at the same moment.
+/// Seconds between two rounds. Jitter keeps several api processes from running their rounds at the same moment.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Far longer than a message takes from the mark to the claim when slots are free, and short enough that a run lost
-/// twice, with its worker and then with a queue, starts again within 30 s.
+/// Age in seconds from which a marked row may have lost its message. It is far longer than the time from the mark to the
+/// claim while slots are free, and short enough that a run that is lost twice, with its worker and then with a queue, starts
+/// again within 30 s.
 const MIN_AGE: Duration = Duration::from_secs(6);
 
+/// Looks for lost messages for as long as it is polled.
 pub(super) async fn run(dispatcher: &Dispatcher) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
     loop {
@@ -23,25 +25,30 @@ pub(super) async fn run(dispatcher: &Dispatcher) {
         match outbox::rebase_after_clock_step(&dispatcher.pool).await {
             Ok(0) => {}
             Ok(rows) => {
-                tracing::warn!(rows, "the database's clock went back; rows from before it follow");
+                tracing::warn!(
+                    rows,
+                    "the database's clock was set back: rows that are due by the old clock are due now"
+                );
                 dispatcher.wake().notify_one();
             }
-            Err(error) => tracing::warn!(%error, "can't look for rows from before the clock went back"),
+            Err(error) => {
+                tracing::warn!(%error, "can't check for rows from before a change of the database's clock")
+            }
         }
         match recover_lost(dispatcher).await {
             Ok(0) => {}
             Ok(rows) => {
-                tracing::warn!(rows, "messages were lost; their rows are published again");
+                tracing::warn!(rows, "messages were lost: their rows are published again");
                 dispatcher.wake().notify_one();
             }
-            Err(error) => tracing::warn!(%error, "can't look for lost messages"),
+            Err(error) => tracing::warn!(%error, "can't check for lost messages"),
         }
     }
 }
 
 /// Unmarks the rows whose messages were lost. Returns the number of rows.
 async fn recover_lost(dispatcher: &Dispatcher) -> sqlx::Result<u64> {
-    // Rows first: a message that leaves the queue in between makes the check miss nothing, only look again.
+    // Reads the rows first: a message that leaves the queue in between causes at most a check of lost messages, and hides none.
     let Dispatcher { pool, broker, publisher, .. } = dispatcher;
     let (all, old) = outbox::published(pool, MIN_AGE).await?;
     if old == 0 {

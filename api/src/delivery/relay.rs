@@ -1,12 +1,12 @@
-//! Brings outbox rows to the broker.
+//! Publishes outbox rows in a fair order.
 //!
-//! Invariant: an outbox row goes away only when its execution was claimed. The relay marks it as published, publishes,
-//! and removes the mark unless the broker confirmed; a mark whose message was lost all the same (a process killed
-//! in between, a queue deleted) is removed by [`recovery`]. A duplicate message is harmless: the claim decides.
+//! Invariant: an outbox row is deleted only when its execution is claimed. The relay marks the row as published, publishes it,
+//! and removes the mark unless the broker confirmed. [`recovery`] removes a mark whose message was lost nevertheless, because
+//! a process was killed in between or a queue was deleted. A duplicate message is harmless, since the claim decides.
 //!
-//! Order is decided in the database, per message and as late as possible: the broker never holds more than a
-//! shallow window, so a workspace with a long backlog can't delay another's only run. A row that is written while there
-//! is no backlog needs no turn: its writer takes the [`FastPath`].
+//! The database decides the order, per message and as late as possible: the broker holds only a shallow window of messages,
+//! so that a workspace with a long backlog does not delay the only run of another. A row that is written while there is no
+//! backlog takes no turn: its writer uses the [`FastPath`](super::FastPath).
 
 use super::{Dispatcher, recovery};
 use crate::db::outbox::{self, Idle};
@@ -18,16 +18,17 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Maximum rows per batch: large enough to pipeline well, small enough that a batch is confirmed in milliseconds.
+/// Limits the rows of a batch: enough for a pipeline, and few enough that a batch is confirmed in milliseconds.
 const BATCH: i64 = 64;
-/// Maximum batches that wait for confirms at the same time, so that a new row never waits for another's confirm.
+/// Limits the batches that wait for confirms at the same time. Several may, so that a new row does not wait for the confirm of
+/// another.
 const BATCHES_IN_FLIGHT: usize = 4;
-/// Pause between two looks at an empty outbox: rows whose writer died between its commit and its notice are found then.
+/// Seconds between two reads of an empty outbox. They find rows whose writer died between its commit and its notification.
 const IDLE_SWEEP: Duration = Duration::from_secs(1);
-/// Pause between two looks while rows wait for room in the broker's window and no claim is notified.
+/// Milliseconds between two reads while the broker's window is full and no claim is notified.
 const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
 
-/// The relay of one api process. Several run side by side.
+/// Relay of one api process. Several may run at the same time.
 #[derive(Debug)]
 pub struct Relay {
     dispatcher: Arc<Dispatcher>,
@@ -39,7 +40,7 @@ impl Relay {
         Self { dispatcher }
     }
 
-    /// Runs until told to stop; then waits for the confirms under way.
+    /// Publishes until `shutdown`, then waits for the pending confirms.
     pub async fn run(self, shutdown: CancellationToken) {
         let recovery = recovery::run(&self.dispatcher);
         let mut batches = JoinSet::new();
@@ -48,6 +49,7 @@ impl Relay {
         batches.join_all().await;
     }
 
+    /// Publishes batch after batch for as long as it is polled. Returns when the broker was closed.
     async fn publish_batches(&self, batches: &mut JoinSet<()>) {
         let mut backoff = Backoff::CONNECTION;
         while self.dispatcher.ready().await.is_some() {
@@ -65,7 +67,7 @@ impl Relay {
                     batches.spawn(async move { dispatcher.publish(entries).await });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the relay can't read the outbox");
+                    tracing::warn!(%error, "the relay can't read the outbox; it tries again");
                     backoff.wait().await;
                 }
             }
@@ -83,7 +85,7 @@ impl Relay {
             Idle::BrokerFull => FULL_WINDOW_SWEEP,
             Idle::DueIn(wait) => wait.min(IDLE_SWEEP),
         };
-        // A timeout is as good a reason to look as a wake.
+        // The relay reads the outbox after a timeout as well as after a notification.
         drop(tokio::time::timeout(pause, self.dispatcher.wake().notified()).await);
     }
 }

@@ -1,7 +1,7 @@
-//! Notifies waiting requests of the progress of executions, without a polling query for each request.
+//! Notifies waiting requests of the progress of executions, without a query per request.
 //!
-//! Invariant: one process holds one LISTEN connection, and reads all changed executions in one query, however many
-//! requests wait. A lost notification delays at most by [`SWEEP`]: all watched executions are then read again.
+//! Invariant: each process has one LISTEN connection, and reads all changed executions in one query, regardless of the number
+//! of waiting requests. A lost notification causes a delay of at most [`SWEEP`], after which all watched executions are read.
 
 mod notifications;
 mod poller;
@@ -20,13 +20,14 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Seconds between two queries for all watched executions, whatever the notifications.
+/// Seconds between two queries for all watched executions, which do not depend on notifications.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Limits the event streams that read lines from the database at the same time. Many streams of a chatty run wait for
-/// each other, so that they do not take the connections of all other requests.
+/// Limits the event streams that read lines from the database at the same time, so that many streams of a verbose run leave
+/// connections to other requests.
 pub const READERS: usize = 4;
 
+/// An execution that requests wait for.
 #[derive(Debug)]
 struct Watched {
     progress: watch::Sender<Option<Progress>>,
@@ -55,8 +56,8 @@ impl Default for Live {
 }
 
 impl Live {
-    /// Watches one execution until the watch is dropped. Start before reading the row, so that no change between
-    /// the two is missed.
+    /// Watches an execution until the watch is dropped. Call it before the row is read, so that no change in between is
+    /// missed.
     pub fn watch(self: &Arc<Self>, id: Uuid) -> Watch {
         let mut watched = lock(&self.watched);
         let entry =
@@ -65,7 +66,7 @@ impl Live {
         Watch { live: self.clone(), id, progress: entry.progress.subscribe() }
     }
 
-    /// Waits for a permit to read the lines of an event stream. It is released on drop.
+    /// Waits for a permit to read the lines of an event stream. The permit is released when it is dropped.
     pub async fn acquire_reader(&self) -> SemaphorePermit<'_> {
         self.readers.acquire().await.expect("the semaphore is never closed")
     }
@@ -123,7 +124,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The watch of one request on one execution; it ends with the request.
+/// Watch of a request on an execution. It ends with the request.
 #[derive(Debug)]
 pub struct Watch {
     live: Arc<Live>,
@@ -132,14 +133,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Waits for the next change.
+    /// Waits for the next change, and returns the progress after it.
     pub async fn changed(&mut self) -> Option<Progress> {
-        // The sender exists as long as any watch does.
+        // The sender exists as long as a watch exists.
         self.progress.changed().await.ok()?;
         *self.progress.borrow_and_update()
     }
 
-    /// Waits until the execution is over.
+    /// Waits until the execution has ended.
     pub async fn terminal(&mut self) {
         while self.changed().await.is_some_and(|progress| !progress.status.is_terminal()) {}
     }

@@ -1,11 +1,12 @@
-//! The process's one LISTEN connection.
+//! Receives notifications of the database, on the only LISTEN connection of the process.
 
 use super::Live;
-use crate::db::{
-    channels::{API_KEY_REVOKED, EXECUTION_CHANGED, OUTBOX},
-    pool::{self, Outage},
+use crate::db::pool::{self, Outage};
+use shared::{
+    config::Secret,
+    delivery::channel::{API_KEY_REVOKED, EXECUTION_CHANGED, OUTBOX},
+    telemetry::metrics::RECONNECTS,
 };
-use shared::{config::Secret, telemetry::metrics::RECONNECTS};
 use sqlx::{
     PgPool,
     postgres::{PgListener, PgNotification, PgPoolOptions},
@@ -14,15 +15,15 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Pause between two attempts to connect.
+/// Milliseconds between two attempts to connect.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
-/// A reaction to a notification. Must not block.
+/// Reaction to a notification. It must not block.
 pub type Sink = Box<dyn Fn() + Send + Sync>;
 
 /// Reactions of other parts of the api to notifications of the database.
 ///
-/// After a reconnect `outbox_written` and `api_key_revoked` are called once: notifications may have been missed.
+/// Each connect calls `outbox_written` and `api_key_revoked` once, since notifications may have been missed before it.
 pub struct NotificationSinks {
     /// Records that a connection was lost.
     pub outage: Arc<Outage>,
@@ -37,12 +38,13 @@ impl fmt::Debug for NotificationSinks {
     }
 }
 
+/// Listens until `stopping`, and reconnects after each failure.
 pub(super) async fn run(live: &Live, url: &Secret, sinks: &NotificationSinks, stopping: &CancellationToken) {
     let listening = async {
         let mut connected_before = false;
         loop {
             if let Err(error) = listen(live, url, sinks, &mut connected_before).await {
-                tracing::warn!(%error, "not listening for changes; trying again");
+                tracing::warn!(%error, "the connection for notifications failed; reconnecting");
             }
             sinks.outage.record();
             tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -67,7 +69,7 @@ async fn listen(
     if std::mem::replace(connected_before, true) {
         RECONNECTS.with(["database", "listener"]).increment(1);
     }
-    // Whatever happened while nobody listened.
+    // Notifications before this connection were missed.
     live.mark_all_changed();
     (sinks.api_key_revoked)();
     (sinks.outbox_written)();
@@ -77,6 +79,7 @@ async fn listen(
     Ok(())
 }
 
+/// Calls the sink of a notification.
 fn dispatch(notification: &PgNotification, live: &Live, sinks: &NotificationSinks) {
     match notification.channel() {
         EXECUTION_CHANGED => {
@@ -91,7 +94,7 @@ fn dispatch(notification: &PgNotification, live: &Live, sinks: &NotificationSink
     }
 }
 
-/// One connection of its own: a listener must not take one from the requests, nor have their statement limit.
+/// Returns a pool with one connection, so that the listener uses none of the requests' and has no statement timeout.
 fn own_pool(url: &Secret) -> Result<PgPool, sqlx::Error> {
     let options = pool::connect_options(url)?;
     Ok(PgPoolOptions::new()

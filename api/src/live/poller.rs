@@ -8,12 +8,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Average milliseconds between two queries, which are 250 per second at most: a chatty run is read once per interval.
+/// Milliseconds between two queries on average, which limits them to 250 per second. A verbose run is read once per interval.
 const MIN_INTERVAL: Duration = Duration::from_millis(4);
 /// Milliseconds of intervals that may be skipped after an idle period: up to three queries may then run back to back
 /// before [`MIN_INTERVAL`] applies, so that the start and the end of a short run are both reported without delay.
 const MAX_BURST: Duration = Duration::from_millis(12);
 
+/// Reads changed executions until `stopping`.
 pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken) {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,6 +36,7 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
     }
 }
 
+/// Reads and publishes the progress of changed executions.
 async fn refresh(live: &Live, pool: &PgPool, changed: &[Uuid]) -> Result<(), sqlx::Error> {
     match *changed {
         [] => {}

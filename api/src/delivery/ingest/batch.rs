@@ -1,6 +1,6 @@
-//! One commit for many events.
+//! Ingests a batch of events in one commit.
 
-use super::event::{self, Refused};
+use super::event::{self, EventRejection};
 use crate::{
     db::{self, enqueue::Runnable, event_batch::EventRow, pool::lacks_partition, script_versions::Version},
     model::{
@@ -19,16 +19,16 @@ use sqlx::PgPool;
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 use uuid::Uuid;
 
-/// What became of an event that was taken.
+/// Outcome of an event that was ingested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ingested {
     Accepted,
-    /// Its key led to an execution before.
+    /// An earlier request with the same key created an execution.
     Duplicate,
 }
 
 impl Ingested {
-    /// Metric label.
+    /// Returns the label of the metric.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -37,63 +37,54 @@ impl Ingested {
     }
 }
 
-/// An event as it came.
-pub(super) struct Incoming<'a> {
+/// An event as it was delivered.
+pub(super) struct IncomingEvent<'a> {
     body: &'a [u8],
-    /// The publisher's trace, if it is a well-formed one.
+    /// Trace of the publisher, if its header is valid.
     traceparent: Option<String>,
 }
 
-impl<'a> Incoming<'a> {
+impl<'a> IncomingEvent<'a> {
     pub(super) fn of(delivery: &'a Delivery) -> Self {
         let traceparent = delivery.header(TRACEPARENT).filter(|text| traces::is_traceparent(text));
         Self { body: delivery.body(), traceparent }
     }
 }
 
-/// An event with everything its execution needs.
-struct Ready {
-    /// Its place in the batch.
-    place: usize,
-    execution_id: Uuid,
-    workspace_id: Uuid,
-    runnable: Runnable,
-    message: EventMessage,
-    variables: String,
-    hash: Vec<u8>,
-    /// Ends with the batch.
-    accept: Span,
-}
-
-/// Ingests all events; one answer per event, in order. An error says that the database is not able to now; what was
-/// stored by then is a duplicate the next time.
+/// Ingests all events. Returns one result per event, in order.
+///
+/// # Errors
+/// If the database can't store events now. The events that were stored before the error are duplicates in the next try.
 pub(super) async fn ingest(
     pool: &PgPool,
-    events: &[Incoming<'_>],
-) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
-    match together(pool, events).await {
-        // One event that the database refuses must not hold up the others.
-        Err(error) if refusal(&error).is_some() => one_by_one(pool, events).await,
-        answered => answered,
+    events: &[IncomingEvent<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, EventRejection>>> {
+    match store_batch(pool, events).await {
+        // An event that the database rejects must not delay the others.
+        Err(error) if data_error(&error).is_some() => store_individually(pool, events).await,
+        result => result,
     }
 }
 
-async fn one_by_one(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
-    let mut answers = Vec::with_capacity(events.len());
+async fn store_individually(
+    pool: &PgPool,
+    events: &[IncomingEvent<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, EventRejection>>> {
+    let mut results = Vec::with_capacity(events.len());
     for event in events {
-        match together(pool, std::slice::from_ref(event)).await {
-            Ok(answer) => answers.extend(answer),
+        match store_batch(pool, std::slice::from_ref(event)).await {
+            Ok(result) => results.extend(result),
             Err(error) => {
-                let reason = refusal(&error).ok_or(error)?;
-                answers.push(Err(Refused::Unstorable { reason }));
+                let reason = data_error(&error).ok_or(error)?;
+                results.push(Err(EventRejection::Unstorable { reason }));
             }
         }
     }
-    Ok(answers)
+    Ok(results)
 }
 
-/// What the database has against the data itself; none if another try may succeed.
-fn refusal(error: &sqlx::Error) -> Option<String> {
+/// Returns the message of an error that the data itself causes. Returns `None` if another try may succeed.
+fn data_error(error: &sqlx::Error) -> Option<String> {
     let sqlx::Error::Database(error) = error else { return None };
     if lacks_partition(&**error) {
         return None;
@@ -103,77 +94,126 @@ fn refusal(error: &sqlx::Error) -> Option<String> {
     ["22", "23", "54"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
 }
 
-/// All in one statement: an error concerns the batch as a whole, of which nothing was stored.
-async fn together(pool: &PgPool, events: &[Incoming<'_>]) -> sqlx::Result<Vec<Result<Ingested, Refused>>> {
-    let mut answers: Vec<Result<Ingested, Refused>> = vec![Ok(Ingested::Duplicate); events.len()];
+/// Stores all valid events in one statement. After an error, no event of the batch is stored.
+async fn store_batch(
+    pool: &PgPool,
+    events: &[IncomingEvent<'_>],
+) -> sqlx::Result<Vec<Result<Ingested, EventRejection>>> {
+    let mut results: Vec<Result<Ingested, EventRejection>> = vec![Ok(Ingested::Duplicate); events.len()];
     let mut ready = Vec::with_capacity(events.len());
-    let mut known = Known::default();
-    for (place, event) in events.iter().enumerate() {
-        match prepare(pool, &mut known, place, event).await? {
-            Ok(event) => ready.push(event),
-            Err(refused) => answers[place] = Err(refused),
+    let mut cache = LookupCache::default();
+    for (index, event) in events.iter().enumerate() {
+        match prepare(pool, &mut cache, event).await? {
+            Prepared::Ready(event) => ready.push((index, event)),
+            Prepared::Rejected(rejection) => results[index] = Err(rejection),
         }
     }
-    let accepted = store(pool, &ready).await?;
-    for event in ready.iter().filter(|event| accepted.contains(&event.execution_id)) {
-        answers[event.place] = Ok(Ingested::Accepted);
+    let rows: Vec<EventRow<'_>> = ready.iter().map(|(_, event)| event.row()).collect();
+    // Contains the executions whose keys are new.
+    let stored: HashSet<Uuid> = db::event_batch::insert(pool, &rows).await?;
+    for (index, _) in ready.iter().filter(|(_, event)| stored.contains(&event.execution_id)) {
+        results[*index] = Ok(Ingested::Accepted);
     }
-    Ok(answers)
+    Ok(results)
 }
 
-/// What one batch has looked up.
+/// Result of the checks of an event.
+enum Prepared {
+    Ready(Box<PreparedEvent>),
+    Rejected(EventRejection),
+}
+
+/// Reads an event, looks up its workspace and script, and checks it against them.
+async fn prepare(
+    pool: &PgPool,
+    cache: &mut LookupCache,
+    incoming: &IncomingEvent<'_>,
+) -> sqlx::Result<Prepared> {
+    let message = match event::read(incoming.body) {
+        Ok(message) => message,
+        Err(rejection) => return Ok(Prepared::Rejected(rejection)),
+    };
+    let workspace_id = cache.workspace(pool, &message.workspace_slug).await?;
+    let Some(script) = cache.script(pool, workspace_id, message.script_id).await? else {
+        return Ok(Prepared::Rejected(EventRejection::UnknownScript));
+    };
+    let event = PreparedEvent::new(message, workspace_id, script, incoming.traceparent.clone());
+    Ok(event.map_or_else(Prepared::Rejected, |event| Prepared::Ready(Box::new(event))))
+}
+
+/// An event with all parts of its execution.
+struct PreparedEvent {
+    execution_id: Uuid,
+    workspace_id: Uuid,
+    runnable: Runnable,
+    message: EventMessage,
+    /// JSON, with the script's defaults filled in.
+    variables: String,
+    request_hash: [u8; 32],
+    /// Ends with the batch.
+    accept: Span,
+}
+
+impl PreparedEvent {
+    /// Fills in the variables. Rejects an event without a variable that the script requires.
+    fn new(
+        message: EventMessage,
+        workspace_id: Uuid,
+        script: &Version,
+        traceparent: Option<String>,
+    ) -> Result<Self, EventRejection> {
+        let empty = empty_object();
+        let given = message.variables.as_ref().unwrap_or(&empty);
+        let variables = variables::complete(given, &script.definitions)
+            .map_err(|errors| EventRejection::invalid("variables", errors.to_string()))?;
+        let asked = Asked {
+            script_id: message.script_id,
+            trigger_type: message.trigger_type,
+            event: &message.event,
+            context: message.context.as_ref().unwrap_or(&empty),
+            variables: given,
+        };
+        let request_hash = idempotency::hash(&asked);
+        let execution_id = execution_ids::next();
+        let mut accept = traces::accept(traceparent);
+        accept.set_execution_id(execution_id);
+        Ok(Self {
+            execution_id,
+            workspace_id,
+            runnable: script.runnable.clone(),
+            variables: variables.get().to_owned(),
+            request_hash,
+            message,
+            accept,
+        })
+    }
+
+    fn row(&self) -> EventRow<'_> {
+        EventRow {
+            id: self.execution_id,
+            workspace_id: self.workspace_id,
+            script_id: self.message.script_id,
+            trigger_type: self.message.trigger_type,
+            runnable: &self.runnable,
+            idempotency_key: &self.message.idempotency_key,
+            request_hash: &self.request_hash,
+            event: self.message.event.get(),
+            context: self.message.context.as_ref().map_or("{}", |context| context.get()),
+            variables: &self.variables,
+            traceparent: self.accept.traceparent(),
+        }
+    }
+}
+
+/// Workspaces and scripts that one batch has looked up.
 #[derive(Default)]
-struct Known {
+struct LookupCache {
     workspaces: HashMap<String, Uuid>,
+    /// `None` for a script that the workspace does not have.
     scripts: HashMap<(Uuid, Uuid), Option<Version>>,
 }
 
-async fn prepare(
-    pool: &PgPool,
-    known: &mut Known,
-    place: usize,
-    incoming: &Incoming<'_>,
-) -> sqlx::Result<Result<Ready, Refused>> {
-    let message = match event::read(incoming.body) {
-        Ok(message) => message,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    let workspace_id = known.workspace(pool, &message.workspace_slug).await?;
-    let Some(Version { runnable, definitions, .. }) =
-        known.script(pool, workspace_id, message.script_id).await?
-    else {
-        return Ok(Err(Refused::UnknownScript));
-    };
-    let empty = empty_object();
-    let given = message.variables.as_ref().unwrap_or(&empty);
-    let variables = match variables::complete(given, definitions) {
-        Ok(variables) => variables.get().to_owned(),
-        Err(errors) => return Ok(Err(Refused::invalid("variables", errors.to_string()))),
-    };
-    let asked = Asked {
-        script_id: message.script_id,
-        trigger_type: message.trigger_type,
-        event: &message.event,
-        context: message.context.as_ref().unwrap_or(&empty),
-        variables: given,
-    };
-    let hash = idempotency::hash(&asked).to_vec();
-    let execution_id = execution_ids::next();
-    let mut accept = traces::accept(incoming.traceparent.clone());
-    accept.set_execution_id(execution_id);
-    Ok(Ok(Ready {
-        place,
-        execution_id,
-        workspace_id,
-        runnable: runnable.clone(),
-        hash,
-        message,
-        variables,
-        accept,
-    }))
-}
-
-impl Known {
+impl LookupCache {
     async fn workspace(&mut self, pool: &PgPool, slug: &str) -> sqlx::Result<Uuid> {
         if let Some(id) = self.workspaces.get(slug) {
             return Ok(*id);
@@ -190,27 +230,9 @@ impl Known {
         id: Uuid,
     ) -> sqlx::Result<Option<&Version>> {
         let script = match self.scripts.entry((workspace_id, id)) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(db::script_versions::newest(pool, workspace_id, id).await?),
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(db::script_versions::newest(pool, workspace_id, id).await?),
         };
         Ok(script.as_ref())
     }
-}
-
-/// Stores the events whose keys are new, each with its execution and outbox row. Returns those executions' ids.
-async fn store(pool: &PgPool, events: &[Ready]) -> sqlx::Result<HashSet<Uuid>> {
-    let rows = events.iter().map(|event| EventRow {
-        id: event.execution_id,
-        workspace_id: event.workspace_id,
-        script_id: event.message.script_id,
-        trigger_type: event.message.trigger_type,
-        runnable: &event.runnable,
-        idempotency_key: &event.message.idempotency_key,
-        request_hash: &event.hash,
-        event: event.message.event.get(),
-        context: event.message.context.as_ref().map_or("{}", |context| context.get()),
-        variables: &event.variables,
-        traceparent: event.accept.traceparent(),
-    });
-    db::event_batch::insert(pool, &rows.collect::<Vec<_>>()).await
 }

@@ -1,4 +1,4 @@
-//! What an event must be. Pure.
+//! Checks of an event that need no database. Pure.
 
 use serde_json::value::RawValue;
 use shared::{
@@ -8,15 +8,15 @@ use shared::{
     message::{self, EventMessage},
 };
 
-/// Characters of an idempotency key.
+/// Limits the characters of an idempotency key.
 const KEY_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
-/// Characters of a workspace's slug.
+/// Limits the characters of a workspace's slug.
 const SLUG_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
 
-/// Why an event is not ingested. Nothing a second try would change.
+/// Reason why an event is not ingested. A second try would have the same result.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// Not JSON, or not of this form.
+pub(super) enum EventRejection {
+    /// The body is not JSON, or not in the form of an event.
     #[error("{path}: {problem}")]
     Malformed { path: String, problem: String },
     #[error("v: {found} is not a version this api reads; it reads {reads}", reads = message::VERSION)]
@@ -25,13 +25,13 @@ pub(super) enum Refused {
     Invalid { field: &'static str, rule: String },
     #[error("script_id: the workspace has no such script")]
     UnknownScript,
-    /// Something that the database can't hold, though it keeps to our limits.
+    /// The database can't store the event, although it is within the limits of this module.
     #[error("the database can't store it: {reason}")]
     Unstorable { reason: String },
 }
 
-impl Refused {
-    /// Metric label.
+impl EventRejection {
+    /// Returns the label of the metric.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "malformed",
@@ -47,41 +47,42 @@ impl Refused {
     }
 }
 
-/// Reads and checks what can be checked without the database.
-pub(super) fn read(body: &[u8]) -> Result<EventMessage, Refused> {
+/// Reads an event, and checks it as far as possible without the database.
+pub(super) fn read(body: &[u8]) -> Result<EventMessage, EventRejection> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let event: EventMessage = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        Refused::Malformed { path: error.path().to_string(), problem: error.inner().to_string() }
+        EventRejection::Malformed { path: error.path().to_string(), problem: error.inner().to_string() }
     })?;
     deserializer
         .end()
-        .map_err(|error| Refused::Malformed { path: ".".into(), problem: error.to_string() })?;
+        .map_err(|error| EventRejection::Malformed { path: ".".into(), problem: error.to_string() })?;
     check(&event)?;
     Ok(event)
 }
 
-fn check(event: &EventMessage) -> Result<(), Refused> {
+fn check(event: &EventMessage) -> Result<(), EventRejection> {
     if event.v != message::VERSION {
-        return Err(Refused::Version { found: event.v });
+        return Err(EventRejection::Version { found: event.v });
     }
-    let plain = |text: &str, characters: std::ops::RangeInclusive<usize>| {
-        characters.contains(&text.chars().count()) && !text.chars().any(char::is_control)
-    };
-    if !plain(&event.idempotency_key, KEY_CHARACTERS) {
-        return Err(Refused::invalid(
-            "idempotency_key",
-            "must be 1 to 255 characters without control characters",
-        ));
-    }
-    if !plain(&event.workspace_slug, SLUG_CHARACTERS) {
-        return Err(Refused::invalid(
-            "workspace_slug",
-            "must be 1 to 255 characters without control characters",
-        ));
+    let texts = [
+        ("idempotency_key", &event.idempotency_key, KEY_CHARACTERS),
+        ("workspace_slug", &event.workspace_slug, SLUG_CHARACTERS),
+    ];
+    for (field, text, characters) in texts {
+        if !characters.contains(&text.chars().count()) || text.chars().any(char::is_control) {
+            let (min, max) = characters.into_inner();
+            let rule = format!("must be {min} to {max} characters without control characters");
+            return Err(EventRejection::invalid(field, rule));
+        }
     }
     if event.trigger_type == TriggerType::Test {
-        return Err(Refused::invalid("trigger_type", "test runs are asked for over HTTP"));
+        return Err(EventRejection::invalid("trigger_type", "test runs are requested over HTTP"));
     }
+    check_input(event)
+}
+
+/// Checks the parts that the script reads.
+fn check_input(event: &EventMessage) -> Result<(), EventRejection> {
     let given = [
         ("event", Some(&event.event)),
         ("context", event.context.as_ref()),
@@ -90,21 +91,20 @@ fn check(event: &EventMessage) -> Result<(), Refused> {
     for (field, value) in given {
         let Some(value) = value else { continue };
         if !json::is_object(value) {
-            return Err(Refused::invalid(field, "must be an object"));
+            return Err(EventRejection::invalid(field, "must be an object"));
         }
         if json::nesting(value.get().as_bytes()) > EVENT_NESTING {
-            return Err(Refused::invalid(field, format!("may be nested {EVENT_NESTING} levels deep")));
+            let rule = format!("may be nested at most {EVENT_NESTING} levels deep");
+            return Err(EventRejection::invalid(field, rule));
         }
     }
     let length = |value: Option<&Box<RawValue>>| value.map_or(0, |value| value.get().len());
     if event.event.get().len() + length(event.context.as_ref()) > INPUT_BYTES {
-        return Err(Refused::invalid(
-            "event",
-            format!("event and context together may have {INPUT_BYTES} bytes"),
-        ));
+        let rule = format!("event and context together may have at most {INPUT_BYTES} bytes");
+        return Err(EventRejection::invalid("event", rule));
     }
     if length(event.variables.as_ref()) > INPUT_BYTES {
-        return Err(Refused::invalid("variables", format!("may have {INPUT_BYTES} bytes")));
+        return Err(EventRejection::invalid("variables", format!("may have at most {INPUT_BYTES} bytes")));
     }
     Ok(())
 }
@@ -123,8 +123,8 @@ mod tests {
         event.to_string().into_bytes()
     }
 
-    fn refused(change: impl FnOnce(&mut Value)) -> String {
-        read(&event(change)).expect_err("refused").to_string()
+    fn rejection(change: impl FnOnce(&mut Value)) -> String {
+        read(&event(change)).expect_err("a rejection").to_string()
     }
 
     #[test]
@@ -137,23 +137,23 @@ mod tests {
     #[test]
     fn the_reason_names_the_field_and_the_rule() {
         assert_eq!(
-            refused(|event| event["v"] = json!(2)),
+            rejection(|event| event["v"] = json!(2)),
             "v: 2 is not a version this api reads; it reads 1"
         );
-        assert!(refused(|event| event["script_id"] = json!("x")).starts_with("script_id: "));
-        assert!(refused(|event| event["surprise"] = json!(1)).contains("unknown field `surprise`"));
-        assert_eq!(refused(|event| event["event"] = json!([])), "event: must be an object");
+        assert!(rejection(|event| event["script_id"] = json!("x")).starts_with("script_id: "));
+        assert!(rejection(|event| event["surprise"] = json!(1)).contains("unknown field `surprise`"));
+        assert_eq!(rejection(|event| event["event"] = json!([])), "event: must be an object");
         assert!(
-            refused(|event| event["idempotency_key"] = json!("a\u{0}b")).starts_with("idempotency_key: ")
+            rejection(|event| event["idempotency_key"] = json!("a\u{0}b")).starts_with("idempotency_key: ")
         );
-        assert!(refused(|event| event["trigger_type"] = json!("test")).starts_with("trigger_type: "));
-        assert!(read(b"not json").expect_err("refused").to_string().starts_with(".: "));
+        assert!(rejection(|event| event["trigger_type"] = json!("test")).starts_with("trigger_type: "));
+        assert!(read(b"not json").expect_err("a rejection").to_string().starts_with(".: "));
         assert!(read(b"").is_err());
     }
 
     #[test]
     fn an_event_that_is_too_large_is_refused() {
         let large = "x".repeat(INPUT_BYTES);
-        assert!(refused(|event| event["event"] = json!({ "data": large })).contains("262144 bytes"));
+        assert!(rejection(|event| event["event"] = json!({ "data": large })).contains("262144 bytes"));
     }
 }

@@ -1,14 +1,14 @@
-//! Events of triggers become executions.
+//! Creates executions from the events of triggers.
 //!
-//! Invariant: an event is acknowledged only after the commit of what it asked for, or once it is among the dead
-//! letters with its reason. One execution per workspace and key, however often the event comes.
+//! Invariant: an event is acknowledged only after its execution is committed, or after it is stored as a dead letter with its
+//! reason. A workspace has one execution per key, however often the event is delivered.
 
 mod batch;
 mod event;
 
-use batch::{Incoming, Ingested};
+use batch::{IncomingEvent, Ingested};
 use chrono::{DateTime, Utc};
-use event::Refused;
+use event::EventRejection;
 use futures_util::FutureExt;
 use shared::{
     amqp::{Broker, Consumer, Delivery, Publisher, Topology},
@@ -20,24 +20,24 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Events of one commit. A database that commits in 2 ms takes tens of thousands per second this way.
+/// Limits the events of one commit. A database that commits in 2 ms stores tens of thousands per second.
 const BATCH: usize = 128;
-/// Events the broker sends ahead: the next batch gathers while one commits. Beyond that it keeps them.
+/// Limits the unacknowledged events. The next batch arrives while one commits; the broker keeps the others.
 const PREFETCH: u16 = 256;
 
-/// The ingest of one api process. Several run side by side.
+/// Ingest of one api process. Several may run at the same time.
 #[derive(Debug)]
 pub struct Ingest {
     pool: PgPool,
     consumer: Consumer,
-    /// For dead letters.
+    /// Publishes dead letters.
     publisher: Publisher,
     relay_wake: Arc<Notify>,
 }
 
 impl Ingest {
-    /// `consuming` and `publishing` are two connections: a broker that blocks publishers still takes
-    /// acknowledgements.
+    /// Creates an ingest with two connections, since a broker that blocks publishers still accepts acknowledgements on
+    /// another.
     #[must_use]
     pub fn new(
         pool: PgPool,
@@ -51,19 +51,20 @@ impl Ingest {
         Self { pool, consumer, publisher, relay_wake }
     }
 
-    /// Runs until told to stop; what was not ingested by then goes back to the queue.
+    /// Ingests until `shutdown`. Events that are not ingested by then return to the queue.
     pub async fn run(mut self, shutdown: CancellationToken) {
         while let Some(batch) = shutdown.run_until_cancelled(self.gather()).await {
             if batch.is_empty() {
                 break;
             }
-            // Not cut short: an event that was committed should be acknowledged.
+            // Is not cancelled, so that committed events are acknowledged.
             self.ingest(batch, &shutdown).await;
         }
         let _channel = self.consumer.stop().await;
     }
 
-    /// The next event, and those that have already arrived behind it. Empty once the broker was closed.
+    /// Waits for the next event, and returns it with those that have already arrived. Returns an empty batch after the broker
+    /// was closed.
     async fn gather(&mut self) -> Vec<Delivery> {
         let mut batch = Vec::new();
         batch.extend(self.consumer.next().await);
@@ -76,64 +77,74 @@ impl Ingest {
         batch
     }
 
+    /// Ingests a batch, and tries again while the database is unreachable.
     async fn ingest(&self, batch: Vec<Delivery>, shutdown: &CancellationToken) {
         let mut backoff = Backoff::CONNECTION;
         let arrived = Utc::now();
         loop {
-            let events: Vec<Incoming<'_>> = batch.iter().map(Incoming::of).collect();
+            let events: Vec<IncomingEvent<'_>> = batch.iter().map(IncomingEvent::of).collect();
             match batch::ingest(&self.pool, &events).await {
                 Ok(results) => {
                     self.relay_wake.notify_one();
                     record_lag(&batch, arrived);
                     return self.settle(batch, results, shutdown).await;
                 }
-                Err(error) => tracing::warn!(%error, events = batch.len(), "events can't be ingested yet"),
+                Err(error) => {
+                    tracing::warn!(%error, events = batch.len(), "events can't be ingested yet; they are tried again")
+                }
             }
             if shutdown.run_until_cancelled(backoff.wait()).await.is_none() {
-                // Unacknowledged, they go back to the queue with the channel.
+                // Unacknowledged events return to the queue when the channel is closed.
                 return;
             }
         }
     }
 
+    /// Acknowledges the ingested events, and stores the others as dead letters.
     async fn settle(
         &self,
         batch: Vec<Delivery>,
-        results: Vec<Result<Ingested, Refused>>,
+        results: Vec<Result<Ingested, EventRejection>>,
         shutdown: &CancellationToken,
     ) {
-        let mut refused = Vec::new();
+        let mut rejected = Vec::new();
         for (delivery, result) in batch.into_iter().zip(results) {
             match result {
                 Ok(ingested) => {
                     EVENTS_INGESTED.with([ingested.as_str()]).increment(1);
                     delivery.ack().await;
                 }
-                Err(reason) => refused.push((delivery, reason)),
+                Err(rejection) => rejected.push((delivery, rejection)),
             }
         }
-        // Last, since it takes as long as the broker takes for a confirm.
-        for (delivery, reason) in refused {
-            self.dead_letter(delivery, &reason, shutdown).await;
+        // Comes last, since each waits for a confirm of the broker.
+        for (delivery, rejection) in rejected {
+            self.dead_letter(delivery, &rejection, shutdown).await;
         }
     }
 
-    async fn dead_letter(&self, delivery: Delivery, refused: &Refused, shutdown: &CancellationToken) {
-        // The reason may quote the event; it goes with the letter, not into the log.
-        tracing::warn!(reason = refused.kind(), "an event that can't be ingested");
+    async fn dead_letter(
+        &self,
+        delivery: Delivery,
+        rejection: &EventRejection,
+        shutdown: &CancellationToken,
+    ) {
+        // The text of the reason may quote the event, so it goes with the dead letter and not into the log.
+        tracing::warn!(reason = rejection.kind(), "rejected an event that can't be ingested");
         EVENTS_INGESTED.with(["refused"]).increment(1);
-        DEAD_LETTERS.with([refused.kind()]).increment(1);
+        DEAD_LETTERS.with([rejection.kind()]).increment(1);
         self.publisher
-            .dead_letter(delivery, &self.publisher.topology().events, &refused.to_string(), shutdown)
+            .dead_letter(delivery, &self.publisher.topology().events, &rejection.to_string(), shutdown)
             .await;
     }
 }
 
+/// Records the time from the publish of each event to its commit.
 fn record_lag(batch: &[Delivery], arrived: DateTime<Utc>) {
     let now = Utc::now();
     for delivery in batch {
         let since = delivery.published_at().unwrap_or(arrived);
-        // A publisher's clock ahead of ours makes no negative lag.
+        // A negative lag, by a publisher's clock that is ahead, counts as 0.
         INGEST_LAG.with::<&str>([]).record((now - since).to_std().unwrap_or_default());
     }
 }

@@ -168,7 +168,7 @@ async fn an_event_nested_beyond_the_limit_is_refused_by_field() {
     let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
     until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
     for letter in letters.list(10).await.unwrap() {
-        assert_eq!(letter.reason, "event: may be nested 1000 levels deep");
+        assert_eq!(letter.reason, "event: may be nested at most 1000 levels deep");
     }
     let server = &server;
     until("the deepest", async || executions(server).await == 1).await;
