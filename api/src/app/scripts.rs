@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 /// Parts of the running api that a save uses.
 #[derive(Clone, Copy, Debug)]
-pub struct Dependencies<'a> {
+pub struct SaveDependencies<'a> {
     pub saves: &'a Shares,
     pub keyring: &'a Keyring,
     /// `None` if packages are off.
@@ -61,7 +61,7 @@ pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
 
 /// Builds and stores a new script.
 pub async fn create(
-    deps: &Dependencies<'_>,
+    deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     draft: ScriptDraft,
 ) -> Result<SavedScript, ApiError> {
@@ -83,7 +83,7 @@ pub async fn create(
 
 /// Changes a script, and builds it if its code or code type changed.
 pub async fn update(
-    deps: &Dependencies<'_>,
+    deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,
@@ -124,7 +124,7 @@ pub async fn update(
 
 /// Deletes a script; its executions and versions stay.
 pub async fn delete(
-    deps: &Dependencies<'_>,
+    deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
     expected: &ExpectedState,

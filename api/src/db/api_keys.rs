@@ -101,7 +101,7 @@ pub async fn revoke(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<bool,
     )
     .execute(&mut *transaction)
     .await?;
-    sqlx::query!("SELECT pg_notify($1, '')", super::channels::API_KEY_REVOKED)
+    sqlx::query!("SELECT pg_notify($1, '')", shared::delivery::channel::API_KEY_REVOKED)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;

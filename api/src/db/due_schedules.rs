@@ -1,4 +1,4 @@
-//! Schedules that are due, for the scheduler.
+//! Statements of the scheduler on due schedules.
 
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
@@ -13,11 +13,11 @@ pub struct DueSchedule {
     pub cron: String,
     pub timezone: String,
     pub variables: Json<Box<RawValue>>,
-    /// Seconds of random delay, at most.
+    /// Limits the random delay, in seconds.
     pub jitter_s: i32,
     pub catch_up: String,
     pub due: DateTime<Utc>,
-    /// Time of the database.
+    /// Current time by the database's clock.
     pub now: DateTime<Utc>,
 }
 
@@ -28,7 +28,7 @@ pub struct Advance {
     pub last_run_at: Option<DateTime<Utc>>,
     /// `None` leaves the column as it is.
     pub last_execution_id: Option<Uuid>,
-    /// Added to those missed before.
+    /// Number that is added to the missed runs.
     pub missed_runs: i64,
 }
 
@@ -45,6 +45,7 @@ pub async fn lock_next(connection: &mut PgConnection) -> sqlx::Result<Option<Due
     .await
 }
 
+/// Stores the new state of a schedule.
 pub async fn advance(connection: &mut PgConnection, id: Uuid, to: &Advance) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE schedules SET next_run_at = $2, last_run_at = coalesce($3, last_run_at),

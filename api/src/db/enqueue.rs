@@ -1,4 +1,4 @@
-//! Creates an execution: its row and the outbox row that asks for its delivery.
+//! Creates an execution: its row, and the outbox row that the relay or the writer publishes.
 //!
 //! Invariant: both rows are written by one statement, so an execution always has an outbox row. A message whose execution
 //! does not exist is ignored by the worker.
@@ -16,16 +16,10 @@ use shared::execution::TriggerType;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-/// Outbox priority of somebody who waits at an editor: before all background work.
-pub const INTERACTIVE: i16 = 10;
-/// Outbox priority of everything else; the relay is fair among it. Workers give 5 to what had its turn before: a run
-/// whose worker was lost, or which was handed back.
-pub const BACKGROUND: i16 = 0;
-
-/// A version of a script, ready to run. Read by `db::script_versions`.
+/// The parts of a script's version that an execution needs.
 #[derive(Clone, Debug)]
 pub struct Runnable {
-    /// None for unsaved code.
+    /// Id and version; `None` for unsaved code.
     pub script: Option<(Uuid, i32)>,
     pub build_hash: String,
     pub code_type: String,
@@ -34,7 +28,7 @@ pub struct Runnable {
     pub max_retries: i32,
 }
 
-/// An execution to be.
+/// A new execution that is not stored yet.
 #[derive(Clone, Debug)]
 pub struct Submission {
     pub id: Uuid,
@@ -42,25 +36,26 @@ pub struct Submission {
     pub trigger_type: TriggerType,
     pub runnable: Runnable,
     pub input: Input,
-    /// With defaults filled in: see [`crate::model::variables::complete`].
+    /// Variables with defaults filled in: see [`crate::model::variables::complete`].
     pub variables: JsonObject,
-    /// Sealed environment of this execution alone.
+    /// Encrypted environment that only this execution has.
     pub env_sealed: Option<Vec<u8>>,
+    /// Priority of its outbox row: see [`shared::delivery::priority`].
     pub priority: i16,
     pub traceparent: Option<String>,
     pub replay_of: Option<Uuid>,
 }
 
-/// Maximum number of published but unclaimed messages at which the fast path is still used. Equals the relay's minimum
+/// Limits the published but unclaimed messages at which the fast path is still used. Equals the relay's minimum
 /// window, so the fast path never takes capacity that the relay would have given to another workspace.
 const FAST_PATH_MAX_IN_BROKER: i64 = 8;
 
-/// The part of the program that publishes an execution.
+/// Publisher of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The relay, when it is the row's turn.
+    /// The relay publishes it, in its turn.
     Relay,
-    /// Its writer, right after the commit, unless there is a backlog; then the relay.
+    /// Its writer publishes it right after the commit, or the relay if there is a backlog.
     FastPath,
 }
 
@@ -69,7 +64,7 @@ pub enum Mode {
 #[must_use = "it is accepted only by FastPath::publish_and_wait_durable"]
 pub struct Inserted {
     pub queued_at: DateTime<Utc>,
-    /// The row that its writer publishes; its commit does not wait for the disk. `None` leaves the row to the relay.
+    /// Marked row that its writer publishes. Its commit does not wait for the disk. `None` leaves the row to the relay.
     pub marked: Option<OutboxEntry>,
 }
 
@@ -138,8 +133,7 @@ async fn insert_at(
     }))
 }
 
-/// Waits until everything that was committed before is on disk: the record of the write-ahead log that this writes comes
-/// after it, and its commit waits for the disk.
+/// Waits until all earlier commits are on disk. Writes a record to the write-ahead log after them, and commits it to disk.
 pub async fn wait_durable(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
         .fetch_one(connection)

@@ -5,7 +5,6 @@
 
 pub mod api_keys;
 pub mod builds;
-pub mod channels;
 pub mod due_schedules;
 pub mod enqueue;
 pub mod environment;

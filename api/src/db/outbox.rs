@@ -1,11 +1,11 @@
-//! The relay's statements.
+//! Statements of the relay on the outbox.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// An outbox row that was marked as published and now has to be.
+/// An outbox row that is marked as published, and is to be published now.
 #[derive(Debug)]
 pub struct OutboxEntry {
     pub(crate) id: i64,
@@ -27,12 +27,13 @@ pub(crate) enum Idle {
 
 /// Marks the next rows as published and returns them in order of dispatch.
 ///
-/// Weighted round robin: a workspace's n-th row (those in the broker counted) has turn n divided by its weight, and
-/// the lowest turns go first; rows with priority (test runs of the editor) go before all. The window is twice the
-/// slots of the live workers, so that a slot never waits for the relay and nothing waits long in the broker.
+/// The order is a weighted round robin. The n-th row of a workspace, those in the broker included, has turn n divided by the
+/// workspace's weight, and the lowest turns come first. Rows of a higher priority, such as test runs, come before all others.
+/// The window is twice the slots of the live workers, so that a slot never waits for the relay and no message waits long in
+/// the broker.
 ///
-/// A workspace with a limit of its own, or else with `workspace_limit` (0 is none), gets no more than that many
-/// executions running or in the broker; two relays that look at the same moment may exceed it by one batch, once.
+/// The executions of a workspace that run or are in the broker are limited to the workspace's own limit, or else to
+/// `workspace_limit` (0 is no limit). Two relays that read at the same moment may exceed the limit by one batch, once.
 pub(crate) async fn claim_next_batch(
     pool: &PgPool,
     max_rows: i64,
@@ -43,7 +44,7 @@ pub(crate) async fn claim_next_batch(
         .await
 }
 
-/// Returns why [`claim_next_batch`] came back empty.
+/// Returns the reason why [`claim_next_batch`] returned no row.
 pub(crate) async fn idle(pool: &PgPool) -> sqlx::Result<Idle> {
     let wait = sqlx::query_scalar!(
         r#"SELECT extract(epoch FROM min(available_at) - now())::float8 FROM outbox WHERE published_at IS NULL"#
@@ -106,7 +107,7 @@ pub(crate) async fn unmark_stale(pool: &PgPool, min_age: Duration) -> sqlx::Resu
     Ok(result.rows_affected())
 }
 
-/// Delays an entry by up to `max_s` seconds from now, at random: entries of the same moment are spread.
+/// Delays an entry by a random time of up to `max_s` seconds, so that entries of the same moment are spread.
 pub(crate) async fn delay_at_random(
     connection: &mut PgConnection,
     execution_id: Uuid,

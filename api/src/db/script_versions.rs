@@ -1,25 +1,25 @@
-//! What a script runs with.
+//! Versions of scripts that executions run with.
 
 use super::enqueue::Runnable;
 use crate::model::script::{FunctionPin, VariableDefinition};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// The version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change makes another version,
-/// also one by a program that knows nothing of this type.
+/// Version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change results in another version, also
+/// one by a program that does not know this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowVersion(pub(crate) i64);
 
-/// A version of a script, as it was read.
+/// A version of a script with the version of its row.
 #[derive(Clone, Debug)]
 pub struct Version {
     pub runnable: Runnable,
-    /// The variables it asks for.
+    /// Variables that the script defines.
     pub definitions: Vec<VariableDefinition>,
     pub row_version: RowVersion,
 }
 
-/// The newest version of a script the workspace can see.
+/// Returns the newest version of a script that the workspace can see.
 pub async fn newest<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,
@@ -28,7 +28,7 @@ pub async fn newest<'e>(
     version(executor, workspace_id, script_id, None).await
 }
 
-/// A version of a script the workspace can see; without a number, the newest.
+/// Returns a version of a script that the workspace can see, or the newest if there is no `number`.
 pub async fn version<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,

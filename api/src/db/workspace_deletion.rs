@@ -40,7 +40,7 @@ async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM api_keys WHERE workspace_id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;
-    sqlx::query!("SELECT pg_notify($1, '')", super::channels::API_KEY_REVOKED)
+    sqlx::query!("SELECT pg_notify($1, '')", shared::delivery::channel::API_KEY_REVOKED)
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM schedules WHERE workspace_id = $1", workspace_id)

@@ -1,8 +1,12 @@
-//! What every handler shares.
+//! State that the handlers share.
 
 use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache};
 use crate::{
-    app::{executions::submit, script_cache::ScriptCache, scripts},
+    app::{
+        executions::{RunDependencies, submit::SubmitDependencies},
+        script_cache::ScriptCache,
+        scripts::SaveDependencies,
+    },
     config::HttpConfig,
     db::{pool::Outage, probe::Probe, queue_quota::QueueQuota, shares::Shares},
     delivery::Dispatcher,
@@ -18,17 +22,17 @@ use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
-/// A handle on [`Shared`]; cheap to clone.
+/// Handle of the [`Shared`] state. A clone costs one reference count.
 #[derive(Clone, Debug)]
 pub struct AppState(Arc<Shared>);
 
-/// The parts of the running api that handlers use.
+/// Parts of the running api that handlers use.
 #[derive(Debug)]
 pub struct Shared {
     pub pool: PgPool,
-    /// Turns at the connections that read lists.
+    /// Connections that read lists, shared fairly between workspaces.
     pub lists: Shares,
-    /// Turns of saves at [`Self::pool`].
+    /// Connections of [`Self::pool`] for saves, shared fairly between workspaces.
     pub saves: Shares,
     pub probe: Probe,
     pub outage: Arc<Outage>,
@@ -36,7 +40,7 @@ pub struct Shared {
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,
-    /// Told of each outbox row right after its commit.
+    /// Publishes executions. Notified of each outbox row right after its commit.
     pub dispatcher: Arc<Dispatcher>,
     pub keys: Arc<KeyCache>,
     pub workspaces: WorkspaceCache,
@@ -44,13 +48,14 @@ pub struct Shared {
     pub quota: QueueQuota,
     pub scripts: ScriptCache,
     pub dead_letters: DeadLetters,
-    /// Carries executions out; a broker that blocks publishers still takes acknowledgements on the other.
+    /// Connection that publishes executions. A broker that blocks publishers still accepts acknowledgements on
+    /// [`Self::consuming`].
     pub publishing: Broker,
-    /// Brings events in.
+    /// Connection that consumes events.
     pub consuming: Broker,
     /// npm packages for scripts; `None` if they are off.
     pub packages: Option<Packages>,
-    /// Cancelled when the api stops: open event streams end.
+    /// Cancelled when the api stops, which ends open event streams.
     pub stopping: CancellationToken,
 }
 
@@ -60,8 +65,8 @@ impl AppState {
     }
 
     /// Returns the parts that submissions use.
-    pub fn for_submissions(&self) -> submit::Dependencies {
-        submit::Dependencies {
+    pub fn for_submissions(&self) -> SubmitDependencies {
+        SubmitDependencies {
             pool: self.pool.clone(),
             scripts: self.scripts.clone(),
             quota: self.quota.clone(),
@@ -69,9 +74,19 @@ impl AppState {
         }
     }
 
+    /// Returns the parts that replays and test runs use.
+    pub fn for_runs(&self) -> RunDependencies<'_> {
+        RunDependencies {
+            pool: &self.pool,
+            quota: &self.quota,
+            dispatcher: &self.dispatcher,
+            keyring: &self.keyring,
+        }
+    }
+
     /// Returns the parts that saves of scripts use.
-    pub fn for_scripts(&self) -> scripts::Dependencies<'_> {
-        scripts::Dependencies { saves: &self.saves, keyring: &self.keyring, packages: self.packages.as_ref() }
+    pub fn for_scripts(&self) -> SaveDependencies<'_> {
+        SaveDependencies { saves: &self.saves, keyring: &self.keyring, packages: self.packages.as_ref() }
     }
 }
 

@@ -237,7 +237,7 @@ async fn a_test_run_goes_first_and_answers_when_it_is_over() {
             break row;
         }
     };
-    assert!(row.priority > api::db::enqueue::BACKGROUND);
+    assert!(row.priority > shared::delivery::priority::BACKGROUND);
     complete(&server, row.execution_id).await;
     let execution = run.await.unwrap().json(200);
     assert_eq!((&execution["trigger_type"], &execution["script_id"]), (&json!("test"), &Value::Null));

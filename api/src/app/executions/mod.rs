@@ -1,3 +1,20 @@
-//! Use cases of executions.
+//! Use cases that create or cancel executions.
 
+pub mod cancel;
+pub mod replay;
 pub mod submit;
+pub mod test_run;
+
+use crate::{db::queue_quota::QueueQuota, delivery::Dispatcher};
+use shared::encryption::Keyring;
+use sqlx::PgPool;
+use std::sync::Arc;
+
+/// Parts of the running api that replays and test runs use.
+#[derive(Clone, Copy, Debug)]
+pub struct RunDependencies<'a> {
+    pub pool: &'a PgPool,
+    pub quota: &'a QueueQuota,
+    pub dispatcher: &'a Arc<Dispatcher>,
+    pub keyring: &'a Keyring,
+}

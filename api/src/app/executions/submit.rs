@@ -1,10 +1,10 @@
-//! From a request for an execution to its rows.
+//! Creates an execution of a saved script from a request.
 
 use crate::{
     app::script_cache::ScriptCache,
     db::{
         self,
-        enqueue::{self, BACKGROUND, Submission},
+        enqueue::{self, Submission},
         executions::IdempotencyHit,
         queue_quota::QueueQuota,
         script_versions::{RowVersion, Version},
@@ -17,32 +17,33 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
+use shared::delivery::priority;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Parts of the running api that a submission uses.
 #[derive(Clone, Debug)]
-pub struct Dependencies {
+pub struct SubmitDependencies {
     pub(crate) pool: PgPool,
     pub(crate) scripts: ScriptCache,
     pub(crate) quota: QueueQuota,
     pub(crate) dispatcher: Arc<Dispatcher>,
 }
 
-/// A request whose key, if it has one, is new as far as is known.
-pub(crate) struct Intake {
-    pub(crate) on: Dependencies,
+/// A request to execute a script. Its key, if it has one, was new when it was last looked up.
+pub(crate) struct ScriptSubmission {
+    pub(crate) deps: SubmitDependencies,
     pub(crate) workspace_id: Uuid,
     pub(crate) request: ExecutionRequest,
-    pub(crate) key: Option<Key>,
+    pub(crate) key: Option<IdempotencyKey>,
     pub(crate) traceparent: Option<String>,
 }
 
-/// An `Idempotency-Key`.
-pub(crate) struct Key {
+/// An `Idempotency-Key` with the hash of its request.
+pub(crate) struct IdempotencyKey {
     pub(crate) text: String,
-    /// Hash of the request's meaning: see [`crate::model::idempotency::hash`].
+    /// Hash of the request's contents: see [`crate::model::idempotency::hash`].
     pub(crate) hash: [u8; 32],
 }
 
@@ -65,20 +66,20 @@ impl SubmitOutcome {
     }
 }
 
-impl Intake {
-    /// Creates the execution and publishes it, also if the client hangs up meanwhile.
+impl ScriptSubmission {
+    /// Creates the execution and publishes it, even if the client disconnects meanwhile.
     pub(crate) async fn submit(self) -> Result<SubmitOutcome, ApiError> {
-        let dispatcher = Arc::clone(&self.on.dispatcher);
+        let dispatcher = Arc::clone(&self.deps.dispatcher);
         dispatcher.run_detached(self.submit_current()).await
     }
 
-    /// Makes the execution from the cached version of the script, and again from a fresh one whenever the version turns
-    /// out to be outdated.
+    /// Creates the execution from the cached version of the script. Tries again with a newly read version whenever the one
+    /// that was used has changed.
     async fn submit_current(self) -> Result<SubmitOutcome, ApiError> {
-        let Self { ref on, workspace_id, ref request, .. } = self;
+        let Self { ref deps, workspace_id, ref request, .. } = self;
         // One connection for the whole request: returning it to the pool costs a ping.
-        let mut connection = on.pool.acquire().await?;
-        let mut cached = on.scripts.get(workspace_id, request.script_id);
+        let mut connection = deps.pool.acquire().await?;
+        let mut cached = deps.scripts.get(workspace_id, request.script_id);
         let mut is_admitted = false;
         loop {
             let (script, is_fresh) = match cached.take() {
@@ -92,22 +93,23 @@ impl Intake {
                         return Ok(outcome);
                     }
                 }
-                Err(refusal) if is_fresh => return Err(refusal),
-                // The script may have been changed so that the request is valid, or deleted.
+                Err(rejection) if is_fresh => return Err(rejection),
+                // The script may have changed, so that the request is valid now, or may have been deleted.
                 Err(_) => {}
             }
         }
     }
 
+    /// Reads the newest version of the script, and caches it.
     async fn load_script(&self, connection: &mut PgConnection) -> Result<Arc<Version>, ApiError> {
         let script_id = self.request.script_id;
         let newest = db::script_versions::newest(connection, self.workspace_id, script_id).await?;
         let newest = Arc::new(newest.ok_or_else(|| ApiError::not_found("script"))?);
-        self.on.scripts.insert(self.workspace_id, script_id, &newest);
+        self.deps.scripts.insert(self.workspace_id, script_id, &newest);
         Ok(newest)
     }
 
-    /// Returns the execution to be written, or refuses the request. Takes its place in the workspace's queue once.
+    /// Returns the execution to be written, or rejects the request. Counts it for the workspace's queue quota once.
     async fn admit(
         &self,
         script: &Version,
@@ -123,28 +125,28 @@ impl Intake {
             input: Input { event: request.event.clone(), context: request.context.clone() },
             variables: variables::complete(&request.variables, &script.definitions)?,
             env_sealed: None,
-            priority: BACKGROUND,
+            priority: priority::BACKGROUND,
             traceparent: self.traceparent.clone(),
             replay_of: None,
         };
         if !*is_admitted {
-            self.on.quota.admit(connection, self.workspace_id).await?;
+            self.deps.quota.admit(connection, self.workspace_id).await?;
             *is_admitted = true;
         }
         Ok(submission)
     }
 
-    /// Writes and publishes the execution, unless the key led to an execution before. Returns `None` if the script has
-    /// changed.
+    /// Writes and publishes the execution, unless an earlier request with the key created one. Returns `None` if the script
+    /// has changed.
     async fn write(
         &self,
         submission: Submission,
         script: RowVersion,
         connection: &mut PgConnection,
     ) -> Result<Option<SubmitOutcome>, ApiError> {
-        let fast_path = FastPath::try_enter(&self.on.dispatcher);
+        let fast_path = FastPath::try_enter(&self.deps.dispatcher);
         let mode = fast_path.mode();
-        let inserted = if let Some(Key { text, hash }) = &self.key {
+        let inserted = if let Some(IdempotencyKey { text, hash }) = &self.key {
             let mut transaction = connection.begin().await?;
             let hit =
                 db::executions::claim_key(&mut transaction, self.workspace_id, text, hash, submission.id);
@@ -165,7 +167,7 @@ impl Intake {
     }
 }
 
-/// Returns the execution that a key led to when it was first used. Refuses a key that was used for another request.
+/// Returns the execution that the first request with a key created. Rejects a key that was used for another request.
 pub(crate) fn existing_execution(hit: &IdempotencyHit) -> Result<Uuid, ApiError> {
     match hit {
         IdempotencyHit::Match(first) => Ok(*first),

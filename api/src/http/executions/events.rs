@@ -1,7 +1,7 @@
 //! `GET /executions/{id}/events/`: server-sent events.
 //!
-//! Each event's id says what the client has seen: `<seq of the last line>-<status>`. A client that comes back with
-//! it gets what followed; one that has seen the end gets 204, upon which browsers stop asking.
+//! Each event's id is the state that the client has seen: `<seq of the last line>-<status>`. A client that reconnects with it
+//! gets the events after it. A client that has seen the end gets 204, after which browsers do not reconnect.
 
 use super::read::LiveClient;
 use crate::{
@@ -29,11 +29,12 @@ use shared::execution::Status;
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use uuid::Uuid;
 
+/// Header in which a client that reconnects sends the id of the last event.
 const LAST_EVENT_ID: &str = "last-event-id";
-/// Between two comments that keep proxies from closing a quiet stream.
+/// Seconds between two comments, which keep proxies from closing an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// What a client has been told.
+/// State that a client has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Seen {
     last_seq: i32,
@@ -41,7 +42,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Reads `Last-Event-ID`; what is not ours counts as nothing seen.
+    /// Reads `Last-Event-ID`. An invalid id counts as nothing seen.
     fn read(headers: &HeaderMap) -> Self {
         let id = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (seq, status) = id.split_once('-').unwrap_or((id, ""));
@@ -51,6 +52,7 @@ impl Seen {
         }
     }
 
+    /// Returns the id of an event after which this state is seen.
     fn id(self) -> String {
         self.status.map_or_else(|| self.last_seq.to_string(), |status| format!("{}-{status}", self.last_seq))
     }
@@ -59,13 +61,13 @@ impl Seen {
 /// Follow an execution
 ///
 /// Server-sent events: `status` with `{status, attempt}`, `log` with a line, and at the end `done` with the execution
-/// without its logs; then the stream ends. `Last-Event-ID` resumes, and answers 204 to a client that has seen the end.
+/// without its logs. The stream ends after `done`. `Last-Event-ID` resumes a stream; a client that has seen the end gets 204.
 #[utoipa::path(get, path = "/executions/{id}/events/", tag = "Executions", params(
     ("id" = Uuid, Path),
     ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen"),
 ), responses(
     (status = 200, description = "A stream of events", body = String, content_type = "text/event-stream"),
-    (status = 204, description = "It is over, and the client has seen it"), NotFound, ErrorResponses))]
+    (status = 204, description = "The execution has ended, and the client has seen its end"), NotFound, ErrorResponses))]
 pub(crate) async fn follow(
     State(state): State<AppState>,
     caller: Authorized<Read>,
@@ -101,30 +103,31 @@ pub(crate) async fn follow(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
-/// One client's way through an execution.
+/// Stream of one client that follows an execution.
 struct Follower {
     state: AppState,
     workspace_id: Uuid,
     id: Uuid,
     watch: Watch,
     seen: Seen,
-    /// Progress that was not told yet; none once the end was told.
+    /// Progress that was not sent yet; `None` after the end was sent.
     next: Option<Progress>,
-    /// Events to send before looking further. Bounded by the log limits of a run.
+    /// Events to send before the next read. Bounded by the log limits of a run.
     ready: VecDeque<Event>,
     _client: LiveClient,
 }
 
 impl Follower {
-    /// The next event; none when all has been told, the api stops, or the database is away: the client comes back.
+    /// Returns the next event. `None` ends the stream: after the end of the execution, when the api stops, or when the
+    /// database is unreachable. In the last two cases the client reconnects.
     async fn next_event(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
             let progress = self.next.take()?;
-            if let Err(error) = self.tell(progress).await {
-                tracing::debug!(%error, "an event stream ends early");
+            if let Err(error) = self.prepare_events(progress).await {
+                tracing::debug!(%error, "an event stream ended before its execution");
                 return None;
             }
             if progress.status.is_terminal() {
@@ -139,12 +142,13 @@ impl Follower {
         }
     }
 
-    async fn tell(&mut self, progress: Progress) -> Result<(), ApiError> {
+    /// Reads the changes since the state that the client has seen, as events.
+    async fn prepare_events(&mut self, progress: Progress) -> Result<(), ApiError> {
         if progress.last_seq <= self.seen.last_seq && self.seen.status == Some(progress.status) {
             return Ok(());
         }
         let live = self.state.live.clone();
-        let _turn = live.acquire_reader().await;
+        let _reader = live.acquire_reader().await;
         if progress.last_seq > self.seen.last_seq {
             let lines = db::executions::logs_after(&self.state.pool, self.id, self.seen.last_seq).await?;
             for line in lines {

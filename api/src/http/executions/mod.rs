@@ -1,8 +1,9 @@
-//! Executions: asked for, listed, read and waited for.
+//! Routes of executions.
 
-mod control;
+mod cancel;
 mod events;
 mod read;
+mod replay;
 mod response;
 mod submit;
 pub(super) mod test_run;
@@ -13,9 +14,10 @@ use axum::{
     routing::{get, post},
 };
 
-pub(crate) use control::*;
+pub(crate) use cancel::*;
 pub(crate) use events::*;
 pub(crate) use read::*;
+pub(crate) use replay::*;
 pub(crate) use submit::*;
 
 pub(super) fn router() -> Router<AppState> {

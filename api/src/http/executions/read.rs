@@ -1,4 +1,4 @@
-//! `GET /executions/` and what is below it.
+//! `GET /executions/`, `GET /executions/{id}/` and `GET /executions/{id}/logs/`.
 
 use crate::{
     db::{self, executions::ExecutionFilter},
@@ -27,7 +27,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Longest a request may be held.
+/// Limits the seconds for which a request waits.
 const MAX_WAIT_S: i64 = 60;
 
 /// Filters of a list of executions.
@@ -75,7 +75,7 @@ pub(crate) async fn list(
     Ok(Json(query.page.page(rows, |execution| execution.id, |execution| execution)))
 }
 
-/// How long to wait for the end.
+/// Time to wait for the end of the execution.
 pub(crate) struct WaitQuery(Duration);
 
 impl ReadQuery for WaitQuery {
@@ -87,12 +87,12 @@ impl ReadQuery for WaitQuery {
 
 /// Read an execution
 ///
-/// With `wait`, answers as soon as it is over, or with its state when the time is up. With `If-None-Match`, answers
-/// 304 if nothing has changed.
+/// With `wait`, responds when the execution has ended, or with its state when the time is up. With `If-None-Match`,
+/// responds with 304 if nothing has changed.
 #[utoipa::path(get, path = "/executions/{id}/", tag = "Executions", params(
     ("id" = Uuid, Path),
     ("wait" = Option<i64>, Query, description = "Seconds to wait for the end", minimum = 0, maximum = 60),
-    ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier answer"),
+    ("If-None-Match" = Option<String>, Header, description = "An `ETag` of an earlier response"),
 ), responses((status = 200, body = Execution), (status = 304, description = "Unchanged"), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
@@ -117,7 +117,7 @@ pub(crate) async fn read(
     Ok(([etag(execution.progress()?).header()], Json(execution)).into_response())
 }
 
-/// Holds a request until the execution is over or the time is up.
+/// Waits until the execution has ended, the time is up or the api stops.
 pub(crate) async fn wait_for_end(
     state: &AppState,
     workspace_id: Uuid,
@@ -138,7 +138,7 @@ pub(crate) async fn wait_for_end(
     Ok(())
 }
 
-/// Counts a client that holds a request open.
+/// Counts a client whose request is waiting, until it is dropped.
 pub(super) struct LiveClient(metrics::Gauge);
 
 impl LiveClient {
@@ -155,13 +155,13 @@ impl Drop for LiveClient {
     }
 }
 
-/// Everything an answer shows follows from the status, the attempt and the number of the last line.
+/// Returns the tag of a response. All of its contents follow from the status, the attempt and the number of the last line.
 fn etag(progress: Progress) -> Etag {
     let Progress { status, attempt, last_seq } = progress;
     Etag::of_text(&format!("{status}-{attempt}-{last_seq}"))
 }
 
-/// The log lines after some number.
+/// Number of the line after which lines are listed.
 pub(crate) struct LogQuery(i32);
 
 impl ReadQuery for LogQuery {
@@ -175,7 +175,7 @@ impl ReadQuery for LogQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Logs {
     results: Vec<Log>,
-    /// The status when the lines were read: once it is terminal, no more follow.
+    /// Status when the lines were read. No lines follow a terminal status.
     #[schema(schema_with = crate::model::schemas::status)]
     status: &'static str,
 }

@@ -1,4 +1,4 @@
-//! The answer 202, for an execution that was just created and for one that an earlier request created.
+//! The response 202, for an execution that was just created or that an earlier request created.
 
 use crate::{
     db::{
@@ -17,27 +17,27 @@ use chrono::{DateTime, Utc};
 use shared::execution::Status;
 use uuid::Uuid;
 
-/// Answers an execution that was just created, without reading it back.
+/// Returns the response for an execution that was just created, without reading it back.
 pub(super) fn created(caller: &Caller, submission: Submission, queued_at: DateTime<Utc>) -> Response {
-    answer(caller, &queued(submission, queued_at))
+    accepted(caller, &queued(submission, queued_at))
 }
 
-/// Answers the execution that an earlier request with the same key created, as it is now.
+/// Returns the response for the execution that an earlier request with the same key created, in its current state.
 pub(super) async fn duplicate(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
-    // It can be read before it is on disk.
+    // Its row is visible before it is on disk.
     enqueue::wait_durable(&mut *state.pool.acquire().await?).await?;
     let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
         ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
     })?;
-    Ok(answer(caller, &execution))
+    Ok(accepted(caller, &execution))
 }
 
-fn answer(caller: &Caller, execution: &Execution) -> Response {
+fn accepted(caller: &Caller, execution: &Execution) -> Response {
     let location = caller.location("executions", execution.summary.id);
     (StatusCode::ACCEPTED, [location], Json(execution)).into_response()
 }
 
-/// Returns what [`db::executions::get`] reads before a worker has claimed the execution.
+/// Returns the execution as [`db::executions::get`] reads it before a worker has claimed it.
 fn queued(submission: Submission, queued_at: DateTime<Utc>) -> Execution {
     let Submission { id, trigger_type, runnable, input, variables, replay_of, .. } = submission;
     let (script_id, script_version) = runnable.script.unzip();

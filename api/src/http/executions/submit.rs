@@ -2,7 +2,7 @@
 
 use super::response;
 use crate::{
-    app::executions::submit::{Intake, Key, SubmitOutcome, existing_execution},
+    app::executions::submit::{IdempotencyKey, ScriptSubmission, SubmitOutcome, existing_execution},
     db,
     http::{
         auth::{Authorized, Execute},
@@ -22,13 +22,15 @@ use crate::{
 use axum::{extract::State, http::HeaderMap, response::Response};
 use shared::telemetry::traces::{self, TRACEPARENT};
 
+/// Header whose value identifies an intended execution.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Limits the bytes of an idempotency key.
 const MAX_KEY: usize = 255;
 
 /// Execute a script
 ///
-/// Queued at once, run as soon as a worker is free. The same `Idempotency-Key` with the same body answers the first
-/// execution; with another body it is refused (409).
+/// Queues the execution, which runs as soon as a worker is free. The same `Idempotency-Key` with the same body returns the
+/// first execution; with another body it is rejected (409).
 #[utoipa::path(post, path = "/executions/", tag = "Executions", request_body = ExecutionRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
     responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, ErrorResponses))]
@@ -40,22 +42,22 @@ pub(crate) async fn create(
     Payload(request): Payload<ExecutionRequest>,
 ) -> Result<Response, ApiError> {
     let hash = || idempotency::hash(&asked(&request));
-    let key = idempotency_key(&headers)?.map(|text| Key { text: text.to_owned(), hash: hash() });
+    let key = idempotency_key(&headers)?.map(|text| IdempotencyKey { text: text.to_owned(), hash: hash() });
     let mut accept = traces::accept(traceparent(&headers));
-    if let Some(Key { text, hash }) = &key
+    if let Some(IdempotencyKey { text, hash }) = &key
         && let Some(hit) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
     {
-        // Before anything else: a repeat is answered also when the queue is full, or the script gone.
+        // First of all checks: a repeated request gets its execution even if the queue is full or the script deleted.
         return response::duplicate(&state, &caller, existing_execution(&hit)?).await;
     }
-    let intake = Intake {
-        on: state.for_submissions(),
+    let submission = ScriptSubmission {
+        deps: state.for_submissions(),
         workspace_id: caller.workspace_id,
         request,
         key,
         traceparent: accept.traceparent(),
     };
-    let outcome = intake.submit().await?;
+    let outcome = submission.submit().await?;
     accept.set_execution_id(outcome.execution_id());
     drop(accept);
     match outcome {
@@ -66,6 +68,7 @@ pub(crate) async fn create(
     }
 }
 
+/// Reads the header `Idempotency-Key`.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
@@ -79,7 +82,7 @@ fn asked(request: &ExecutionRequest) -> Asked<'_> {
     Asked { script_id: *script_id, trigger_type: *trigger_type, event, context, variables }
 }
 
-/// The caller's trace, if it is a well-formed W3C `traceparent`.
+/// Returns the client's trace, if the header is a valid W3C `traceparent`.
 pub(in crate::http) fn traceparent(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(TRACEPARENT)?.to_str().ok()?;
     traces::is_traceparent(text).then(|| text.to_owned())

@@ -2,7 +2,7 @@
 
 use super::{LIMIT, Queues, next, until};
 use api::{
-    db::enqueue::{self, BACKGROUND, Inserted, Mode, Runnable, Submission},
+    db::enqueue::{self, Inserted, Mode, Runnable, Submission},
     delivery::{Dispatcher, FastPath},
     model::execution::{Input, empty_object},
 };
@@ -48,7 +48,7 @@ fn submission(workspace_id: Uuid) -> Submission {
         input: Input { event: empty_object(), context: empty_object() },
         variables: empty_object(),
         env_sealed: None,
-        priority: BACKGROUND,
+        priority: shared::delivery::priority::BACKGROUND,
         traceparent: None,
         replay_of: None,
     }
