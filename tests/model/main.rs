@@ -1,14 +1,15 @@
-//! A model of delivery, checked in every state it can reach: one execution, two workers, one relay, and faults at
-//! any moment (a process dies, the database crashes, a message comes twice, a queue is deleted, a lease runs out under a
-//! live worker).
+//! A model of delivery, checked in every state that it can reach: one execution, two workers, one relay, and faults at any
+//! moment. A process dies, the database crashes, a message is delivered twice, a queue is deleted, or a lease expires although
+//! its worker is alive.
 //!
-//! Each step is one statement or one message of the programs: the api's insert and its flush, `claim_next_batch`, `unmark`
-//! and recovery of the relay; claim, flush, finish and hand-back of the worker; the reaper.
-//! What the model shows:
-//! - the execution is ended once, and by whoever holds the attempt;
-//! - an accepted execution is never lost, and no attempt is started twice, though neither the fast path nor a claim waits
-//!   for the disk in its commit;
-//! - from every reachable state, without further faults, it is ended, and outbox and queue are empty.
+//! Each step is one statement or one message of the programs: the api's insert and its flush; `claim_next_batch`, `unmark` and
+//! recovery of the relay; claim, flush, finish and release of the worker; the reaper.
+//!
+//! The model shows three properties:
+//! - the execution ends once, and only the worker that holds the attempt ends it;
+//! - an accepted execution is never lost, and no attempt is started twice, although the commits of the fast path and of a claim
+//!   do not wait for the disk;
+//! - from every reachable state, without further faults, the execution ends, and outbox and queue become empty.
 
 mod faults;
 mod protocol;
@@ -20,10 +21,11 @@ use std::{
     sync::LazyLock,
 };
 
-/// Every state that can be reached without a crash of the database, and with one.
+/// States that can be reached, first without a crash of the database and then with one.
 static SPACES: LazyLock<[Vec<State>; 2]> =
     LazyLock::new(|| [Budget::WITHOUT_CRASH, Budget::WITH_CRASH].map(explore));
 
+/// Returns the states that can be reached with this budget of faults.
 fn explore(budget: Budget) -> Vec<State> {
     let (mut seen, mut states) = (HashSet::new(), Vec::new());
     let mut open = VecDeque::from([State::initial(budget)]);
@@ -33,7 +35,7 @@ fn explore(budget: Budget) -> Vec<State> {
             open.extend(state.steps().into_iter().map(|step| step.to));
         }
     }
-    assert!(states.len() > 100_000, "the model explores too little: {} states", states.len());
+    assert!(states.len() > 100_000, "the model explores only {} states", states.len());
     states
 }
 
@@ -54,7 +56,7 @@ fn an_execution_ends_once_and_only_by_its_holder() {
             assert!(step.to.is_over(), "{} leaves a terminal status: {state:?}", step.name);
         }
         if step.name == "finish" && step.to.ends > state.ends {
-            assert!(step.by_holder, "a write without the attempt took place: {state:?}");
+            assert!(step.by_holder, "a worker that did not hold the attempt ended it: {state:?}");
         }
     });
 }
@@ -75,7 +77,7 @@ fn an_attempt_is_started_once() {
 fn every_state_can_reach_an_end_without_further_faults() {
     for states in &*SPACES {
         let ids: HashMap<&State, usize> = states.iter().zip(0..).collect();
-        // Backwards from the states where all is done, over steps that are not faults.
+        // Goes backwards from the states in which the delivery is done, over the steps that are not faults.
         let mut before: Vec<Vec<usize>> = vec![Vec::new(); states.len()];
         for (id, state) in states.iter().enumerate() {
             for step in state.steps().iter().filter(|step| step.fault.is_none()) {
@@ -90,14 +92,14 @@ fn every_state_can_reach_an_end_without_further_faults() {
             }
         }
         let stuck = reaches.iter().position(|reaches| !reaches).map(|id| &states[id]);
-        assert!(stuck.is_none(), "no way out of {stuck:?}");
+        assert!(stuck.is_none(), "no steps without faults lead to an end from {stuck:?}");
     }
 }
 
 #[test]
 fn a_released_attempt_is_not_counted() {
     for_each_step(|state, step| {
-        if step.fault == Some(Fault::HandBack) && step.by_holder {
+        if step.fault == Some(Fault::Release) && step.by_holder {
             assert_eq!(step.to.attempt() + 1, state.attempt(), "{state:?}");
         }
     });

@@ -1,4 +1,4 @@
-//! The state of one execution's delivery, and what changes in it.
+//! State of the delivery of one execution, and the changes of its parts.
 
 mod steps;
 
@@ -7,9 +7,9 @@ pub(crate) use steps::Step;
 use crate::faults::Budget;
 
 /// Number of workers.
-const PLACES: u8 = 2;
+const WORKERS: u8 = 2;
 
-/// Identity of a worker process: its place and its number there. A new process has a new identity.
+/// Identity of a worker process: the worker and the number of its process. A new process has a new identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct WorkerId {
     place: u8,
@@ -18,38 +18,38 @@ struct WorkerId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Status {
-    /// Not written, or lost by a crash of the database.
+    /// The row is not written yet, or was lost in a crash of the database.
     Missing,
     Queued,
     Running,
     Ended,
 }
 
-/// The progress of the api's request.
+/// Progress of the request at the api.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Api {
     Writing,
-    /// On the fast path: committed, and waiting for the disk.
+    /// Committed on the fast path, and waiting for the disk.
     Flushing,
-    /// Answered 202.
+    /// The response was 202.
     Accepted,
-    /// Answered with an error, or dead.
+    /// The response was an error, or the process died.
     Failed,
 }
 
-/// The part of a worker's process in the execution.
+/// State of a worker's process in the execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Activity {
     Idle,
     /// Has an unacknowledged message.
     Delivered,
-    /// Has claimed this attempt, and waits for the disk.
+    /// Has claimed this attempt and waits for the disk.
     Claimed(u8),
-    /// Runs this attempt, and holds it or believes so; its message is unacknowledged.
+    /// Runs this attempt, which another worker may hold by now. Its message is unacknowledged.
     Running(u8),
-    /// Has written the end, or learnt that the lease was lost; about to acknowledge.
+    /// Has written the end or lost the lease, and acknowledges next.
     Settled,
-    /// Has returned its run to the queue, and takes no messages until it is another process.
+    /// Has released its run, and takes no messages until a new process replaces it.
     Draining,
 }
 
@@ -59,11 +59,11 @@ struct Worker {
     activity: Activity,
 }
 
-/// The outbox rows of the execution, counted.
+/// Numbers of the execution's outbox rows, by state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Outbox {
     waiting: u8,
-    /// Marked, and yet to be published.
+    /// Marked and not published yet.
     marked: u8,
     /// Marked, and published or lost.
     published: u8,
@@ -85,17 +85,17 @@ struct Tables {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    /// The rows as statements see them.
+    /// Rows as statements see them.
     tables: Tables,
-    /// The rows as a crash of the database leaves them.
+    /// Rows as they are after a crash of the database.
     disk: Tables,
     api: Api,
     /// Messages ready in the queue.
     ready: u8,
-    workers: [Worker; PLACES as usize],
-    /// Number of times the row went to a terminal status.
+    workers: [Worker; WORKERS as usize],
+    /// Number of changes to a terminal status.
     pub(crate) ends: u8,
-    /// One bit for each attempt that was started and not handed back.
+    /// Set of the attempts that were started and not released, with a bit for each.
     started: u8,
     pub(crate) is_started_twice: bool,
     budget: Budget,
@@ -118,7 +118,7 @@ impl State {
             tables,
             api: Api::Writing,
             ready: 0,
-            workers: [worker; PLACES as usize],
+            workers: [worker; WORKERS as usize],
             ends: 0,
             started: 0,
             is_started_twice: false,
@@ -138,7 +138,7 @@ impl State {
         self.tables.attempt
     }
 
-    /// Ended or never accepted, and nothing is left anywhere.
+    /// Tells whether the execution has ended or was never accepted, and neither messages nor outbox rows are left.
     pub(crate) fn is_done(&self) -> bool {
         let idle = |worker: &Worker| matches!(worker.activity, Activity::Idle | Activity::Draining);
         let is_settled = match self.tables.status {
@@ -149,8 +149,8 @@ impl State {
         is_settled && self.tables.outbox == Outbox::EMPTY && self.ready == 0 && self.workers.iter().all(idle)
     }
 
-    /// The claim statement: takes a queued row, and in any case removes the outbox rows it sees. It does not wait for the
-    /// disk.
+    /// Performs the claim statement, without waiting for the disk. It claims a queued row, and always deletes the outbox rows
+    /// that it sees.
     fn claim(&mut self, me: WorkerId) {
         let Tables { status, attempt, holder, outbox, .. } = &mut self.tables;
         *outbox = Outbox::EMPTY;
@@ -164,7 +164,7 @@ impl State {
         };
     }
 
-    /// The broker takes back what was unacknowledged.
+    /// Replaces a worker's process. The broker requeues its unacknowledged message.
     fn die(&mut self, place: u8) {
         let Worker { generation, activity } = self.workers[usize::from(place)];
         if !matches!(activity, Activity::Idle | Activity::Draining) {
@@ -173,8 +173,8 @@ impl State {
         self.workers[usize::from(place)] = Worker { generation: generation + 1, activity: Activity::Idle };
     }
 
-    /// Takes back what is not on disk. A flush under way fails, so that nothing is accepted or started; a worker then
-    /// claims again.
+    /// Crashes the database, which loses commits that are not on disk. A pending flush fails, so that nothing is accepted or
+    /// started; a worker then claims again.
     fn crash(&mut self) {
         self.tables = self.disk;
         if self.api == Api::Flushing {
@@ -191,7 +191,7 @@ impl State {
         self.disk = self.tables;
     }
 
-    /// Where the database never crashes, no flush is waited for: far fewer states.
+    /// Completes pending flushes at once. This saves many states where the database never crashes.
     fn skip_flushes(&mut self) {
         if self.api == Api::Flushing {
             self.api = Api::Accepted;
@@ -209,13 +209,14 @@ impl State {
         self.started |= 1 << attempt;
     }
 
-    /// The next marked row counts as published.
+    /// Counts a marked row as published, without a message.
     const fn lose_message(&mut self) {
         self.tables.outbox.marked -= 1;
         self.tables.outbox.published += 1;
     }
 
-    fn release(&mut self) {
+    /// Frees the attempt from its holder.
+    fn free(&mut self) {
         self.tables.holder = None;
         self.tables.lease_over = false;
     }
@@ -230,9 +231,9 @@ impl State {
         status == Status::Running && self.tables.attempt == attempt && holder == Some(me)
     }
 
-    /// Whether a live process renews the lease.
+    /// Tells whether a live process renews the lease.
     fn is_renewed(&self) -> bool {
-        (0..PLACES).any(|place| {
+        (0..WORKERS).any(|place| {
             let Worker { generation, activity } = self.workers[usize::from(place)];
             let (Activity::Claimed(attempt) | Activity::Running(attempt)) = activity else { return false };
             self.holds(WorkerId { place, generation }, attempt)

@@ -1,18 +1,18 @@
-//! The steps that lead from one state to others.
+//! Steps from a state to the next ones.
 
-use super::{Activity, Api, Outbox, PLACES, State, Status, Worker, WorkerId};
+use super::{Activity, Api, Outbox, State, Status, WORKERS, Worker, WorkerId};
 use crate::faults::Fault;
 
-/// A step that can be taken now.
+/// A step that is possible in a state.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) fault: Option<Fault>,
     pub(crate) to: State,
-    /// For writes: whether the writer holds the attempt.
+    /// True for a write by the worker that holds the attempt.
     pub(crate) by_holder: bool,
 }
 
-/// The steps that can be taken from one state.
+/// Steps that are possible in a state.
 struct Steps<'a> {
     from: &'a State,
     steps: Vec<Step>,
@@ -23,7 +23,7 @@ impl Steps<'_> {
         let mut to = *self.from;
         change(&mut to);
         if !to.budget.has(Fault::DatabaseCrashes) {
-            // Without a crash to come it makes no difference.
+            // Without a crash later, the disk makes no difference.
             to.write_to_disk();
         }
         if !to.budget.has_crash {
@@ -49,14 +49,14 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// Every step that can be taken now.
+    /// Returns the steps that are possible in this state.
     pub(crate) fn steps(&self) -> Vec<Step> {
         let mut steps = Steps { from: self, steps: Vec::new() };
         self.api(&mut steps);
         self.relay(&mut steps);
         self.database(&mut steps);
         self.reaper(&mut steps);
-        for place in 0..PLACES {
+        for place in 0..WORKERS {
             self.worker(place, &mut steps);
         }
         self.faults(&mut steps);
@@ -99,7 +99,7 @@ impl State {
                 to.lose_message();
                 to.ready += 1;
             });
-            // Not confirmed, and yet the broker may have it.
+            // A publish without a confirm: the broker may have the message.
             steps.push("unmark", |to| {
                 to.tables.outbox.marked -= 1;
                 to.tables.outbox.waiting += 1;
@@ -113,7 +113,7 @@ impl State {
         }
     }
 
-    /// The database writes its log to disk by itself, too.
+    /// Adds a flush by the database itself, without a request.
     fn database(&self, steps: &mut Steps<'_>) {
         if self.disk != self.tables {
             steps.push("write to disk", Self::write_to_disk);
@@ -125,11 +125,11 @@ impl State {
             return;
         }
         if !self.tables.lease_over && !self.is_renewed() {
-            steps.push("lease runs out", |to| to.tables.lease_over = true);
+            steps.push("lease expires", |to| to.tables.lease_over = true);
         }
         if self.tables.lease_over {
             steps.push("reap", |to| {
-                to.release();
+                to.free();
                 if to.tables.attempt >= Self::MAX_ATTEMPTS {
                     to.end();
                 } else {
@@ -159,7 +159,7 @@ impl State {
             Activity::Settled => steps.push("ack", |to| {
                 to.workers[usize::from(place)].activity = Activity::Idle;
             }),
-            Activity::Draining => steps.push("start again", |to| {
+            Activity::Draining => steps.push("replace the process", |to| {
                 to.workers[usize::from(place)] =
                     Worker { generation: generation + 1, activity: Activity::Idle };
             }),
@@ -171,19 +171,19 @@ impl State {
         let holds = self.holds(me, attempt);
         steps.push("finish", |to| {
             if holds {
-                to.release();
+                to.free();
                 to.end();
                 to.write_to_disk();
             }
             to.workers[usize::from(me.place)].activity = Activity::Settled;
         });
         steps.last().by_holder = holds;
-        if !self.budget.has(Fault::HandBack) {
+        if !self.budget.has(Fault::Release) {
             return;
         }
-        steps.push_fault(Fault::HandBack, |to| {
+        steps.push_fault(Fault::Release, |to| {
             if holds {
-                to.release();
+                to.free();
                 to.tables.status = Status::Queued;
                 to.tables.attempt -= 1;
                 to.started &= !(1 << attempt);
@@ -196,7 +196,7 @@ impl State {
     }
 
     fn faults(&self, steps: &mut Steps<'_>) {
-        for place in 0..PLACES {
+        for place in 0..WORKERS {
             steps.push_fault(Fault::WorkerDies, |to| to.die(place));
         }
         if self.tables.outbox.marked > 0 {
@@ -215,7 +215,7 @@ impl State {
             steps.push_fault(Fault::QueueDeleted, |to| to.ready = 0);
         }
         if self.tables.status == Status::Running && !self.tables.lease_over {
-            steps.push_fault(Fault::LeaseRunsOutEarly, |to| to.tables.lease_over = true);
+            steps.push_fault(Fault::LeaseExpiresEarly, |to| to.tables.lease_over = true);
         }
         steps.push_fault(Fault::DatabaseCrashes, Self::crash);
     }
