@@ -1,4 +1,4 @@
-//! What the broker does to us: returns, cancels, and falls silent at the worst moment.
+//! Faults of the broker: returned messages, cancelled consumers and lost connections.
 
 use super::{Queues, connect, next, until};
 use futures_util::{StreamExt as _, stream};
@@ -9,7 +9,7 @@ use test_support::{Direction, Link, TestQueues};
 
 const AMQP_PORT: u16 = 5672;
 
-/// Queues, once directly and once behind a link.
+/// Returns the same queues twice, directly and behind a link that the test can cut.
 pub(super) async fn behind_link() -> (Queues, Queues, Link) {
     let queues = TestQueues::create();
     let link = Link::to(queues.url(), AMQP_PORT).await;
@@ -51,7 +51,7 @@ async fn a_consumer_survives_deletion_of_its_queue() {
     let (publisher, mut consumer) = (queues.publisher(), queues.executions());
     publish(&publisher, queues.message("one")).await.unwrap();
     next(&mut consumer).await.ack().await;
-    // Which cancels its consumers; when it is declared again too soon, RabbitMQ 3.10 moves them, and they hear nothing.
+    // The deletion cancels the consumers. If the queue is declared again too soon, RabbitMQ 3.10 moves them without notice.
     queues.delete(&queues.topology.executions).await;
     let consumed = tokio::spawn(async move { next(&mut consumer).await.body().to_vec() });
     let (queues, publisher) = (&queues, &publisher);
@@ -64,11 +64,11 @@ async fn an_unacknowledged_message_prevents_an_idle_resubscription() {
     let queues = Queues::create();
     let mut consumer = queues.executions();
     publish(&queues.publisher(), queues.message("one")).await.unwrap();
-    let long = next(&mut consumer).await;
-    // Subscribing again after 10 s would close the channel, and the broker would deliver the message once more.
+    let unacknowledged = next(&mut consumer).await;
+    // A new subscription after 10 s would close the channel, and the broker would redeliver the message.
     let again = tokio::time::timeout(Duration::from_secs(12), consumer.next()).await;
     assert!(again.is_err(), "the message came twice");
-    long.ack().await;
+    unacknowledged.ack().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +80,7 @@ async fn a_publish_without_its_confirm_is_reported_as_unknown() {
     link.lose(Direction::ToProgram);
     let message = [queues.message("two")];
     let cut = async {
-        // The broker has it, and its confirm is lost.
+        // The broker has the message, and its confirm is lost.
         until("both messages", async || direct.ready(&direct.topology.executions).await == 2).await;
         link.cut();
     };
@@ -112,7 +112,7 @@ async fn closing_does_not_wait_for_an_unresponsive_broker() {
     let (_direct, queues, link) = behind_link().await;
     queues.broker.channel().await.unwrap();
     link.lose(Direction::ToProgram);
-    // Less than the heartbeats take to notice.
+    // Shorter than the time after which heartbeats detect the loss.
     tokio::time::timeout(Duration::from_secs(8), queues.broker.close()).await.expect("an end");
     link.cut();
 }
@@ -120,7 +120,7 @@ async fn closing_does_not_wait_for_an_unresponsive_broker() {
 #[tokio::test]
 async fn metrics_show_the_state_of_each_connection() {
     let recorder = PrometheusBuilder::new().build_recorder();
-    // For this thread, on which everything runs that is started here.
+    // Records on this thread, which runs all tasks of the test.
     let _recording = metrics::set_default_local_recorder(&recorder);
     let (_direct, queues, link) = behind_link().await;
     let shows = async |series: &str, value: &str| {
@@ -135,7 +135,7 @@ async fn metrics_show_the_state_of_each_connection() {
     shows("runnerctl_reconnects_total", "1").await;
 }
 
-/// Not a test of behaviour: the figures of docs/adr/0008.
+/// Measures the figures of docs/adr/0008. It tests no behaviour.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement: `scripts/with-services cargo test --workspace --release --test it -- --ignored --nocapture publishes_per`"]
 #[expect(clippy::cast_precision_loss, reason = "a few thousand")]

@@ -1,4 +1,4 @@
-//! Events of triggers.
+//! Ingest of events.
 
 use super::{Queues, until};
 use crate::server::Server;
@@ -60,7 +60,7 @@ async fn an_event_becomes_one_execution_however_often_it_comes() {
     let (server, queues) = (&server, &queues);
     until("two executions", async || executions(server).await == 2).await;
     until("no event is left", async || queues.ready(&queues.topology.events).await == 0).await;
-    // Stopped, it has given back what it had not acknowledged.
+    // When it stops, its unacknowledged events return to the queue.
     drop(stop);
     assert_eq!(executions(server).await, 2);
     let rows = sqlx::query!("SELECT trigger_type, event::text AS event FROM script_executions")
@@ -93,7 +93,7 @@ async fn an_invalid_event_is_dead_lettered_with_its_reason() {
         letters.list(10).await.unwrap().into_iter().map(|letter| letter.reason).collect();
     assert!(reasons.contains("script_id: the workspace has no such script"), "{reasons:?}");
     let server = &server;
-    until("the good one", async || executions(server).await == 1).await;
+    until("the execution of the valid event", async || executions(server).await == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,7 @@ async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
     queues.publish_event("not json").await;
     until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
 
-    // The script comes into being after its event.
+    // The script is created after its event.
     let id: uuid::Uuid = early["script_id"].as_str().unwrap().parse().unwrap();
     sqlx::query!(
         "WITH script AS (
@@ -137,7 +137,7 @@ async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
 async fn an_event_the_database_cannot_store_does_not_block_others() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
-    // A database whose parser goes less deep than our limit.
+    // A database whose parser accepts fewer levels than the limit.
     let options = server.pool.connect_options().as_ref().clone().options([("max_stack_depth", "100kB")]);
     let shallow = PgPool::connect_with(options).await.unwrap();
     queues.publish_event(&event(&script, "before").to_string()).await;
@@ -152,7 +152,7 @@ async fn an_event_the_database_cannot_store_does_not_block_others() {
     until("the other two", async || executions(server).await == 2).await;
 }
 
-/// The event with this many arrays around its `n`.
+/// Returns the event with this many arrays around its `n`.
 fn nested(event: &Value, arrays: usize) -> String {
     event.to_string().replace(r#""n":1"#, &format!(r#""n":{}1{}"#, "[".repeat(arrays), "]".repeat(arrays)))
 }
@@ -174,7 +174,7 @@ async fn an_event_nested_beyond_the_limit_is_refused_by_field() {
     until("the deepest", async || executions(server).await == 1).await;
 }
 
-/// A request over HTTP with the key of an event.
+/// Posts an execution with the key of an event. Returns the status, and the id or the error code.
 async fn post(server: &Server, key: &str, script: &Value, event: &str) -> (u16, Value) {
     let client = server.client("demo").await;
     let request = client.request(Method::POST, "/executions/").header("idempotency-key", key);
@@ -182,7 +182,7 @@ async fn post(server: &Server, key: &str, script: &Value, event: &str) -> (u16, 
         format!(r#"{{ "event" : {event}, "trigger_type": "automation", "script_id": {} }}"#, script["id"]);
     let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
     let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-    // The event may be more than a `Value` holds.
+    // A `Value` can't represent every event.
     let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
     let name = if status == 202 { "id" } else { "code" };
     (status, serde_json::from_str(members[name].get()).unwrap())
@@ -193,7 +193,7 @@ async fn an_idempotency_key_is_shared_by_http_and_amqp() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     let _stop = run(&server, &queues);
-    // As the trigger writes it, as a client does, and something else.
+    // Each case: an event as published, the same event from a client, and a different one.
     let cases = [
         (r#"{"b":[1e2,"\u00e9"],"a":1}"#, r#"{ "a": 1, "b": [100.0, "é"] }"#, r#"{"a":1,"b":[1e2,"e"]}"#),
         (r#"{"a":1e400,"a":1e401}"#, r#"{"a":10e400}"#, r#"{"a":1e400}"#),
@@ -230,7 +230,7 @@ async fn an_idempotency_key_is_shared_by_http_and_amqp() {
         let before = executions(&server).await;
         queues.publish_event(&event(&key)).await;
         queues.publish_event(&event(&format!("after-{key}"))).await;
-        until("the one behind it", async || executions(&server).await > before).await;
+        until("the execution of the next event", async || executions(&server).await > before).await;
         assert_eq!(json!(of_key(&key).await), first);
         assert_eq!(executions(&server).await, before + 1);
     }

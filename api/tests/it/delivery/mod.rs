@@ -1,11 +1,11 @@
-//! From a commit to the broker, and from the broker to a commit, on a real broker.
+//! Delivery of executions and events over a real broker.
 //!
-//! On several threads, so that what a test leaves behind ends while its database is dropped: a connection that is
-//! half-way through its log-in would hold that up for a minute.
+//! The tests use several threads, so that tasks that a test leaves behind end while its database is dropped. A connection that
+//! is still logging in would delay that by a minute.
 
 mod broker;
-mod burial;
-mod express;
+mod dead_lettering;
+mod fast_path;
 mod ingest;
 mod relay;
 mod retention;
@@ -17,10 +17,10 @@ use shared::amqp::{Broker, Consumer, Delivery, Publication, Publisher, Topology}
 use std::time::Duration;
 use test_support::TestQueues;
 
-/// For what takes milliseconds on an idle machine.
+/// Limits the seconds of an operation that takes milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Queues of one test's own.
+/// Queues of a single test.
 struct Queues {
     broker: Broker,
     topology: Topology,
@@ -32,7 +32,7 @@ impl Queues {
         Self { broker: connect(queues.url()), topology: Topology::with_prefix(queues.prefix()) }
     }
 
-    /// Takes executions from the queue as a worker does.
+    /// Returns a consumer of executions like a worker's.
     fn executions(&self) -> Consumer {
         Consumer::new(self.broker.clone(), self.topology.clone(), self.topology.executions.clone(), 100)
     }
@@ -53,7 +53,7 @@ impl Queues {
         Publisher::new(self.broker.clone(), self.topology.clone())
     }
 
-    /// Puts a message into the queue of executions, as the relay does.
+    /// Publishes a message to the queue of executions, like the relay.
     async fn publish_message(&self, body: &str) {
         let publisher = self.publisher();
         publisher.ready().await.unwrap();
@@ -83,17 +83,17 @@ fn connect(url: &str) -> Broker {
     Broker::connect(url, "test").unwrap()
 }
 
-/// The next message, which must come.
+/// Waits for the next message.
 async fn next(consumer: &mut Consumer) -> Delivery {
     tokio::time::timeout(LIMIT, consumer.next()).await.expect("a message in time").unwrap()
 }
 
-/// Asks again until the answer is yes.
-async fn until(what: &str, mut ask: impl AsyncFnMut() -> bool) {
-    let asking = async {
-        while !ask().await {
+/// Polls until the condition holds.
+async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, asking).await.unwrap_or_else(|_| panic!("not in time: {what}"));
+    tokio::time::timeout(LIMIT, polling).await.unwrap_or_else(|_| panic!("not in time: {condition}"));
 }

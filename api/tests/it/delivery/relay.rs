@@ -1,4 +1,4 @@
-//! The relay.
+//! Publishing of outbox rows by the relay.
 
 use super::{LIMIT, Queues, connect, next, until};
 use api::{
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-/// What the relay publishes at most while no worker is known.
+/// Number of messages that the relay publishes while no worker is known.
 const SMALLEST_WINDOW: i64 = 8;
 
 struct Running {
@@ -88,11 +88,11 @@ async fn a_row_written_by_another_process_wakes_the_relay() {
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     tokio::spawn(Arc::new(Live::default()).run(pool.clone(), url, sinks, stop));
-    // It listens: something may have been missed before.
-    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("it listens");
+    // The relay is notified once the connection listens, since notifications may have been missed before.
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("the connection listens");
     enqueue(&pool, Uuid::now_v7(), 0).await;
     sqlx::query!("NOTIFY outbox").execute(&pool).await.unwrap();
-    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("it is heard of");
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("the row is notified");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,9 +110,9 @@ async fn a_long_backlog_does_not_delay_another_workspaces_only_run() {
     for _ in 0..SMALLEST_WINDOW {
         first.push(execution_of(next(&mut consumer).await.body()));
     }
-    assert_eq!(first[0], test_run, "the editor goes first");
-    assert!(first[..3].contains(&only), "one of the busy workspace, then the quiet one's");
-    // Nothing was claimed, so the window stays as it is.
+    assert_eq!(first[0], test_run, "a test run comes first");
+    assert!(first[..3].contains(&only), "the quiet workspace's comes among the first three");
+    // No execution was claimed, so no further one is published.
     assert_eq!(published(&pool).await, SMALLEST_WINDOW);
 }
 
@@ -139,7 +139,7 @@ async fn a_message_that_was_lost_is_published_again() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
     let execution = enqueue(&pool, Uuid::now_v7(), 0).await;
-    // As after a queue was deleted: the row says published, and no queue has the message.
+    // Like after the deletion of a queue: the row is marked as published, and no queue has the message.
     sqlx::query!("UPDATE outbox SET published_at = now() - interval '1 minute'")
         .execute(&pool)
         .await
@@ -177,7 +177,7 @@ async fn two_relays_publish_each_row_once() {
     assert_eq!(queues.ready(&queues.topology.executions).await, 100);
 }
 
-/// An execution in the hands of a worker.
+/// Inserts a running execution.
 async fn running(pool: &PgPool, workspace: Uuid) -> Uuid {
     sqlx::query_scalar!(
         "INSERT INTO script_executions (id, workspace_id, trigger_type, status, attempt, build_hash, code_type)
@@ -204,7 +204,7 @@ async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
     }
     let _relay = run_with_limit(&pool, &queues, 3);
     let mut consumer = queues.executions();
-    // One beside the one that runs, and three of the workspace for which the configuration speaks.
+    // One besides the running execution, and three of the workspace that has the configured limit.
     let mut first = Vec::new();
     for _ in 0..4 {
         first.push(execution_of(next(&mut consumer).await.body()));
@@ -216,7 +216,7 @@ async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
         first.iter().filter(|execution| rows.contains(execution)).count()
     };
     assert_eq!((of(limited).await, of(usual).await), (1, 3));
-    // What ends makes room.
+    // The end of an execution lets the next one be published.
     sqlx::query!(
         "UPDATE script_executions SET status = 'completed', finished_at = now() WHERE id = $1",
         busy
@@ -234,7 +234,7 @@ async fn outbox_rows_dated_ahead_after_a_clock_step_are_rebased() {
     let pool = database.pool().await;
     let (waiting, lost) = (enqueue(&pool, Uuid::now_v7(), 0).await, enqueue(&pool, Uuid::now_v7(), 0).await);
     let delayed = enqueue(&pool, Uuid::now_v7(), 0).await;
-    // As after the database's clock went back an hour: what is an hour ahead now was written just before.
+    // Like after the database's clock was set back by an hour: rows that were written just before are an hour ahead.
     sqlx::query("UPDATE outbox SET available_at = available_at + interval '1 hour', created_at = created_at + interval '1 hour'")
         .execute(&pool)
         .await
@@ -251,7 +251,7 @@ async fn outbox_rows_dated_ahead_after_a_clock_step_are_rebased() {
     let _relay = run(&pool, &queues);
     let mut consumer = queues.executions();
     assert_eq!(execution_of(next(&mut consumer).await.body()), waiting);
-    // Its message was lost with a queue, which shows ten seconds after it was published.
+    // Recovery detects the lost message ten seconds after its publish.
     assert_eq!(execution_of(next(&mut consumer).await.body()), lost);
     let delay: f64 = sqlx::query_scalar(
         "SELECT extract(epoch FROM available_at - now())::float8 FROM outbox WHERE execution_id = $1",

@@ -1,4 +1,4 @@
-//! Weeks that go, and executions for which there is none.
+//! Weekly partitions: old ones are dropped, and missing ones are created.
 
 use super::{
     Queues,
@@ -14,7 +14,7 @@ use test_support::TestDatabase;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// An execution with one line, by its id's age. `status` is `completed` or `queued`.
+/// Inserts an execution of this age with one line. `status` is `completed` or `queued`.
 async fn execution(pool: &PgPool, age: &str, status: &str) {
     sqlx::query(
         "WITH made AS (
@@ -36,7 +36,7 @@ async fn number(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
 }
 
-/// Executions and lines.
+/// Returns the numbers of executions and lines.
 async fn counts(pool: &PgPool) -> (i64, i64) {
     let executions = number(pool, "SELECT count(*) FROM script_executions").await;
     (executions, number(pool, "SELECT count(*) FROM execution_logs").await)
@@ -56,9 +56,9 @@ async fn a_week_is_dropped_once_all_its_runs_are_expired_and_finished() {
         execution(&pool, age, status).await;
     }
     run_maintenance(&pool, None).await.unwrap().unwrap();
-    assert_eq!(counts(&pool).await, (4, 4), "without a retention everything stays");
+    assert_eq!(counts(&pool).await, (4, 4), "without a retention no week is dropped");
     run_maintenance(&pool, Some(30 * DAY)).await.unwrap().unwrap();
-    assert_eq!(counts(&pool).await, (3, 3), "the week with a run that waits stays whole");
+    assert_eq!(counts(&pool).await, (3, 3), "a week with a queued execution is kept whole");
     sqlx::query(
         "UPDATE script_executions SET status = 'cancelled', finished_at = now() WHERE status = 'queued'",
     )
@@ -78,7 +78,7 @@ async fn partitions_of_the_coming_weeks_are_created_in_advance() {
     assert_eq!(counts(&pool).await, (1, 1));
 }
 
-/// Takes this week away, as a jump of the database's clock or a month without maintenance does.
+/// Drops this week's partition. A jump of the database's clock or a month without maintenance has the same effect.
 async fn without_this_week(pool: &PgPool) {
     for parent in ["script_executions", "execution_logs"] {
         let drop = format!(
@@ -108,7 +108,7 @@ async fn without_a_partition_events_wait_until_it_is_made() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;
     without_this_week(&server.pool).await;
-    // Counted also where the transaction is taken back.
+    // Sequences count the tries of transactions that are rolled back, too.
     for statement in [
         "CREATE SEQUENCE tries",
         "CREATE FUNCTION note_try() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('tries'); RETURN NEW; END $$",

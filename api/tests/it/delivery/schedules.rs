@@ -1,4 +1,4 @@
-//! Schedules that fire.
+//! Firing of schedules.
 
 use super::until;
 use crate::server::Server;
@@ -48,7 +48,7 @@ async fn executions(server: &Server) -> i64 {
         .unwrap()
 }
 
-/// Two processes look at the same schedules.
+/// Runs two schedulers on the same schedules until they have advanced.
 async fn run_two_until_advanced(server: &Server) {
     let stop = CancellationToken::new();
     for _ in 0..2 {
@@ -90,7 +90,7 @@ async fn with_policy_latest_a_missed_schedule_fires_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_policy_none_missed_occurrences_are_only_counted() {
     let server = Server::start().await;
-    // Ten minutes late is missed; the minute under way is due and not late.
+    // An occurrence of ten minutes ago counts as missed. The one of the current minute would be on time.
     due_schedule(&server, 10, "none").await;
     sqlx::query("UPDATE schedules SET cron = to_char(now() AT TIME ZONE 'UTC' - interval '10 minutes', 'MI') || ' * * * *'")
         .execute(&server.pool)

@@ -1,4 +1,4 @@
-//! Queues that exist with other arguments than RunnerCtl's.
+//! Existing queues whose arguments differ from RunnerCtl's.
 
 use super::Queues;
 use lapin::{

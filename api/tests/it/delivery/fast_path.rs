@@ -1,4 +1,4 @@
-//! The fast path: executions that their writer publishes. No relay runs here.
+//! Executions that their writer publishes on the fast path. No relay runs in these tests.
 
 use super::{LIMIT, Queues, next, until};
 use api::{
@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use test_support::{Link, TestDatabase, TestQueues};
 use uuid::Uuid;
 
-/// Number of messages in the broker from which on executions are left to the relay.
+/// Number of messages in the broker at which executions are left to the relay.
 const WINDOW: usize = 8;
 
 async fn workspace(pool: &PgPool, max_running: Option<i32>) -> Uuid {
@@ -54,7 +54,7 @@ fn submission(workspace_id: Uuid) -> Submission {
     }
 }
 
-/// An execution that is committed and not published yet.
+/// An execution that is committed but not published yet.
 struct Submitted {
     id: Uuid,
     fast_path: FastPath,
@@ -129,7 +129,7 @@ async fn an_execution_that_is_rolled_back_has_no_message() {
     transaction.rollback().await.unwrap();
     drop(fast_path);
     dispatcher.drain().await;
-    // Had there been a message, it would come before this one.
+    // A message of the execution would arrive before this one.
     queues.publish_message("marker").await;
     let message = next(&mut queues.executions()).await;
     assert_eq!(message.body(), b"marker");
@@ -195,7 +195,7 @@ async fn detached_work_ends_though_its_caller_is_gone() {
         opened.await.unwrap();
         done.send(()).unwrap();
     });
-    assert!(tokio::time::timeout(Duration::ZERO, work).await.is_err(), "the client hung up");
+    assert!(tokio::time::timeout(Duration::ZERO, work).await.is_err(), "the client disconnected");
     gate.send(()).unwrap();
     ended.await.unwrap();
 }
@@ -211,7 +211,7 @@ async fn executions_that_are_limited_are_left_to_the_relay() {
     assert!(!submit(&pool, &dispatcher, limited).await.is_marked(), "the workspace has a limit");
 }
 
-/// The message is published while the commit is not on disk: the answer must wait for that.
+/// Tests that the response waits for the disk, which the publish does not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submission_is_durable_when_accepted() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
@@ -220,7 +220,7 @@ async fn a_submission_is_durable_when_accepted() {
     let dispatcher = dispatcher(&pool, &queues, 0).await;
     let workspace = workspace(&pool, None).await;
     let mut connection = pool.acquire().await.unwrap();
-    // One more than the fast path takes: the relay's last one waits for the disk in its commit.
+    // One more than the fast path accepts: the last commit waits for the disk, since the relay publishes it.
     for number in 0..=WINDOW {
         let submitted = submit(&pool, &dispatcher, workspace).await;
         assert_eq!(submitted.is_marked(), number < WINDOW);
@@ -250,6 +250,6 @@ async fn a_message_that_the_broker_refused_is_left_to_the_relay() {
     link.cut();
     submitted.publish(&pool).await;
 
-    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("the relay is woken");
+    tokio::time::timeout(LIMIT, dispatcher.wake().notified()).await.expect("the relay is notified");
     until("the row is unmarked", async || !is_marked(&pool, id).await).await;
 }

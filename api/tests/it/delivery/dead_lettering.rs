@@ -1,4 +1,4 @@
-//! Messages that nobody can handle, on their way to the dead letters.
+//! Messages that cannot be processed, and become dead letters.
 
 use super::{Queues, broker::behind_link, next, until};
 use shared::amqp::{Consumer, DeadLetter, DeadLetters, Publisher};
@@ -17,12 +17,12 @@ async fn a_message_is_acked_only_after_it_is_dead_lettered() {
     let (executions, publisher) = (direct.topology.executions.clone(), behind.publisher());
     direct.publish_message("not json").await;
     direct.publish_message("the next").await;
-    // Which gets the next message when it has acknowledged the one before.
+    // With a prefetch of 1 it gets the next message after it has acknowledged the one before.
     let mut consumer = Consumer::new(direct.broker.clone(), direct.topology.clone(), executions.clone(), 1);
     let delivery = next(&mut consumer).await;
     link.cut();
     let exchange = executions.clone();
-    let burying = tokio::spawn(async move {
+    let dead_lettering = tokio::spawn(async move {
         publisher.dead_letter(delivery, &exchange, "not an execution", &CancellationToken::new()).await;
     });
     let early = tokio::time::timeout(Duration::from_secs(1), consumer.next()).await;
@@ -30,7 +30,7 @@ async fn a_message_is_acked_only_after_it_is_dead_lettered() {
     assert!(direct.letters().await.is_empty());
     link.mend();
     assert_eq!(next(&mut consumer).await.body(), b"the next");
-    burying.await.unwrap();
+    dead_lettering.await.unwrap();
     let letters = direct.letters().await;
     let found = (&*letters[0].reason, &letters[0].exchange, &letters[0].routing_key, &letters[0].body[..]);
     assert_eq!(found, ("not an execution", &executions, &executions, &b"not json"[..]));
@@ -43,14 +43,14 @@ async fn a_message_that_cannot_be_dead_lettered_in_time_is_requeued() {
     let mut consumer = direct.executions();
     let delivery = next(&mut consumer).await;
     link.cut();
-    let giving_up = CancellationToken::new();
-    giving_up.cancel();
+    let stopping = CancellationToken::new();
+    stopping.cancel();
     behind
         .publisher()
-        .dead_letter(delivery, &direct.topology.executions, "not an execution", &giving_up)
+        .dead_letter(delivery, &direct.topology.executions, "not an execution", &stopping)
         .await;
-    let again = next(&mut consumer).await;
-    assert_eq!((again.body(), again.redelivered()), (&b"not json"[..], true));
+    let requeued = next(&mut consumer).await;
+    assert_eq!((requeued.body(), requeued.redelivered()), (&b"not json"[..], true));
     assert!(direct.letters().await.is_empty());
     link.mend();
 }
