@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionError {
     pub code: ErrorCode,
-    /// One sentence, or the message of a thrown `Error`.
+    /// Sentence about the error, or the message of a thrown `Error`.
     pub message: String,
     /// Stack trace with the author's lines and columns.
     pub stack: Option<String>,

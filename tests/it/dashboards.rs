@@ -156,7 +156,7 @@ async fn trouble(stack: &Stack) -> anyhow::Result<()> {
     Trigger::connect(stack).await?.publish_text("no event".to_owned(), None).await?;
 
     let hasty = stack.client_of_workspace("hasty").await?;
-    until("a request too many", async || {
+    until("a request is rejected by the rate limit", async || {
         let burst = (0..200).map(|_| hasty.send(Method::GET, "/scripts/", String::new()));
         let answers = futures_util::future::try_join_all(burst).await?;
         Ok(answers.iter().any(|(status, _)| *status == StatusCode::TOO_MANY_REQUESTS))
@@ -169,7 +169,7 @@ async fn trouble(stack: &Stack) -> anyhow::Result<()> {
             "UPDATE script_executions SET worker_id = 'gone', lease_expires_at = now(), attempt = {attempt}
              WHERE status = 'running'"
         );
-        until("a run to take", async || {
+        until("a run is in progress", async || {
             Ok(pool.execute(sqlx::AssertSqlSafe(take.clone())).await?.rows_affected() > 0)
         })
         .await?;
@@ -177,11 +177,17 @@ async fn trouble(stack: &Stack) -> anyhow::Result<()> {
         until(outcome, async || Ok(series(&stack.worker, &reclaimed).await?.is_some())).await?;
     }
 
-    until("a message that comes again", async || {
+    until("a message is redelivered", async || {
         stack.broker_link.cut();
-        until("the broker is missed", async || Ok(series(&stack.worker, UP).await? == Some(0.0))).await?;
+        until("the worker reports the broker as lost", async || {
+            Ok(series(&stack.worker, UP).await? == Some(0.0))
+        })
+        .await?;
         stack.broker_link.mend();
-        until("the broker is back", async || Ok(series(&stack.worker, UP).await? == Some(1.0))).await?;
+        until("the worker reports the broker as connected", async || {
+            Ok(series(&stack.worker, UP).await? == Some(1.0))
+        })
+        .await?;
         Ok(series(&stack.worker, "runnerctl_redeliveries_total").await?.is_some())
     })
     .await

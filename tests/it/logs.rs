@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// One per place where a script's data can be.
+/// Markers, one for each place where a script's data can be.
 const MARKERS: [&str; 10] = [
     "marker-code",
     "marker-function",

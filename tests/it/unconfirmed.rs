@@ -79,7 +79,7 @@ impl Site {
             while client.execute(&script, json!({})).await.is_err() {}
         });
         let running = "SELECT count(*) FROM script_executions WHERE status = 'running'";
-        self.until("it is claimed", async || {
+        self.until("the execution is claimed", async || {
             Ok(sqlx::query_scalar::<_, i64>(running).fetch_one(&self.pool).await? == 1)
         })
         .await?;
@@ -101,7 +101,7 @@ impl Site {
     /// Waits until all executions have ended and returns their results.
     async fn results(&self) -> anyhow::Result<Vec<Value>> {
         let open = "SELECT count(*) FROM script_executions WHERE status NOT IN ('completed', 'errored')";
-        self.until("all are over", async || {
+        self.until("all executions have ended", async || {
             Ok(sqlx::query_scalar::<_, i64>(open).fetch_one(&self.pool).await? == 0)
         })
         .await?;

@@ -102,7 +102,7 @@ mod tests {
         /// `PORT`: where HTTP is served,
         /// on every address.
         port: u16,
-        /// How long a run may take (`EXECUTION_TIMEOUT_MS`).
+        /// Limits the time of a run (`EXECUTION_TIMEOUT_MS`).
         limit: Duration,
     ";
 
@@ -114,7 +114,7 @@ mod tests {
         let table = table(environment.declared(), &[SOURCE]).unwrap();
         assert!(table.contains("| `PORT` | `3000` | Where HTTP is served, on every address. |\n"), "{table}");
         assert!(
-            table.contains("| `EXECUTION_TIMEOUT_MS` | required | How long a run may take. |\n"),
+            table.contains("| `EXECUTION_TIMEOUT_MS` | required | Limits the time of a run. |\n"),
             "{table}"
         );
     }

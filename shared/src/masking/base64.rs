@@ -7,7 +7,7 @@ use super::{MIN_CHARACTERS, words::WordsBuilder};
 pub(super) enum Ending {
     /// The last byte of the value ends a digit, so nothing follows.
     None,
-    /// One more digit, and the number of `=` after it.
+    /// A further digit, and the number of `=` after it.
     Digit(u8, u8),
 }
 

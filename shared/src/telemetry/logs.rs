@@ -14,7 +14,7 @@ use tracing_subscriber::{
 /// Format of log lines (`LOG_FORMAT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object per line.
+    /// A JSON object per line.
     Json,
     /// Readable text for a terminal.
     Pretty,

@@ -13,13 +13,13 @@ use tokio::time::sleep;
 /// Kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// One worker gets SIGKILL, and another starts immediately.
+    /// A worker gets SIGKILL, and another starts immediately.
     WorkerKilled,
-    /// All workers get SIGKILL at once, as in a power failure.
+    /// SIGKILL for all workers at once, as in a power failure.
     WorkersKilled,
-    /// One worker gets SIGTERM and must end with exit code 0.
+    /// A worker gets SIGTERM and must end with exit code 0.
     WorkerStopped,
-    /// One worker is stopped for longer than its leases, then continues.
+    /// A worker is stopped for longer than its leases, then continues.
     WorkerFrozen,
     ApiKilled,
     ApiStopped,
@@ -36,14 +36,14 @@ pub(crate) enum Fault {
     /// No message is acknowledged until the broker closes the channels.
     ConsumerTimeout,
     DatabaseRestarted,
-    /// All connections of the database are closed, as in a failover.
+    /// The database closes all connections, as in a failover.
     DatabaseConnectionsEnded,
     DatabaseCut,
     /// Commits succeed, but their responses are lost.
     DatabaseAnswersLost,
     /// Statements wait behind a lock.
     DatabaseSlow,
-    /// All writes fail because the disk is full.
+    /// Writes fail because the disk is full.
     DatabaseFull,
     /// Messages are published again for running and ended executions.
     Duplicates,
