@@ -203,6 +203,6 @@ impl FinishedRun {
     /// Returns the end of an attempt whose run did not start.
     fn not_started(code: ErrorCode, message: &str) -> Self {
         let outcome = Outcome { verdict: failed(code, message), usage: Usage::default() };
-        Self { outcome, lines: Vec::new(), last_log_seq: 0, ended_ended_at: Instant::now() }
+        Self { outcome, lines: Vec::new(), last_log_seq: 0, ended_at: Instant::now() }
     }
 }
