@@ -1,6 +1,7 @@
 //! Priorities of outbox rows, and names of the database's notification channels.
 //!
-//! Statements that `sqlx` checks have channel names as literals; `scripts/tests/test_channels.py` compares them with this list.
+//! Statements that `sqlx` checks have channel names as literals; `scripts/tests/test_channels.py` compares them with
+//! this list.
 
 /// Priorities of outbox rows. The relay publishes rows of a higher priority first.
 pub mod priority {

@@ -21,7 +21,7 @@ pub(crate) enum Sabotage {
     RecoverLate,
 }
 
-/// All kinds, each with the message that the checker must report.
+/// Kinds of sabotage, each with the message that the checker must report.
 pub(crate) const ALL: [(Sabotage, &str); 9] = [
     (Sabotage::EndTwice, "1 ended more than once"),
     (Sabotage::Forget, "lost: [\"key-"),

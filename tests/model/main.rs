@@ -1,14 +1,14 @@
-//! A model of delivery, checked in every state that it can reach: one execution, two workers, one relay, and faults at any
-//! moment. A process dies, the database crashes, a message is delivered twice, a queue is deleted, or a lease expires although
-//! its worker is alive.
+//! A model of delivery, checked in every state that it can reach: one execution, two workers, one relay, and faults at
+//! any moment. A process dies, the database crashes, a message is delivered twice, a queue is deleted, or a lease
+//! expires although its worker is alive.
 //!
-//! Each step is one statement or one message of the programs: the api's insert and its flush; `claim_next_batch`, `unmark` and
-//! recovery of the relay; claim, flush, finish and release of the worker; the reaper.
+//! Each step is one statement or one message of the programs: the api's insert and its flush; `claim_next_batch`,
+//! `unmark` and recovery of the relay; claim, flush, finish and release of the worker; the reaper.
 //!
 //! The model shows three properties:
 //! - the execution ends once, and only the worker that holds the attempt ends it;
-//! - an accepted execution is never lost, and no attempt is started twice, although the commits of the fast path and of a claim
-//!   do not wait for the disk;
+//! - an accepted execution is never lost, and no attempt is started twice, although the commits of the fast path and of
+//!   a claim do not wait for the disk;
 //! - from every reachable state, without further faults, the execution ends, and outbox and queue become empty.
 
 mod faults;

@@ -149,8 +149,8 @@ impl State {
         is_settled && self.tables.outbox == Outbox::EMPTY && self.ready == 0 && self.workers.iter().all(idle)
     }
 
-    /// Performs the claim statement, without waiting for the disk. It claims a queued row, and always deletes the outbox rows
-    /// that it sees.
+    /// Performs the claim statement, without waiting for the disk. It claims a queued row, and always deletes the
+    /// outbox rows that it sees.
     fn claim(&mut self, me: WorkerId) {
         let Tables { status, attempt, holder, outbox, .. } = &mut self.tables;
         *outbox = Outbox::EMPTY;
@@ -173,8 +173,8 @@ impl State {
         self.workers[usize::from(place)] = Worker { generation: generation + 1, activity: Activity::Idle };
     }
 
-    /// Crashes the database, which loses commits that are not on disk. A pending flush fails, so that nothing is accepted or
-    /// started; a worker then claims again.
+    /// Crashes the database, which loses commits that are not on disk. A pending flush fails, so that nothing is
+    /// accepted or started; a worker then claims again.
     fn crash(&mut self) {
         self.tables = self.disk;
         if self.api == Api::Flushing {

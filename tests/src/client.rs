@@ -78,7 +78,7 @@ impl Client {
     /// Sends a POST with an idempotency key.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// Like [`Self::send`].
     pub async fn post_with_key(
         &self,
         path: &str,
@@ -92,7 +92,7 @@ impl Client {
     /// Sends a POST and returns the response with any status.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// Like [`Self::send`].
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<(StatusCode, Value)> {
         self.send(Method::POST, path, body.to_string()).await
     }
@@ -178,7 +178,7 @@ impl Client {
     /// Creates a script, executes it and waits for the end.
     ///
     /// # Errors
-    /// As [`Self::create_script`], [`Self::execute`] and [`Self::terminal`].
+    /// Those of [`Self::create_script`], [`Self::execute`] and [`Self::terminal`].
     pub async fn run(&self, name: &str, code: &str) -> anyhow::Result<Value> {
         let script = self.create_script(name, code).await?;
         let execution = self.execute(&script, json!({})).await?;

@@ -1,7 +1,7 @@
 //! Creates an execution: its row, and the outbox row that the relay or the writer publishes.
 //!
-//! Invariant: both rows are written by one statement, so an execution always has an outbox row. A message whose execution
-//! does not exist is ignored by the worker.
+//! Invariant: both rows are written by one statement, so an execution always has an outbox row. A message whose
+//! execution does not exist is ignored by the worker.
 
 use super::script_versions::RowVersion;
 use crate::{
@@ -133,7 +133,8 @@ async fn insert_at(
     }))
 }
 
-/// Waits until all earlier commits are on disk. Writes a record to the write-ahead log after them, and commits it to disk.
+/// Waits until all earlier commits are on disk. Writes a record to the write-ahead log after them, and commits it to
+/// disk.
 pub async fn wait_durable(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
         .fetch_one(connection)

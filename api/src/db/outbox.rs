@@ -27,10 +27,10 @@ pub(crate) enum Idle {
 
 /// Marks the next rows as published and returns them in order of dispatch.
 ///
-/// The order is a weighted round robin. The n-th row of a workspace, those in the broker included, has turn n divided by the
-/// workspace's weight, and the lowest turns come first. Rows of a higher priority, such as test runs, come before all others.
-/// The window is twice the slots of the live workers, so that a slot never waits for the relay and no message waits long in
-/// the broker.
+/// The order is a weighted round robin. The n-th row of a workspace, those in the broker included, has turn n divided
+/// by the workspace's weight, and the lowest turns come first. Rows of a higher priority, such as test runs, come
+/// before all others. The window is twice the slots of the live workers, so that a slot never waits for the relay and
+/// no message waits long in the broker.
 ///
 /// The executions of a workspace that run or are in the broker are limited to the workspace's own limit, or else to
 /// `workspace_limit` (0 is no limit). Two relays that read at the same moment may exceed the limit by one batch, once.
@@ -69,8 +69,8 @@ pub(crate) async fn unmark(pool: &PgPool, ids: &[i64]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Moves rows that were written before the database's clock was set back to the present, and keeps their delays. Returns
-/// the number of rows.
+/// Moves rows that were written before the database's clock was set back to the present, and keeps their delays.
+/// Returns the number of rows.
 pub(crate) async fn rebase_after_clock_step(pool: &PgPool) -> sqlx::Result<u64> {
     let result = sqlx::query!(
         "UPDATE outbox SET

@@ -5,8 +5,8 @@ use crate::model::script::{FunctionPin, VariableDefinition};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// Version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change results in another version, also
-/// one by a program that does not know this type.
+/// Version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change results in another
+/// version, also one by a program that does not know this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowVersion(pub(crate) i64);
 

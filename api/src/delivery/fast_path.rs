@@ -1,5 +1,5 @@
-//! The fast path: while there is no backlog, the process that writes an execution also publishes its message, right after the
-//! commit and without the relay (ADR 14).
+//! The fast path: while there is no backlog, the process that writes an execution also publishes its message, right
+//! after the commit and without the relay (ADR 14).
 //!
 //! Invariant: a message names a committed row. The commit may not be on disk yet, so that publish and flush overlap. An
 //! execution is accepted when both its row and its outbox row are on disk.
@@ -11,8 +11,8 @@ use sqlx::PgConnection;
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Limits the executions of one process on the fast path. Their statements may run at the same moment, and then do not see
-/// each other's marks.
+/// Limits the executions of one process on the fast path. Their statements may run at the same moment, and then do not
+/// see each other's marks.
 const MAX_CONCURRENT_PERMITS: usize = 2;
 
 /// Limits the executions of one process that are on the fast path.

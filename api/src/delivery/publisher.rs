@@ -1,7 +1,7 @@
 //! Publishes marked outbox rows, for the relay and for the fast path.
 //!
-//! Invariant: a row is committed and marked as published before it is published. The mark is removed if the broker does not
-//! have the message. If this process dies before that, [`super::recovery`] removes the mark.
+//! Invariant: a row is committed and marked as published before it is published. The mark is removed if the broker
+//! does not have the message. If this process dies before that, [`super::recovery`] removes the mark.
 
 use super::fast_path::Gate;
 use crate::db::outbox::{self, OutboxEntry};
@@ -48,8 +48,8 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// Creates a dispatcher with connections of its own, to the database of `pool`. `workspace_limit` limits the concurrent
-    /// executions of a workspace without a limit of its own; 0 is no limit.
+    /// Creates a dispatcher with connections of its own, to the database of `pool`. `workspace_limit` limits the
+    /// concurrent executions of a workspace without a limit of its own; 0 is no limit.
     #[must_use]
     pub fn new(pool: &PgPool, broker: Broker, topology: Topology, workspace_limit: u32) -> Arc<Self> {
         Arc::new(Self {
@@ -64,22 +64,23 @@ impl Dispatcher {
         })
     }
 
-    /// Returns the signal that wakes the relay. Notify it after each commit that wrote outbox rows, of this process or another.
+    /// Returns the signal that wakes the relay. Notify it after each commit that wrote outbox rows, of this process or
+    /// another.
     #[must_use]
     pub const fn wake(&self) -> &Arc<Notify> {
         &self.wake
     }
 
-    /// Wakes the relay if rows wait. Call it after each change of an execution, since a claim frees a place in the broker's
-    /// window.
+    /// Wakes the relay if rows wait. Call it after each change of an execution, since a claim frees a place in the
+    /// broker's window.
     pub fn note_change(&self) {
         if self.has_backlog.load(Ordering::Relaxed) {
             self.wake.notify_one();
         }
     }
 
-    /// Runs `work` to its end even if the caller is dropped. Without it, a client that disconnects between the commit and the
-    /// publish would leave a marked row without a message.
+    /// Runs `work` to its end even if the caller is dropped. Without it, a client that disconnects between the commit
+    /// and the publish would leave a marked row without a message.
     ///
     /// # Panics
     /// If `work` panics.
@@ -126,7 +127,7 @@ impl Dispatcher {
             match result {
                 Ok(()) => record_lag(entry),
                 Err(error) => {
-                    tracing::warn!(%error, execution.id = %entry.execution_id, "an execution was not published; the relay publishes it again");
+                    tracing::warn!(%error, execution.id = %entry.execution_id, "not published: the relay publishes it again");
                     span.fail("not_published");
                     failed.push(entry.id);
                 }
@@ -146,8 +147,8 @@ impl Dispatcher {
     }
 }
 
-/// Creates the dispatcher's pool. Its commits do not wait for the disk: a mark that is lost in a crash of the database costs
-/// one duplicate message.
+/// Creates the dispatcher's pool. Its commits do not wait for the disk: a mark that is lost in a crash of the database
+/// costs one duplicate message.
 fn relay_pool(pool: &PgPool) -> PgPool {
     let options = pool.connect_options().as_ref().clone().options([("synchronous_commit", "off")]);
     PgPoolOptions::new()

@@ -2,8 +2,8 @@
 //!
 //! The same round finds rows that are due in the future only because the database's clock was set back.
 //!
-//! Invariant: while the broker holds as many messages as rows are marked, no message is published twice, however long the
-//! workers are unreachable.
+//! Invariant: while the broker holds as many messages as rows are marked, no message is published twice, however long
+//! the workers are unreachable.
 
 use super::Dispatcher;
 use crate::db::outbox;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// Seconds between two rounds. Jitter keeps several api processes from running their rounds at the same moment.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Age in seconds from which a marked row may have lost its message. It is far longer than the time from the mark to the
-/// claim while slots are free, and short enough that a run that is lost twice, with its worker and then with a queue, starts
-/// again within 30 s.
+/// Age in seconds from which a marked row may have lost its message. It is far longer than the time from the mark to
+/// the claim while slots are free, and short enough that a run that is lost twice, with its worker and then with a
+/// queue, starts again within 30 s.
 const MIN_AGE: Duration = Duration::from_secs(6);
 
 /// Looks for lost messages for as long as it is polled.
@@ -48,7 +48,8 @@ pub(super) async fn run(dispatcher: &Dispatcher) {
 
 /// Unmarks the rows whose messages were lost. Returns the number of rows.
 async fn recover_lost(dispatcher: &Dispatcher) -> sqlx::Result<u64> {
-    // Reads the rows first: a message that leaves the queue in between causes at most a check of lost messages, and hides none.
+    // Reads the rows before the queue: a message that leaves the queue in between may be taken for lost, but no lost
+    // message is overlooked.
     let Dispatcher { pool, broker, publisher, .. } = dispatcher;
     let (all, old) = outbox::published(pool, MIN_AGE).await?;
     if old == 0 {

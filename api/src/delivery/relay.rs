@@ -1,12 +1,13 @@
 //! Publishes outbox rows in a fair order.
 //!
-//! Invariant: an outbox row is deleted only when its execution is claimed. The relay marks the row as published, publishes it,
-//! and removes the mark unless the broker confirmed. [`recovery`] removes a mark whose message was lost nevertheless, because
-//! a process was killed in between or a queue was deleted. A duplicate message is harmless, since the claim decides.
+//! Invariant: an outbox row is deleted only when its execution is claimed. The relay marks the row as published,
+//! publishes it, and removes the mark unless the broker confirmed. [`recovery`] removes a mark whose message was lost
+//! nevertheless, because a process was killed in between or a queue was deleted. A duplicate message is harmless,
+//! since the claim decides.
 //!
-//! The database decides the order, per message and as late as possible: the broker holds only a shallow window of messages,
-//! so that a workspace with a long backlog does not delay the only run of another. A row that is written while there is no
-//! backlog takes no turn: its writer uses the [`FastPath`](super::FastPath).
+//! The database decides the order, per message and as late as possible: the broker holds only a shallow window of
+//! messages, so that a workspace with a long backlog does not delay the only run of another. A row that is written
+//! while there is no backlog takes no turn: its writer uses the [`FastPath`](super::FastPath).
 
 use super::{Dispatcher, recovery};
 use crate::db::outbox::{self, Idle};
@@ -20,10 +21,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Limits the rows of a batch: enough for a pipeline, and few enough that a batch is confirmed in milliseconds.
 const BATCH: i64 = 64;
-/// Limits the batches that wait for confirms at the same time. Several may, so that a new row does not wait for the confirm of
-/// another.
+/// Limits the batches that wait for confirms at the same time. Several may, so that a new row does not wait for the
+/// confirm of another.
 const BATCHES_IN_FLIGHT: usize = 4;
-/// Seconds between two reads of an empty outbox. They find rows whose writer died between its commit and its notification.
+/// Seconds between two reads of an empty outbox. They find rows whose writer died between its commit and its
+/// notification.
 const IDLE_SWEEP: Duration = Duration::from_secs(1);
 /// Milliseconds between two reads while the broker's window is full and no claim is notified.
 const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);

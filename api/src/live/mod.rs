@@ -1,7 +1,8 @@
 //! Notifies waiting requests of the progress of executions, without a query per request.
 //!
-//! Invariant: each process has one LISTEN connection, and reads all changed executions in one query, regardless of the number
-//! of waiting requests. A lost notification causes a delay of at most [`SWEEP`], after which all watched executions are read.
+//! Invariant: each process has one LISTEN connection, and reads all changed executions in one query, regardless of the
+//! number of waiting requests. A lost notification causes a delay of at most [`SWEEP`], after which all watched
+//! executions are read.
 
 mod notifications;
 mod poller;
@@ -23,8 +24,8 @@ use uuid::Uuid;
 /// Seconds between two queries for all watched executions, which do not depend on notifications.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// Limits the event streams that read lines from the database at the same time, so that many streams of a verbose run leave
-/// connections to other requests.
+/// Limits the event streams that read lines from the database at the same time, so that many streams of a verbose run
+/// leave connections to other requests.
 pub const READERS: usize = 4;
 
 /// An execution that requests wait for.

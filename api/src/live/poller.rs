@@ -8,7 +8,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Milliseconds between two queries on average, which limits them to 250 per second. A verbose run is read once per interval.
+/// Milliseconds between two queries on average, which limits them to 250 per second. A verbose run is read once per
+/// interval.
 const MIN_INTERVAL: Duration = Duration::from_millis(4);
 /// Milliseconds of intervals that may be skipped after an idle period: up to three queries may then run back to back
 /// before [`MIN_INTERVAL`] applies, so that the start and the end of a short run are both reported without delay.
@@ -27,7 +28,7 @@ pub(super) async fn run(live: &Live, pool: &PgPool, stopping: &CancellationToken
                 tokio::time::sleep_until(not_before).await;
                 let changed = live.take_changed();
                 if let Err(error) = refresh(live, pool, &changed).await {
-                    tracing::warn!(%error, "can't read the progress of changed executions; the next sweep reads it again");
+                    tracing::warn!(%error, "can't read changed executions: the next sweep reads them again");
                 }
                 let now = Instant::now();
                 not_before = not_before.max(now.checked_sub(MAX_BURST).unwrap_or(now)) + MIN_INTERVAL;

@@ -22,7 +22,7 @@ use swc_ecma_ast::{
 };
 use swc_ecma_visit::{Visit, VisitWith, noop_visit_type};
 
-/// Everything a text imports from one module at run time.
+/// Imports of a text from one module at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     /// Specifier as the author wrote it: `lodash`, `@scope/name/part`, `date-fns@4`.

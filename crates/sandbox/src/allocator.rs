@@ -112,7 +112,7 @@ unsafe extern "C" fn allocate(buffers: &Buffers, bytes: usize) -> *mut c_void {
 /// Allocates uninitialised memory for a buffer that V8 fills. Null if it is refused.
 ///
 /// # Safety
-/// As for `allocate`. The bytes must not be read before they are written.
+/// The conditions of `allocate` apply. The bytes must not be read before they are written.
 unsafe extern "C" fn allocate_uninitialized(buffers: &Buffers, bytes: usize) -> *mut c_void {
     if !buffers.reserve(bytes) {
         return std::ptr::null_mut();

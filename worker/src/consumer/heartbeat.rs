@@ -58,8 +58,8 @@ impl ExecutionConsumer {
                     self.runner.attempts.interrupt(attempt, Interruption::Cancelled);
                 }
                 Some(_) => {}
-                // The attempt is over, or belongs to another worker. If it is over, its guard is about to be dropped, and
-                // nothing is interrupted.
+                // The attempt is over, or belongs to another worker. If it is over, its guard is about to be dropped,
+                // and nothing is interrupted.
                 None => self.runner.attempts.interrupt(attempt, Interruption::Fenced),
             }
         }

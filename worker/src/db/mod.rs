@@ -1,7 +1,7 @@
 //! The worker's connections to PostgreSQL.
 //!
-//! Invariant: no statement waits forever. The server ends statements that run too long, TCP detects a connection that went
-//! silent, and a connection that failed is not used again.
+//! Invariant: no statement waits forever. The server ends statements that run too long, TCP detects a connection that
+//! went silent, and a connection that failed is not used again.
 
 mod listen;
 mod tls;
@@ -40,8 +40,8 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Tells whether the same statement may succeed later. It may not if the server reports that the statement itself is
-    /// wrong.
+    /// Tells whether the same statement may succeed later. It may not if the server reports that the statement itself
+    /// is wrong.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {

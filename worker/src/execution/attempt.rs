@@ -1,7 +1,7 @@
-//! One attempt of one execution: claim, prepare, run, persist.
+//! Processing of one attempt: claim, prepare, run, persist.
 //!
-//! Invariant: no part of the script runs before the claim is on disk, since it would run twice after a crash of the database.
-//! The preparation runs while the claim is flushed.
+//! Invariant: no part of the script runs before the claim is on disk, since it would run twice after a crash of the
+//! database. The preparation runs while the claim is flushed.
 
 use super::{
     FinishedRun, Runner,
@@ -101,8 +101,8 @@ fn trace_phases(span: &Span, finished: &FinishedRun) {
     }
 }
 
-/// Claims the execution, and waits until the database is reachable. The error is the settlement of a message that starts no
-/// run.
+/// Claims the execution, and waits until the database is reachable. The error is the settlement of a message that
+/// starts no run.
 async fn claim(runner: &Runner, execution_id: Uuid) -> Result<Box<DurableClaim>, Settlement> {
     let mut backoff = Backoff::CONNECTION;
     loop {
@@ -136,8 +136,8 @@ async fn run(
     guard: &AttemptGuard<'_>,
 ) -> FinishedRun {
     EXECUTION_QUEUE.with([claimed.trigger_type.as_str()]).record(claimed.queue_ms / 1000.0);
-    // Holds all lines that a run may write, a truncated one and the line that reports the truncation, so that an unreachable
-    // database delays no script.
+    // Holds all lines that a run may write, a truncated one and the line that reports the truncation, so that an
+    // unreachable database delays no script.
     let (logs, lines) = mpsc::channel(prepared.job.limits.log_lines + 2);
     let context = RunContext {
         allowed_domains: prepared.allowed_domains,

@@ -104,8 +104,8 @@ async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, r
     record(decision, stored.as_deref(), claimed.attempt, run);
 }
 
-/// Logs and counts the outcome. If the write was fenced off (`stored` is `None`), only the lost lease is counted: another
-/// worker reports the outcome.
+/// Logs and counts the outcome. If the write was fenced off (`stored` is `None`), only the lost lease is counted:
+/// another worker reports the outcome.
 fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, run: &FinishedRun) {
     let Some(verdict) = stored else { return LEASES_LOST.with::<&str>([]).increment(1) };
     let FinishedRun { outcome: Outcome { usage, .. }, ended_at, .. } = run;
@@ -131,8 +131,8 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, run: &
     EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
 }
 
-/// Writes the end of the attempt, and tries again until it is stored or the lease is lost. Returns the stored verdict, or
-/// `None` if nothing was stored.
+/// Writes the end of the attempt, and tries again until it is stored or the lease is lost. Returns the stored verdict,
+/// or `None` if nothing was stored.
 async fn store<'a>(
     runner: &Runner,
     guard: &AttemptGuard<'_>,

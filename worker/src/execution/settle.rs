@@ -69,8 +69,8 @@ pub struct Facts {
 /// Limits the delay between a fault and its retry, in hours.
 const MAX_RETRY_DELAY: Duration = Duration::from_hours(24);
 
-/// Decides about an attempt. A verdict that was reached in time is recorded, even if the worker drains meanwhile: only a run
-/// that the drain ended is released.
+/// Decides about an attempt. A verdict that was reached in time is recorded, even if the worker drains meanwhile: only
+/// a run that the drain ended is released.
 #[must_use]
 pub fn decide(verdict: &Verdict, facts: Facts) -> Decision {
     let Verdict::Failed(error) = verdict else {

@@ -20,11 +20,11 @@ use uuid::Uuid;
 /// A duplicate message does not claim an execution before its retry is due. The first message that arrives removes the
 /// outbox row, whatever the execution's status.
 ///
-/// The commit does not wait for the disk: see [`DurableClaim`]. The statement can therefore also notify: PostgreSQL commits
-/// one notifying transaction at a time, and none of them waits for the disk in that time.
+/// The commit does not wait for the disk: see [`DurableClaim`]. The statement can therefore also notify: PostgreSQL
+/// commits one notifying transaction at a time, and none of them waits for the disk in that time.
 ///
-/// Scripts and workspaces are joined with `LATERAL … LIMIT 1`: with a generic plan PostgreSQL cannot know that `claimed` has
-/// one row and would scan `scripts`.
+/// Scripts and workspaces are joined with `LATERAL … LIMIT 1`: with a generic plan PostgreSQL cannot know that
+/// `claimed` has one row and would scan `scripts`.
 pub(super) const CLAIM: &str = "
 WITH claimed AS (
     UPDATE script_executions SET
@@ -57,8 +57,8 @@ pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl'
 /// Reads the status of an execution. Parameter: execution.
 const STATUS: &str = "SELECT status FROM script_executions WHERE id = $1";
 
-/// Limits the time in which a claim must reach the disk, to half a lease: 5 s. A later claim is given up, since the reaper
-/// may have queued the execution again in the meantime.
+/// Limits the time in which a claim must reach the disk, to half a lease: 5 s. A later claim is given up, since the
+/// reaper may have queued the execution again in the meantime.
 const MAX_FLUSH_WAIT: Duration = LEASE.checked_div(2).expect("two is not zero");
 
 /// Result of a claim. In each case the message has served its purpose.
@@ -187,8 +187,8 @@ impl Claims {
 }
 
 impl DurableClaim {
-    /// Calls `prepare` with the row while the claim is flushed. Returns its output once the claim is on disk. The run may
-    /// start only then.
+    /// Calls `prepare` with the row while the claim is flushed. Returns its output once the claim is on disk. The run
+    /// may start only then.
     ///
     /// # Errors
     /// If the flush failed or took too long. The claim may or may not be stored; the output of `prepare` is dropped.
@@ -203,8 +203,8 @@ impl DurableClaim {
 }
 
 impl PendingFlush {
-    /// Sends the statement `first`, and `flush` right after it on the same connection. Returns the response of `first` as
-    /// soon as it arrives.
+    /// Sends the statement `first`, and `flush` right after it on the same connection. Returns the response of `first`
+    /// as soon as it arrives.
     async fn pipelined<T>(
         first: impl Future<Output = T>,
         flush: impl Future<Output = Result<(), DatabaseError>> + Send + 'static,

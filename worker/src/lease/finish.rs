@@ -11,9 +11,9 @@ use shared::{
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
 
-/// Stores the end of an execution with its last log lines. Parameters: execution, attempt, worker; log columns; status,
-/// result, error; usage; milliseconds since the end of the run. Being one statement, it takes one round trip, and lines and
-/// end become visible together.
+/// Stores the end of an execution with its last log lines. Parameters: execution, attempt, worker; log columns;
+/// status, result, error; usage; milliseconds since the end of the run. Being one statement, it takes one round trip,
+/// and lines and end become visible together.
 pub(super) const FINISH: &str = "
 WITH done AS (
     UPDATE script_executions SET
@@ -31,8 +31,8 @@ WITH done AS (
 )
 SELECT pg_notify('execution_changed', id::text)::text FROM done";
 
-/// Queues an execution for a retry. Parameters: execution, attempt, worker; log columns; seconds until the retry. A retry
-/// after the script's own fault does not use up one of the attempts for lost workers.
+/// Queues an execution for a retry. Parameters: execution, attempt, worker; log columns; seconds until the retry. A
+/// retry after the script's own fault does not use up one of the attempts for lost workers.
 const RETRY: &str = "
 WITH again AS (
     UPDATE script_executions SET
@@ -51,9 +51,9 @@ WITH again AS (
 )
 SELECT pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM again";
 
-/// Queues an execution whose run did not end, without counting the attempt. Parameters: execution, attempt, worker; log
-/// columns; priority. The number of the attempt is used again. An execution whose cancel was requested in the meantime ends
-/// cancelled. The higher priority puts the execution before the backlog, as after the loss of a worker.
+/// Queues an execution whose run did not end, without counting the attempt. Parameters: execution, attempt, worker;
+/// log columns; priority. The number of the attempt is used again. An execution whose cancel was requested in the
+/// meantime ends cancelled. The higher priority puts the execution before the backlog, as after the loss of a worker.
 const RELEASE: &str = "
 WITH released AS (
     UPDATE script_executions SET

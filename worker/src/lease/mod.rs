@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 /// Seconds for which an attempt belongs to its worker without a heartbeat.
 pub const LEASE: Duration = Duration::from_secs(10);
-/// Seconds between two heartbeats. Two may fail before the lease expires, or one that first waits the longest time for a
-/// connection.
+/// Seconds between two heartbeats. Two may fail before the lease expires, or one that first waits the longest time for
+/// a connection.
 pub const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of every execution, prepared on each connection ahead of their first use.

@@ -1,7 +1,7 @@
 //! Takes over runs whose worker no longer sends heartbeats.
 //!
-//! Invariant: the database's clock alone decides that a lease is over. A run is taken over only after its worker had the time
-//! to renew the lease while the database was writable. A clock that is set back prolongs no lease.
+//! Invariant: the database's clock alone decides that a lease is over. A run is taken over only after its worker had
+//! the time to renew the lease while the database was writable. A clock that is set back prolongs no lease.
 
 mod watch;
 
@@ -16,24 +16,26 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use watch::{LeaseWatch, StaleLease};
 
-/// Interval between two scans of a worker, in seconds. Every worker scans. With the lease of 10 s and the delay below, a lost
-/// run is in the queue again at most 14 s after its worker's last heartbeat.
+/// Interval between two scans of a worker, in seconds. Every worker scans. With the lease of 10 s and the delay below,
+/// a lost run is in the queue again at most 14 s after its worker's last heartbeat.
 const SCAN_INTERVAL: Duration = Duration::from_secs(2);
-/// Age, in milliseconds, from which a lease that was not renewed is watched. It is little longer than the interval between two
-/// heartbeats, so that a dead worker's runs are watched for [`watch::RENEWAL_TIME`] before their leases are over.
+/// Age, in milliseconds, from which a lease that was not renewed is watched. It is little longer than the interval
+/// between two heartbeats, so that a dead worker's runs are watched for [`watch::RENEWAL_TIME`] before their leases
+/// are over.
 const STALE_AFTER: Duration = Duration::from_millis(3_500);
-/// Delay before the second attempt, in seconds. It doubles for every further one, and up to half of it is taken off at random.
+/// Delay before the second attempt, in seconds. It doubles for every further one, and up to half of it is taken off at
+/// random.
 const RETRY_DELAY_S: f64 = 1.0;
 
 /// Limits the runs that one scan takes over.
 const MAX_REAPED: usize = 100;
 
-/// Lists leases that were not renewed. Parameters: length of a lease, and the time that a stale one has left at most, both in
-/// seconds.
+/// Lists leases that were not renewed. Parameters: length of a lease, and the time that a stale one has left at most,
+/// both in seconds.
 ///
-/// First resets leases that end more than two lease lengths from now: the database's clock was set back. Being an UPDATE, it
-/// also makes the scan fail while the table is read-only, as heartbeats do, so that no lease is judged while no worker could
-/// renew it.
+/// First resets leases that end more than two lease lengths from now: the database's clock was set back. Being an
+/// UPDATE, it also makes the scan fail while the table is read-only, as heartbeats do, so that no lease is judged
+/// while no worker could renew it.
 const STALE_LEASES: &str = "
 WITH overlong AS (
     UPDATE script_executions SET lease_expires_at = now() + make_interval(secs => $1::float8)
@@ -44,9 +46,9 @@ WHERE status = 'running' AND lease_expires_at < now() + make_interval(secs => $2
 ORDER BY lease_expires_at
 LIMIT 1000";
 
-/// Queues or ends lost executions. Parameters: delay in seconds, executions, priority. The loss of the last attempt ends the
-/// execution. An execution whose cancel was requested ends cancelled. The higher priority puts an execution before the
-/// backlog, since it had reached the head of the queue before.
+/// Queues or ends lost executions. Parameters: delay in seconds, executions, priority. The loss of the last attempt
+/// ends the execution. An execution whose cancel was requested ends cancelled. The higher priority puts an execution
+/// before the backlog, since it had reached the head of the queue before.
 const REAP: &str = "
 WITH lost AS (
     SELECT id FROM script_executions

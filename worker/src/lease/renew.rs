@@ -19,7 +19,8 @@ FROM in_flight
 WHERE e.id = in_flight.id AND e.attempt = in_flight.attempt AND e.worker_id = $1 AND e.status = 'running'
 RETURNING e.id, e.attempt, e.cancel_requested_at IS NOT NULL AS cancel_requested";
 
-/// Parameter: worker. Deletes the rows of workers without a heartbeat for an hour as well: they died without deregistering.
+/// Parameter: worker. Deletes the rows of workers without a heartbeat for an hour as well: they died without
+/// deregistering.
 const DEREGISTER: &str = "DELETE FROM workers WHERE id = $1 OR last_seen_at < now() - interval '1 hour'";
 
 /// State of this worker that its row reports.

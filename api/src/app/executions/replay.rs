@@ -31,8 +31,8 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Creates the new execution and publishes it, even if the client disconnects meanwhile. Returns it with the time at
-    /// which it was queued.
+    /// Creates the new execution and publishes it, even if the client disconnects meanwhile. Returns it with the time
+    /// at which it was queued.
     pub(crate) async fn submit(
         self,
         deps: &RunDependencies<'_>,

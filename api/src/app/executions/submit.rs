@@ -73,8 +73,8 @@ impl ScriptSubmission {
         dispatcher.run_detached(self.submit_current()).await
     }
 
-    /// Creates the execution from the cached version of the script. Tries again with a newly read version whenever the one
-    /// that was used has changed.
+    /// Creates the execution from the cached version of the script. Tries again with a newly read version whenever the
+    /// one that was used has changed.
     async fn submit_current(self) -> Result<SubmitOutcome, ApiError> {
         let Self { ref deps, workspace_id, ref request, .. } = self;
         // One connection for the whole request: returning it to the pool costs a ping.
@@ -136,8 +136,8 @@ impl ScriptSubmission {
         Ok(submission)
     }
 
-    /// Writes and publishes the execution, unless an earlier request with the key created one. Returns `None` if the script
-    /// has changed.
+    /// Writes and publishes the execution, unless an earlier request with the key created one. Returns `None` if the
+    /// script has changed.
     async fn write(
         &self,
         submission: Submission,

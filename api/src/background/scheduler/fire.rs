@@ -21,8 +21,8 @@ use shared::{delivery::priority, execution::TriggerType, telemetry::traces};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// Limits the lateness of an occurrence, in seconds. A later one counts as missed, and the schedule's policy decides whether it
-/// runs.
+/// Limits the lateness of an occurrence, in seconds. A later one counts as missed, and the schedule's policy decides
+/// whether it runs.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
 /// Result of [`fire_next`].

@@ -1,7 +1,7 @@
 //! Fires due schedules.
 //!
-//! Invariant: an occurrence leads to at most one execution, even with several api processes: one transaction, under the lock of
-//! the schedule's row, advances the schedule and submits the execution.
+//! Invariant: an occurrence leads to at most one execution, even with several api processes: one transaction, under
+//! the lock of the schedule's row, advances the schedule and submits the execution.
 
 mod fire;
 

@@ -1,7 +1,7 @@
 //! Creates executions from the events of triggers.
 //!
-//! Invariant: an event is acknowledged only after its execution is committed, or after it is stored as a dead letter with its
-//! reason. A workspace has one execution per key, however often the event is delivered.
+//! Invariant: an event is acknowledged only after its execution is committed, or after it is stored as a dead letter
+//! with its reason. A workspace has one execution per key, however often the event is delivered.
 
 mod batch;
 mod event;
@@ -63,8 +63,8 @@ impl Ingest {
         let _channel = self.consumer.stop().await;
     }
 
-    /// Waits for the next event, and returns it with those that have already arrived. Returns an empty batch after the broker
-    /// was closed.
+    /// Waits for the next event, and returns it with those that have already arrived. Returns an empty batch after the
+    /// broker was closed.
     async fn gather(&mut self) -> Vec<Delivery> {
         let mut batch = Vec::new();
         batch.extend(self.consumer.next().await);

@@ -34,8 +34,9 @@ impl ReadFields for NoFields {
 
 /// Cancel an execution
 ///
-/// A queued execution is cancelled at once (200). A running one is asked to stop (202), and ends as `cancelled` unless it
-/// ends otherwise first. A repeated request changes nothing. An execution that has ended otherwise is rejected (409).
+/// A queued execution is cancelled at once (200). A running one is asked to stop (202), and ends as `cancelled` unless
+/// it ends otherwise first. A repeated request changes nothing. An execution that has ended otherwise is rejected
+/// (409).
 #[utoipa::path(post, path = "/executions/{id}/cancel/", tag = "Executions", params(("id" = Uuid, Path)), responses(
     (status = 200, description = "Cancelled", body = Execution),
     (status = 202, description = "Asked to stop", body = Execution), NotFound, Conflict, ErrorResponses))]

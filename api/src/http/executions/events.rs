@@ -1,7 +1,7 @@
 //! `GET /executions/{id}/events/`: server-sent events.
 //!
-//! Each event's id is the state that the client has seen: `<seq of the last line>-<status>`. A client that reconnects with it
-//! gets the events after it. A client that has seen the end gets 204, after which browsers do not reconnect.
+//! Each event's id is the state that the client has seen: `<seq of the last line>-<status>`. A client that reconnects
+//! with it gets the events after it. A client that has seen the end gets 204, after which browsers do not reconnect.
 
 use super::read::LiveClient;
 use crate::{
@@ -61,7 +61,8 @@ impl Seen {
 /// Follow an execution
 ///
 /// Server-sent events: `status` with `{status, attempt}`, `log` with a line, and at the end `done` with the execution
-/// without its logs. The stream ends after `done`. `Last-Event-ID` resumes a stream; a client that has seen the end gets 204.
+/// without its logs. The stream ends after `done`. `Last-Event-ID` resumes a stream; a client that has seen the end
+/// gets 204.
 #[utoipa::path(get, path = "/executions/{id}/events/", tag = "Executions", params(
     ("id" = Uuid, Path),
     ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen"),

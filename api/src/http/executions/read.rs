@@ -155,7 +155,8 @@ impl Drop for LiveClient {
     }
 }
 
-/// Returns the tag of a response. All of its contents follow from the status, the attempt and the number of the last line.
+/// Returns the tag of a response. All of its contents follow from the status, the attempt and the number of the last
+/// line.
 fn etag(progress: Progress) -> Etag {
     let Progress { status, attempt, last_seq } = progress;
     Etag::of_text(&format!("{status}-{attempt}-{last_seq}"))

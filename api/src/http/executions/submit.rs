@@ -29,8 +29,8 @@ const MAX_KEY: usize = 255;
 
 /// Execute a script
 ///
-/// Queues the execution, which runs as soon as a worker is free. The same `Idempotency-Key` with the same body returns the
-/// first execution; with another body it is rejected (409).
+/// Queues the execution, which runs as soon as a worker is free. The same `Idempotency-Key` with the same body returns
+/// the first execution; with another body it is rejected (409).
 #[utoipa::path(post, path = "/executions/", tag = "Executions", request_body = ExecutionRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
     responses((status = 202, description = "Queued, or queued before by the same key", body = Execution), NotFound, Conflict, ErrorResponses))]

@@ -51,7 +51,8 @@ async fn a_consumer_survives_deletion_of_its_queue() {
     let (publisher, mut consumer) = (queues.publisher(), queues.executions());
     publish(&publisher, queues.message("one")).await.unwrap();
     next(&mut consumer).await.ack().await;
-    // The deletion cancels the consumers. If the queue is declared again too soon, RabbitMQ 3.10 moves them without notice.
+    // The deletion cancels the consumers. If the queue is declared again too soon, RabbitMQ 3.10 moves them without
+    // notice.
     queues.delete(&queues.topology.executions).await;
     let consumed = tokio::spawn(async move { next(&mut consumer).await.body().to_vec() });
     let (queues, publisher) = (&queues, &publisher);

@@ -1,7 +1,7 @@
 //! Delivery of executions and events over a real broker.
 //!
-//! The tests use several threads, so that tasks that a test leaves behind end while its database is dropped. A connection that
-//! is still logging in would delay that by a minute.
+//! The tests use several threads, so that tasks that a test leaves behind end while its database is dropped. A
+//! connection that is still logging in would delay that by a minute.
 
 mod broker;
 mod dead_lettering;

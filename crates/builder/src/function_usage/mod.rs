@@ -2,7 +2,7 @@
 //!
 //! Invariant: every name that a run can reach through syntax followed here is found. A use of `Functions` that cannot
 //! be followed and a computed name give a finding, unless the author lists the names in a comment (`/* uses: a, b */`).
-//! So no function is missing at run time without a finding.
+//! Therefore no function is missing at run time without a finding.
 //!
 //! `Functions` is followed through variables, parameters of the text's own functions, destructuring, and properties:
 //! once it is stored under a property's name, every property of that name is assumed to hold it. `Functions` is such a
