@@ -1,4 +1,4 @@
-//! One sandbox process: starts, prepares, watches, kills and reaps it.
+//! Sandbox process: its start, preparation, observation, kill and end.
 
 use sandbox_protocol::{FrameError, FromSandbox, ToSandbox};
 use serde::Serialize;

@@ -16,9 +16,9 @@ pub enum Endless {
     InterimHeads,
     /// `103` after `103`, slowly.
     DrippedInterimHeads,
-    /// One line of a `103`.
+    /// A line of a `103`.
     InterimLine,
-    /// One line of the head.
+    /// A line of the head.
     HeadLine,
     /// Empty lines ahead of the head.
     BlankLines,

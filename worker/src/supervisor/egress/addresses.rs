@@ -1,4 +1,4 @@
-//! What kind of network an address leads to.
+//! Classes of addresses by the network they lead to.
 //!
 //! Invariant: an address is public only if it lies in space that IANA hands out for the Internet at large.
 //! IPv6 is refused unless it is known to be such; forms that carry an IPv4 address inside are refused
@@ -9,7 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is not for scripts.
+/// Reason why scripts may not reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     Unspecified,

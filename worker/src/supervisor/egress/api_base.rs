@@ -18,7 +18,7 @@ impl ApiBase {
         Self { url, prefix }
     }
 
-    /// Whether `url` has the base's origin and lies under its path.
+    /// Returns true if `url` has the base's origin and lies under its path.
     pub fn contains(&self, url: &Url) -> bool {
         self.url.origin().is_tuple()
             && self.url.origin() == url.origin()
@@ -30,7 +30,7 @@ impl ApiBase {
     }
 }
 
-/// Whether a path holds a `..` that URL parsing left because its slashes are percent-encoded, once or several
+/// Returns true if a path holds a `..` that URL parsing left because its slashes are percent-encoded, once or several
 /// times.
 fn climbs(path: &str) -> bool {
     let mut path = path.to_ascii_lowercase();

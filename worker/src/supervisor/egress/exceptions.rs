@@ -33,12 +33,12 @@ pub enum InvalidException {
 }
 
 impl Exceptions {
-    /// Whether a URL with this host and port may lead to addresses that are not public.
+    /// Returns true if a URL with this host and port may lead to addresses that are not public.
     pub fn cover_host(&self, host: &Host<&str>, port: u16) -> bool {
         self.hosts.iter().any(|entry| entry.is_host(host) && entry.port.is_none_or(|listed| listed == port))
     }
 
-    /// Whether this address is excepted, by whatever name it was found.
+    /// Returns true if this address is excepted, by whatever name it was found.
     pub fn cover_address(&self, address: IpAddr) -> bool {
         let metadata = classify(address) == Some(Class::Metadata);
         self.networks

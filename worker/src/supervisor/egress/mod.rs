@@ -54,7 +54,7 @@ impl Egress {
         Self { exceptions }
     }
 
-    /// Whether a script with this allow-list may ask for `url`, and by which lane.
+    /// Checks that a script with this allow-list may request `url`. Returns the rules for its addresses.
     pub fn admit(&self, url: &Url, allowed: &AllowedDomains) -> Result<Lane, Denied> {
         let (_, host, port) = http_parts(url)?;
         match allowed.admits(url) {
@@ -82,7 +82,7 @@ impl Egress {
         }
     }
 
-    /// Whether a connection of this lane may be made to an address that a name resolved to.
+    /// Checks that a connection of this lane may be made to an address that a name resolved to.
     pub fn permits(&self, lane: Lane, address: IpAddr) -> Result<(), Class> {
         match classify(address) {
             None => Ok(()),

@@ -45,7 +45,7 @@ pub(super) enum Failure {
     Network { host: String, reason: Reason },
 }
 
-/// What the network did.
+/// Reasons of the network for which a request fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Reason {
     #[error("name not found")]

@@ -62,8 +62,7 @@ pub(super) fn from_script(headers: &[(String, String)], url: &Url) -> Result<Hea
     Ok(map)
 }
 
-/// Whether the response's head is within bounds. The client bounds what it buffers; this bounds what is
-/// passed on.
+/// Checks the size of a response's head. The client limits what it buffers; this limits what a script receives.
 pub(super) fn check_response(headers: &HeaderMap) -> Result<(), Failure> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > HEAD_BYTES { Err(Failure::ResponseHeaders) } else { Ok(()) }

@@ -6,7 +6,7 @@
 //! - Runs share connections and nothing else. There is no cookie jar, no cache, no stored credential and no
 //!   proxy; an `Authorization` scheme that signs a connection in instead of a request (NTLM, Negotiate) is
 //!   refused; header values are never put into HTTP/2's compression table; a response that wasn't read to its
-//!   end takes its HTTP/1 connection with it. Who may use a connection is decided per request, before it is
+//!   end takes its HTTP/1 connection with it. Permission to use a connection is decided per request, before it is
 //!   asked for.
 //! - Dropping the future of [`Fetcher::perform`] ends the request.
 //! - Bytes of servers are read, decompressed and encoded on [`Fetcher::runtime`]. Its threads do nothing else, so that
@@ -50,7 +50,7 @@ const LARGE_PER_RUN: usize = 2;
 /// A body up to this size needs no turn of its own: JSON APIs answer with less.
 const SMALL_BYTES: usize = 256 * 1024;
 
-/// What a worker's [`Fetcher`] is told once.
+/// Settings of a worker's [`Fetcher`].
 pub struct FetchConfig {
     /// `API_BASE_URL`.
     pub api_base: ApiBase,
@@ -89,7 +89,7 @@ impl FetchConfig {
     }
 }
 
-/// What one run may fetch.
+/// Limits of the requests of one run.
 pub struct RunPolicy {
     allowed: AllowedDomains,
     plane_token: Option<HeaderValue>,
@@ -141,7 +141,7 @@ pub struct Fetcher {
     runtime: DedicatedRuntime,
 }
 
-/// What came of one hop.
+/// Result of one hop.
 enum Step {
     Redirect(Hop),
     Done(FetchAnswer),
@@ -189,7 +189,7 @@ impl Fetcher {
         hold: &mut Hold,
     ) -> Result<FetchAnswer, Failure> {
         let mut hop = Hop::first(request, self.request_bytes)?;
-        // The run's turn first: who waits for it must not hold up other runs.
+        // The run's own permit first: a request that waits for it must not hold up other runs.
         hold.turn = policy.turns.clone().acquire_owned().await.ok();
         let _of_worker = self.turns.acquire().await;
         loop {

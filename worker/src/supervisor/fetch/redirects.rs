@@ -1,4 +1,4 @@
-//! One request and the next, as the Fetch standard's "HTTP-redirect fetch" says.
+//! Redirects: the next request, as the Fetch standard's "HTTP-redirect fetch" defines it.
 
 use super::{body, error::Failure, headers};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub(super) struct Hop {
     pub(super) headers: HeaderMap,
     pub(super) body: Option<Bytes>,
     pub(super) mode: Redirect,
-    /// How many redirects led here.
+    /// Number of redirects that led here.
     pub(super) redirects: u32,
     /// The SDK's, and within Plane's API all the way.
     pub(super) plane: bool,

@@ -1,5 +1,4 @@
-//! What is told of a request: to the run's log a line, to the operator a count. Never headers, bodies or
-//! paths.
+//! Records of a request: a line in the run's log, and a count for the operator. They never hold headers, bodies or paths.
 
 use super::{Failure, Hop};
 use hyper::StatusCode;
@@ -10,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One request as the run's log shows it, at debug level: `GET api.example.com 200 35 ms`.
+/// Request as the run's log shows it, at debug level: `GET api.example.com 200 35 ms`.
 #[derive(Clone, Debug)]
 pub struct RequestLine {
     method: String,
     host: String,
     pub(super) status: Option<StatusCode>,
-    /// Why there is no answer, in the words the script sees.
+    /// Reason why there is no answer, in the words that the script sees.
     failure: Option<String>,
     start: Instant,
     elapsed: Duration,

@@ -32,7 +32,7 @@ enum Expected {
     Failed(&'static str),
     /// The body, or another error.
     Text(&'static str),
-    /// None, until the run's time is up.
+    /// No answer, until the run's time is up.
     Timeout,
 }
 use Expected::{Failed, Text};
