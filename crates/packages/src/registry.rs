@@ -96,7 +96,7 @@ impl Registry {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()?
-            .dangerous() // rustls's word for every verifier that is not its own
+            .dangerous() // rustls requires this call for any custom verifier
             .with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?))
             .with_no_client_auth();
         let client = Client::builder()

@@ -87,7 +87,7 @@ fn close_descriptors() -> bool {
 }
 
 /// Checks that the environment contains only the time zone, which ICU reads at start.
-#[expect(clippy::disallowed_methods, reason = "nothing is configured here: there must be nothing")]
+#[expect(clippy::disallowed_methods, reason = "checks that the environment is empty, not configuration")]
 fn environment_is_empty() -> bool {
     std::env::vars_os().all(|(name, _)| name == OsStr::new("TZ"))
 }

@@ -73,7 +73,7 @@ impl Consumer {
             match timeout(SETUP_TIMEOUT, self.subscribe(channel)).await {
                 Ok(Ok(subscription)) => self.subscription = Some(subscription),
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, queue = self.queue, "can't subscribe to the queue");
+                    tracing::warn!(%error, queue = self.queue, "can't subscribe to a queue");
                     self.backoff.wait().await;
                 }
                 Err(_) => tracing::warn!(queue = self.queue, "the broker does not answer a subscription"),

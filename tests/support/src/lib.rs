@@ -30,7 +30,7 @@ pub use services::Services;
 /// # Panics
 /// If it is not set, because the test was started without servers.
 fn server_url(name: &str) -> String {
-    #[expect(clippy::disallowed_methods, reason = "tests take no configuration but where the servers are")]
+    #[expect(clippy::disallowed_methods, reason = "tests read only the URLs of the servers")]
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run `make test`, or `scripts/with-services cargo test -p CRATE`")
     })
