@@ -30,7 +30,7 @@ async fn the_query_for_unfinished_runs_uses_both_partial_indexes() {
         lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
     };
     let plan_of_ours = plan(INDEXES_ONLY).await;
-    for index in ["workspace_id_idx", "lease_expires_at_idx"] {
+    for index in ["workspace_id_id_idx", "lease_expires_at_idx"] {
         assert!(plan_of_ours.contains(&format!("{table}_{index}")), "{plan_of_ours}");
     }
     assert!(!plan_of_ours.contains("Seq Scan"), "{plan_of_ours}");
