@@ -2,7 +2,6 @@
 
 use super::{Attempt, Claims, LEASE};
 use crate::db::DatabaseError;
-use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, Either, FutureExt as _, ready, select};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,12 +39,12 @@ WITH claimed AS (
 SELECT c.id, c.attempt, c.max_attempts, c.retries_left, c.workspace_id, w.slug, c.script_id, c.trigger_type,
     c.build_hash, c.functions::text AS functions, c.allowed_domains,
     c.event::text AS event, c.context::text AS context, c.variables::text AS variables,
-    c.env_sealed AS execution_env, s.env_sealed AS script_env, c.traceparent,
+    c.env_sealed AS execution_env, s.env_sealed AS script_env,
     coalesce(s.max_retries - c.retries_left, 0) AS retries_spent, coalesce(s.retry_backoff_s, 10) AS retry_backoff_s,
     ARRAY(SELECT key FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_keys,
     ARRAY(SELECT value_sealed FROM environment_variables v WHERE v.workspace_id = c.workspace_id ORDER BY key) AS env_values,
     (SELECT coalesce(max(seq), 0) FROM execution_logs l WHERE l.execution_id = $1) AS last_log_seq,
-    c.started_at, c.queue_ms,
+    c.queue_ms,
     pg_notify('execution_changed', c.id::text)::text, set_config('synchronous_commit', 'off', true)
 FROM claimed c
 CROSS JOIN LATERAL (SELECT slug FROM workspaces WHERE id = c.workspace_id LIMIT 1) w
@@ -109,10 +108,8 @@ pub struct Claimed {
     /// Encrypted JSON object of the script.
     pub script_env: Option<Vec<u8>>,
     pub workspace_env: Vec<SealedVariable>,
-    pub traceparent: Option<String>,
     /// Number of the last log line of earlier attempts; 0 if there is none.
     pub last_log_seq: i32,
-    pub started_at: DateTime<Utc>,
     /// Milliseconds from the acceptance to this claim.
     pub queue_ms: f64,
 }
@@ -250,9 +247,7 @@ fn read(row: &Row, attempt: Attempt) -> Result<Claimed, RowError> {
             .zip(values)
             .map(|(key, value)| SealedVariable { key, value })
             .collect(),
-        traceparent: row.try_get("traceparent")?,
         last_log_seq: row.try_get("last_log_seq")?,
-        started_at: row.try_get("started_at")?,
         queue_ms: row.try_get("queue_ms")?,
     })
 }

@@ -163,22 +163,6 @@ impl Pool {
         }
     }
 
-    /// Returns a slot if one is free and a process is ready now.
-    pub fn try_acquire(self: &Arc<Self>) -> Option<Slot> {
-        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        loop {
-            self.ready.try_acquire().ok()?.forget();
-            if let Some(sandbox) = self.take_idle() {
-                return Some(Slot {
-                    pool: Arc::clone(self),
-                    sandbox: Some(sandbox),
-                    used: false,
-                    _permit: permit,
-                });
-            }
-        }
-    }
-
     /// Returns the state that `/health` shows.
     pub fn status(&self) -> PoolStatus {
         PoolStatus {
