@@ -124,7 +124,7 @@ impl Broker {
                 Ok(Ok(channel)) => return Some(channel),
                 Ok(Err(error)) => tracing::debug!(%error, connection = self.name(), "can't open a channel"),
                 Err(_) => {
-                    tracing::warn!(connection = self.name(), "the broker does not open a channel in time")
+                    tracing::warn!(connection = self.name(), "the broker does not open a channel in time");
                 }
             }
             backoff.wait().await;

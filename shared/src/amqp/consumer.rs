@@ -95,7 +95,7 @@ impl Consumer {
                 return Some(self.delivery(message));
             }
             Ok(Some(Err(ref error))) => {
-                tracing::warn!(%error, queue = self.queue, "the subscription was lost")
+                tracing::warn!(%error, queue = self.queue, "the subscription was lost");
             }
             Ok(None) => tracing::warn!(queue = self.queue, "the broker cancelled the subscription"),
             Err(_) => tracing::debug!(queue = self.queue, "no delivery for some time, subscribing again"),

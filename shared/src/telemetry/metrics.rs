@@ -32,7 +32,7 @@ pub enum Program {
 pub enum LabelValues {
     /// Exactly these values.
     Only(&'static [&'static str]),
-    /// LabelValues that this text describes.
+    /// Values that this text describes.
     Any(&'static str),
 }
 

@@ -46,7 +46,7 @@ pub enum Endless {
     Pings,
     /// HTTP/2: SETTINGS frames.
     Settings,
-    /// HTTP/2: WINDOW_UPDATE frames.
+    /// HTTP/2: `WINDOW_UPDATE` frames.
     WindowUpdates,
     /// HTTP/2: frames of a kind that no standard defines.
     UnknownFrames,
