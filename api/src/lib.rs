@@ -1,11 +1,15 @@
 //! The HTTP API, the outbox relay and the ingest of events.
 
-pub mod app;
-pub mod background;
-pub mod cli;
-pub mod config;
-pub mod db;
-pub mod delivery;
-pub mod http;
-pub mod live;
-pub mod model;
+mod app;
+mod background;
+mod cli;
+mod config;
+mod db;
+mod delivery;
+mod http;
+mod live;
+mod model;
+#[doc(hidden)]
+pub mod testing;
+
+pub use cli::Cli;

@@ -1,6 +1,6 @@
 //! The `api` program.
 
-use api::cli::Cli;
+use api::Cli;
 use clap::Parser;
 use shared::config::EnvReader;
 

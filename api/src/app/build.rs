@@ -12,7 +12,7 @@ const UNKNOWN_FUNCTION: &str = "unknown-function";
 
 /// Code that builds and whose functions exist.
 #[derive(Debug)]
-pub struct Built {
+pub(crate) struct Built {
     pub build: Build,
     /// All functions that it needs, directly or through other functions.
     pub functions: Vec<FunctionPin>,
@@ -21,13 +21,13 @@ pub struct Built {
 
 /// The kind of code that is built.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     Script(CodeType),
     Function { name: String, parameters: Vec<String> },
 }
 
 /// Builds code with its resolved packages, and resolves the functions that it calls.
-pub async fn build(
+pub(crate) async fn build(
     kind: Kind,
     code: String,
     packages: ResolvedPackages,
@@ -46,13 +46,17 @@ pub async fn build(
 
 /// Code that builds, and whose functions are not resolved yet.
 #[derive(Debug)]
-pub struct Compiled {
+pub(crate) struct Compiled {
     pub build: Build,
     pub warnings: Vec<Diagnostic>,
 }
 
 /// Builds code on a thread for blocking work.
-pub async fn compile(kind: Kind, code: String, packages: ResolvedPackages) -> Result<Compiled, ApiError> {
+pub(crate) async fn compile(
+    kind: Kind,
+    code: String,
+    packages: ResolvedPackages,
+) -> Result<Compiled, ApiError> {
     let began = Instant::now();
     let label = if matches!(kind, Kind::Script(_)) { "script" } else { "function" };
     let report = tokio::task::spawn_blocking(move || match &kind {
@@ -70,7 +74,11 @@ pub async fn compile(kind: Kind, code: String, packages: ResolvedPackages) -> Re
 }
 
 /// Resolves the functions that `called` needs. An unknown function is a diagnostic where the code first uses it.
-pub fn link(compiled: Compiled, called: &[String], known: &[KnownFunction]) -> Result<Built, ApiError> {
+pub(crate) fn link(
+    compiled: Compiled,
+    called: &[String],
+    known: &[KnownFunction],
+) -> Result<Built, ApiError> {
     let Compiled { build, mut warnings } = compiled;
     match resolve(called, known) {
         Ok(functions) => Ok(Built { build, functions, warnings }),

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Lists the letters of one workspace, oldest first.
-pub async fn of_workspace(
+pub(crate) async fn of_workspace(
     letters: &DeadLetters,
     pool: &PgPool,
     workspace_id: Uuid,

@@ -8,10 +8,10 @@ use shared::{
 use std::collections::BTreeMap;
 
 /// Environment values by key.
-pub type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 /// Encrypts `values` for storage. Returns `None` if there are none.
-pub fn seal(keyring: &Keyring, values: &Values, context: &AssociatedData) -> Option<Vec<u8>> {
+pub(crate) fn seal(keyring: &Keyring, values: &Values, context: &AssociatedData) -> Option<Vec<u8>> {
     if values.is_empty() {
         return None;
     }
@@ -30,7 +30,7 @@ pub fn open(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData) 
 }
 
 /// Returns the keys, each with a redacted value.
-pub fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData) -> Values {
+pub(crate) fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData) -> Values {
     match open(keyring, sealed, context) {
         Ok(values) => values.into_keys().map(|key| (key, REDACTED.to_owned())).collect(),
         Err(error) => {
@@ -42,7 +42,7 @@ pub fn redact(keyring: &Keyring, sealed: Option<&[u8]>, context: &AssociatedData
 
 /// Rejects a set of values that is too large, unless it is no larger than the one it replaces: a set that is older than
 /// the limit may stay and shrink.
-pub fn check_bytes(field: &'static str, bytes: usize, before: usize) -> Result<(), ApiError> {
+pub(crate) fn check_bytes(field: &'static str, bytes: usize, before: usize) -> Result<(), ApiError> {
     if bytes <= SECRET_SET_BYTES.max(before) {
         return Ok(());
     }
@@ -55,7 +55,7 @@ fn bytes(values: &Values) -> usize {
 }
 
 /// Returns `written` with every redacted value replaced by the stored one.
-pub fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
+pub(crate) fn merge(mut written: Values, stored: &Values) -> Result<Values, ApiError> {
     for (key, value) in &mut written {
         if value == REDACTED {
             let kept = stored.get(key).ok_or_else(|| {

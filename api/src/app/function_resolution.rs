@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A called name that no function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownFunction {
+pub(crate) struct UnknownFunction {
     pub name: String,
     /// Functions with similar names, best first.
     pub near: Vec<String>,
@@ -14,7 +14,7 @@ pub struct UnknownFunction {
 
 impl UnknownFunction {
     /// Returns one sentence for the author.
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let Self { name, near } = self;
         match near.as_slice() {
             [] => format!("There is no function {name}."),
@@ -25,7 +25,10 @@ impl UnknownFunction {
 
 /// Returns the builds of all functions that `called` needs, by name. Of functions with one name the last wins.
 /// Functions may call each other in circles.
-pub fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
+pub(crate) fn resolve(
+    called: &[String],
+    known: &[KnownFunction],
+) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
     let by_name: BTreeMap<&str, &KnownFunction> =
         known.iter().map(|function| (function.name.as_str(), function)).collect();
     let mut needed = BTreeSet::new();

@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// Builds and stores a new function.
-pub async fn create(
+pub(crate) async fn create(
     saves: &Shares,
     workspace_id: Uuid,
     mut draft: FunctionDraft,
@@ -40,7 +40,7 @@ pub async fn create(
 }
 
 /// Changes a function. Scripts that need it get a new version with the new build. A name in use can't be changed.
-pub async fn update(
+pub(crate) async fn update(
     saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
@@ -74,7 +74,7 @@ pub async fn update(
 
 /// Deletes a function. One in use is deleted only with `force`: scripts that need it continue with the builds they
 /// have.
-pub async fn delete(
+pub(crate) async fn delete(
     saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
@@ -94,7 +94,7 @@ pub async fn delete(
 }
 
 /// Builds against the current functions of the workspace.
-pub async fn build_and_store(
+pub(crate) async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     draft: &FunctionDraft,
@@ -108,7 +108,7 @@ pub async fn build_and_store(
 
 /// Gives a version with the current builds to every script that needs one of `names`, directly or through other
 /// functions.
-pub async fn update_dependents(
+pub(crate) async fn update_dependents(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     names: &[String],

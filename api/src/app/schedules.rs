@@ -15,7 +15,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub async fn create(saves: &Shares, workspace_id: Uuid, draft: &ScheduleDraft) -> Result<Schedule, ApiError> {
+pub(crate) async fn create(
+    saves: &Shares,
+    workspace_id: Uuid,
+    draft: &ScheduleDraft,
+) -> Result<Schedule, ApiError> {
     let pool = saves.acquire(workspace_id).await?;
     let mut connection = pool.acquire().await?;
     check_script(&mut connection, workspace_id, draft).await?;
@@ -23,7 +27,7 @@ pub async fn create(saves: &Shares, workspace_id: Uuid, draft: &ScheduleDraft) -
     Ok(db::schedules::insert(&mut connection, workspace_id, draft, next_run_at).await?)
 }
 
-pub async fn update(
+pub(crate) async fn update(
     saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
@@ -47,7 +51,7 @@ pub async fn update(
     Ok(schedule)
 }
 
-pub async fn delete(
+pub(crate) async fn delete(
     saves: &Shares,
     workspace_id: Uuid,
     id: Uuid,
@@ -62,7 +66,7 @@ pub async fn delete(
 }
 
 /// Returns the tag of a schedule's state. Firing changes its times, not its state.
-pub fn etag(schedule: &Schedule) -> Etag {
+pub(crate) fn etag(schedule: &Schedule) -> Etag {
     Etag::of_row(0, schedule.updated_at)
 }
 

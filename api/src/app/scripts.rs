@@ -34,7 +34,7 @@ pub struct SaveDependencies<'a> {
 }
 
 /// Returns a script as the API shows it: its environment has keys with redacted values.
-pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
+pub(crate) fn show(keyring: &Keyring, row: ScriptRow) -> Script {
     let env = environment::redact(keyring, row.env_sealed.as_deref(), &AssociatedData::script_env(row.id));
     Script {
         id: row.id,
@@ -60,7 +60,7 @@ pub fn show(keyring: &Keyring, row: ScriptRow) -> Script {
 }
 
 /// Builds and stores a new script.
-pub async fn create(
+pub(crate) async fn create(
     deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     draft: ScriptDraft,
@@ -82,7 +82,7 @@ pub async fn create(
 }
 
 /// Changes a script, and builds it if its code or code type changed.
-pub async fn update(
+pub(crate) async fn update(
     deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
@@ -123,7 +123,7 @@ pub async fn update(
 }
 
 /// Deletes a script; its executions and versions stay.
-pub async fn delete(
+pub(crate) async fn delete(
     deps: &SaveDependencies<'_>,
     workspace_id: Uuid,
     id: Uuid,
@@ -174,7 +174,7 @@ fn apply(patch: ScriptPatch, current: &ScriptRow, stored_env: &Values) -> Result
 }
 
 /// Builds against the current functions of the workspace, which can't change before the transaction ends.
-pub async fn build_and_store(
+pub(crate) async fn build_and_store(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     draft: &ScriptDraft,

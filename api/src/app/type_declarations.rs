@@ -10,7 +10,7 @@ const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
 /// Returns one `.d.ts` file for code that may call `functions`.
 ///
 /// The functions stand in the SDK's namespace, so that their types may name the SDK's (`WorkItem[]`).
-pub fn declarations(functions: &[Function]) -> String {
+pub(crate) fn declarations(functions: &[Function]) -> String {
     let mut text = String::with_capacity(RUNTIME.len() + 256 * functions.len());
     text.push_str(RUNTIME);
     text.push_str(

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows the
 /// reason.
-pub async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
+pub(crate) async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
     let samples = async {
         loop {
             sample(&pools, &broker, &topology).await;

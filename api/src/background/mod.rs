@@ -1,5 +1,5 @@
 //! Background work: schedules, retention, sampled metrics.
 
-pub mod metrics_sampler;
-pub mod retention;
-pub mod scheduler;
+pub(crate) mod metrics_sampler;
+pub(crate) mod retention;
+pub(crate) mod scheduler;

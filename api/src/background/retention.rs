@@ -30,7 +30,7 @@ const PRUNE_TIME_LIMIT: Duration = Duration::from_secs(20);
 
 /// Maintains the tables until `shutdown`. `retention` is the age at which executions and their logs are dropped; `None`
 /// keeps them.
-pub async fn run(pool: PgPool, retention: Option<Duration>, shutdown: CancellationToken) {
+pub(crate) async fn run(pool: PgPool, retention: Option<Duration>, shutdown: CancellationToken) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
     let rounds = async {
         loop {
@@ -190,7 +190,7 @@ impl Round<'_> {
         match old.link(parent) {
             Some(PartitionLink::Attached) => self.step(db::detach(self.pool, parent, old.week)).await?,
             Some(PartitionLink::Detaching) => {
-                self.step(db::finish_detach(self.pool, parent, old.week)).await?
+                self.step(db::finish_detach(self.pool, parent, old.week)).await?;
             }
             Some(PartitionLink::Detached) | None => return Ok(()),
         }

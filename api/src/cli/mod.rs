@@ -1,11 +1,11 @@
 //! The command line of the `api` program.
 
 mod dead_letters;
-pub mod fixtures;
+pub(crate) mod fixtures;
 mod keys;
 mod migrate;
 mod rotate_encryption_key;
-pub mod serve;
+pub(crate) mod serve;
 mod workspaces;
 
 use crate::db;

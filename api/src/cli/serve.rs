@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT.
-pub async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+pub(crate) async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
     let stopping = cancelled_by_signal()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, config.port))
         .await
@@ -62,7 +62,7 @@ fn cancelled_by_signal() -> anyhow::Result<CancellationToken> {
 }
 
 /// Serves on `listener` until `stopping`.
-pub async fn serve(
+pub(crate) async fn serve(
     config: Config,
     listener: TcpListener,
     metrics: Option<PrometheusHandle>,

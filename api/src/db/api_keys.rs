@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// The workspace and the scopes of a valid key.
 #[derive(Debug)]
-pub struct KeyOwner {
+pub(crate) struct KeyOwner {
     pub workspace_id: Uuid,
     pub workspace_slug: String,
     pub prefix: String,
@@ -17,7 +17,7 @@ pub struct KeyOwner {
 }
 
 /// Finds the owner of a key that was not revoked, and records the time of its use to the minute.
-pub async fn find(pool: &PgPool, hash: &KeyHash) -> Result<Option<KeyOwner>, sqlx::Error> {
+pub(crate) async fn find(pool: &PgPool, hash: &KeyHash) -> Result<Option<KeyOwner>, sqlx::Error> {
     let found = sqlx::query!(
         r#"SELECT key.id, key.workspace_id, workspace.slug, key.prefix, key.scopes,
                   (key.last_used_at IS NULL OR key.last_used_at < now() - interval '1 minute') AS "note_use!"
@@ -64,7 +64,11 @@ pub async fn insert(
 }
 
 /// Lists the keys that were not revoked, newest first.
-pub async fn list(pool: &PgPool, workspace_id: Uuid, page: PageRequest) -> Result<Vec<ApiKey>, sqlx::Error> {
+pub(crate) async fn list(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    page: PageRequest,
+) -> Result<Vec<ApiKey>, sqlx::Error> {
     sqlx::query_as!(
         ApiKey,
         "SELECT id, name, prefix, scopes, created_at, last_used_at FROM api_keys
@@ -79,7 +83,7 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid, page: PageRequest) -> Resul
 }
 
 /// Returns a key that was not revoked.
-pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ApiKey>, sqlx::Error> {
+pub(crate) async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ApiKey>, sqlx::Error> {
     sqlx::query_as!(
         ApiKey,
         "SELECT id, name, prefix, scopes, created_at, last_used_at FROM api_keys
@@ -92,7 +96,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<A
 }
 
 /// Revokes a key and notifies every process. Returns false if there is no such key.
-pub async fn revoke(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<bool, sqlx::Error> {
+pub(crate) async fn revoke(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let revoked = sqlx::query!(
         "UPDATE api_keys SET revoked_at = now() WHERE workspace_id = $1 AND id = $2 AND revoked_at IS NULL",

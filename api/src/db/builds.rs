@@ -3,7 +3,7 @@
 use builder::Build;
 use sqlx::PgConnection;
 
-pub async fn insert(connection: &mut PgConnection, build: &Build) -> Result<(), sqlx::Error> {
+pub(crate) async fn insert(connection: &mut PgConnection, build: &Build) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "INSERT INTO builds (hash, code, function_names) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING",
         build.hash,

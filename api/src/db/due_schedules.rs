@@ -6,7 +6,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 /// A schedule whose next run is due.
-pub struct DueSchedule {
+pub(crate) struct DueSchedule {
     pub id: Uuid,
     pub workspace_id: Uuid,
     pub script_id: Uuid,
@@ -22,7 +22,7 @@ pub struct DueSchedule {
 }
 
 /// New state of a schedule that was fired.
-pub struct Advance {
+pub(crate) struct Advance {
     pub next_run_at: Option<DateTime<Utc>>,
     /// `None` leaves the column as it is.
     pub last_run_at: Option<DateTime<Utc>>,
@@ -33,7 +33,7 @@ pub struct Advance {
 }
 
 /// Locks the schedule that has been due longest. Skips those that another process is firing.
-pub async fn lock_next(connection: &mut PgConnection) -> sqlx::Result<Option<DueSchedule>> {
+pub(crate) async fn lock_next(connection: &mut PgConnection) -> sqlx::Result<Option<DueSchedule>> {
     sqlx::query_as!(
         DueSchedule,
         r#"SELECT id, workspace_id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", jitter_s,
@@ -46,7 +46,7 @@ pub async fn lock_next(connection: &mut PgConnection) -> sqlx::Result<Option<Due
 }
 
 /// Stores the new state of a schedule.
-pub async fn advance(connection: &mut PgConnection, id: Uuid, to: &Advance) -> sqlx::Result<()> {
+pub(crate) async fn advance(connection: &mut PgConnection, id: Uuid, to: &Advance) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE schedules SET next_run_at = $2, last_run_at = coalesce($3, last_run_at),
                 last_execution_id = coalesce($4, last_execution_id), missed_runs = missed_runs + $5

@@ -79,7 +79,7 @@ pub async fn insert(
 
 /// Like [`insert`], but writes nothing and returns `None` if the script's row has changed since `version` was read
 /// (optimistic check on `xmin`).
-pub async fn insert_if_unchanged(
+pub(crate) async fn insert_if_unchanged(
     connection: &mut PgConnection,
     submission: &Submission,
     mode: Mode,
@@ -135,7 +135,7 @@ async fn insert_at(
 
 /// Waits until all earlier commits are on disk. Writes a record to the write-ahead log after them, and commits it to
 /// disk.
-pub async fn wait_durable(connection: &mut PgConnection) -> sqlx::Result<()> {
+pub(crate) async fn wait_durable(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query_scalar!("SELECT pg_logical_emit_message(true, 'runnerctl', '')::text")
         .fetch_one(connection)
         .await

@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Limits the variables of one workspace: all of them go into every run.
-pub const MAX_VARIABLES: usize = 200;
+pub(crate) const MAX_VARIABLES: usize = 200;
 
 /// Lists every variable, by key.
-pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
+pub(crate) async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVariable>, sqlx::Error> {
     let rows = sqlx::query!(
         "SELECT key, created_at, updated_at, updated_by FROM environment_variables WHERE workspace_id = $1 ORDER BY key",
         workspace_id
@@ -35,7 +35,7 @@ pub async fn list(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<EnvironmentVa
 }
 
 /// Returns one variable.
-pub async fn get(
+pub(crate) async fn get(
     pool: &PgPool,
     workspace_id: Uuid,
     key: &str,
@@ -58,7 +58,7 @@ pub async fn get(
 }
 
 /// Blocks other writers of this environment until the transaction ends, and returns the bytes of each value.
-pub async fn lock_sizes(
+pub(crate) async fn lock_sizes(
     connection: &mut PgConnection,
     workspace_id: Uuid,
 ) -> Result<BTreeMap<String, usize>, sqlx::Error> {
@@ -81,7 +81,7 @@ pub async fn lock_sizes(
 }
 
 /// Sets a variable and records the change with its author. Returns true if the variable is new.
-pub async fn set(
+pub(crate) async fn set(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     key: &str,
@@ -105,7 +105,7 @@ pub async fn set(
 }
 
 /// Deletes a variable and records the change with its author. Returns false if there is no such variable.
-pub async fn delete(
+pub(crate) async fn delete(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     key: &str,
@@ -146,7 +146,7 @@ async fn record_change(
 }
 
 /// Lists the changes of one key, newest first, with their ids for paging.
-pub async fn changes(
+pub(crate) async fn changes(
     pool: &PgPool,
     workspace_id: Uuid,
     key: &str,

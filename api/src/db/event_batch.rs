@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// The execution of an event.
 #[derive(Debug)]
-pub struct EventRow<'a> {
+pub(crate) struct EventRow<'a> {
     pub id: Uuid,
     pub workspace_id: Uuid,
     pub script_id: Uuid,
@@ -28,7 +28,7 @@ pub struct EventRow<'a> {
 }
 
 /// Stores the rows whose keys are new, each with its execution and outbox row. Returns those executions' ids.
-pub async fn insert(pool: &PgPool, rows: &[EventRow<'_>]) -> sqlx::Result<HashSet<Uuid>> {
+pub(crate) async fn insert(pool: &PgPool, rows: &[EventRow<'_>]) -> sqlx::Result<HashSet<Uuid>> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }

@@ -86,7 +86,11 @@ fn duration_ms(init_ms: Option<f64>, run_ms: Option<f64>) -> Option<i64> {
 }
 
 /// Returns an execution with its logs.
-pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Execution>, sqlx::Error> {
+pub(crate) async fn get(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Execution>, sqlx::Error> {
     let mut connection = pool.acquire().await?;
     let Some(input) = input(&mut connection, workspace_id, id).await? else { return Ok(None) };
     let row = sqlx::query_as!(
@@ -115,7 +119,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<E
 
 /// The input of an execution, as it is stored.
 #[derive(Debug)]
-pub struct StoredInput {
+pub(crate) struct StoredInput {
     pub event: Json<Box<RawValue>>,
     pub context: Json<Box<RawValue>>,
     pub variables: Json<Box<RawValue>>,
@@ -139,7 +143,11 @@ async fn input(
 }
 
 /// Returns the progress of an execution.
-pub async fn progress(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+pub(crate) async fn progress(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Progress>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT status, attempt,
                   coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = $2), 0) AS "last_seq!"
@@ -157,7 +165,7 @@ pub async fn progress(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Opt
 }
 
 /// Returns the log lines of an execution with numbers above `after`. Bounded by the log limits of a run.
-pub async fn logs_after<'e>(
+pub(crate) async fn logs_after<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     execution_id: Uuid,
     after: i32,
@@ -174,7 +182,7 @@ pub async fn logs_after<'e>(
 
 /// The first use of an idempotency key.
 #[derive(Debug)]
-pub enum IdempotencyHit {
+pub(crate) enum IdempotencyHit {
     /// It was the same request, and led to this execution.
     Match(Uuid),
     /// It was another request.
@@ -182,7 +190,7 @@ pub enum IdempotencyHit {
 }
 
 /// Claims an idempotency key for an execution, in the transaction that submits it. Returns `None` if the key was new.
-pub async fn claim_key(
+pub(crate) async fn claim_key(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     key: &str,
@@ -206,7 +214,7 @@ pub async fn claim_key(
 }
 
 /// Returns the first use of an idempotency key; `None` if it is new.
-pub async fn find_key<'e>(
+pub(crate) async fn find_key<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,
     key: &str,
@@ -226,7 +234,11 @@ pub async fn find_key<'e>(
 }
 
 /// Cancels a queued execution at once, and asks the worker of a running one to stop. Returns the status before.
-pub async fn cancel(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Status>, sqlx::Error> {
+pub(crate) async fn cancel(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Status>, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let found = sqlx::query_scalar!(
         "SELECT status FROM script_executions WHERE workspace_id = $1 AND id = $2 FOR UPDATE",
@@ -273,7 +285,7 @@ async fn request_cancellation(connection: &mut PgConnection, id: Uuid) -> Result
 }
 
 /// Returns those of `ids` that are executions of the workspace.
-pub async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+pub(crate) async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "SELECT id FROM script_executions WHERE workspace_id = $1 AND id = ANY($2)",
         workspace_id,

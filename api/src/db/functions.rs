@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// Filters of a list of functions.
 #[derive(Debug, Default)]
-pub struct FunctionFilter {
+pub(crate) struct FunctionFilter {
     pub category: Option<String>,
     pub is_system: Option<bool>,
     /// An `ILIKE` pattern for name and description.
@@ -56,7 +56,7 @@ impl From<FunctionRow> for Function {
 
 /// Lists the workspace's functions and the system's, newest first. Both are read in the order of an index, without a
 /// look at rows of other workspaces.
-pub async fn list(
+pub(crate) async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
     filter: &FunctionFilter,
@@ -96,7 +96,11 @@ pub async fn list(
 }
 
 /// Returns a function that the workspace can see.
-pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<Function>, sqlx::Error> {
+pub(crate) async fn get(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<Function>, sqlx::Error> {
     let row = sqlx::query_as!(
         FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
@@ -112,7 +116,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<F
 }
 
 /// Like [`get`], but locks the row until the end of the transaction.
-pub async fn lock(
+pub(crate) async fn lock(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     id: Uuid,
@@ -132,7 +136,7 @@ pub async fn lock(
 }
 
 /// Lists the system's functions, and locks them until the end of the transaction.
-pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
+pub(crate) async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
         FunctionRow,
         r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
@@ -145,7 +149,7 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<Function>,
 }
 
 /// Lists the functions that code of the workspace may call; for system code (`None`) the system's functions alone.
-pub async fn known(
+pub(crate) async fn known(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
 ) -> Result<Vec<KnownFunction>, sqlx::Error> {
@@ -164,7 +168,7 @@ pub async fn known(
 ///
 /// Saves of scripts share the lock. A change of a function takes it exclusively (`alone`), so that no script is pinned
 /// to a build that is just being replaced.
-pub async fn lock_names(
+pub(crate) async fn lock_names(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     alone: bool,
@@ -183,7 +187,7 @@ pub async fn lock_names(
 }
 
 /// Tells whether the system has a function of this name.
-pub async fn is_system_name(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
+pub(crate) async fn is_system_name(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM script_functions
            WHERE workspace_id IS NULL AND name = $1 AND deleted_at IS NULL) AS "exists!""#,
@@ -194,7 +198,7 @@ pub async fn is_system_name(connection: &mut PgConnection, name: &str) -> Result
 }
 
 /// Inserts a function whose build is stored.
-pub async fn insert(
+pub(crate) async fn insert(
     connection: &mut PgConnection,
     id: Uuid,
     workspace_id: Option<Uuid>,
@@ -227,7 +231,7 @@ pub async fn insert(
 }
 
 /// Replaces a function whose row is locked.
-pub async fn update(
+pub(crate) async fn update(
     connection: &mut PgConnection,
     id: Uuid,
     draft: &FunctionDraft,
@@ -259,7 +263,7 @@ pub async fn update(
 }
 
 /// Marks a function as deleted; builds that name it go on working.
-pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE script_functions SET deleted_at = now() WHERE id = $1", id)
         .execute(connection)
         .await?;
@@ -268,13 +272,13 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 
 /// A function that calls another one by name.
 #[derive(Debug)]
-pub struct DependentFunction {
+pub(crate) struct DependentFunction {
     pub id: Uuid,
     pub name: String,
 }
 
 /// Lists the functions of the workspace that call `name`, other than the function itself.
-pub async fn callers(
+pub(crate) async fn callers(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     name: &str,
@@ -291,7 +295,7 @@ pub async fn callers(
 }
 
 /// Lists every function that code of the workspace may call, by name.
-pub async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
+pub(crate) async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
     let rows = sqlx::query_as!(
         FunctionRow,
         r#"SELECT DISTINCT ON (name) id, name, description, category,

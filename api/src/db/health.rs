@@ -12,7 +12,7 @@ pub struct Load {
 }
 
 /// Counts outbox rows and workers. A worker that was not seen for 30 s does not count.
-pub async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
+pub(crate) async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
     sqlx::query_as!(
         Load,
         r#"SELECT (SELECT count(*) FROM outbox) AS "queued!", count(*) AS "workers!",
@@ -25,7 +25,7 @@ pub async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
 
 /// Outbox rows that wait to be published, and workers.
 #[derive(Debug)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     /// Outbox rows that are due and not published.
     pub rows: i64,
     /// Seconds for which the oldest of them has been due.
@@ -35,7 +35,7 @@ pub struct Backlog {
 }
 
 /// Counts the due rows. The index `outbox_due` covers the query.
-pub async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
+pub(crate) async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
     sqlx::query_as!(
         Backlog,
         r#"SELECT count(*) AS "rows!",
@@ -49,6 +49,6 @@ pub async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
 }
 
 /// Runs a query without tables: an error if the database does not answer.
-pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
+pub(crate) async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(drop)
 }

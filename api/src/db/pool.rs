@@ -45,7 +45,7 @@ const LIST_SETTINGS: [(&str, &str); 4] = [
 const IDLE_PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Reads `DATABASE_URL`.
-pub fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
+pub(crate) fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
     let options: PgConnectOptions = url.expose().parse()?;
     Ok(options.application_name("runnerctl-api"))
 }
@@ -104,7 +104,7 @@ const fn list_connections(pool_size: u32) -> u32 {
 }
 
 /// Returns a pool that connects when it is first used, so that the api starts while the database is unavailable.
-pub fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
+pub(crate) fn pool(config: &DatabaseConfig, outage: &Arc<Outage>) -> Result<PgPool, sqlx::Error> {
     let options = connect_options(&config.url)?.options([("statement_timeout", STATEMENT_TIMEOUT)]);
     Ok(lazy_pool(options, config.pool_size, outage))
 }
@@ -138,13 +138,13 @@ fn lazy_pool(options: PgConnectOptions, max_connections: u32, outage: &Arc<Outag
 /// Tells whether an execution was rejected because there is no partition for its id: the partition is about to be made,
 /// see [`crate::background::retention`], or the database's clock has jumped. A row that violates a constraint has the
 /// same code, but names the constraint.
-pub fn lacks_partition(error: &dyn DatabaseError) -> bool {
+pub(crate) fn lacks_partition(error: &dyn DatabaseError) -> bool {
     error.code().is_some_and(|code| code == "23514") && error.constraint().is_none()
 }
 
 /// Migrates the schema to the version that this build expects. Several processes may run it at once. Migrations of a
 /// newer version stay applied: they only expand, and a rollback to this version must be possible.
-pub async fn migrate(url: &Secret) -> Result<(), MigrateError> {
+pub(crate) async fn migrate(url: &Secret) -> Result<(), MigrateError> {
     let mut connection = sqlx::PgConnection::connect_with(&connect_options(url)?).await?;
     let mut migrations = sqlx::migrate!("../migrations");
     migrations.set_ignore_missing(true).run(&mut connection).await

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 /// Reads the progress of several executions in one query. Executions that do not exist are left out.
-pub async fn of_executions(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, Progress)>, sqlx::Error> {
+pub(crate) async fn of_executions(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, Progress)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"SELECT execution.id, execution.status, execution.attempt,
                   coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = execution.id), 0) AS "last_seq!"
@@ -21,7 +21,7 @@ pub async fn of_executions(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, Pro
 
 /// Reads the progress of one execution. Most queries of the poller are for one; one plan is kept for all ids: see
 /// [`super::executions`].
-pub async fn of_execution(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
+pub(crate) async fn of_execution(pool: &PgPool, id: Uuid) -> Result<Option<Progress>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT status, attempt,
                   coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = $1), 0) AS "last_seq!"

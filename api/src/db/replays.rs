@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// An execution to be repeated.
 #[derive(Debug)]
-pub struct Replayed {
+pub(crate) struct Replayed {
     /// `None` if the requested version does not exist.
     pub runnable: Option<Runnable>,
     /// The variables that its script defines; none for unsaved code.
@@ -23,7 +23,7 @@ pub struct Replayed {
 }
 
 /// Reads an execution and the version of its script that is to run.
-pub async fn replayed(
+pub(crate) async fn replayed(
     pool: &PgPool,
     workspace_id: Uuid,
     id: Uuid,

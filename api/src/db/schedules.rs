@@ -50,7 +50,7 @@ impl From<ScheduleRow> for Schedule {
 }
 
 /// Lists schedules of the workspace, newest first; those of one script if `script_id` names it.
-pub async fn list(
+pub(crate) async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
     script_id: Option<Uuid>,
@@ -77,7 +77,7 @@ pub async fn list(
 }
 
 /// Returns a schedule of the workspace, and locks it until the end of the transaction if there is one.
-pub async fn get(
+pub(crate) async fn get(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     id: Uuid,
@@ -96,7 +96,7 @@ pub async fn get(
 }
 
 /// Stores a new schedule, whose first run is at `next_run_at`.
-pub async fn insert(
+pub(crate) async fn insert(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     draft: &ScheduleDraft,
@@ -125,7 +125,7 @@ pub async fn insert(
 }
 
 /// Replaces a schedule whose row is locked.
-pub async fn update(
+pub(crate) async fn update(
     connection: &mut PgConnection,
     id: Uuid,
     draft: &ScheduleDraft,
@@ -154,7 +154,7 @@ pub async fn update(
 }
 
 /// Deletes a schedule; its executions stay.
-pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM schedules WHERE id = $1", id).execute(connection).await?;
     Ok(())
 }

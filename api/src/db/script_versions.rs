@@ -8,11 +8,12 @@ use uuid::Uuid;
 /// Version of a script's row: PostgreSQL's `xmin`, the transaction that wrote it. Every change results in another
 /// version, also one by a program that does not know this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowVersion(pub(crate) i64);
+pub(crate) struct RowVersion(pub(crate) i64);
 
 /// A version of a script with the version of its row.
 #[derive(Clone, Debug)]
-pub struct Version {
+#[expect(clippy::struct_field_names, reason = "the version of the row is not that of the script")]
+pub(crate) struct Version {
     pub runnable: Runnable,
     /// Variables that the script defines.
     pub definitions: Vec<VariableDefinition>,
@@ -20,7 +21,7 @@ pub struct Version {
 }
 
 /// Returns the newest version of a script that the workspace can see.
-pub async fn newest<'e>(
+pub(crate) async fn newest<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,
     script_id: Uuid,
@@ -29,7 +30,7 @@ pub async fn newest<'e>(
 }
 
 /// Returns a version of a script that the workspace can see, or the newest if there is no `number`.
-pub async fn version<'e>(
+pub(crate) async fn version<'e>(
     executor: impl sqlx::PgExecutor<'e>,
     workspace_id: Uuid,
     script_id: Uuid,

@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 mod dependents;
 
-pub use dependents::{DependentScript, dependents_of, pin_functions, workspaces_depending_on};
+pub(crate) use dependents::{dependents_of, pin_functions, workspaces_depending_on};
 
 /// Filters of a list of scripts.
 #[derive(Debug, Default)]
-pub struct ScriptFilter {
+pub(crate) struct ScriptFilter {
     pub trigger_type: Option<String>,
     pub is_system: Option<bool>,
     pub category: Option<String>,
@@ -24,7 +24,7 @@ pub struct ScriptFilter {
 
 /// A script as it is stored, with its environment encrypted.
 #[derive(Clone, Debug)]
-pub struct ScriptRow {
+pub(crate) struct ScriptRow {
     pub id: Uuid,
     pub name: String,
     pub description: String,
@@ -48,21 +48,21 @@ pub struct ScriptRow {
 
 /// The result of building a script: its code's hash, and the functions it runs with.
 #[derive(Clone, Debug)]
-pub struct BuiltScript {
+pub(crate) struct BuiltScript {
     pub build_hash: String,
     pub functions: Vec<FunctionPin>,
 }
 
 impl BuiltScript {
     /// Returns the names of all functions that it needs.
-    pub fn function_names(&self) -> Vec<String> {
+    pub(crate) fn function_names(&self) -> Vec<String> {
         self.functions.iter().map(|pin| pin.name.clone()).collect()
     }
 }
 
 /// Lists the workspace's scripts and the system's, newest first. Both are read in the order of an index, without a look
 /// at rows of other workspaces.
-pub async fn list(
+pub(crate) async fn list(
     pool: &PgPool,
     workspace_id: Uuid,
     filter: &ScriptFilter,
@@ -105,7 +105,11 @@ pub async fn list(
 }
 
 /// Returns a script that the workspace can see.
-pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<ScriptRow>, sqlx::Error> {
+pub(crate) async fn get(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    id: Uuid,
+) -> Result<Option<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
         r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
@@ -121,7 +125,7 @@ pub async fn get(pool: &PgPool, workspace_id: Uuid, id: Uuid) -> Result<Option<S
 }
 
 /// Like [`get`], but locks the row until the end of the transaction.
-pub async fn lock(
+pub(crate) async fn lock(
     connection: &mut PgConnection,
     workspace_id: Uuid,
     id: Uuid,
@@ -141,7 +145,7 @@ pub async fn lock(
 }
 
 /// Inserts a script, whose build is stored, and its first version.
-pub async fn insert(
+pub(crate) async fn insert(
     connection: &mut PgConnection,
     id: Uuid,
     workspace_id: Option<Uuid>,
@@ -180,7 +184,7 @@ pub async fn insert(
 }
 
 /// Replaces a script whose row is locked. Inserts a new version if it was rebuilt.
-pub async fn update(
+pub(crate) async fn update(
     connection: &mut PgConnection,
     id: Uuid,
     draft: &ScriptDraft,
@@ -242,7 +246,7 @@ async fn insert_version(
 }
 
 /// Marks a script as deleted. Its executions and versions stay, its schedules are disabled.
-pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
+pub(crate) async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!("UPDATE scripts SET deleted_at = now() WHERE id = $1", id).execute(&mut *connection).await?;
     sqlx::query!(
         "UPDATE schedules SET enabled = false, next_run_at = NULL, updated_at = now() WHERE script_id = $1",
@@ -254,7 +258,7 @@ pub async fn delete(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx:
 }
 
 /// Lists the system's scripts, and locks them until the end of the transaction.
-pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>, sqlx::Error> {
+pub(crate) async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>, sqlx::Error> {
     sqlx::query_as!(
         ScriptRow,
         r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
@@ -267,7 +271,7 @@ pub async fn lock_system(connection: &mut PgConnection) -> Result<Vec<ScriptRow>
 }
 
 /// Lists the versions of a script, newest first.
-pub async fn versions(
+pub(crate) async fn versions(
     pool: &PgPool,
     script_id: Uuid,
     below: Option<i32>,

@@ -24,7 +24,7 @@ pub async fn find(pool: &PgPool, slug: &str) -> Result<Option<Uuid>, sqlx::Error
 }
 
 /// Stores a nonce. Returns false if any process has seen it before.
-pub async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Error> {
+pub(crate) async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Error> {
     let inserted =
         sqlx::query!("INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT DO NOTHING", nonce)
             .execute(pool)
@@ -33,13 +33,13 @@ pub async fn remember_nonce(pool: &PgPool, nonce: &str) -> Result<bool, sqlx::Er
 }
 
 /// Returns the encrypted token with which a workspace's scripts call Plane.
-pub async fn plane_token(pool: &PgPool, workspace_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
+pub(crate) async fn plane_token(pool: &PgPool, workspace_id: Uuid) -> Result<Option<Vec<u8>>, sqlx::Error> {
     let found = sqlx::query_scalar!("SELECT plane_token_sealed FROM workspaces WHERE id = $1", workspace_id);
     Ok(found.fetch_optional(pool).await?.flatten())
 }
 
 /// Stores that token, or deletes it for `None`.
-pub async fn set_plane_token(
+pub(crate) async fn set_plane_token(
     pool: &PgPool,
     workspace_id: Uuid,
     sealed: Option<&[u8]>,

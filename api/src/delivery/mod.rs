@@ -1,12 +1,11 @@
 //! Publishes executions to the broker, and creates executions from the broker's events.
 
 mod fast_path;
-pub mod ingest;
+pub(crate) mod ingest;
 mod publisher;
 mod recovery;
 mod relay;
 
-pub use crate::db::outbox::OutboxEntry;
 pub use fast_path::FastPath;
 pub use publisher::Dispatcher;
 pub use relay::Relay;

@@ -32,7 +32,7 @@ pub(super) async fn run(dispatcher: &Dispatcher) {
                 dispatcher.wake().notify_one();
             }
             Err(error) => {
-                tracing::warn!(%error, "can't check for rows from before a change of the database's clock")
+                tracing::warn!(%error, "can't check for rows from before a change of the database's clock");
             }
         }
         match recover_lost(dispatcher).await {

@@ -16,7 +16,7 @@ use builder::{Diagnostic, Severity};
 use serde_json::{Map, json};
 use shared::http::body::BodyError;
 
-pub use crate::model::error::{ApiError, ErrorKind};
+pub(crate) use crate::model::error::{ApiError, ErrorKind};
 
 /// Returns the status of an error's answer.
 const fn status(kind: ErrorKind) -> StatusCode {
@@ -94,7 +94,7 @@ fn code_refused(diagnostics: &[Diagnostic]) -> Response {
 }
 
 /// Answers a caught panic like any other defect.
-pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     internal().into_response()
 }
 
@@ -133,7 +133,7 @@ const QUERY_CANCELLED: &str = "57014";
 const NUL_REJECTED: [&str; 2] = ["22021", "22P05"];
 
 /// Tells whether the database is unavailable or overloaded, as opposed to a query that is wrong.
-pub fn is_outage(error: &sqlx::Error) -> bool {
+pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -8,23 +8,23 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub use crate::model::etag::Etag;
+pub(crate) use crate::model::etag::Etag;
 
 impl Etag {
     /// Returns the header that carries the tag.
-    pub fn header(&self) -> (HeaderName, HeaderValue) {
+    pub(crate) fn header(&self) -> (HeaderName, HeaderValue) {
         let value =
             HeaderValue::from_str(self.as_str()).expect("tags are made of digits, letters and dashes");
         (header::ETAG, value)
     }
 
     /// Tells whether the client has this state already (`If-None-Match`).
-    pub fn is_known(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_known(&self, headers: &HeaderMap) -> bool {
         lists(headers, &header::IF_NONE_MATCH).any(|list| self.is_in(list))
     }
 
     /// Answers with `body` and the tag, or with 304 if the client has this state already.
-    pub fn answer(&self, headers: &HeaderMap, body: impl IntoResponse) -> Response {
+    pub(crate) fn answer(&self, headers: &HeaderMap, body: impl IntoResponse) -> Response {
         if self.is_known(headers) {
             return (StatusCode::NOT_MODIFIED, [self.header()]).into_response();
         }
@@ -34,7 +34,7 @@ impl Etag {
 
 /// The `If-Match` of a request, as the state that a change expects.
 #[derive(Debug)]
-pub struct IfMatch(pub ExpectedState);
+pub(crate) struct IfMatch(pub ExpectedState);
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;

@@ -1,13 +1,13 @@
 //! The HTTP API: one router for both prefixes, each with its own authentication.
 
 mod api_keys;
-pub mod auth;
+pub(crate) mod auth;
 mod dead_letters;
 mod environment;
-pub mod error;
-pub mod etag;
+pub(crate) mod error;
+pub(crate) mod etag;
 mod executions;
-pub mod extract;
+pub(crate) mod extract;
 mod functions;
 mod health;
 mod openapi;
@@ -15,8 +15,8 @@ mod plane_token;
 mod prefix;
 mod schedules;
 mod scripts;
-pub mod server;
-pub mod state;
+pub(crate) mod server;
+pub(crate) mod state;
 mod types;
 
 use axum::{

@@ -7,7 +7,7 @@
 mod notifications;
 mod poller;
 
-pub use notifications::{NotificationSinks, Sink};
+pub use notifications::NotificationSinks;
 
 use crate::model::execution::Progress;
 use shared::config::Secret;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Reaction to a notification. It must not block.
-pub type Sink = Box<dyn Fn() + Send + Sync>;
+pub(crate) type Sink = Box<dyn Fn() + Send + Sync>;
 
 /// Reactions of other parts of the api to notifications of the database.
 ///

@@ -45,7 +45,7 @@ impl Scope {
 }
 
 /// SHA-256 of a key.
-pub type KeyHash = [u8; 32];
+pub(crate) type KeyHash = [u8; 32];
 
 /// A new key: 256 random bits.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl NewKey {
 }
 
 /// Returns the hash that is stored in place of a key.
-pub fn hash(key: &str) -> KeyHash {
+pub(crate) fn hash(key: &str) -> KeyHash {
     Sha256::digest(key).into()
 }
 
@@ -85,7 +85,7 @@ pub struct ApiKey {
 
 /// A key that was just made.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct CreatedApiKey {
+pub(crate) struct CreatedApiKey {
     #[serde(flatten)]
     pub api_key: ApiKey,
     /// The key itself; never shown again.
@@ -94,7 +94,7 @@ pub struct CreatedApiKey {
 
 /// A request for a new key.
 #[derive(Debug, ToSchema)]
-pub struct ApiKeyInput {
+pub(crate) struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
     /// Scopes of the key, which the caller must have itself; all of the caller's if left out.

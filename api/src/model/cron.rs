@@ -14,7 +14,7 @@ const MAX_COUNTED: usize = 10_000;
 
 /// An error in an expression or a time zone.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum InvalidRecurrence {
+pub(crate) enum InvalidRecurrence {
     #[error("Must have five fields: minute, hour, day of month, month, day of week; it has {0}.")]
     Fields(usize),
     #[error("Not a cron expression: {0}.")]
@@ -28,7 +28,7 @@ pub enum InvalidRecurrence {
 impl InvalidRecurrence {
     /// Returns the field of a schedule that is wrong.
     #[must_use]
-    pub const fn field(&self) -> &'static str {
+    pub(crate) const fn field(&self) -> &'static str {
         match self {
             Self::TimeZone => "timezone",
             _ => "cron",
@@ -41,14 +41,14 @@ impl InvalidRecurrence {
 /// A time that is skipped when clocks go forward fires at the first moment that exists. A fixed time that occurs twice
 /// when they go back fires once.
 #[derive(Clone, Debug)]
-pub struct Recurrence {
+pub(crate) struct Recurrence {
     cron: Cron,
     zone: Tz,
 }
 
 impl Recurrence {
     /// Parses both. An expression that can never match (30 February) is an error.
-    pub fn parse(expression: &str, timezone: &str) -> Result<Self, InvalidRecurrence> {
+    pub(crate) fn parse(expression: &str, timezone: &str) -> Result<Self, InvalidRecurrence> {
         let zone = timezone.parse().map_err(|_| InvalidRecurrence::TimeZone)?;
         let fields = expression.split_whitespace().count();
         if fields != FIELDS {
@@ -64,14 +64,14 @@ impl Recurrence {
 
     /// Returns the first occurrence after `moment`, or `None` if the calendar ends before it.
     #[must_use]
-    pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(crate) fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.cron.find_next_occurrence(&moment.with_timezone(&self.zone), false).ok()?;
         Some(next.with_timezone(&Utc))
     }
 
     /// Returns the occurrences from `due` (itself one) up to `now`: the latest, and the number of earlier ones.
     #[must_use]
-    pub fn until(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+    pub(crate) fn until(&self, due: DateTime<Utc>, now: DateTime<Utc>) -> Due {
         let (mut latest, mut earlier) = (due, 0);
         while earlier < MAX_COUNTED
             && let Some(next) = self.next_after(latest)
@@ -86,7 +86,7 @@ impl Recurrence {
 
 /// Occurrences that are due together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
+pub(crate) struct Due {
     pub latest: DateTime<Utc>,
     /// Number of due occurrences before the latest.
     pub earlier: usize,

@@ -12,7 +12,7 @@ const MAX_IDS: usize = 100;
 
 /// A message that could not be processed.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DeadLetter {
+pub(crate) struct DeadLetter {
     /// Hash of its content: equal letters have one id, and are acted on together.
     pub id: String,
     /// Reason for which it was not processed.
@@ -42,7 +42,7 @@ impl From<shared::amqp::DeadLetter> for DeadLetter {
 /// A request to publish letters again.
 #[derive(Debug, ToSchema)]
 #[schema(as = DeadLetterRequeue)]
-pub struct RequeueRequest {
+pub(crate) struct RequeueRequest {
     #[schema(min_items = 1, max_items = 100, value_type = Vec<String>)]
     pub ids: BTreeSet<String>,
 }
@@ -61,6 +61,6 @@ impl ReadFields for RequeueRequest {
 
 /// Number of letters that were published again.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Requeued {
+pub(crate) struct Requeued {
     pub requeued: usize,
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 /// A variable without its value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct EnvironmentVariable {
+pub(crate) struct EnvironmentVariable {
     pub key: String,
     /// Always `********`.
     pub value: &'static str,
@@ -23,7 +23,7 @@ pub struct EnvironmentVariable {
 
 /// A new value.
 #[derive(Debug, ToSchema)]
-pub struct EnvironmentValue {
+pub(crate) struct EnvironmentValue {
     /// 32 KiB at most, and 64 KiB with the workspace's other values.
     #[schema(max_length = 32_768)]
     pub value: String,
@@ -43,7 +43,7 @@ impl ReadFields for EnvironmentValue {
 
 /// A change of a variable: its author and its time, never a value.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct EnvironmentChange {
+pub(crate) struct EnvironmentChange {
     pub key: String,
     /// `set` or `deleted`.
     pub action: String,

@@ -6,7 +6,7 @@ use builder::Diagnostic;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
-pub use shared::http::fields::{FieldErrors, NON_FIELD};
+pub(crate) use shared::http::fields::{FieldErrors, NON_FIELD};
 
 /// Seconds after which a client may try again while the database or the broker is unavailable.
 const RETRY_AFTER_OUTAGE_S: u64 = 2;

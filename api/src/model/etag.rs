@@ -5,25 +5,25 @@ use chrono::{DateTime, Utc};
 
 /// An entity tag, with its quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Etag(String);
+pub(crate) struct Etag(String);
 
 impl Etag {
     /// Returns the tag of a row: its version and the time of its last change, to the microsecond.
-    pub fn of_row(version: i32, updated_at: DateTime<Utc>) -> Self {
+    pub(crate) fn of_row(version: i32, updated_at: DateTime<Utc>) -> Self {
         Self(format!("\"{version}-{}\"", updated_at.timestamp_micros()))
     }
 
     /// Returns the tag of a text without quotes.
-    pub fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         Self(format!("\"{text}\""))
     }
 
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Tells whether a header's list of tags contains this one; `*` matches all.
-    pub fn is_in(&self, list: &str) -> bool {
+    pub(crate) fn is_in(&self, list: &str) -> bool {
         // A proxy that compresses the body makes a tag weak; the state it names is the same.
         list.split(',')
             .map(str::trim)
@@ -33,19 +33,19 @@ impl Etag {
 
 /// The states of a row that a change may start from: the values of `If-Match`, or any state without one.
 #[derive(Clone, Debug, Default)]
-pub struct ExpectedState(Option<Vec<String>>);
+pub(crate) struct ExpectedState(Option<Vec<String>>);
 
 impl ExpectedState {
     /// Any state.
-    pub const ANY: Self = Self(None);
+    pub(crate) const ANY: Self = Self(None);
 
     /// Returns the states named by these lists of tags.
-    pub const fn of_lists(lists: Vec<String>) -> Self {
+    pub(crate) const fn of_lists(lists: Vec<String>) -> Self {
         Self(Some(lists))
     }
 
     /// Returns an error if the client has not seen the state `current`.
-    pub fn check(&self, current: &Etag) -> Result<(), ApiError> {
+    pub(crate) fn check(&self, current: &Etag) -> Result<(), ApiError> {
         match &self.0 {
             Some(lists) if !lists.iter().any(|list| current.is_in(list)) => Err(ApiError::stale()),
             _ => Ok(()),

@@ -20,7 +20,7 @@ use utoipa::{
 use uuid::Uuid;
 
 /// Triggers that a caller may name for an execution; `test` is only for `/scripts/test/`.
-pub const TRIGGERS: [TriggerType; 4] =
+pub(crate) const TRIGGERS: [TriggerType; 4] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron, TriggerType::Api];
 
 /// An execution without its logs, as lists show it.
@@ -57,7 +57,7 @@ pub struct ExecutionSummary {
 
 /// An execution as it is read.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Execution {
+pub(crate) struct Execution {
     #[serde(flatten)]
     pub summary: ExecutionSummary,
     pub logs: Vec<Log>,
@@ -72,7 +72,7 @@ pub struct Execution {
 
 impl Execution {
     /// Returns the progress.
-    pub fn progress(&self) -> Result<Progress, ApiError> {
+    pub(crate) fn progress(&self) -> Result<Progress, ApiError> {
         let status = self.summary.status.parse();
         Ok(Progress {
             status: status.map_err(|error: UnknownText| ApiError::Internal(error.to_string().into()))?,
@@ -96,6 +96,7 @@ pub struct Failure {
 
 /// Durations of the phases of an execution, in milliseconds; null for a phase that has not happened.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
 pub struct Phases {
     pub queue_ms: Option<f64>,
     pub init_ms: Option<f64>,
@@ -105,7 +106,7 @@ pub struct Phases {
 
 /// A console line.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Log {
+pub(crate) struct Log {
     /// Number of the line, from 1, over all attempts.
     pub seq: i32,
     pub ts: DateTime<Utc>,
@@ -115,7 +116,7 @@ pub struct Log {
 }
 
 /// A JSON object, kept as the text that the client sent.
-pub type JsonObject = Box<RawValue>;
+pub(crate) type JsonObject = Box<RawValue>;
 
 /// The event and the context of an execution.
 #[derive(Clone, Debug)]
@@ -161,7 +162,7 @@ fn variables(fields: &mut Fields) -> Option<JsonObject> {
 /// A request to execute a script.
 #[derive(Debug, ToSchema)]
 #[schema(as = ExecutionInput)]
-pub struct ExecutionRequest {
+pub(crate) struct ExecutionRequest {
     pub script_id: Uuid,
     #[schema(required = false, schema_with = trigger_schema)]
     pub trigger_type: TriggerType,
@@ -192,7 +193,7 @@ impl ReadFields for ExecutionRequest {
 
 /// A request to run unsaved code.
 #[derive(Debug, ToSchema)]
-pub struct TestRun {
+pub(crate) struct TestRun {
     #[schema(min_length = 1, max_length = 262_144)]
     pub code: String,
     #[schema(required = false, schema_with = schemas::code_type)]
@@ -230,7 +231,7 @@ impl ReadFields for TestRun {
 
 /// The version of the script that a replay runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReplayVersion {
+pub(crate) enum ReplayVersion {
     /// The version of the execution that is repeated.
     #[default]
     Same,
@@ -242,7 +243,7 @@ pub enum ReplayVersion {
 /// A request to repeat an execution. Fields that are left out keep the values of the first one.
 #[derive(Debug, ToSchema)]
 #[schema(as = ReplayInput)]
-pub struct ReplayRequest {
+pub(crate) struct ReplayRequest {
     /// A version of the script, or `newest`.
     #[schema(required = false, schema_with = schemas::replay_version)]
     pub version: ReplayVersion,
@@ -275,7 +276,7 @@ impl ReadFields for ReplayRequest {
 impl ReplayRequest {
     /// Returns the input of the replay: the parts that the request gives, and the stored parts for the rest. An input
     /// that is wholly the stored one is not checked against the limit again.
-    pub fn input(self, event: JsonObject, context: JsonObject) -> Result<Input, FieldErrors> {
+    pub(crate) fn input(self, event: JsonObject, context: JsonObject) -> Result<Input, FieldErrors> {
         let field = match (&self.event, &self.context) {
             (None, None) => return Ok(Input { event, context }),
             (Some(_), _) => "event",

@@ -17,13 +17,13 @@ const JITTER: Duration = Duration::from_secs(1);
 static IDS: Mutex<ExecutionIds> = Mutex::new(ExecutionIds::new());
 
 /// Makes the next id of this process. Later ids are greater, unless the database's clock was set back.
-pub fn next() -> Uuid {
+pub(crate) fn next() -> Uuid {
     let system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     ids().next(Instant::now(), system)
 }
 
 /// Sets the clock to `database`, which the database must have just answered to `SELECT clock_timestamp()`.
-pub fn set_clock(database: DateTime<Utc>) {
+pub(crate) fn set_clock(database: DateTime<Utc>) {
     let since_epoch = SystemTime::from(database).duration_since(UNIX_EPOCH).unwrap_or_default();
     ids().set_clock(since_epoch, Instant::now());
 }

@@ -13,7 +13,7 @@ use utoipa::{
 use uuid::Uuid;
 
 /// Categories under which the editor lists functions.
-pub const CATEGORIES: [&str; 5] = ["http", "notifications", "data", "utils", "custom"];
+pub(crate) const CATEGORIES: [&str; 5] = ["http", "notifications", "data", "utils", "custom"];
 const MAX_PARAMETERS: usize = 50;
 const MAX_TYPE: usize = 200;
 const MAX_USAGE_EXAMPLE: usize = 10_000;
@@ -32,7 +32,7 @@ const READ_ONLY: [&str; 9] = [
 /// A property of the object that a function takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct FunctionParameter {
+pub(crate) struct FunctionParameter {
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z_$][A-Za-z0-9_$]*$")]
     pub name: String,
     /// A TypeScript type.
@@ -52,7 +52,8 @@ fn any() -> String {
 /// A function as it is read.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = ScriptFunction)]
-pub struct Function {
+#[expect(clippy::struct_field_names, reason = "the names of the contract")]
+pub(crate) struct Function {
     pub id: Uuid,
     pub name: String,
     pub description: String,
@@ -77,7 +78,7 @@ pub struct Function {
 
 /// A function that was just saved, with the findings of its build.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SavedFunction {
+pub(crate) struct SavedFunction {
     #[serde(flatten)]
     pub function: Function,
     /// Warnings of the build; empty if the code did not change.
@@ -88,7 +89,7 @@ pub struct SavedFunction {
 /// All fields of a function (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptFunctionInput)]
-pub struct FunctionDraft {
+pub(crate) struct FunctionDraft {
     /// A name in code, unique in the workspace and not that of a system function.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z_$][A-Za-z0-9_$]*$")]
     pub name: String,
@@ -111,7 +112,7 @@ pub struct FunctionDraft {
 /// The fields of a function that change (PATCH).
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptFunctionPatch)]
-pub struct FunctionPatch {
+pub(crate) struct FunctionPatch {
     #[schema(min_length = 1, max_length = 64, nullable = false, pattern = "^[A-Za-z_$][A-Za-z0-9_$]*$")]
     pub name: Option<String>,
     #[schema(max_length = 10_000, nullable = false)]
@@ -171,7 +172,7 @@ impl ReadFields for FunctionDraft {
 
 impl FunctionDraft {
     /// Returns the names of the parameters, which are variables in a function body.
-    pub fn parameter_names(&self) -> Vec<String> {
+    pub(crate) fn parameter_names(&self) -> Vec<String> {
         self.parameters.iter().map(|parameter| parameter.name.clone()).collect()
     }
 }
@@ -204,7 +205,7 @@ fn parameters(fields: &mut Fields) -> Option<Vec<FunctionParameter>> {
 }
 
 /// Returns code that calls the function with its required parameters, or with all if none is required.
-pub fn usage_example(name: &str, parameters: &[FunctionParameter]) -> String {
+pub(crate) fn usage_example(name: &str, parameters: &[FunctionParameter]) -> String {
     let some_required = parameters.iter().any(|parameter| parameter.required);
     let mut arguments = String::new();
     for parameter in parameters.iter().filter(|parameter| parameter.required || !some_required) {
@@ -229,7 +230,7 @@ fn sample(kind: &str) -> &'static str {
 
 /// A function that code may call.
 #[derive(Clone, Debug)]
-pub struct KnownFunction {
+pub(crate) struct KnownFunction {
     pub name: String,
     pub build_hash: String,
     /// Names of the functions that its own code calls.

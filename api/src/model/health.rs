@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// State of each connection: `connecting`, `connected`, `blocked` (the broker takes no publishes) or `closed`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct BrokerConnections {
+pub(crate) struct BrokerConnections {
     /// Publishes executions for the workers. They wait in the database while it is down.
     pub publisher: &'static str,
     /// Consumes events of triggers. They wait in the broker while it is down.
@@ -14,7 +14,7 @@ pub struct BrokerConnections {
 
 /// The ability to run scripts now.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Health {
+pub(crate) struct Health {
     /// True if the database answers and at least one worker is running.
     pub is_available: bool,
     /// `up` or `down`.

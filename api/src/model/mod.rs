@@ -1,33 +1,33 @@
 //! Types of the HTTP contract, and the rules that their fields are held to.
 
-pub mod api_key;
-pub mod cron;
-pub mod dead_letter;
-pub mod environment;
-pub mod error;
-pub mod etag;
-pub mod execution;
-pub mod execution_ids;
-pub mod function;
-pub mod health;
-pub mod idempotency;
-pub mod pagination;
-pub mod schedule;
-pub mod schemas;
-pub mod script;
-pub mod validation;
-pub mod variables;
+pub(crate) mod api_key;
+pub(crate) mod cron;
+pub(crate) mod dead_letter;
+pub(crate) mod environment;
+pub(crate) mod error;
+pub(crate) mod etag;
+pub(crate) mod execution;
+pub(crate) mod execution_ids;
+pub(crate) mod function;
+pub(crate) mod health;
+pub(crate) mod idempotency;
+pub(crate) mod pagination;
+pub(crate) mod schedule;
+pub(crate) mod schemas;
+pub(crate) mod script;
+pub(crate) mod validation;
+pub(crate) mod variables;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Text that answers show in place of a secret value. Writing it back keeps the stored value.
-pub const REDACTED: &str = "********";
+pub(crate) const REDACTED: &str = "********";
 
 /// Messages by field; for code also the positions of its errors.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Invalid {
+pub(crate) struct Invalid {
     /// Findings of the build, if the code does not build.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<schemas::Diagnostic>>)]
@@ -40,7 +40,7 @@ pub struct Invalid {
 
 /// An error that belongs to no field.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// Stable text for programs.
     #[schema(example = "not_found")]
     pub code: String,
@@ -51,7 +51,7 @@ pub struct Problem {
 
 /// The scripts and functions that need a function, directly or through other functions, and keep it from changing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct InUse {
+pub(crate) struct InUse {
     #[schema(example = "in_use")]
     pub code: String,
     pub detail: String,
@@ -61,14 +61,14 @@ pub struct InUse {
 
 /// A row by id and name.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Named {
+pub(crate) struct Named {
     pub id: Uuid,
     pub name: String,
 }
 
 /// A test run that is not over when its request ends.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StillRunning {
+pub(crate) struct StillRunning {
     #[schema(example = "still_running")]
     pub code: String,
     pub detail: String,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Limits the rows of one page.
-pub const MAX_PER_PAGE: i64 = 100;
+pub(crate) const MAX_PER_PAGE: i64 = 100;
 
 /// The requested page of a list.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,6 @@ pub struct Page<T> {
 }
 
 /// Decodes a `next_cursor`; `None` if the text is not one.
-pub fn decode_cursor(cursor: &str) -> Option<Uuid> {
+pub(crate) fn decode_cursor(cursor: &str) -> Option<Uuid> {
     URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok())
 }

@@ -18,7 +18,7 @@ use utoipa::{
 use uuid::Uuid;
 
 /// Policies for runs that were due while no process could fire them.
-pub const CATCH_UP: [&str; 2] = ["none", "latest"];
+pub(crate) const CATCH_UP: [&str; 2] = ["none", "latest"];
 const MAX_CRON: usize = 200;
 const MAX_TIMEZONE: usize = 64;
 /// Limits the jitter, in seconds: one hour.
@@ -36,7 +36,7 @@ const READ_ONLY: [&str; 8] = [
 
 /// A schedule as it is read.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     pub id: Uuid,
     pub script_id: Uuid,
     pub cron: String,
@@ -60,7 +60,7 @@ pub struct Schedule {
 /// All fields of a schedule (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScheduleInput)]
-pub struct ScheduleDraft {
+pub(crate) struct ScheduleDraft {
     pub script_id: Uuid,
     /// Minute, hour, day of month, month, day of week.
     #[schema(example = "0 9 * * 1-5", max_length = 200)]
@@ -83,7 +83,7 @@ pub struct ScheduleDraft {
 
 /// The fields of a schedule that change (PATCH).
 #[derive(Clone, Debug, ToSchema)]
-pub struct SchedulePatch {
+pub(crate) struct SchedulePatch {
     #[schema(nullable = false)]
     pub script_id: Option<Uuid>,
     #[schema(example = "0 9 * * 1-5", max_length = 200, nullable = false)]

@@ -1,4 +1,4 @@
-//! Schemas of types that `shared` defines, since `shared` does not know about OpenAPI, and helpers for other schemas.
+//! Schemas of types that `shared` defines, since `shared` does not know about `OpenAPI`, and helpers for other schemas.
 //!
 //! Imports no resource: a resource's list of allowed texts, and the schema of it, are in the resource's own file.
 
@@ -10,35 +10,35 @@ use utoipa::{
 };
 
 /// Returns the schema of a text that is one of `values`.
-pub fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
+pub(crate) fn texts(values: impl Iterator<Item = &'static str>) -> RefOr<Schema> {
     let kind = SchemaType::Type(Type::String);
     ObjectBuilder::new().schema_type(kind).enum_values(Some(values)).build().into()
 }
 
-pub fn code_type() -> RefOr<Schema> {
+pub(crate) fn code_type() -> RefOr<Schema> {
     texts(CodeType::ALL.iter().map(|value| value.as_str()))
 }
 
 /// Triggers of executions.
-pub fn trigger_type() -> RefOr<Schema> {
+pub(crate) fn trigger_type() -> RefOr<Schema> {
     texts(TriggerType::ALL.iter().map(|value| value.as_str()))
 }
 
-pub fn status() -> RefOr<Schema> {
+pub(crate) fn status() -> RefOr<Schema> {
     texts(Status::ALL.iter().map(|value| value.as_str()))
 }
 
-pub fn error_code() -> RefOr<Schema> {
+pub(crate) fn error_code() -> RefOr<Schema> {
     texts(ErrorCode::ALL.iter().map(|value| value.as_str()))
 }
 
-pub fn log_level() -> RefOr<Schema> {
+pub(crate) fn log_level() -> RefOr<Schema> {
     texts(LogLevel::ALL.iter().map(|value| value.as_str()))
 }
 
 /// A finding in an author's code. Lines and columns are 1-based; columns count UTF-16 units.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     /// Name of the rule, such as `syntax`.
     pub rule: String,
     /// `error` or `warning`.
@@ -51,12 +51,12 @@ pub struct Diagnostic {
 }
 
 /// Any JSON object.
-pub fn json_object() -> RefOr<Schema> {
+pub(crate) fn json_object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object)).build().into()
 }
 
 /// Any JSON object in a request, where null is the same as leaving it out.
-pub fn nullable_object() -> RefOr<Schema> {
+pub(crate) fn nullable_object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(or_null(Type::Object)).build().into()
 }
 
@@ -65,12 +65,12 @@ fn or_null(kind: Type) -> SchemaType {
 }
 
 /// Any JSON value.
-pub fn json_value() -> RefOr<Schema> {
+pub(crate) fn json_value() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build().into()
 }
 
 /// `{event, context}` of a test run.
-pub fn test_input() -> RefOr<Schema> {
+pub(crate) fn test_input() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
         .property("event", nullable_object())
@@ -81,7 +81,7 @@ pub fn test_input() -> RefOr<Schema> {
 }
 
 /// A number, or `newest`; null is the same as leaving it out.
-pub fn replay_version() -> RefOr<Schema> {
+pub(crate) fn replay_version() -> RefOr<Schema> {
     let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(1));
     let nothing = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
     let either = utoipa::openapi::OneOfBuilder::new()
@@ -92,7 +92,7 @@ pub fn replay_version() -> RefOr<Schema> {
 }
 
 /// Values by environment key.
-pub fn env() -> RefOr<Schema> {
+pub(crate) fn env() -> RefOr<Schema> {
     let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
     let key = text().pattern(Some(ENV_KEY)).max_length(Some(128)).build();
     let value: RefOr<Schema> = text().max_length(Some(super::validation::MAX_ENV_VALUE)).build().into();

@@ -18,9 +18,9 @@ use utoipa::{
 use uuid::Uuid;
 
 /// The only platform.
-pub const PLATFORM: &str = "node22";
+pub(crate) const PLATFORM: &str = "node22";
 /// Triggers that a script may have.
-pub const TRIGGERS: [TriggerType; 3] =
+pub(crate) const TRIGGERS: [TriggerType; 3] =
     [TriggerType::Automation, TriggerType::WorkflowTransition, TriggerType::Cron];
 const MAX_CATEGORY: usize = 64;
 const MAX_VARIABLES: usize = 100;
@@ -48,7 +48,7 @@ const READ_ONLY: [&str; 9] = [
 /// A value that an execution passes to the script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct VariableDefinition {
+pub(crate) struct VariableDefinition {
     /// Name under which the script finds the value.
     #[schema(min_length = 1, max_length = 100)]
     pub key: String,
@@ -64,7 +64,7 @@ pub struct VariableDefinition {
 
 /// A script as it is read.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Script {
+pub(crate) struct Script {
     pub id: Uuid,
     pub name: String,
     pub description: String,
@@ -98,7 +98,7 @@ pub struct Script {
 
 /// A script that was just saved, with the findings of its build.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SavedScript {
+pub(crate) struct SavedScript {
     #[serde(flatten)]
     pub script: Script,
     /// Warnings of the build; empty if the code did not change.
@@ -108,7 +108,7 @@ pub struct SavedScript {
 
 /// An immutable build of a script.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct ScriptVersion {
+pub(crate) struct ScriptVersion {
     pub script_id: Uuid,
     pub version: i32,
     pub code: String,
@@ -130,7 +130,7 @@ pub struct FunctionPin {
 /// All fields of a script (POST and PUT). A field that is left out takes its default.
 #[derive(Clone, Debug, ToSchema)]
 #[schema(as = ScriptInput)]
-pub struct ScriptDraft {
+pub(crate) struct ScriptDraft {
     /// Unique in the workspace.
     #[schema(min_length = 1, max_length = 255)]
     pub name: String,
@@ -160,7 +160,7 @@ pub struct ScriptDraft {
 
 /// The fields of a script that change (PATCH).
 #[derive(Clone, Debug, Default, ToSchema)]
-pub struct ScriptPatch {
+pub(crate) struct ScriptPatch {
     #[schema(min_length = 1, max_length = 255, nullable = false)]
     pub name: Option<String>,
     #[schema(max_length = 10_000, nullable = false)]

@@ -11,10 +11,14 @@ const MAX_DOMAINS: usize = 100;
 const MAX_ENV_ENTRIES: usize = 200;
 const MAX_ENV_KEY: usize = 128;
 /// Limits the bytes of one environment value.
-pub const MAX_ENV_VALUE: usize = 32 * 1024;
+pub(crate) const MAX_ENV_VALUE: usize = 32 * 1024;
 
 /// Reads a text with this many characters, without NUL.
-pub fn text(fields: &mut Fields, field: &'static str, characters: RangeInclusive<usize>) -> Option<String> {
+pub(crate) fn text(
+    fields: &mut Fields,
+    field: &'static str,
+    characters: RangeInclusive<usize>,
+) -> Option<String> {
     let text: String = fields.optional(field)?;
     check_text(fields, field, text, characters)
 }
@@ -39,17 +43,17 @@ fn check_text(
 }
 
 /// Reads a name: not blank, without the spaces around it.
-pub fn name(fields: &mut Fields, field: &'static str) -> Option<String> {
+pub(crate) fn name(fields: &mut Fields, field: &'static str) -> Option<String> {
     let text: String = fields.optional(field)?;
     check_text(fields, field, text.trim().to_owned(), 1..=MAX_NAME)
 }
 
-pub fn description(fields: &mut Fields) -> Option<String> {
+pub(crate) fn description(fields: &mut Fields) -> Option<String> {
     text(fields, "description", 0..=MAX_DESCRIPTION)
 }
 
 /// Reads an author's code.
-pub fn code(fields: &mut Fields) -> Option<String> {
+pub(crate) fn code(fields: &mut Fields) -> Option<String> {
     let code: String = fields.optional("code")?;
     if code.trim().is_empty() {
         fields.errors.add("code", "This field may not be blank.");
@@ -64,7 +68,7 @@ pub fn code(fields: &mut Fields) -> Option<String> {
 }
 
 /// Reads one of `choices`.
-pub fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
+pub(crate) fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
     fields: &mut Fields,
     field: &'static str,
     choices: &[T],
@@ -79,7 +83,7 @@ pub fn choice<T: Copy + FromStr + PartialEq + std::fmt::Display>(
 }
 
 /// Reads a whole number within bounds.
-pub fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i32>) -> Option<i32> {
+pub(crate) fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i32>) -> Option<i32> {
     let number = fields.optional(field)?;
     if bounds.contains(&number) {
         return Some(number);
@@ -89,7 +93,11 @@ pub fn number(fields: &mut Fields, field: &'static str, bounds: RangeInclusive<i
 }
 
 /// Reads a list of at most `most` items.
-pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most: usize) -> Option<Vec<T>> {
+pub(crate) fn list<T: DeserializeOwned>(
+    fields: &mut Fields,
+    field: &'static str,
+    most: usize,
+) -> Option<Vec<T>> {
     let items: Vec<T> = fields.optional(field)?;
     if items.len() <= most {
         return Some(items);
@@ -99,7 +107,7 @@ pub fn list<T: DeserializeOwned>(fields: &mut Fields, field: &'static str, most:
 }
 
 /// Reads the hosts that a script may reach, in their canonical spelling.
-pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
+pub(crate) fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
     let domains: Vec<String> = list(fields, "allowed_domains", MAX_DOMAINS)?;
     let mut canonical = Vec::with_capacity(domains.len());
     for domain in domains {
@@ -115,7 +123,7 @@ pub fn allowed_domains(fields: &mut Fields) -> Option<Vec<String>> {
 }
 
 /// Reads environment values by key.
-pub fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
+pub(crate) fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
     let env: BTreeMap<String, String> = fields.optional("env")?;
     if env.len() > MAX_ENV_ENTRIES {
         fields.errors.add("env", format!("May have {MAX_ENV_ENTRIES} entries at most."));
@@ -133,7 +141,7 @@ pub fn env(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
 }
 
 /// Checks an environment key. The error is the broken rule.
-pub fn env_key(key: &str) -> Result<(), String> {
+pub(crate) fn env_key(key: &str) -> Result<(), String> {
     let starts_well = key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let goes_on_well = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if starts_well && goes_on_well && key.len() <= MAX_ENV_KEY {
@@ -143,7 +151,7 @@ pub fn env_key(key: &str) -> Result<(), String> {
 }
 
 /// Checks an environment value. The error is the broken rule, and never quotes the value.
-pub fn env_value(value: &str) -> Result<(), String> {
+pub(crate) fn env_value(value: &str) -> Result<(), String> {
     if value.len() > MAX_ENV_VALUE {
         return Err(format!("Must have {MAX_ENV_VALUE} bytes at most."));
     }
@@ -154,7 +162,7 @@ pub fn env_value(value: &str) -> Result<(), String> {
 }
 
 /// Tells whether a text inside `value` contains the NUL character, which `jsonb` can't hold.
-pub fn contains_nul(value: &Value) -> bool {
+pub(crate) fn contains_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(values) => values.iter().any(contains_nul),
@@ -166,7 +174,7 @@ pub fn contains_nul(value: &Value) -> bool {
 }
 
 /// Returns the bytes of `value` as JSON whose numbers have no exponents.
-pub fn plain_json_bytes(value: &Value) -> usize {
+pub(crate) fn plain_json_bytes(value: &Value) -> usize {
     match value {
         Value::Number(number) => number.as_f64().map_or(0, |double| double.to_string().len()),
         Value::Array(values) => 2 + values.iter().map(|value| 1 + plain_json_bytes(value)).sum::<usize>(),
@@ -179,7 +187,7 @@ pub fn plain_json_bytes(value: &Value) -> usize {
 }
 
 /// Tells whether `text` can be a name in code: letters, digits, `_` and `$`, 64 at most, no digit first.
-pub fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$';
     (1..=64).contains(&text.len())
         && text.bytes().all(part)

@@ -9,7 +9,10 @@ use std::collections::HashMap;
 ///
 /// Undefined keys pass: an automation may send more than a script asks for. Given values stay as they were written, in
 /// their order. A default takes the place of a null, or comes last.
-pub fn complete(given: &RawValue, definitions: &[VariableDefinition]) -> Result<JsonObject, FieldErrors> {
+pub(crate) fn complete(
+    given: &RawValue,
+    definitions: &[VariableDefinition],
+) -> Result<JsonObject, FieldErrors> {
     if definitions.is_empty() {
         return Ok(given.to_owned());
     }

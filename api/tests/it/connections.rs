@@ -4,7 +4,7 @@ use crate::{
     client::{Client, send},
     server::Server,
 };
-use api::http::server;
+use api::testing::http::server;
 use axum::{Router, routing::get};
 use reqwest::Method;
 use serde_json::json;

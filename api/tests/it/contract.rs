@@ -10,7 +10,7 @@ use crate::{
     server::Server,
     signed::Signed,
 };
-use api::model::api_key::Scope;
+use api::testing::model::api_key::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared::amqp::{Broker, Publisher, Topology};
@@ -180,7 +180,7 @@ async fn the_documentation_page_loads_from_its_own_host_only() {
 
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
-    let document = serde_json::to_value(api::http::document()).unwrap();
+    let document = serde_json::to_value(api::testing::http::document()).unwrap();
     let text = document.to_string();
     let references: BTreeSet<&str> =
         text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();

@@ -165,7 +165,7 @@ async fn event_streams_take_turns_at_the_database() {
     let mut stream = client.request(Method::GET, &path).send().await.unwrap();
     events(&mut stream, "status").await;
     let mut turns = Vec::new();
-    for _ in 0..api::live::READERS {
+    for _ in 0..api::testing::live::READERS {
         turns.push(server.state.live.acquire_reader().await);
     }
     let mut watch = server.state.live.watch(id);

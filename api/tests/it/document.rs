@@ -5,7 +5,8 @@ use reqwest::Method;
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::LazyLock};
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(api::http::document()).unwrap());
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(api::testing::http::document()).unwrap());
 
 /// A method and a path template.
 pub(crate) type Operation = (String, String);
@@ -42,7 +43,7 @@ pub(crate) fn operation(method: &Method, path: &str) -> Option<Operation> {
 /// Panics unless the document gives this answer, under either prefix, for this request.
 #[track_caller]
 pub(crate) fn check(method: &Method, path: &str, answer: &Answer) {
-    let Some(path) = [api::http::EXTERNAL, api::http::INTERNAL]
+    let Some(path) = [api::testing::http::EXTERNAL, api::testing::http::INTERNAL]
         .iter()
         .find_map(|prefix| path.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))
     else {

@@ -1,7 +1,7 @@
 //! Erasing a workspace leaves no row of it.
 
 use crate::{executions::execute, server::Server};
-use api::db::{self, workspace_deletion::Erased};
+use api::testing::db::{self, workspace_deletion::Erased};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 

@@ -4,7 +4,7 @@ use crate::{
     client::{json, send},
     server::Server,
 };
-use api::model::api_key::Scope;
+use api::testing::model::api_key::Scope;
 use reqwest::Method;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! The system's own functions and scripts.
 
 use crate::server::Server;
-use api::cli::fixtures::{self, Loaded};
+use api::testing::cli::fixtures::{self, Loaded};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

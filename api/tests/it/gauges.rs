@@ -1,6 +1,6 @@
 //! Gauges agree with the database and the broker.
 
-use api::background::metrics_sampler::sample;
+use api::testing::background::metrics_sampler::sample;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::amqp::{Broker, Publication, Publisher, Topology};
 use test_support::{TestDatabase, TestQueues};

@@ -106,7 +106,7 @@ async fn every_operation_with_another_workspace_s_ids_is_not_found() {
         if keyed.status == 201 {
             stranger.delete(&foreign).await.json(204);
         }
-        let (internal, text) = (format!("{}{foreign}", api::http::INTERNAL), body.to_string());
+        let (internal, text) = (format!("{}{foreign}", api::testing::http::INTERNAL), body.to_string());
         let signed = Signed::get(&internal, "stranger").sending(method.clone(), &text).send(&server).await;
         not_found(&method, &template, &signed);
         walked += 1;

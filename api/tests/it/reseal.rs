@@ -1,7 +1,7 @@
 //! A new `ENCRYPTION_KEY`, from installing it to dropping the old one.
 
 use crate::server::Server;
-use api::db::reencrypt::{ReencryptError, Reencrypted, reencrypt_all};
+use api::testing::db::reencrypt::{ReencryptError, Reencrypted, reencrypt_all};
 use serde_json::json;
 use shared::encryption::{AssociatedData, Keyring};
 use uuid::Uuid;

@@ -3,7 +3,7 @@
 mod plans;
 mod races;
 
-use api::{
+use api::testing::{
     background::retention::{Report, run_maintenance},
     db::retention::{end_lease, lag, take_lease},
 };

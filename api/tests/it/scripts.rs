@@ -127,7 +127,8 @@ async fn a_hidden_value_sent_back_keeps_the_secret() {
         .await
         .unwrap();
     let context = shared::encryption::AssociatedData::script_env(id);
-    let opened = api::app::environment::open(&server.state.keyring, sealed.as_deref(), &context).unwrap();
+    let opened =
+        api::testing::app::environment::open(&server.state.keyring, sealed.as_deref(), &context).unwrap();
     assert_eq!(
         opened.into_iter().collect::<Vec<_>>(),
         [("A".into(), "one".into()), ("C".into(), "three".into())]

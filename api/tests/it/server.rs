@@ -1,7 +1,7 @@
 //! An api for one test: a database and a listener on loopback, without a broker unless the test adds one.
 
 use crate::client::Client;
-use api::{
+use api::testing::{
     cli::serve,
     config::{Config, DatabaseConfig, HttpConfig},
     db,

@@ -1,7 +1,7 @@
 //! `GET /types/`, checked by the real TypeScript compiler.
 
 use crate::{client::Client, server::Server};
-use api::cli::fixtures;
+use api::testing::cli::fixtures;
 use serde_json::json;
 use std::{
     fs,

@@ -1,9 +1,9 @@
 //! Use cases that create or cancel executions.
 
-pub mod cancel;
-pub mod replay;
-pub mod submit;
-pub mod test_run;
+pub(crate) mod cancel;
+pub(crate) mod replay;
+pub(crate) mod submit;
+pub(crate) mod test_run;
 
 use crate::{db::queue_quota::QueueQuota, delivery::Dispatcher};
 use shared::encryption::Keyring;

@@ -7,15 +7,16 @@
 mod lease;
 mod prune;
 
-pub use lease::{Lag, end_lease, lag, take_lease};
-pub use prune::{PrunedTable, prune};
+pub(crate) use lease::Lag;
+pub use lease::{end_lease, lag, take_lease};
+pub(crate) use prune::{PrunedTable, prune};
 
 use chrono::NaiveDate;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Transaction};
 use std::{fmt, time::Duration};
 
 /// Limits the seconds of one statement, enforced by the server.
-pub const STATEMENT_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const STATEMENT_LIMIT: Duration = Duration::from_mins(1);
 /// Limits the seconds that a statement within a transaction may wait for a lock.
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
 /// Number of days ahead for which partitions are made.
@@ -42,7 +43,7 @@ impl fmt::Display for Week {
 
 /// A partitioned table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parent {
+pub(crate) enum Parent {
     Executions,
     Logs,
 }
@@ -56,14 +57,14 @@ impl Parent {
     }
 
     /// Returns the name of one week's table, safe as SQL.
-    pub fn partition(self, week: Week) -> String {
+    pub(crate) fn partition(self, week: Week) -> String {
         format!("{}_{week}", self.name())
     }
 }
 
 /// The relation of a week's table to its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionLink {
+pub(crate) enum PartitionLink {
     Attached,
     /// A concurrent detach was begun and has to be finished; queries no longer see the table.
     Detaching,
@@ -82,7 +83,7 @@ impl PartitionLink {
 
 /// A week that is to be dropped, or whose removal was begun.
 #[derive(Clone, Copy, Debug)]
-pub struct OldWeek {
+pub(crate) struct OldWeek {
     pub week: Week,
     /// True if it is older than the retention.
     pub is_due: bool,
@@ -93,11 +94,11 @@ pub struct OldWeek {
 
 impl OldWeek {
     /// Returns both tables.
-    pub const fn tables(&self) -> [(Parent, Option<PartitionLink>); 2] {
+    pub(crate) const fn tables(self) -> [(Parent, Option<PartitionLink>); 2] {
         [(Parent::Executions, self.executions), (Parent::Logs, self.logs)]
     }
 
-    pub const fn link(&self, parent: Parent) -> Option<PartitionLink> {
+    pub(crate) const fn link(self, parent: Parent) -> Option<PartitionLink> {
         match parent {
             Parent::Executions => self.executions,
             Parent::Logs => self.logs,
@@ -105,7 +106,7 @@ impl OldWeek {
     }
 
     /// Records that a table is no longer a partition of its parent.
-    pub const fn mark_detached(&mut self, parent: Parent) {
+    pub(crate) const fn mark_detached(&mut self, parent: Parent) {
         let link = match parent {
             Parent::Executions => &mut self.executions,
             Parent::Logs => &mut self.logs,
@@ -115,7 +116,7 @@ impl OldWeek {
 }
 
 /// Makes the partitions of the coming weeks. Returns the number of tables that were missing.
-pub async fn make_partitions(pool: &PgPool) -> sqlx::Result<i32> {
+pub(crate) async fn make_partitions(pool: &PgPool) -> sqlx::Result<i32> {
     let mut transaction = limited(pool).await?;
     let made = sqlx::query_scalar!(
         r#"SELECT create_execution_partitions(now(), now() + make_interval(days => $1)) AS "made!""#,
@@ -129,7 +130,7 @@ pub async fn make_partitions(pool: &PgPool) -> sqlx::Result<i32> {
 
 /// Lists the weeks that ended longer ago than `keep`, and those whose removal was begun. The first ones are those whose
 /// detach was interrupted, since a table detaches one partition at a time; then the oldest.
-pub async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Vec<OldWeek>> {
+pub(crate) async fn old_weeks(pool: &PgPool, keep: Option<Duration>) -> sqlx::Result<Vec<OldWeek>> {
     let rows = sqlx::query!(
         r#"WITH tables AS (
              SELECT right(child.relname, 8) AS week, starts_with(child.relname, 'script') AS is_executions,
@@ -176,7 +177,7 @@ pub fn unfinished_sql(week: Week) -> String {
 pub const INDEXES_ONLY: &str = "SET LOCAL enable_seqscan = off";
 
 /// Tells whether an execution of a week is queued or running.
-pub async fn has_unfinished(pool: &PgPool, week: Week) -> sqlx::Result<bool> {
+pub(crate) async fn has_unfinished(pool: &PgPool, week: Week) -> sqlx::Result<bool> {
     let mut transaction = limited(pool).await?;
     let found = is_unfinished(&mut transaction, week).await?;
     transaction.commit().await?;
@@ -189,7 +190,7 @@ async fn is_unfinished(connection: &mut PgConnection, week: Week) -> sqlx::Resul
 }
 
 /// Records that the removal of a week has begun, so that a process that finds it half removed finishes it.
-pub async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
+pub(crate) async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
     sqlx::query!("INSERT INTO retiring_weeks (week) VALUES ($1) ON CONFLICT DO NOTHING", week.0)
         .execute(pool)
         .await
@@ -198,20 +199,20 @@ pub async fn begin_retiring(pool: &PgPool, week: Week) -> sqlx::Result<()> {
 
 /// Detaches a week's table. This waits for all transactions that may use it, without blocking others. If it is
 /// interrupted, [`finish_detach`] has to follow.
-pub async fn detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
+pub(crate) async fn detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
     let (parent, child) = (parent.name(), parent.partition(week));
     outside_transaction(pool, format!("ALTER TABLE {parent} DETACH PARTITION {child} CONCURRENTLY")).await
 }
 
 /// Finishes a detach that was interrupted.
-pub async fn finish_detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
+pub(crate) async fn finish_detach(pool: &PgPool, parent: Parent, week: Week) -> sqlx::Result<()> {
     let (parent, child) = (parent.name(), parent.partition(week));
     outside_transaction(pool, format!("ALTER TABLE {parent} DETACH PARTITION {child} FINALIZE")).await
 }
 
 /// Drops a week's detached tables. Returns false, without dropping, if an execution of it is queued or running, or a
 /// table is attached.
-pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
+pub(crate) async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
     let mut transaction = limited(pool).await?;
     for (parent, link) in old.tables() {
         if link.is_some() && !lock_detached(&mut transaction, &parent.partition(old.week)).await? {
@@ -232,7 +233,7 @@ pub async fn drop_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<bool> {
 
 /// Attaches a week's tables again. Its queued executions are published again: a worker that got a message meanwhile
 /// found no execution.
-pub async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
+pub(crate) async fn restore_week(pool: &PgPool, old: &OldWeek) -> sqlx::Result<()> {
     let week = old.week;
     let mut transaction = limited(pool).await?;
     for (parent, link) in old.tables() {

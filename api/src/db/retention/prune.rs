@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The result of deleting one batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Pruned {
+pub(crate) struct Pruned {
     pub rows: i64,
     /// Time of the newest deleted row. The next batch starts there, so that it does not scan the dead rows of this one.
     pub until: Option<DateTime<Utc>>,
@@ -14,13 +14,13 @@ pub struct Pruned {
 
 /// A table whose rows are deleted by age.
 #[derive(Clone, Copy, Debug)]
-pub enum PrunedTable {
+pub(crate) enum PrunedTable {
     IdempotencyKeys,
     RequestNonces,
 }
 
 /// Deletes at most `limit` rows that are older than `age`, the oldest first, from `since` on.
-pub async fn prune(
+pub(crate) async fn prune(
     pool: &PgPool,
     what: PrunedTable,
     age: Duration,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// A script that needs a changed function, with the functions of its newest version.
 #[derive(Debug)]
-pub struct DependentScript {
+pub(crate) struct DependentScript {
     pub id: Uuid,
     pub name: String,
     /// Names of the functions that its own code calls.
@@ -16,7 +16,7 @@ pub struct DependentScript {
 
 /// Lists the scripts of the workspace (for `None`, of the system) that need any of the functions `names`, and locks
 /// them.
-pub async fn dependents_of(
+pub(crate) async fn dependents_of(
     connection: &mut PgConnection,
     workspace_id: Option<Uuid>,
     names: &[String],
@@ -39,7 +39,7 @@ pub async fn dependents_of(
 }
 
 /// Lists the workspaces with scripts that need any of the functions `names`.
-pub async fn workspaces_depending_on(
+pub(crate) async fn workspaces_depending_on(
     connection: &mut PgConnection,
     names: &[String],
 ) -> Result<Vec<Uuid>, sqlx::Error> {
@@ -53,7 +53,7 @@ pub async fn workspaces_depending_on(
 }
 
 /// Inserts a version of a script whose code did not change, with other builds of its functions.
-pub async fn pin_functions(
+pub(crate) async fn pin_functions(
     connection: &mut PgConnection,
     id: Uuid,
     functions: &[FunctionPin],

@@ -90,7 +90,7 @@ impl Ingest {
                     return self.settle(batch, results, shutdown).await;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, events = batch.len(), "events can't be ingested yet; they are tried again")
+                    tracing::warn!(%error, events = batch.len(), "events can't be ingested yet; they are tried again");
                 }
             }
             if shutdown.run_until_cancelled(backoff.wait()).await.is_none() {

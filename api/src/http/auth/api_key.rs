@@ -44,7 +44,7 @@ impl KeyCache {
 }
 
 /// Passes requests with a valid key on, with their [`Caller`].
-pub async fn require(
+pub(crate) async fn require(
     State(state): State<AppState>,
     mut request: Request,
     next: Next,

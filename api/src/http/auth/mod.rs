@@ -3,9 +3,9 @@
 //! Invariant: a handler gets a [`Caller`] only through [`Authorized`]. So no route is reached without its scope, and
 //! every query of a handler is bound to the caller's workspace.
 
-pub mod api_key;
-pub mod rate_limit;
-pub mod signature;
+pub(crate) mod api_key;
+pub(crate) mod rate_limit;
+pub(crate) mod signature;
 
 use super::prefix::{EXTERNAL, INTERNAL};
 use crate::model::{api_key::Scope, error::ApiError};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 /// The sender of an authenticated request.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     pub workspace_id: Uuid,
     pub workspace_slug: Arc<str>,
     /// Recorded author of a change: a user id, or the prefix of an API key.
@@ -30,23 +30,23 @@ pub struct Caller {
 
 impl Caller {
     /// Returns the `Location` of a row, under the prefix that this caller uses.
-    pub fn location(&self, resource: &str, id: Uuid) -> (HeaderName, String) {
+    pub(crate) fn location(&self, resource: &str, id: Uuid) -> (HeaderName, String) {
         let prefix = if self.is_signed { INTERNAL } else { EXTERNAL };
         (header::LOCATION, format!("{prefix}/{resource}/{id}/"))
     }
 }
 
 /// A scope as a type, for [`Authorized`].
-pub trait Permission {
+pub(crate) trait Permission {
     const SCOPE: Scope;
 }
 
 #[derive(Debug)]
-pub struct Read;
+pub(crate) struct Read;
 #[derive(Debug)]
-pub struct Write;
+pub(crate) struct Write;
 #[derive(Debug)]
-pub struct Execute;
+pub(crate) struct Execute;
 
 impl Permission for Read {
     const SCOPE: Scope = Scope::Read;
@@ -60,7 +60,7 @@ impl Permission for Execute {
 
 /// A caller with the scope `P`.
 #[derive(Debug)]
-pub struct Authorized<P>(pub Caller, PhantomData<P>);
+pub(crate) struct Authorized<P>(pub Caller, PhantomData<P>);
 
 impl<P> Deref for Authorized<P> {
     type Target = Caller;

@@ -35,7 +35,7 @@ impl Default for WorkspaceCache {
 /// Passes requests with a valid signature on, with their [`Caller`].
 ///
 /// Reads the body, since the signature covers it, and passes it on.
-pub async fn require(
+pub(crate) async fn require(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     request: Request,

@@ -8,15 +8,15 @@ use axum::{
 };
 use shared::http::body;
 
-pub use shared::http::fields::{Fields, ReadFields};
+pub(crate) use shared::http::fields::{Fields, ReadFields};
 
 /// Limits the bytes of a request body. Code of 256 KiB may take six bytes per byte when escaped, and the input comes on
 /// top.
-pub const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 
 /// A request body that was read by [`ReadFields`].
 #[derive(Debug)]
-pub struct Payload<T>(pub T);
+pub(crate) struct Payload<T>(pub T);
 
 impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
     type Rejection = ApiError;
@@ -31,7 +31,7 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
 
 /// A body that may be left out, for actions whose fields are all optional.
 #[derive(Debug)]
-pub struct OptionalPayload<T>(pub T);
+pub(crate) struct OptionalPayload<T>(pub T);
 
 impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
     type Rejection = ApiError;
@@ -48,12 +48,12 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
 }
 
 /// Reads `bytes` as one JSON object with the fields of `T`.
-pub fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(shared::http::fields::parse(bytes)?)
 }
 
 /// Reads a body within the limits of size and time.
-pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     Ok(body::receive(body.into_data_stream(), length, MAX_BODY_BYTES).await?)
 }

@@ -1,4 +1,4 @@
 //! Extractors of request bodies and query strings. Each rejects with an error that names the field.
 
-pub mod json;
-pub mod query;
+pub(crate) mod json;
+pub(crate) mod query;

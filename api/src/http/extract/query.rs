@@ -3,7 +3,7 @@
 //! Invariant: an unknown or malformed parameter is rejected by name. If a misspelled filter were ignored, the answer
 //! would be the whole list.
 
-pub use crate::model::pagination::{Page, PageRequest};
+pub(crate) use crate::model::pagination::{Page, PageRequest};
 use crate::model::{
     error::{ApiError, ErrorKind, FieldErrors},
     pagination::{MAX_PER_PAGE, decode_cursor},
@@ -21,10 +21,10 @@ const MAX_SEARCH_CHARACTERS: usize = 200;
 
 /// The query parameters of a request, read by [`ReadQuery`].
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub T);
 
 /// A type that is read from query parameters.
-pub trait ReadQuery: Sized {
+pub(crate) trait ReadQuery: Sized {
     fn read(parameters: &mut Parameters) -> Option<Self>;
 }
 
@@ -38,7 +38,7 @@ impl<S: Sync, T: ReadQuery> FromRequestParts<S> for Query<T> {
 
 /// No parameters at all.
 #[derive(Debug)]
-pub struct NoQuery;
+pub(crate) struct NoQuery;
 
 impl ReadQuery for NoQuery {
     fn read(_: &mut Parameters) -> Option<Self> {
@@ -58,7 +58,7 @@ fn parse<T: ReadQuery>(query: &str) -> Result<T, ApiError> {
 
 /// Query parameters, taken one by one.
 #[derive(Debug)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     values: BTreeMap<String, String>,
     pub errors: FieldErrors,
 }
@@ -78,12 +78,12 @@ impl Parameters {
     }
 
     /// Takes a parameter that may be left out.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
         self.values.remove(name)
     }
 
     /// Takes a parameter and parses it; `expected` completes the error "Must be".
-    pub fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
+    pub(crate) fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let text = self.text(name)?;
         let value = text.parse().ok();
         if value.is_none() {
@@ -93,7 +93,7 @@ impl Parameters {
     }
 
     /// Takes a whole number within bounds.
-    pub fn number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
+    pub(crate) fn number(&mut self, name: &'static str, least: i64, most: i64) -> Option<i64> {
         let expected = format!("a whole number from {least} to {most}");
         let number = self.parsed(name, &expected)?;
         if (least..=most).contains(&number) {
@@ -104,7 +104,7 @@ impl Parameters {
     }
 
     /// Takes one of the texts of an enum.
-    pub fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<String> {
+    pub(crate) fn choice(&mut self, name: &'static str, choices: &[&str]) -> Option<String> {
         let text = self.text(name)?;
         if choices.contains(&text.as_str()) {
             return Some(text);
@@ -114,7 +114,7 @@ impl Parameters {
     }
 
     /// Takes the `search` parameter, as an `ILIKE` pattern that matches it anywhere.
-    pub fn search(&mut self) -> Option<String> {
+    pub(crate) fn search(&mut self) -> Option<String> {
         // An empty search box sends an empty parameter.
         let text = self.text("search").filter(|text| !text.is_empty())?;
         if text.chars().count() > MAX_SEARCH_CHARACTERS {
@@ -126,12 +126,12 @@ impl Parameters {
     }
 
     /// Takes the `per_page` parameter.
-    pub fn per_page(&mut self) -> i64 {
+    pub(crate) fn per_page(&mut self) -> i64 {
         self.number("per_page", 1, MAX_PER_PAGE).unwrap_or(DEFAULT_PER_PAGE)
     }
 
     /// Takes the `cursor` and `per_page` parameters.
-    pub fn page(&mut self) -> PageRequest {
+    pub(crate) fn page(&mut self) -> PageRequest {
         let per_page = self.per_page();
         let before = self.text("cursor").and_then(|cursor| {
             let id = decode_cursor(&cursor);
@@ -146,7 +146,7 @@ impl Parameters {
 
 /// The only parameter of a path. A path that is not UTF-8 is answered 404.
 #[derive(Debug)]
-pub struct PathText(pub String);
+pub(crate) struct PathText(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = ApiError;
@@ -158,17 +158,17 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
 }
 
 /// Returns the 404 error of a path without a route.
-pub fn not_found() -> ApiError {
+pub(crate) fn not_found() -> ApiError {
     ApiError::problem(ErrorKind::NotFound, "not_found", "Not found.")
 }
 
 /// Parses an id of a path. A text that is not a UUID is answered 404, like an id without a row.
-pub fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
+pub(crate) fn path_id(text: &str, what: &'static str) -> Result<Uuid, ApiError> {
     Uuid::parse_str(text).map_err(|_| ApiError::not_found(what))
 }
 
 /// Returns the 405 error in the documented shape; axum adds `Allow`.
-pub async fn method_not_allowed() -> ApiError {
+pub(crate) async fn method_not_allowed() -> ApiError {
     ApiError::problem(ErrorKind::MethodNotAllowed, "method_not_allowed", "Method not allowed.")
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// The parts of a request for an execution that make it the same as another.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     pub script_id: Uuid,
     pub trigger_type: TriggerType,
     pub event: &'a RawValue,
@@ -20,7 +20,7 @@ pub struct Asked<'a> {
 
 /// Returns the hash of a request: equal for all requests that mean the same. It must never change, since keys are
 /// stored with it for days.
-pub fn hash(asked: &Asked<'_>) -> [u8; 32] {
+pub(crate) fn hash(asked: &Asked<'_>) -> [u8; 32] {
     let Asked { script_id, trigger_type, event, context, variables } = asked;
     let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
     hash.update(trigger_type.as_str());

@@ -1,7 +1,7 @@
 //! Executions that their writer publishes on the fast path. No relay runs in these tests.
 
 use super::{LIMIT, Queues, next, until};
-use api::{
+use api::testing::{
     db::enqueue::{self, Inserted, Mode, Runnable, Submission},
     delivery::{Dispatcher, FastPath},
     model::execution::{Input, empty_object},

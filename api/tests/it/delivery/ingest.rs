@@ -2,7 +2,7 @@
 
 use super::{Queues, until};
 use crate::server::Server;
-use api::delivery::ingest::Ingest;
+use api::testing::delivery::ingest::Ingest;
 use reqwest::Method;
 use serde_json::{Value, json, value::RawValue};
 use shared::{amqp::DeadLetters, limits::EVENT_NESTING};

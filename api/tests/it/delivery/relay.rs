@@ -1,7 +1,7 @@
 //! Publishing of outbox rows by the relay.
 
 use super::{LIMIT, Queues, connect, next, until};
-use api::{
+use api::testing::{
     delivery::{Dispatcher, Relay},
     live::{Live, NotificationSinks},
 };
@@ -194,9 +194,9 @@ async fn running(pool: &PgPool, workspace: Uuid) -> Uuid {
 async fn a_workspace_runs_no_more_at_a_time_than_its_limit() {
     let (database, queues) = (TestDatabase::create().await, Queues::create());
     let pool = database.pool().await;
-    let limited = api::db::workspaces::id_of(&pool, "limited").await.unwrap();
+    let limited = api::testing::db::workspaces::id_of(&pool, "limited").await.unwrap();
     let usual = Uuid::now_v7();
-    api::db::workspaces::set_share(&pool, "limited", None, Some(2)).await.unwrap();
+    api::testing::db::workspaces::set_share(&pool, "limited", None, Some(2)).await.unwrap();
     let busy = running(&pool, limited).await;
     for _ in 0..5 {
         enqueue(&pool, limited, 0).await;

@@ -6,7 +6,7 @@ use super::{
     until,
 };
 use crate::server::Server;
-use api::background::retention::run_maintenance;
+use api::testing::background::retention::run_maintenance;
 use serde_json::json;
 use sqlx::PgPool;
 use std::time::Duration;

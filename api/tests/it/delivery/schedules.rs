@@ -52,7 +52,7 @@ async fn executions(server: &Server) -> i64 {
 async fn run_two_until_advanced(server: &Server) {
     let stop = CancellationToken::new();
     for _ in 0..2 {
-        tokio::spawn(api::background::scheduler::run(
+        tokio::spawn(api::testing::background::scheduler::run(
             server.pool.clone(),
             Arc::new(Notify::new()),
             stop.clone(),

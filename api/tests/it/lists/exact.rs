@@ -1,9 +1,9 @@
 //! A list contains exactly the rows that its filters allow: compared with the simplest statement for the same filters.
 
 use super::{history, lists_pool, script, with_each_trigger_and_status, workspace};
-use api::{
+use api::testing::{
     db::{self, executions::ExecutionFilter},
-    http::extract::query::PageRequest,
+    model::pagination::PageRequest,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;

@@ -5,7 +5,7 @@ mod plan;
 mod plans;
 mod shares;
 
-use api::{
+use api::testing::{
     config::DatabaseConfig,
     db::{executions::ExecutionFilter, pool},
 };

@@ -5,9 +5,9 @@ use super::{
     plan::{Plan, Plans, explain_everything},
     script, with_each_trigger_and_status, workspace,
 };
-use api::{
+use api::testing::{
     db::{self, executions::ExecutionFilter},
-    http::extract::query::PageRequest,
+    model::pagination::PageRequest,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::execution::{Status, TriggerType};

@@ -1,7 +1,7 @@
 //! Maintenance queries of a week cost the same however large the week is.
 
 use super::{database_with_history, execute, week_of};
-use api::db::retention::{INDEXES_ONLY, Week, unfinished_sql};
+use api::testing::db::retention::{INDEXES_ONLY, Week, unfinished_sql};
 use sqlx::{AssertSqlSafe, Executor as _, Row as _, types::chrono::NaiveDate};
 
 #[tokio::test]

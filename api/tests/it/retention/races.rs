@@ -2,7 +2,7 @@
 
 use super::{KEEP, database_with_history, execute, insert, left, maintain, number, week_of};
 use crate::server::Server;
-use api::background::retention::{Report, run_maintenance};
+use api::testing::background::retention::{Report, run_maintenance};
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 use tokio::task::JoinHandle;
