@@ -5,12 +5,17 @@
 //! V8 runs in a process of its own, from the crate `sandbox`. The two processes share the crate `sandbox-protocol` and nothing
 //! else.
 
-pub mod config;
-pub mod consumer;
-pub mod db;
-pub mod execution;
-pub mod http;
-pub mod lease;
-pub mod outbound;
-pub mod serve;
-pub mod supervisor;
+mod config;
+mod consumer;
+mod db;
+mod execution;
+mod http;
+mod lease;
+mod outbound;
+mod serve;
+mod supervisor;
+#[doc(hidden)]
+pub mod testing;
+
+pub use config::Config;
+pub use serve::Worker;

@@ -9,7 +9,7 @@ use shared::{
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use worker::{config::Config, serve::Worker};
+use worker::{Config, Worker};
 
 /// Takes executions from the broker and runs each in a sandbox process.
 ///

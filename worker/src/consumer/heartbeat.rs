@@ -23,7 +23,7 @@ fn approximate(count: usize) -> f64 {
 
 impl ExecutionConsumer {
     /// Sends heartbeats, which renew the leases, for as long as it is polled.
-    pub async fn keep_leases(&self) {
+    pub(crate) async fn keep_leases(&self) {
         loop {
             let sent = self.heartbeat().await;
             if let Err(error) = &sent {
@@ -67,7 +67,7 @@ impl ExecutionConsumer {
     }
 
     /// Interrupts executions whose cancel is notified, for as long as it is polled.
-    pub async fn listen_for_cancels(&self, database: &Database) {
+    pub(crate) async fn listen_for_cancels(&self, database: &Database) {
         let (sender, mut notifications) = mpsc::channel(64);
         let interrupt = async {
             while let Some(notification) = notifications.recv().await {

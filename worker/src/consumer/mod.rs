@@ -32,7 +32,7 @@ use tokio::{sync::Notify, task::JoinSet};
 const LAST_WRITES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Consumes the messages of executions, and keeps the leases of those that it runs.
-pub struct ExecutionConsumer {
+pub(crate) struct ExecutionConsumer {
     pub runner: Runner,
     /// Publisher on a connection of its own: a broker that blocks publishers still accepts acknowledgements.
     pub dead_letters: Publisher,
@@ -46,7 +46,7 @@ pub struct ExecutionConsumer {
 
 impl ExecutionConsumer {
     #[must_use]
-    pub fn new(runner: Runner, dead_letters: Publisher) -> Self {
+    pub(crate) fn new(runner: Runner, dead_letters: Publisher) -> Self {
         Self {
             runner,
             dead_letters,
@@ -58,7 +58,7 @@ impl ExecutionConsumer {
 
     /// Takes on messages until the worker stops. Then waits up to `drain_timeout` for runs to finish, and interrupts the
     /// others, which releases their attempts.
-    pub async fn serve(self: Arc<Self>, mut consumer: Consumer, drain_timeout: Duration) {
+    pub(crate) async fn serve(self: Arc<Self>, mut consumer: Consumer, drain_timeout: Duration) {
         let mut runs = JoinSet::new();
         while let Some(Some(delivery)) = self.runner.stopping.run_until_cancelled(consumer.next()).await {
             runs.spawn(Arc::clone(&self).run(delivery));

@@ -8,7 +8,7 @@ use tokio_postgres::AsyncMessage;
 
 /// Event on a listened channel.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Notification {
+pub(crate) enum Notification {
     /// The connection is established, again perhaps. Payloads sent before may have been missed.
     Listening,
     /// A payload sent on the channel.
@@ -16,7 +16,11 @@ pub enum Notification {
 }
 
 /// Listens on `channel` and sends each payload to `notifications`. Returns only after the receiver was dropped.
-pub async fn listen(database: &Database, channel: &'static str, notifications: mpsc::Sender<Notification>) {
+pub(crate) async fn listen(
+    database: &Database,
+    channel: &'static str,
+    notifications: mpsc::Sender<Notification>,
+) {
     let mut backoff = Backoff::CONNECTION;
     let mut connected_before = false;
     while !notifications.is_closed() {

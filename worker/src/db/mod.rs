@@ -6,7 +6,7 @@
 mod listen;
 mod tls;
 
-pub use listen::{Notification, listen};
+pub(crate) use listen::{Notification, listen};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use shared::config::Secret;

@@ -14,7 +14,7 @@ const FETCH: &str = "SELECT hash, code FROM builds WHERE hash = ANY ($1)";
 
 /// Loads builds by their hash: from memory, else from the database.
 #[derive(Debug)]
-pub struct Builds {
+pub(crate) struct Builds {
     database: Database,
     cache: Cache<String, Arc<str>>,
 }
@@ -26,12 +26,15 @@ fn cache() -> Cache<String, Arc<str>> {
 
 impl Builds {
     #[must_use]
-    pub fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database) -> Self {
         Self { database, cache: cache() }
     }
 
     /// Returns the code of each hash. A hash without a build is missing in the result.
-    pub async fn get(&self, hashes: BTreeSet<&str>) -> Result<HashMap<String, Arc<str>>, DatabaseError> {
+    pub(crate) async fn get(
+        &self,
+        hashes: BTreeSet<&str>,
+    ) -> Result<HashMap<String, Arc<str>>, DatabaseError> {
         let (mut found, unknown) = self.look_up(&hashes);
         if unknown.is_empty() {
             return Ok(found);

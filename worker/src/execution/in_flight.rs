@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 /// List of all attempts in flight.
 #[derive(Debug, Default)]
-pub struct InFlight {
+pub(crate) struct InFlight {
     attempts: Mutex<HashMap<Attempt, Arc<InFlightEntry>>>,
 }
 
@@ -27,7 +27,7 @@ struct InFlightEntry {
 
 /// Keeps an attempt listed.
 #[derive(Debug)]
-pub struct AttemptGuard<'a> {
+pub(crate) struct AttemptGuard<'a> {
     in_flight: &'a InFlight,
     attempt: Attempt,
     entry: Arc<InFlightEntry>,
@@ -35,33 +35,33 @@ pub struct AttemptGuard<'a> {
 
 impl InFlight {
     /// Lists an attempt that was just claimed.
-    pub fn register(&self, attempt: Attempt) -> AttemptGuard<'_> {
+    pub(crate) fn register(&self, attempt: Attempt) -> AttemptGuard<'_> {
         let entry = Arc::new(InFlightEntry::default());
         self.lock().insert(attempt, Arc::clone(&entry));
         AttemptGuard { in_flight: self, attempt, entry }
     }
 
     #[must_use]
-    pub fn list(&self) -> Vec<Attempt> {
+    pub(crate) fn list(&self) -> Vec<Attempt> {
         self.lock().keys().copied().collect()
     }
 
     /// Ends one attempt's run.
-    pub fn interrupt(&self, attempt: Attempt, interruption: Interruption) {
+    pub(crate) fn interrupt(&self, attempt: Attempt, interruption: Interruption) {
         if let Some(entry) = self.lock().get(&attempt) {
             entry.interrupt(interruption);
         }
     }
 
     /// Ends the run of an execution, if it runs here.
-    pub fn interrupt_execution(&self, execution_id: Uuid, interruption: Interruption) {
+    pub(crate) fn interrupt_execution(&self, execution_id: Uuid, interruption: Interruption) {
         let entries = self.lock();
         let of_execution = entries.iter().filter(|(attempt, _)| attempt.execution_id == execution_id);
         of_execution.for_each(|(_, entry)| entry.interrupt(interruption));
     }
 
     /// Ends every run.
-    pub fn interrupt_all(&self, interruption: Interruption) {
+    pub(crate) fn interrupt_all(&self, interruption: Interruption) {
         self.lock().values().for_each(|entry| entry.interrupt(interruption));
     }
 
@@ -83,18 +83,18 @@ impl InFlightEntry {
 impl AttemptGuard<'_> {
     /// Returns the token that is cancelled when the run has to end.
     #[must_use]
-    pub fn cancel_token(&self) -> CancellationToken {
+    pub(crate) fn cancel_token(&self) -> CancellationToken {
         self.entry.cancel.clone()
     }
 
     #[must_use]
-    pub const fn attempt(&self) -> Attempt {
+    pub(crate) const fn attempt(&self) -> Attempt {
         self.attempt
     }
 
     /// Returns why the run was ended from outside, if it was.
     #[must_use]
-    pub fn interruption(&self) -> Option<Interruption> {
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
         self.entry.interruption.get().copied()
     }
 }

@@ -1,17 +1,17 @@
 //! Processing of one message: claim, execute, persist, settle.
 
 mod attempt;
-pub mod builds;
-pub mod in_flight;
-pub mod input;
+pub(crate) mod builds;
+pub(crate) mod in_flight;
+pub(crate) mod input;
 mod log_writer;
-pub mod plane_token;
+pub(crate) mod plane_token;
 mod prepare;
 mod runner;
-pub mod settle;
+pub(crate) mod settle;
 
-pub use prepare::{Corrupt, Preparation, PrepareError, Prepared};
-pub use runner::Runner;
+pub(crate) use prepare::Preparation;
+pub(crate) use runner::Runner;
 
 use crate::lease::{Attempt, AttemptEnd, Claimed, FencedWrite, Phases};
 use in_flight::AttemptGuard;
@@ -41,7 +41,7 @@ struct FinishedRun {
 }
 
 /// Processes one message: claim, run, persist. Returns how to settle it, only after the outcome is committed.
-pub async fn process(runner: &Runner, body: &[u8], traceparent: Option<String>) -> Settlement {
+pub(crate) async fn process(runner: &Runner, body: &[u8], traceparent: Option<String>) -> Settlement {
     let execution_id = match decode(body) {
         Ok(execution_id) => execution_id,
         Err(error) => {

@@ -18,7 +18,7 @@ use std::{
 
 /// Parts with which every run of this worker is prepared.
 #[derive(Debug)]
-pub struct Preparation {
+pub(crate) struct Preparation {
     pub builds: Builds,
     pub keyring: Arc<Keyring>,
     pub plane_tokens: Arc<PlaneTokens>,
@@ -29,7 +29,7 @@ pub struct Preparation {
 
 /// Run that is ready for a sandbox.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     pub job: Job,
     pub allowed_domains: Vec<String>,
     pub plane_token: Option<String>,
@@ -37,7 +37,7 @@ pub struct Prepared {
 
 /// Reason why an execution can't be given to a sandbox.
 #[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
+pub(crate) enum PrepareError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// A second try would change nothing.
@@ -47,7 +47,7 @@ pub enum PrepareError {
 
 /// Fault of a stored execution.
 #[derive(Debug, thiserror::Error)]
-pub enum Corrupt {
+pub(crate) enum Corrupt {
     #[error("the build {0} is gone")]
     BuildMissing(String),
     #[error("{what} can't be decrypted: {error}")]
@@ -64,7 +64,7 @@ pub enum Corrupt {
 
 impl Preparation {
     /// Fetches the builds, opens the secrets and puts the input together.
-    pub async fn prepare(&self, claimed: &Claimed) -> Result<Prepared, PrepareError> {
+    pub(crate) async fn prepare(&self, claimed: &Claimed) -> Result<Prepared, PrepareError> {
         let pinned = claimed.functions.iter().map(|function| function.build_hash.as_str());
         let hashes: BTreeSet<&str> = pinned.chain([claimed.build_hash.as_str()]).collect();
         let (builds, plane_token) =

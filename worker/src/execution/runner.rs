@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Runs executions: the parts that each of them uses.
-pub struct Runner {
+pub(crate) struct Runner {
     pub claims: Claims,
     /// Attempts in flight. The heartbeat renews their leases, and a cancel interrupts them.
     pub attempts: InFlight,
@@ -18,7 +18,7 @@ pub struct Runner {
 
 impl Runner {
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         claims: Claims,
         pool: Arc<Pool>,
         preparation: Preparation,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Settlement of a message with the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settlement {
+pub(crate) enum Settlement {
     /// The database has everything that matters: the outcome, or the status that leaves nothing to do.
     Ack,
     /// The message was not processed. Another worker may take it.
@@ -21,7 +21,7 @@ pub enum Settlement {
 impl Settlement {
     /// Returns the label of the metric.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Ack => "ack",
             Self::Requeue => "requeue",
@@ -32,7 +32,7 @@ impl Settlement {
 
 /// Reason why the worker ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
+pub(crate) enum Interruption {
     /// A client asked to cancel the execution.
     Cancelled,
     /// This worker stops, and its drain timeout is over.
@@ -43,7 +43,7 @@ pub enum Interruption {
 
 /// Decision about an attempt whose run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Record the verdict.
     Finish,
     /// Run the execution again after this time.
@@ -56,7 +56,7 @@ pub enum Decision {
 
 /// Inputs of the decision besides the verdict.
 #[derive(Clone, Copy, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     pub interruption: Option<Interruption>,
     /// Number of retries left for the script's own faults.
     pub retries_left: i32,
@@ -72,7 +72,7 @@ const MAX_RETRY_DELAY: Duration = Duration::from_hours(24);
 /// Decides about an attempt. A verdict that was reached in time is recorded, even if the worker drains meanwhile: only
 /// a run that the drain ended is released.
 #[must_use]
-pub fn decide(verdict: &Verdict, facts: Facts) -> Decision {
+pub(crate) fn decide(verdict: &Verdict, facts: Facts) -> Decision {
     let Verdict::Failed(error) = verdict else {
         return if facts.interruption == Some(Interruption::Fenced) {
             Decision::Discard

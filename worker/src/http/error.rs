@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 /// Reason why a request is refused or failed.
 #[derive(Debug, thiserror::Error)]
-pub enum HttpError {
+pub(crate) enum HttpError {
     /// 400 `{field: [messages]}`.
     #[error("{0}")]
     Invalid(#[from] FieldErrors),

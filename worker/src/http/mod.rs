@@ -12,9 +12,9 @@ mod health;
 mod nonces;
 mod signed;
 
-pub use error::HttpError;
+pub(crate) use error::HttpError;
 pub use health::Connections;
-pub use nonces::{MemoryNonces, NonceError, Nonces};
+pub use nonces::{MemoryNonces, Nonces};
 pub use signed::MAX_BODY_BYTES;
 
 use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};

@@ -22,7 +22,7 @@ const INSERT: &str = "INSERT INTO request_nonces (nonce) VALUES ($1) ON CONFLICT
 pub enum Nonces {
     /// Table `request_nonces`, shared by every worker and api process.
     Database(Box<Database>),
-    /// Memory of this process, for a worker that runs without a database.
+    /// Memory of this process, for tests of the endpoints without a database.
     Memory(MemoryNonces),
 }
 

@@ -8,10 +8,11 @@
 mod claim;
 mod finish;
 mod logs;
-pub mod reaper;
+pub(crate) mod reaper;
 mod renew;
 
-pub use claim::{ClaimResult, Claimed, DurableClaim, PinnedFunction, RowError, SealedVariable};
+pub use claim::{ClaimResult, Claimed};
+pub(crate) use claim::{DurableClaim, RowError};
 pub use finish::{AttemptEnd, Phases};
 pub use renew::{HeartbeatReply, WorkerRow};
 
@@ -20,10 +21,10 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Seconds for which an attempt belongs to its worker without a heartbeat.
-pub const LEASE: Duration = Duration::from_secs(10);
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
 /// Seconds between two heartbeats. Two may fail before the lease expires, or one that first waits the longest time for
 /// a connection.
-pub const HEARTBEAT: Duration = Duration::from_secs(3);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(3);
 
 /// Statements of every execution, prepared on each connection ahead of their first use.
 pub const PREPARED: &[&str] = &[claim::CLAIM, claim::FLUSH, finish::FINISH];

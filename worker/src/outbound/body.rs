@@ -61,8 +61,8 @@ impl Body for WireBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
         let Self { inner, budget, quota, limit, received } = self.get_mut();
-        let frame = ready!(quota.poll(cx, |cx| Pin::new(inner).poll_frame(cx), size));
-        let piece = size(&frame);
+        let frame = ready!(quota.poll(cx, |cx| Pin::new(inner).poll_frame(cx), |frame| size(frame.as_ref())));
+        let piece = size(frame.as_ref());
         if let Some(budget) = budget {
             budget.earn(piece);
         }
@@ -83,7 +83,7 @@ impl Body for WireBody {
 }
 
 /// Bytes of body in what was polled; trailers and errors have none.
-fn size(frame: &Option<Result<Frame<Bytes>, hyper::Error>>) -> usize {
+fn size(frame: Option<&Result<Frame<Bytes>, hyper::Error>>) -> usize {
     match frame {
         Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
         _ => 0,

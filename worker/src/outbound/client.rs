@@ -43,7 +43,7 @@ pub enum ClientError {
 }
 
 /// The parts that differ between clients.
-pub struct ClientSettings<R> {
+pub(crate) struct ClientSettings<R> {
     pub resolver: R,
     pub tls: ClientConfig,
     /// Limits name look-up, TCP and TLS handshake together.
@@ -55,12 +55,12 @@ type WrapBody = fn(http::Response<Incoming>) -> http::Response<WireBody>;
 
 /// A pool of connections. Each connection lives on the runtime that sent the request it was made for.
 #[derive(Clone)]
-pub struct Client<R> {
+pub(crate) struct Client<R> {
     http: Decompression<MapResponse<Http<R>, WrapBody>>,
 }
 
 impl<R: Resolver> Client<R> {
-    pub fn new(settings: ClientSettings<R>) -> Self {
+    pub(crate) fn new(settings: ClientSettings<R>) -> Self {
         let connector = Connector::new(settings.resolver, settings.tls, settings.connect_timeout);
         let http = legacy::Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -76,7 +76,10 @@ impl<R: Resolver> Client<R> {
     }
 
     /// Sends a request and waits for the final head. Dropping the future ends the request.
-    pub async fn send(&self, mut request: http::Request<Full<Bytes>>) -> Result<Response, ClientError> {
+    pub(crate) async fn send(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+    ) -> Result<Response, ClientError> {
         let interim = InterimHeads::watch(&mut request);
         tokio::select! {
             biased;
@@ -87,40 +90,40 @@ impl<R: Resolver> Client<R> {
 }
 
 /// A response whose body is read piece by piece.
-pub struct Response {
+pub(crate) struct Response {
     response: http::Response<DecompressionBody<WireBody>>,
 }
 
 impl Response {
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    pub fn version(&self) -> Version {
+    pub(crate) fn version(&self) -> Version {
         self.response.version()
     }
 
-    pub fn headers(&self) -> &HeaderMap {
+    pub(crate) fn headers(&self) -> &HeaderMap {
         self.response.headers()
     }
 
     /// Returns the reason phrase, unless it is the status's own.
-    pub fn reason(&self) -> Option<&ReasonPhrase> {
+    pub(crate) fn reason(&self) -> Option<&ReasonPhrase> {
         self.response.extensions().get()
     }
 
     /// Returns the length of the body, if the server announced it and did not compress the body.
-    pub fn content_length(&self) -> Option<u64> {
+    pub(crate) fn content_length(&self) -> Option<u64> {
         self.response.body().size_hint().exact()
     }
 
     /// Limits the bytes of the body before they are decompressed.
-    pub fn limit_wire_bytes(&mut self, bytes: usize) {
+    pub(crate) fn limit_wire_bytes(&mut self, bytes: usize) {
         self.response.body_mut().get_mut().limit(bytes);
     }
 
     /// Reads the next piece of the decompressed body. Returns `None` at its end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             // A small body may decompress to a large one: this task yields its thread in between.
             tokio::task::coop::consume_budget().await;

@@ -34,10 +34,10 @@ pub(super) type Io = TokioIo<CountedStream<TokioIo<MaybeHttpsStream<TokioIo<TcpS
 /// An error of a name look-up, TCP and TLS handshake that together did not end in time.
 #[derive(Debug, thiserror::Error)]
 #[error("connecting timed out")]
-pub struct ConnectTimeout;
+pub(crate) struct ConnectTimeout;
 
 /// Resolves names to addresses. Implemented by every `tower` service of the right types.
-pub trait Resolver:
+pub(crate) trait Resolver:
     Service<Name, Response: Iterator<Item = SocketAddr>, Error: Into<BoxError>, Future: Send>
     + Clone
     + Send
@@ -95,7 +95,7 @@ impl<R: Resolver> Service<Uri> for Connector<R> {
 }
 
 /// Returns a configuration that trusts the system's roots and the extra ones, and prefers HTTP/2.
-pub fn tls(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+pub(crate) fn tls(extra_roots: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier::new_with_extra_roots(extra_roots.iter().cloned(), provider.clone())?;
     let mut tls = ClientConfig::builder_with_provider(provider)

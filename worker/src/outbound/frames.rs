@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const CAPACITY: u32 = 4_096;
 /// Number of such frames that each response earns.
 const PER_RESPONSE: u32 = 64;
-/// Bytes, of bodies in either direction, that earn one such frame: WINDOW_UPDATE and PING accompany them.
+/// Bytes, of bodies in either direction, that earn one such frame: `WINDOW_UPDATE` and `PING` accompany them.
 const BYTES_PER_FRAME: usize = 512;
 /// Limits the responses whose heads are counted at once. No connection has more in progress: the oldest beyond that was
 /// given up.

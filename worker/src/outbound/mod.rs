@@ -18,13 +18,13 @@ mod interim;
 mod poll_quota;
 mod stream;
 
-pub use client::{Client, ClientError, ClientSettings, Response};
-pub use connector::{ConnectTimeout, Resolver, tls};
+pub(crate) use client::{Client, ClientError, ClientSettings, Response};
+pub(crate) use connector::{ConnectTimeout, tls};
 
 /// Limits the names and values of one response's headers, in bytes.
-pub const HEAD_BYTES: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// Limits the header lines of one response.
-pub const HEAD_LINES: usize = 256;
+pub(crate) const HEAD_LINES: usize = 256;
 /// Limits a head as HTTP/1 writes it, in bytes: four more for each line, and the status line.
 const RAW_HEAD_BYTES: usize = HEAD_BYTES + HEAD_LINES * 4 + 1024;
 /// Limits the interim heads (1xx) of one response.
@@ -39,7 +39,7 @@ pub struct Flood;
 
 /// Marks an `io::Error` made of a [`Flood`]. HTTP/2 keeps nothing of such an error but its kind. No read from a socket
 /// fails with this one.
-pub const FLOOD_KIND: std::io::ErrorKind = std::io::ErrorKind::QuotaExceeded;
+pub(crate) const FLOOD_KIND: std::io::ErrorKind = std::io::ErrorKind::QuotaExceeded;
 
 impl From<Flood> for std::io::Error {
     fn from(flood: Flood) -> Self {

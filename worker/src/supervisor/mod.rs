@@ -7,8 +7,8 @@
 //!   lines does.
 //! - A process that ended badly is never used again.
 
-pub mod egress;
-pub mod fetch;
+pub(crate) mod egress;
+pub(crate) mod fetch;
 mod frame_writer;
 mod logs;
 mod masking;
@@ -16,6 +16,7 @@ mod pool;
 mod run;
 mod sandbox_process;
 
-pub use pool::{Pool, PoolConfig, PoolStartError, PoolStatus, Slot};
+pub(crate) use pool::Slot;
+pub use pool::{Pool, PoolConfig, PoolStartError};
 pub use run::RunContext;
-pub use sandbox_process::{SpawnError, StrictError};
+pub use sandbox_process::SpawnError;

@@ -8,7 +8,7 @@
 
 mod slot;
 
-pub use slot::Slot;
+pub(crate) use slot::Slot;
 
 use super::{
     fetch::Fetcher,

@@ -226,7 +226,6 @@ impl<'a> Run<'a> {
 
     async fn on_event(&mut self, event: Event<'a>, writer: &mut FrameWriter) -> ControlFlow<LoopEnd> {
         match event {
-            Event::GraceOver => return ControlFlow::Break(LoopEnd::Lost),
             Event::MustStop(code) => self.stop(code, writer),
             Event::MemoryCheck => {
                 if self.is_over_memory() {
@@ -242,7 +241,9 @@ impl<'a> Run<'a> {
             Event::FetchEnded(Some(fetch)) => self.answer(fetch, writer).await,
             Event::FetchEnded(None) => {}
             Event::Received(Ok(message)) => return self.on_message(message, writer).await,
-            Event::Received(Err(FrameError::Io(_))) => return ControlFlow::Break(LoopEnd::Lost),
+            Event::GraceOver | Event::Received(Err(FrameError::Io(_))) => {
+                return ControlFlow::Break(LoopEnd::Lost);
+            }
             Event::Received(Err(_)) => return ControlFlow::Break(self.kill(KillReason::ProtocolViolation)),
         }
         ControlFlow::Continue(())

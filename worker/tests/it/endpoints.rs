@@ -11,7 +11,7 @@ use shared::{
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
-use worker::{
+use worker::testing::{
     execution::plane_token::PlaneTokens,
     http::{Connections, MemoryNonces, Nonces, ServerState, router},
     supervisor::{

@@ -13,7 +13,7 @@ use std::{
 };
 use test_support::{Endless, HostileServer};
 use tokio::{net::TcpListener, time::timeout};
-use worker::execution::plane_token::PlaneTokens;
+use worker::testing::execution::plane_token::PlaneTokens;
 
 async fn control_service(broken: Arc<AtomicBool>) -> String {
     let answer = async |State(broken): State<Arc<AtomicBool>>, headers: HeaderMap| {

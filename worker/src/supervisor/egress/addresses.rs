@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Reason why scripts may not reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub(crate) enum Class {
     Unspecified,
     Loopback,
     Private,
@@ -30,7 +30,7 @@ pub enum Class {
 
 impl Class {
     /// The words of the message a script sees.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",
             Self::Loopback => "loopback",
@@ -57,7 +57,7 @@ const METADATA: [IpAddr; 6] = [
 ];
 
 /// The class of an address, or `None` if it is public.
-pub fn classify(address: IpAddr) -> Option<Class> {
+pub(crate) fn classify(address: IpAddr) -> Option<Class> {
     if METADATA.contains(&address) {
         return Some(Class::Metadata);
     }

@@ -9,9 +9,9 @@ mod addresses;
 mod api_base;
 mod exceptions;
 
-pub use addresses::{Class, classify};
-pub use api_base::ApiBase;
-pub use exceptions::{Exceptions, InvalidException};
+pub(crate) use addresses::{Class, classify};
+pub(crate) use api_base::ApiBase;
+pub use exceptions::Exceptions;
 
 use shared::allowed_domains::{Admission, AllowedDomains};
 use std::net::IpAddr;
@@ -19,13 +19,13 @@ use url::{Host, Url};
 
 /// The worker's rules. A script's own allow-list comes with each question.
 #[derive(Clone, Debug, Default)]
-pub struct Egress {
+pub(crate) struct Egress {
     exceptions: Exceptions,
 }
 
 /// Which addresses a request may connect to. Connections of one lane are never lent to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub(crate) enum Lane {
     /// Public addresses and excepted networks.
     Public,
     /// The operator excepted this host: private addresses, too.
@@ -34,7 +34,7 @@ pub enum Lane {
 
 /// Why a URL is not admitted. The text is what the script sees.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denied {
+pub(crate) enum Denied {
     #[error("Scheme not allowed: {0} (only http and https are)")]
     Scheme(String),
     #[error("URL not allowed: it holds a user name or password; send an Authorization header instead")]
@@ -50,12 +50,12 @@ pub enum Denied {
 }
 
 impl Egress {
-    pub fn new(exceptions: Exceptions) -> Self {
+    pub(crate) fn new(exceptions: Exceptions) -> Self {
         Self { exceptions }
     }
 
     /// Checks that a script with this allow-list may request `url`. Returns the rules for its addresses.
-    pub fn admit(&self, url: &Url, allowed: &AllowedDomains) -> Result<Lane, Denied> {
+    pub(crate) fn admit(&self, url: &Url, allowed: &AllowedDomains) -> Result<Lane, Denied> {
         let (_, host, port) = http_parts(url)?;
         match allowed.admits(url) {
             Admission::Allowed => self.lane(url),
@@ -65,7 +65,7 @@ impl Egress {
     }
 
     /// The lane of a URL that needs no allow-list: Plane's API.
-    pub fn lane(&self, url: &Url) -> Result<Lane, Denied> {
+    pub(crate) fn lane(&self, url: &Url) -> Result<Lane, Denied> {
         let (parsed, host, port) = http_parts(url)?;
         let lane = if self.exceptions.cover_host(&parsed, port) { Lane::Excepted } else { Lane::Public };
         // A host that is an address never passes the resolver, so its gate is here.
@@ -83,7 +83,7 @@ impl Egress {
     }
 
     /// Checks that a connection of this lane may be made to an address that a name resolved to.
-    pub fn permits(&self, lane: Lane, address: IpAddr) -> Result<(), Class> {
+    pub(crate) fn permits(&self, lane: Lane, address: IpAddr) -> Result<(), Class> {
         match classify(address) {
             None => Ok(()),
             Some(_) if self.exceptions.cover_address(address) => Ok(()),

@@ -24,7 +24,7 @@ pub trait NameService: Send + Sync + 'static {
 }
 
 /// The operating system's resolver: `/etc/hosts`, DNS, what the host is set up for.
-pub struct SystemNames {
+pub(crate) struct SystemNames {
     lookups: Arc<Semaphore>,
 }
 

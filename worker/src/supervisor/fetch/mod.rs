@@ -20,9 +20,10 @@ mod headers;
 mod redirects;
 mod request_log;
 
-pub use client::StartError;
-pub use dns::{NameService, SystemNames};
-pub use request_log::RequestLine;
+pub(crate) use client::StartError;
+pub use dns::NameService;
+pub(crate) use dns::SystemNames;
+pub(crate) use request_log::RequestLine;
 
 use super::egress::{ApiBase, Denied, Egress, Exceptions, Lane};
 use crate::outbound::Response;

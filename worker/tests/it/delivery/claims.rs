@@ -9,7 +9,7 @@ use shared::{
 };
 use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::{AttemptEnd, ClaimResult, FencedWrite, HeartbeatReply, PREPARED, WorkerRow};
+use worker::testing::lease::{AttemptEnd, ClaimResult, FencedWrite, HeartbeatReply, PREPARED, WorkerRow};
 
 fn completed() -> Verdict {
     Verdict::Completed(RawValue::from_string(r#"{"text":"\u0000"}"#.to_owned()).unwrap())
@@ -43,7 +43,7 @@ async fn the_last_lines_and_the_end_are_stored_together() {
     assert_eq!(worker.append_logs(attempt, &[line(1)]).await.unwrap(), FencedWrite::Applied);
     // A line whose first write was not confirmed comes again.
     let verdict = completed();
-    let phases = worker::lease::Phases {
+    let phases = worker::testing::lease::Phases {
         usage: shared::outcome::Usage::default(),
         ended_at: std::time::Instant::now(),
     };
@@ -224,7 +224,7 @@ async fn a_result_nested_too_deep_for_the_database_is_not_retried() {
     let attempt = claim(&worker, id).await.unwrap();
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let verdict = Verdict::Completed(RawValue::from_string(deep).unwrap());
-    let phases = worker::lease::Phases {
+    let phases = worker::testing::lease::Phases {
         usage: shared::outcome::Usage::default(),
         ended_at: std::time::Instant::now(),
     };

@@ -11,7 +11,7 @@ use shared::{
 use std::time::Instant;
 use test_support::TestDatabase;
 use uuid::Uuid;
-use worker::{
+use worker::testing::{
     db::Database,
     lease::{Attempt, AttemptEnd, ClaimResult, Claimed, Claims, FencedWrite, PREPARED, Phases},
 };

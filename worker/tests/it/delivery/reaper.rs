@@ -5,7 +5,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use shared::execution::ErrorCode;
 use std::time::Duration;
 use uuid::Uuid;
-use worker::lease::{
+use worker::testing::lease::{
     FencedWrite, HeartbeatReply, WorkerRow,
     reaper::{Reaped, Reaper},
 };

@@ -18,7 +18,7 @@ use tokio::{
     time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use worker::supervisor::{Pool, PoolConfig, RunContext};
+use worker::testing::supervisor::{Pool, PoolConfig, RunContext};
 
 /// Time beyond its limit within which a run has ended, whatever a server does.
 const OVERTIME: Duration = Duration::from_millis(500);
@@ -43,9 +43,8 @@ const LARGE_HEAD: Expected = Text("Response headers too large: over 65536 bytes 
 
 fn expected(endless: Endless) -> Expected {
     match endless {
-        InterimHeads | DrippedInterimHeads | InterimFrames => FLOOD,
-        ChunkZeros | ChunkBlanks => FLOOD,
-        Pings | Settings | WindowUpdates | UnknownFrames => FLOOD,
+        InterimHeads | DrippedInterimHeads | InterimFrames | ChunkZeros | ChunkBlanks | Pings | Settings
+        | WindowUpdates | UnknownFrames => FLOOD,
         InterimLine | HeadLine | BlankLines => LARGE_HEAD,
         ChunkExtension | Trailers => NO_HTTP,
         EmptyBlocks => Text("Response too large: over 1048576 bytes"),

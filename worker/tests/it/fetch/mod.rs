@@ -27,7 +27,7 @@ use std::{
     },
 };
 use tokio::{net::TcpListener, task::AbortHandle};
-use worker::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
+use worker::testing::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
 
 /// HTTP server that ends with the test.
 struct Server {

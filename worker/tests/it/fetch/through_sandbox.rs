@@ -12,7 +12,7 @@ use sandbox_protocol::Job;
 use serde_json::json;
 use shared::execution::LogLevel;
 use tokio::sync::{Barrier, Notify};
-use worker::supervisor::{Pool, PoolConfig, RunContext};
+use worker::testing::supervisor::{Pool, PoolConfig, RunContext};
 
 const TOKEN: &str = "plane_api_0123456789";
 

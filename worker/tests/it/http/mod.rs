@@ -55,7 +55,7 @@ async fn unknown_paths_and_methods_have_the_error_shape_of_the_api() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let endpoints = Endpoints::start(NO_PLANE).await;
-    let code = "x".repeat(worker::http::MAX_BODY_BYTES);
+    let code = "x".repeat(worker::testing::http::MAX_BODY_BYTES);
     let (status, body) = endpoints.post("/build", &json!({ "code": code })).await;
     assert_eq!((status, body["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("payload_too_large")));
 }

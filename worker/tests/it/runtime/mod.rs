@@ -10,7 +10,7 @@ use shared::limits::Limits;
 use std::{collections::BTreeMap, fs, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
-use worker::supervisor::{
+use worker::testing::supervisor::{
     Pool, PoolConfig, RunContext,
     fetch::{FetchConfig, Fetcher},
 };

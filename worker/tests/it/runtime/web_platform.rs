@@ -11,7 +11,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::{future::pending, sync::Arc};
-use worker::supervisor::Pool;
+use worker::testing::supervisor::Pool;
 
 const AREAS: [&str; 17] = [
     "abort",

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use worker::supervisor::{Pool, PoolConfig};
+use worker::testing::supervisor::{Pool, PoolConfig};
 
 const SCRIPT: &str = "async function main({ event }) {
     const kept = Array.from({ length: 2000 }, (_, i) => ({ i, text: 'item ' + i }));

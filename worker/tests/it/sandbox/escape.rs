@@ -20,7 +20,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 use uuid::Uuid;
-use worker::supervisor::{Pool, PoolConfig, PoolStartError, SpawnError};
+use worker::testing::supervisor::{Pool, PoolConfig, PoolStartError, SpawnError};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_worker");
 /// Exit code of the probe for a layer that this host does not support.

@@ -9,7 +9,7 @@ use shared::{
     outcome::Verdict,
 };
 use std::{fs, path::Path, sync::Arc, time::Duration};
-use worker::supervisor::{Pool, PoolConfig};
+use worker::testing::supervisor::{Pool, PoolConfig};
 
 /// Number of scripts at once. Each needs two slots, since it runs beside an honest one.
 const AT_ONCE: usize = 2;

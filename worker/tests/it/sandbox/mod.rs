@@ -24,7 +24,7 @@ use std::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use worker::supervisor::{
+use worker::testing::supervisor::{
     Pool, PoolConfig, RunContext,
     egress::Exceptions,
     fetch::{FetchConfig, Fetcher},

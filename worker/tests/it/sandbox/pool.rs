@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use uuid::Uuid;
-use worker::supervisor::{Pool, PoolConfig, PoolStartError};
+use worker::testing::supervisor::{Pool, PoolConfig, PoolStartError};
 
 #[tokio::test]
 async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {

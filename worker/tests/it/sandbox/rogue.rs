@@ -5,7 +5,7 @@ use sandbox_protocol::{Job, MAX_ERROR_TEXT_UNITS};
 use shared::execution::{ErrorCode, Status};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
-use worker::supervisor::{Pool, PoolConfig};
+use worker::testing::supervisor::{Pool, PoolConfig};
 
 /// Starts a pool of one process that behaves as `tests/rogue/<name>.sh`.
 async fn rogue_pool(name: &str) -> Arc<Pool> {
