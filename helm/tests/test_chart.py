@@ -206,11 +206,11 @@ class Promises(unittest.TestCase):
 
     def test_pods_outlive_their_endpoint_and_their_drain(self):
         drains = {
-            "api": seconds("api/src/cli/serve.rs", "DRAIN"),
-            # The last writes, then the last answers.
-            "worker": seconds("worker/src/consumer/mod.rs", "LAST_WRITES") + seconds("worker/src/serve.rs", "LAST_ANSWERS"),
+            "api": seconds("api/src/cli/serve.rs", "DRAIN_TIMEOUT"),
+            # The last writes, then the last responses.
+            "worker": seconds("worker/src/consumer/mod.rs", "LAST_WRITES_TIMEOUT") + seconds("worker/src/serve.rs", "LAST_RESPONSES_TIMEOUT"),
         }
-        last_spans = seconds("shared/src/telemetry/traces.rs", "LAST_EXPORT")
+        last_spans = seconds("shared/src/telemetry/traces.rs", "LAST_EXPORT_TIMEOUT")
         for name in PROFILES:
             for program, drain in drains.items():
                 with self.subTest(profile=name, program=program):
@@ -375,7 +375,7 @@ class Scaling(unittest.TestCase):
         queue = scaled["triggers"][0]["metadata"]
         self.assertEqual(queue["queueName"], "runnerctl.executions")
         # The relay keeps up to two messages per slot in the broker: a target above that is never met.
-        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/db/outbox.rs").read_text())
+        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/db/claim_next_batch.sql").read_text())
         self.assertLess(int(queue["value"]), 2 * profile("production")["worker"]["concurrency"])
         authentication = one(rendered("production"), "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
         self.assertEqual([reference["name"] for reference in authentication], ["runnerctl-broker", "runnerctl-database"])
