@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 # Highest first. Folders of one line stand side by side and do not import each other.
 LAYERS = {
-    "api": [["cli"], ["http"], ["app"], ["delivery", "background", "live"], ["db"], ["config", "model"]],
-    "worker": [["serve"], ["config"], ["http"], ["consumer"], ["execution"], ["lease", "supervisor"], ["db", "outbound"]],
+    "api": [["testing"], ["cli"], ["http"], ["app"], ["delivery", "background", "live"], ["db"], ["config", "model"]],
+    "worker": [["testing"], ["serve"], ["config"], ["http"], ["consumer"], ["execution"], ["lease", "supervisor"], ["db", "outbound"]],
 }
 
 # Imports that still lead up. The list may only get shorter: an entry that is no longer needed fails the test as well.
