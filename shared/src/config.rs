@@ -14,8 +14,10 @@
 //! }
 //!
 //! let problems = read([("PORT", "web")].into()).err().unwrap();
-//! assert_eq!(problems.to_string(), "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to
-//! 65535");
+//! assert_eq!(
+//!     problems.to_string(),
+//!     "configuration: DATABASE_URL is required; PORT must be a whole number from 0 to 65535"
+//! );
 //! ```
 
 pub mod reference;
