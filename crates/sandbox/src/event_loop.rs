@@ -1,6 +1,6 @@
 //! Event loop that runs until `main` settles.
 //!
-//! One turn handles one timer or one response, then all microtasks. A termination raised inside a microtask checkpoint
+//! A turn handles one timer or one response, then all microtasks. A termination raised inside a microtask checkpoint
 //! stays set, and the loop never calls JavaScript after it. Nor does it once `main` has settled. Only the checkpoint in
 //! which `main` settles runs to its end, because V8 does not stop inside it.
 
