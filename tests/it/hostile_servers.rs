@@ -51,9 +51,14 @@ async fn an_endless_answer_delays_neither_health_nor_other_runs() -> anyhow::Res
 }
 
 /// Attacks for as long as the victims take.
-async fn measure(stack: &Stack, other: &Client, victim: &str, endless: Endless) -> anyhow::Result<Times> {
+async fn measure(
+    stack: &Stack,
+    other: &Client,
+    victim: &str,
+    endless: Endless,
+) -> anyhow::Result<VictimTimes> {
     let server = HostileServer::start(endless);
-    let mut times = Times::default();
+    let mut times = VictimTimes::default();
     let enough = Cell::new(false);
     let attack = attack(&stack.client, &server, &mut times.attacks, &enough);
     let victims = async {
@@ -127,13 +132,13 @@ impl Drop for Request<'_> {
 
 /// The times of one attack.
 #[derive(Default)]
-struct Times {
+struct VictimTimes {
     attacks: Durations,
     victims: Durations,
     health: Durations,
 }
 
-impl fmt::Display for Times {
+impl fmt::Display for VictimTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { attacks, victims, health } = self;
         write!(f, "attacking runs: {attacks}, victims: {victims}, /health: {health}")

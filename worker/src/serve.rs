@@ -94,7 +94,7 @@ impl Worker {
         let consumer = Arc::new(ExecutionConsumer::new(runner, dead_letters));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
-            nonces: Nonces::Database(Box::new(database.clone())),
+            nonces: Nonces::new(database.clone()),
             pool,
             limits: config.limits,
             api_base_url: config.sdk_base_url(),

@@ -14,7 +14,7 @@ pub mod execution {
 }
 
 pub mod http {
-    pub use crate::http::{Connections, MAX_BODY_BYTES, MemoryNonces, Nonces, ServerState, router};
+    pub use crate::http::{Connections, MAX_BODY_BYTES, Nonces, ServerState, router};
 }
 
 pub mod lease {

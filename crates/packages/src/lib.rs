@@ -7,6 +7,7 @@
 mod archive;
 mod bundler;
 mod config;
+mod installed;
 mod integrity;
 mod range;
 mod registry;
@@ -20,8 +21,9 @@ pub use resolved::ResolvedPackages;
 
 use builder::{BundledImports, Import};
 use bundler::{BundleError, Bundler};
+use installed::InstalledPackage;
 use registry::Registry;
-use resolve::{InstalledPackage, Root};
+use resolve::Root;
 use specifier::{Allowed, Specifier};
 use std::{sync::Arc, time::Duration};
 use temp_dir::TempDir;

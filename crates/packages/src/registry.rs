@@ -3,7 +3,7 @@
 //! Invariants: requests go only to the configured host, redirects are not followed, and the size of responses is bounded.
 //! Responses are read on a dedicated thread, so that a registry that never stops sending delays other packages only.
 
-use crate::{StartError, resolve::InstalledPackage};
+use crate::{StartError, installed::InstalledPackage};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::{Client, StatusCode, header::ACCEPT, redirect};

@@ -4,6 +4,7 @@
 //! bundler, which searches upwards, finds the requested version for each package.
 
 use crate::{
+    installed::InstalledPackage,
     integrity::Integrity,
     range::Range,
     registry::{Manifest, Metadata, Registry},
@@ -11,7 +12,6 @@ use crate::{
 };
 use semver::Version;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use url::Url;
 
 /// Maximum number of packages of one script. Libraries that suit scripts need fewer.
 const MAX_PACKAGES: usize = 100;
@@ -23,17 +23,6 @@ pub(crate) struct Root {
     pub(crate) import: usize,
     pub(crate) name: String,
     pub(crate) range: String,
-}
-
-/// Package with a pinned version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InstalledPackage {
-    /// Path relative to the bundle's folder, for instance `node_modules/a/node_modules/b`.
-    pub(crate) path: String,
-    pub(crate) name: String,
-    pub(crate) version: Version,
-    pub(crate) archive: Url,
-    pub(crate) integrity: Integrity,
 }
 
 /// Reason why an import cannot be resolved, with the index of the import.

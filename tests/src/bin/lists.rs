@@ -18,7 +18,7 @@ const CONCURRENT_REQUESTS: usize = 24;
 /// Script with two thirds of the executions of workspace 1.
 const SCRIPT: &str = "00000000-0000-7000-9000-000000000064";
 
-struct Options {
+struct ListOptions {
     api_url: String,
     api_key: String,
     other_key: String,
@@ -26,7 +26,7 @@ struct Options {
     requests: usize,
 }
 
-impl Options {
+impl ListOptions {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
         let (mut api_url, mut api_key, mut other_key, mut weeks, mut requests) =
             (None, None, None, None, 200);
@@ -53,7 +53,7 @@ impl Options {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let options = ListOptions::parse(std::env::args().skip(1))?;
     let client = Client::new(&options.api_url, &options.api_key);
     println!(
         "{:<58} {:>4} {:>9} {:>9} {:>9}  not answered 200",
@@ -61,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
     );
     for filter in filters(options.weeks) {
         let path = format!("/executions/?{filter}");
-        let mut times = Times::default();
+        let mut times = AnswerTimes::default();
         let began = Instant::now();
         while times.answers.len() < options.requests && began.elapsed() < MAX_MEASURING_TIME {
             times.ask(&client, &path).await?;
@@ -96,7 +96,7 @@ fn filters(weeks: i64) -> Vec<String> {
 }
 
 /// Measures the lists of another workspace while one continuously requests lists that match nothing.
-async fn measure_neighbour(options: &Options, client: &Client) -> anyhow::Result<()> {
+async fn measure_neighbour(options: &ListOptions, client: &Client) -> anyhow::Result<()> {
     let mut flood = JoinSet::new();
     for number in 0..CONCURRENT_REQUESTS {
         let client = client.clone();
@@ -118,7 +118,7 @@ async fn measure_neighbour(options: &Options, client: &Client) -> anyhow::Result
         "max ms"
     );
     for path in ["/executions/", "/scripts/", "/environment/", "/api-keys/"] {
-        let mut times = Times::default();
+        let mut times = AnswerTimes::default();
         let began = Instant::now();
         while times.answers.len() < options.requests && began.elapsed() < MAX_MEASURING_TIME {
             times.ask(&other, path).await?;
@@ -129,8 +129,8 @@ async fn measure_neighbour(options: &Options, client: &Client) -> anyhow::Result
 }
 
 #[derive(Default)]
-struct Times {
-    /// Times of all responses.
+struct AnswerTimes {
+    /// AnswerTimes of all responses.
     answers: Vec<Duration>,
     /// Number of responses other than 200.
     refused: usize,
@@ -138,7 +138,7 @@ struct Times {
     rows: usize,
 }
 
-impl Times {
+impl AnswerTimes {
     async fn ask(&mut self, client: &Client, path: &str) -> anyhow::Result<()> {
         let began = Instant::now();
         let (status, answer) = client.send(Method::GET, path, String::new()).await?;
@@ -152,7 +152,7 @@ impl Times {
     }
 }
 
-impl std::fmt::Display for Times {
+impl std::fmt::Display for AnswerTimes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut times = self.answers.clone();
         times.sort_unstable();

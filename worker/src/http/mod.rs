@@ -14,7 +14,7 @@ mod signed;
 
 pub(crate) use error::HttpError;
 pub use health::Connections;
-pub use nonces::{MemoryNonces, Nonces};
+pub use nonces::Nonces;
 pub use signed::MAX_BODY_BYTES;
 
 use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};

@@ -49,37 +49,7 @@ LIMIT 1000";
 /// Queues or ends lost executions. Parameters: delay in seconds, executions, priority. The loss of the last attempt
 /// ends the execution. An execution whose cancel was requested ends cancelled. The higher priority puts an execution
 /// before the backlog, since it had reached the head of the queue before.
-const REAP: &str = "
-WITH lost AS (
-    SELECT id FROM script_executions
-    WHERE id = ANY($2::uuid[]) AND status = 'running' AND lease_expires_at < now()
-    FOR UPDATE SKIP LOCKED
-), reaped AS (
-    UPDATE script_executions e SET
-        status = next.status,
-        error_code = next.error_code,
-        error_message = CASE next.error_code
-            WHEN 'worker_lost' THEN 'the worker that ran it stopped answering, ' || e.attempt || ' times'
-            WHEN 'cancelled' THEN 'cancelled' END,
-        finished_at = CASE WHEN next.status <> 'queued' THEN clock_timestamp() END,
-        started_at = CASE WHEN next.status <> 'queued' THEN e.started_at END,
-        worker_id = NULL, lease_expires_at = NULL
-    FROM lost JOIN script_executions l USING (id), LATERAL (
-        SELECT
-            CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
-                WHEN l.attempt >= l.max_attempts THEN 'errored' ELSE 'queued' END AS status,
-            CASE WHEN l.cancel_requested_at IS NOT NULL THEN 'cancelled'
-                WHEN l.attempt >= l.max_attempts THEN 'worker_lost' END AS error_code
-    ) next
-    WHERE e.id = lost.id
-    RETURNING e.id, e.workspace_id, e.priority, e.traceparent, e.status, e.attempt
-), enqueued AS (
-    INSERT INTO outbox (execution_id, workspace_id, priority, traceparent, available_at)
-    SELECT id, workspace_id, greatest(priority, $3::smallint), traceparent,
-        now() + make_interval(secs => $1::float8 * 2 ^ (attempt - 1) * (0.5 + random() / 2))
-    FROM reaped WHERE status = 'queued'
-)
-SELECT id, status, attempt, pg_notify('execution_changed', id::text)::text, pg_notify('outbox', '')::text FROM reaped";
+const REAP: &str = include_str!("reap.sql");
 
 /// Reaper of one worker process. Each measures for itself how long the database was writable.
 #[derive(Debug)]
@@ -161,5 +131,31 @@ fn report(reaped: &Reaped) {
     RECLAIMED.with([outcome]).increment(1);
     if is_over {
         EXECUTIONS.with([status.as_str(), outcome].map(str::to_owned)).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first and the second attempt may be lost, the loss of the third ends the execution.
+    #[test]
+    fn a_lost_run_is_queued_again_within_14_s() {
+        assert!(
+            include_str!("../../../migrations/0001_initial.sql")
+                .contains("max_attempts integer NOT NULL DEFAULT 3,")
+        );
+        let longest_delay = Duration::from_secs_f64(RETRY_DELAY_S * 2.0);
+        let recovery = LEASE + SCAN_INTERVAL + longest_delay;
+        assert_eq!(recovery, Duration::from_secs(14));
+        let promise = format!("within {} s", recovery.as_secs());
+        assert!(include_str!("../../../README.md").contains(&promise));
+        assert!(include_str!("../../../docs/delivery.md").contains(&promise));
+    }
+
+    /// A lease that a worker could have renewed is watched before it is over, so that watching delays nothing.
+    #[test]
+    fn leases_are_watched_before_they_are_over() {
+        assert!(STALE_AFTER + SCAN_INTERVAL + watch::RENEWAL_TIME <= LEASE);
     }
 }

@@ -5,15 +5,19 @@ use packages::Packages;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
+    config::Secret,
     limits::Limits,
     signing::{NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
 use std::{net::SocketAddr, sync::Arc};
+use test_support::TestDatabase;
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 use worker::testing::{
+    db::Database,
     execution::plane_token::PlaneTokens,
-    http::{Connections, MemoryNonces, Nonces, ServerState, router},
+    http::{Connections, Nonces, ServerState, router},
+    lease::PREPARED,
     supervisor::{
         Pool, PoolConfig,
         fetch::{FetchConfig, Fetcher},
@@ -32,6 +36,7 @@ pub(crate) struct Endpoints {
     tasks: Vec<AbortHandle>,
     keys: SigningKeys,
     client: reqwest::Client,
+    _database: TestDatabase,
 }
 
 /// Request before it is signed. Tests change the fields that they want to be wrong.
@@ -90,9 +95,11 @@ impl Endpoints {
             ..PoolConfig::new(1, limits.memory_bytes, Arc::new(fetcher))
         };
         let pool = Pool::start(pool).await.unwrap();
+        let server = TestDatabase::create().await;
+        let database = Database::new(&Secret::from(server.url().to_owned()), 4, PREPARED).unwrap();
         let state = ServerState {
             keys: Arc::new(keys.clone()),
-            nonces: Nonces::Memory(MemoryNonces::default()),
+            nonces: Nonces::new(database),
             pool: Arc::clone(&pool),
             limits,
             api_base_url: api_base_url.to_owned(),
@@ -104,7 +111,8 @@ impl Endpoints {
         let (address, task) = serve(router(Arc::new(state))).await;
         // reqwest asks for the process's provider of cryptography even if no request uses TLS.
         drop(rustls::crypto::ring::default_provider().install_default());
-        Self { pool, address, tasks: vec![task, control_task], keys, client: reqwest::Client::new() }
+        let (tasks, client) = (vec![task, control_task], reqwest::Client::new());
+        Self { pool, address, tasks, keys, client, _database: server }
     }
 
     /// Sends a signed POST.
