@@ -3,6 +3,10 @@
 //! A frame is a little-endian `u32` length, followed by that many bytes of JSON. The one exception is the startup
 //! snapshot, whose bytes follow [`ToSandbox::Prepare`] as a frame. Invariant: neither side trusts the lengths of the
 //! other. A frame over [`MAX_FRAME_BYTES`] ends the connection before a byte of it is allocated.
+//!
+//! A template process is prepared by the same frames, and answers with [`FromSandbox::Ready`]. From then on each request is
+//! one byte with the socket of a process to be made as ancillary data. The answer is the process id (a little-endian
+//! `i32`) with the pidfd as ancillary data, or [`FORK_FAILED`] without one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -30,6 +34,11 @@ pub const EXIT_OUT_OF_MEMORY: i32 = 83;
 pub const EXIT_FATAL: i32 = 84;
 /// Exit code after a failed set-up. No script was run.
 pub const EXIT_SETUP: i32 = 85;
+
+/// Request to a template for a process.
+pub const FORK_REQUEST: [u8; 1] = [b'f'];
+/// Answer of a template that could not make a process, in place of its id.
+pub const FORK_FAILED: i32 = 0;
 
 /// Message from the supervisor to a sandbox process.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,10 +1,13 @@
-//! Life cycle of the sandbox process: locks down, prepares an isolate, then executes one run after another.
+//! Life cycle of a sandbox process: locks down, prepares an isolate, executes one run and exits.
+//!
+//! The process was made by a template, with an isolate that is ready, or it was started as such and prepares
+//! its own.
 
 use crate::{
     event_queue::{EventQueue, SandboxEvent, WaitResult},
     isolate::FreshIsolate,
     lockdown::Lockdown,
-    platform, script_run,
+    platform, random, script_run,
     termination::Termination,
 };
 use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
@@ -19,62 +22,77 @@ use std::{
 };
 
 /// Stack of the thread that runs V8, in bytes. V8 stops scripts at about 1 MB.
-const STACK_BYTES: usize = 4 * 1024 * 1024;
+const V8_STACK_BYTES: usize = 4 * 1024 * 1024;
+/// Stack of the thread that reads the socket, in bytes.
+const READER_STACK_BYTES: usize = 256 * 1024;
 /// Descriptor of the socket to the supervisor: standard input.
 const SOCKET: i32 = 0;
 
-/// Runs a sandbox process on the socket at standard input until the supervisor ends it. Never returns.
+/// Runs a sandbox process on the socket at standard input, for one job. Never returns.
 ///
 /// Call it first in a process of its own, of which it takes complete control.
 pub fn run_child() -> ! {
     platform::configure_allocator();
     let lockdown = Lockdown::enter();
-    // SAFETY: the supervisor started this process with the socket as descriptor 0, which nothing else owns.
-    let socket = Arc::new(UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) }));
+    let socket = standard_input();
     let Some((memory_bytes, snapshot)) = prepare(&socket) else { platform::exit(EXIT_SETUP) };
     let termination = Arc::new(Termination::default());
-    let events = Arc::new(EventQueue::default());
-    let runner = Runner {
-        snapshot: Box::leak(snapshot.into_boxed_slice()),
-        memory_bytes,
-        lockdown,
-        termination: Arc::clone(&termination),
-        events: Arc::clone(&events),
-        socket: Arc::clone(&socket),
-    };
-    let started =
-        thread::Builder::new().name("v8".to_owned()).stack_size(STACK_BYTES).spawn(|| runner.serve());
-    if started.is_err() {
+    let snapshot = Box::leak(snapshot.into_boxed_slice());
+    let runner = Runner::new(snapshot, memory_bytes, lockdown, termination, socket);
+    let reader = runner.reader();
+    spawn_v8(|| runner.run_started());
+    reader.read()
+}
+
+/// Returns the socket with which the supervisor started this process.
+pub(super) fn standard_input() -> UnixStream {
+    // SAFETY: the supervisor started this process with the socket as descriptor 0, which nothing else owns.
+    UnixStream::from(unsafe { OwnedFd::from_raw_fd(SOCKET) })
+}
+
+/// Starts the thread that runs V8.
+pub(super) fn spawn_v8(work: impl FnOnce() -> () + Send + 'static) {
+    if thread::Builder::new().name("v8".to_owned()).stack_size(V8_STACK_BYTES).spawn(work).is_err() {
         platform::exit(EXIT_SETUP);
     }
-    read(&socket, &termination, &events)
 }
 
 /// Reads the supervisor's first two frames: the memory limit and the snapshot.
-fn prepare(socket: &UnixStream) -> Option<(usize, Vec<u8>)> {
+pub(super) fn prepare(socket: &UnixStream) -> Option<(usize, Vec<u8>)> {
     let first = read_frame(&mut &*socket).ok()?;
     let Ok(ToSandbox::Prepare { memory_bytes }) = serde_json::from_slice(&first) else { return None };
     Some((memory_bytes, read_frame(&mut &*socket).ok()?))
 }
 
-/// Reads messages until the supervisor closes the socket, then exits the process.
-fn read(socket: &UnixStream, termination: &Termination, events: &EventQueue) -> ! {
-    loop {
-        let Ok(payload) = read_frame(&mut &*socket) else { platform::exit(0) };
-        match serde_json::from_slice(&payload) {
-            Ok(ToSandbox::Execute(job)) => events.push(SandboxEvent::Execute(job)),
-            Ok(ToSandbox::FetchDone { id, answer }) => events.push(SandboxEvent::FetchDone { id, answer }),
-            Ok(ToSandbox::Terminate { code }) => {
-                termination.stop(code);
-                events.wake();
+/// Thread that reads the socket.
+struct Reader {
+    socket: Arc<UnixStream>,
+    termination: Arc<Termination>,
+    events: Arc<EventQueue>,
+}
+
+impl Reader {
+    /// Reads messages until the supervisor closes the socket, then exits the process.
+    fn read(&self) -> ! {
+        loop {
+            let Ok(payload) = read_frame(&mut &*self.socket) else { platform::exit(0) };
+            match serde_json::from_slice(&payload) {
+                Ok(ToSandbox::Execute(job)) => self.events.push(SandboxEvent::Execute(job)),
+                Ok(ToSandbox::FetchDone { id, answer }) => {
+                    self.events.push(SandboxEvent::FetchDone { id, answer });
+                }
+                Ok(ToSandbox::Terminate { code }) => {
+                    self.termination.stop(code);
+                    self.events.wake();
+                }
+                Ok(ToSandbox::Prepare { .. }) | Err(_) => platform::exit(EXIT_SETUP),
             }
-            Ok(ToSandbox::Prepare { .. }) | Err(_) => platform::exit(EXIT_SETUP),
         }
     }
 }
 
 /// Thread that runs V8.
-struct Runner {
+pub(super) struct Runner {
     snapshot: &'static [u8],
     memory_bytes: usize,
     lockdown: Lockdown,
@@ -84,29 +102,65 @@ struct Runner {
 }
 
 impl Runner {
-    fn serve(mut self) -> ! {
-        platform::initialize();
-        platform::warm_up(&mut self.fresh());
-        self.lockdown.seal(self.memory_bytes);
-        loop {
-            let mut fresh = self.fresh();
-            self.termination.arm(fresh.isolate.thread_safe_handle());
-            self.send(&FromSandbox::Ready { layers: self.lockdown.layers() });
-            let job: Rc<Job> = Rc::from(self.next_job());
-            // The isolate was prepared for the usual limit. A job with another limit gets a new isolate.
-            if fresh.memory_bytes() != job.limits.memory_bytes {
-                self.memory_bytes = job.limits.memory_bytes;
-                drop(fresh);
-                fresh = self.fresh();
-                self.termination.retarget(fresh.isolate.thread_safe_handle());
-            }
-            let (end, usage) =
-                script_run::execute(&mut fresh, &job, &self.termination, &self.events, &self.socket);
-            self.send(&FromSandbox::Finished { end, usage });
-        }
+    pub(super) fn new(
+        snapshot: &'static [u8],
+        memory_bytes: usize,
+        lockdown: Lockdown,
+        termination: Arc<Termination>,
+        socket: UnixStream,
+    ) -> Self {
+        let (events, socket) = (Arc::default(), Arc::new(socket));
+        Self { snapshot, memory_bytes, lockdown, termination, events, socket }
     }
 
-    /// Waits for the next job. Drops late responses to fetches of the last run.
+    /// Executes the run of a process that a template made, whose isolate is ready.
+    pub(super) fn run_forked(mut self, mut fresh: FreshIsolate) -> ! {
+        if !random::reseed(&mut fresh.isolate) {
+            platform::exit(EXIT_SETUP);
+        }
+        self.lockdown.enter_forked();
+        let reader = self.reader();
+        let read = move || {
+            reader.events.wake();
+            reader.read()
+        };
+        // A thread with a name would make a system call more.
+        if thread::Builder::new().stack_size(READER_STACK_BYTES).spawn(read).is_err() {
+            platform::exit(EXIT_SETUP);
+        }
+        // The filter forbids what the start of a thread needs. There is no event but its own yet.
+        self.events.wait(None);
+        self.lockdown.seal_forked();
+        self.run(fresh)
+    }
+
+    /// Executes the run of a process that was started as a sandbox.
+    fn run_started(mut self) -> ! {
+        platform::initialize();
+        platform::warm_up(&mut self.fresh(self.memory_bytes));
+        self.lockdown.seal(self.memory_bytes);
+        let fresh = self.fresh(self.memory_bytes);
+        self.termination.arm(fresh.isolate.thread_safe_handle());
+        self.run(fresh)
+    }
+
+    fn run(self, mut fresh: FreshIsolate) -> ! {
+        self.send(&FromSandbox::Ready { layers: self.lockdown.layers() });
+        let job: Rc<Job> = Rc::from(self.next_job());
+        // The isolate was prepared for the usual limit. A job with another limit gets a new isolate.
+        if fresh.memory_bytes() != job.limits.memory_bytes {
+            drop(fresh);
+            fresh = self.fresh(job.limits.memory_bytes);
+            self.termination.retarget(fresh.isolate.thread_safe_handle());
+        }
+        let (end, usage) =
+            script_run::execute(&mut fresh, &job, &self.termination, &self.events, &self.socket);
+        self.send(&FromSandbox::Finished { end, usage });
+        // The kernel frees the memory faster than V8 could.
+        platform::exit(0)
+    }
+
+    /// Waits for the job.
     fn next_job(&self) -> Box<Job> {
         loop {
             if let WaitResult::Event(SandboxEvent::Execute(job)) = self.events.wait(None) {
@@ -115,11 +169,16 @@ impl Runner {
         }
     }
 
-    fn fresh(&self) -> FreshIsolate {
-        match FreshIsolate::new(self.snapshot, self.memory_bytes, &self.termination) {
+    fn fresh(&self, memory_bytes: usize) -> FreshIsolate {
+        match FreshIsolate::new(self.snapshot, memory_bytes, &self.termination) {
             Ok(fresh) => fresh,
             Err(_) => platform::exit(EXIT_SETUP),
         }
+    }
+
+    fn reader(&self) -> Reader {
+        let (socket, events) = (Arc::clone(&self.socket), Arc::clone(&self.events));
+        Reader { socket, events, termination: Arc::clone(&self.termination) }
     }
 
     fn send(&self, message: &FromSandbox) {

@@ -3,6 +3,10 @@
 //! Each layer is one function that returns whether the layer is in force. None depends on another, so that a host that
 //! forbids one still gets the rest. The first layers are applied with one thread and with access to files, the last
 //! ones after V8 has started. A layer that is only partly in force counts as missing.
+//!
+//! A process that runs scripts is started as such ([`Lockdown::seal`]) or made by a template. The template has all the
+//! layers that leave it able to make processes ([`Lockdown::seal_template`]). These inherit them, and apply the rest
+//! themselves ([`Lockdown::enter_forked`], [`Lockdown::seal_forked`]).
 
 use crate::seccomp;
 use landlock::{
@@ -31,6 +35,9 @@ const LAYERS: [Layer; 8] = [
     ("rlimits", limit_resources),
 ];
 
+/// Maximum number of descriptors of a template: the socket of its supervisor, and the two of a process that it makes.
+const TEMPLATE_DESCRIPTORS: u64 = 3;
+
 /// Applied layers.
 pub(super) struct Lockdown {
     layers: Vec<&'static str>,
@@ -39,23 +46,66 @@ pub(super) struct Lockdown {
 }
 
 impl Lockdown {
-    /// Applies the layers that are possible before V8 starts.
+    /// Applies the layers that are possible before V8 starts to a process that runs scripts.
     pub(super) fn enter() -> Self {
+        Self::enter_with(0)
+    }
+
+    /// Applies the layers that are possible before V8 starts to a template.
+    pub(super) fn enter_template() -> Self {
+        Self::enter_with(TEMPLATE_DESCRIPTORS)
+    }
+
+    fn enter_with(descriptors: u64) -> Self {
         prefer_for_oom_killer();
         // SAFETY: no pointers. Called before a user namespace changes the id.
         let is_root = (unsafe { libc::getuid() }) == 0;
         let layers = LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| *name).collect();
-        Self { layers, is_root }
+        let mut lockdown = Self { layers, is_root };
+        lockdown.require("rlimits", limit_descriptors(descriptors));
+        lockdown
     }
 
     /// Applies the other layers to all threads, after V8 and every thread have started.
     pub(super) fn seal(&mut self, memory_bytes: usize) {
-        let layers = [
-            ("memory_rlimit", limit_memory(memory_bytes)),
-            ("process_rlimit", limit_processes() && !self.is_root),
-            ("seccomp", seccomp::enter()),
-        ];
-        self.layers.extend(layers.iter().filter(|(_, holds)| *holds).map(|(name, _)| *name));
+        self.add("memory_rlimit", limit_memory(memory_bytes));
+        self.add("process_rlimit", limit_processes() && !self.is_root);
+        self.add("seccomp", seccomp::enter());
+    }
+
+    /// Applies the layers of a template, after V8 has started. Returns whether it may make processes: without its filter
+    /// those would have no complete one either.
+    pub(super) fn seal_template(&mut self, memory_bytes: usize) -> bool {
+        self.add("memory_rlimit", limit_memory(memory_bytes));
+        seccomp::enter_template()
+    }
+
+    /// Applies the layers of a process that a template made, while it has one thread.
+    ///
+    /// A Landlock domain of its own keeps the process from its siblings and from the template, which share theirs.
+    pub(super) fn enter_forked(&mut self) {
+        self.require("descriptors", close_descriptors());
+        if self.layers.contains(&"landlock") {
+            self.require("landlock", landlock_from_siblings());
+        }
+        self.require("rlimits", limit_descriptors(0));
+    }
+
+    /// Applies the other layers to all threads, after every thread has started.
+    pub(super) fn seal_forked(&mut self) {
+        self.add("process_rlimit", limit_processes() && !self.is_root);
+        self.add("seccomp", seccomp::leave_template());
+    }
+
+    /// Removes a layer of which a part failed.
+    fn require(&mut self, layer: &str, holds: bool) {
+        self.layers.retain(|&name| holds || name != layer);
+    }
+
+    fn add(&mut self, layer: &'static str, holds: bool) {
+        if holds {
+            self.layers.push(layer);
+        }
     }
 
     /// Returns the names of the layers in force.
@@ -70,6 +120,8 @@ pub(super) fn apply(layer: &str) -> bool {
     match layer {
         "memory_rlimit" => limit_memory(128 * MIB),
         "process_rlimit" => limit_processes(),
+        "rlimits" => limit_resources() && limit_descriptors(0),
+        "landlock_from_siblings" => landlock_from_siblings(),
         "seccomp" => seccomp::enter(),
         _ => LAYERS.iter().any(|(name, apply)| *name == layer && apply()),
     }
@@ -124,6 +176,35 @@ fn landlock() -> bool {
     restricted.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
 }
 
+/// Enters a Landlock domain below the present one, and denies signals to all processes outside of it. No process outside
+/// may be traced from a domain either.
+fn landlock_from_siblings() -> bool {
+    /// Version 6 of the kernel's structure, in which only the last field is set.
+    #[repr(C)]
+    struct Attributes {
+        handled_access_fs: u64,
+        handled_access_net: u64,
+        scoped: u64,
+    }
+    const SCOPE_ABSTRACT_UNIX_SOCKET: u64 = 1;
+    const SCOPE_SIGNAL: u64 = 2;
+    let attributes = Attributes {
+        handled_access_fs: 0,
+        handled_access_net: 0,
+        scoped: SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
+    };
+    // SAFETY: the pointer and the size are of a live structure.
+    let ruleset = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attributes, size_of::<Attributes>(), 0)
+    };
+    // SAFETY: no pointers. The descriptor is the one just made, and closed only once.
+    ruleset >= 0
+        && unsafe {
+            let restricted = libc::syscall(libc::SYS_landlock_restrict_self, ruleset, 0) == 0;
+            libc::syscall(libc::SYS_close, ruleset) == 0 && restricted
+        }
+}
+
 /// Drops every capability, including those gained from a user namespace.
 fn drop_capabilities() -> bool {
     /// Version 3 of the kernel's structure, with two words of 32 capabilities.
@@ -147,12 +228,15 @@ fn limit_resources() -> bool {
     let limits = [
         (libc::RLIMIT_CORE, 0),
         (libc::RLIMIT_FSIZE, 0),
-        // Descriptor 0 stays usable, and no other can be opened.
-        (libc::RLIMIT_NOFILE, 0),
         (libc::RLIMIT_MEMLOCK, 0),
         (libc::RLIMIT_MSGQUEUE, 0),
     ];
     limits.iter().fold(true, |all, &(resource, max)| limit(resource, max) && all)
+}
+
+/// Forbids descriptors from this number on. Those that are open stay usable.
+fn limit_descriptors(max: u64) -> bool {
+    limit(libc::RLIMIT_NOFILE, max)
 }
 
 /// Limits private writable memory, touched or not, as the kernel's backstop behind V8's own limit.

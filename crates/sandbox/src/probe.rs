@@ -12,8 +12,10 @@
 )]
 
 use crate::{
+    child,
+    fork::{self, Forked},
     lockdown::{self, Lockdown},
-    platform,
+    platform, seccomp,
 };
 use std::{ffi::CStr, io};
 
@@ -36,7 +38,7 @@ type Attempt = fn(Target) -> libc::c_long;
 /// Descriptor that the test may leave open for the probe.
 const INHERITED: usize = 9;
 
-const ATTEMPTS: [(&str, Attempt); 21] = [
+const ATTEMPTS: [(&str, Attempt); 32] = [
     ("nothing", |_| call(libc::SYS_getpid, [0; 6])),
     ("wait", |_| wait()),
     ("read_inherited", |_| {
@@ -70,21 +72,43 @@ const ATTEMPTS: [(&str, Attempt); 21] = [
     ("memfd_create", |_| call(libc::SYS_memfd_create, [c"x".as_ptr() as usize, 0, 0, 0, 0, 0])),
     ("unshare", |_| call(libc::SYS_unshare, [libc::CLONE_NEWNET as usize, 0, 0, 0, 0, 0])),
     ("io_uring_setup", io_uring_setup),
+    // What a template may do.
+    ("copy", |_| {
+        let mut pidfd = 0_i32;
+        call(libc::SYS_clone, [seccomp::FORK_FLAGS as usize, 0, (&raw mut pidfd) as usize, 0, 0, 0])
+    }),
+    ("clone3", |_| call(libc::SYS_clone3, [0; 6])),
+    ("recvmsg", |_| call(libc::SYS_recvmsg, [0; 6])),
+    ("sendmsg", |_| call(libc::SYS_sendmsg, [0; 6])),
+    ("close", |_| call(libc::SYS_close, [INHERITED, 0, 0, 0, 0, 0])),
+    ("close_range", |_| call(libc::SYS_close_range, [INHERITED, INHERITED, 0, 0, 0, 0])),
+    ("dup3", |_| call(libc::SYS_dup3, [0, INHERITED, 0, 0, 0, 0])),
+    ("prlimit64", |_| call(libc::SYS_prlimit64, [0, libc::RLIMIT_DATA as usize, 0, 0, 0, 0])),
+    ("seccomp", |_| call(libc::SYS_seccomp, [libc::SECCOMP_GET_ACTION_AVAIL as usize, 0, 0, 0, 0, 0])),
+    ("landlock_create_ruleset", |_| call(libc::SYS_landlock_create_ruleset, [0, 0, 1, 0, 0, 0])),
+    ("tgkill", |target| {
+        let pid = target.pid as usize;
+        call(libc::SYS_tgkill, [pid, pid, libc::SIGCONT as usize, 0, 0, 0])
+    }),
 ];
 
 /// Applies the requested lockdown, makes one attempt and exits with its result.
 ///
 /// Arguments: the name of the attempt; `bare` (to prove that the attempt works without lockdown), `sealed` (as for
-/// scripts), `entered` (all except the system call filter and the last limits) or the name of a layer; a process id; a
-/// number.
+/// scripts), `entered` (all except the system call filter and the last limits), `copy` (as for scripts, in a copy of a
+/// template), `entered_copy` (the same without filters) or the name of a layer; a process id; a number. The process id 0
+/// stands for the template of the copy.
 pub fn run_probe(arguments: &[String]) -> ! {
     let [name, lockdown, pid, number] = arguments else { platform::exit(EXIT_USAGE) };
     let attempt = ATTEMPTS.iter().find(|(known, _)| known == name);
     let (Some((_, attempt)), Ok(pid), Ok(number)) = (attempt, pid.parse(), number.parse()) else {
         platform::exit(EXIT_USAGE)
     };
+    let mut target = Target { pid, number };
     match lockdown.as_str() {
         "bare" => {}
+        "copy" => target.pid = become_copy(true),
+        "entered_copy" => target.pid = become_copy(false),
         "entered" => drop(Lockdown::enter()),
         "sealed" => Lockdown::enter().seal(128 * 1024 * 1024),
         layer => {
@@ -93,9 +117,40 @@ pub fn run_probe(arguments: &[String]) -> ! {
             }
         }
     }
-    let result = attempt(Target { pid, number });
+    let result = attempt(target);
     let error = io::Error::last_os_error().raw_os_error().unwrap_or(EXIT_USAGE);
     platform::exit(if result < 0 { error } else { 0 })
+}
+
+/// Makes a copy of this process as a template does, and returns in the copy, with the id of the template.
+///
+/// The template sends the id of the copy on standard input, which is a socket, and waits until that is closed.
+fn become_copy(filtered: bool) -> libc::pid_t {
+    let mut lockdown = Lockdown::enter_template();
+    let control = child::standard_input();
+    let thread_id = fork::thread_id_address();
+    let template = std::process::id().cast_signed();
+    if filtered && !lockdown.seal_template(128 * 1024 * 1024) {
+        platform::exit(EXIT_LAYER);
+    }
+    // SAFETY: the address is from this thread, and there is no other.
+    match unsafe { fork::fork(thread_id) } {
+        Ok(Forked::Child) => {
+            // To close it is one of the things that are forbidden.
+            std::mem::forget(control);
+            lockdown.enter_forked();
+            if filtered {
+                lockdown.seal_forked();
+            }
+        }
+        Ok(Forked::Template { pid, pidfd }) => {
+            fork::answer(&control, Some((pid, &pidfd)));
+            let _ = std::io::Read::read(&mut &control, &mut [0]);
+            platform::exit(0)
+        }
+        Err(_) => platform::exit(EXIT_LAYER),
+    }
+    template
 }
 
 fn call(number: libc::c_long, arguments: [usize; 6]) -> libc::c_long {
