@@ -1,4 +1,5 @@
-//! Command line: `worker serve`, and the commands that `serve` starts itself, `worker sandbox` and `worker snapshot`.
+//! Command line: `worker serve`, and the commands that `serve` starts itself, `worker sandbox`, `worker template`
+//! and `worker snapshot`.
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -28,6 +29,9 @@ enum Command {
     /// Be a sandbox process on the socket at standard input; started by `serve`
     #[command(hide = true)]
     Sandbox,
+    /// Be a template of sandbox processes on the socket at standard input; started by `serve`
+    #[command(hide = true)]
+    Template,
     /// Write the startup snapshot of the sandboxes to standard output; started by `serve`
     #[command(hide = true)]
     Snapshot,
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["sandbox"] => sandbox::run_child(),
+        ["template"] => sandbox::run_template(),
         #[cfg(debug_assertions)]
         ["sandbox-probe", ..] => sandbox::run_probe(&arguments[1..]),
         _ => {}
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
         Command::Snapshot => {
             sandbox::write_snapshot(&mut std::io::stdout().lock()).context("the snapshot can't be written")
         }
-        Command::Sandbox => unreachable!("`sandbox` runs before the arguments are parsed"),
+        Command::Sandbox | Command::Template => unreachable!("they run before the arguments are parsed"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

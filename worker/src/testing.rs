@@ -29,7 +29,9 @@ pub mod lease {
 }
 
 pub mod supervisor {
-    pub use crate::supervisor::{Pool, PoolConfig, PoolStartError, RunContext, SpawnError};
+    pub use crate::supervisor::{
+        LaunchMode, Pool, PoolConfig, PoolStartError, RunContext, Slot, SpawnError,
+    };
 
     pub mod egress {
         pub use crate::supervisor::egress::Exceptions;

@@ -1,6 +1,7 @@
 //! `/health`: state of the worker, for probes and operators.
 
 use super::ServerState;
+use crate::supervisor::LaunchMode;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(super) struct Health {
     layers: Vec<String>,
     /// Isolation layers that this host does not support.
     missing_layers: Vec<String>,
+    /// How sandbox processes are made: `fork` from a template, or `spawn` where the host does not allow that.
+    launch_mode: LaunchMode,
     connections: Connections,
     version: &'static str,
 }
@@ -35,6 +38,7 @@ pub(super) async fn health(State(state): State<Arc<ServerState>>) -> Json<Health
         busy: pool.busy,
         layers: pool.layers,
         missing_layers: pool.missing_layers,
+        launch_mode: pool.launch_mode,
         connections: (state.connections)(),
         version: env!("CARGO_PKG_VERSION"),
     })

@@ -2,8 +2,7 @@
 //!
 //! Invariants:
 //! - At most `slots` runs go on at once.
-//! - A process has one run at a time, and runs of one workspace only.
-//! - A process that ended badly, or whose run was abandoned, is replaced and never reused.
+//! - A process has one run. Another one takes its place afterwards.
 //! - Dropping a slot gives it back.
 
 mod slot;
@@ -12,6 +11,7 @@ pub(crate) use slot::Slot;
 
 use super::{
     fetch::Fetcher,
+    launcher::{LaunchMode, Launcher},
     sandbox_process::{ALL_LAYERS, Sandbox, SandboxConfig, SpawnError},
 };
 use shared::telemetry::metrics::{SANDBOX_LAYER, SANDBOX_RESTARTS};
@@ -41,12 +41,12 @@ pub struct PoolConfig {
     pub slots: usize,
     /// Number of processes beyond the slots. They are ready to take the place of one that is being replaced.
     pub spares: usize,
+    /// How processes are made. Where the host has no templates, each is started as a program in any case.
+    pub launch_mode: LaunchMode,
     /// Memory, in bytes, that spare isolates are created with (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,
     /// Refuses to start unless every isolation layer holds (`SANDBOX_STRICT`).
     pub strict: bool,
-    /// Number of runs after which a process is replaced, so that leftovers of its runs don't add up.
-    pub runs_per_child: u32,
     /// Performs the requests of every run.
     pub fetcher: Arc<Fetcher>,
 }
@@ -60,9 +60,9 @@ impl PoolConfig {
             program: PathBuf::from("/proc/self/exe"),
             slots,
             spares: 1,
+            launch_mode: LaunchMode::Fork,
             memory_bytes,
             strict: false,
-            runs_per_child: 1_000,
             fetcher,
         }
     }
@@ -91,13 +91,19 @@ pub struct PoolStatus {
     pub layers: Vec<String>,
     /// Isolation layers that this host does not support.
     pub missing_layers: Vec<String>,
-    /// Number of processes replaced, by reason.
+    /// How the processes are made.
+    pub launch_mode: LaunchMode,
+    /// Generation of the present template.
+    pub generation: u64,
+    /// Lowest generation of the templates of the ready processes.
+    pub oldest_generation: Option<u64>,
+    /// Number of processes that did not end with their run, by reason.
     pub restarts: BTreeMap<&'static str, u64>,
 }
 
 /// Sandbox processes, and the slots that limit their use.
 pub struct Pool {
-    sandbox_config: SandboxConfig,
+    launcher: Arc<Launcher>,
     config: PoolConfig,
     layers: Vec<String>,
     slots: Arc<Semaphore>,
@@ -110,16 +116,17 @@ pub struct Pool {
 impl Pool {
     /// Makes the snapshot and starts every process.
     pub async fn start(config: PoolConfig) -> Result<Arc<Self>, PoolStartError> {
-        let sandbox_config = Arc::new(SandboxConfig {
+        let sandbox_config = SandboxConfig {
             program: config.program.clone().into_boxed_path(),
             snapshot: snapshot(&config).await?.into(),
             memory_bytes: config.memory_bytes,
             strict: config.strict,
-        });
+        };
+        let launcher = Launcher::start(sandbox_config, config.launch_mode).await;
         let mut starting = JoinSet::new();
         for _ in 0..config.slots + config.spares {
-            let sandbox_config = Arc::clone(&sandbox_config);
-            starting.spawn(async move { Sandbox::spawn(&sandbox_config).await });
+            let launcher = Arc::clone(&launcher);
+            starting.spawn(async move { launcher.launch().await });
         }
         let idle = starting.join_all().await.into_iter().collect::<Result<VecDeque<_>, _>>()?;
         let layers = idle.front().map(|sandbox| sandbox.layers().to_vec()).unwrap_or_default();
@@ -135,7 +142,7 @@ impl Pool {
             SANDBOX_LAYER.with([layer]).set(held);
         }
         Ok(Arc::new(Self {
-            sandbox_config: Arc::into_inner(sandbox_config).expect("every task that shared it has ended"),
+            launcher,
             layers,
             slots: Arc::new(Semaphore::new(config.slots)),
             ready: Semaphore::new(idle.len()),
@@ -165,14 +172,26 @@ impl Pool {
 
     /// Returns the state that `/health` shows.
     pub fn status(&self) -> PoolStatus {
+        let (ready, oldest_generation) = {
+            let idle = lock(&self.idle);
+            (idle.len(), idle.iter().map(Sandbox::generation).min())
+        };
         PoolStatus {
             slots: self.config.slots,
             busy: self.config.slots - self.slots.available_permits(),
-            ready: self.ready.available_permits(),
+            ready,
             layers: self.layers.clone(),
             missing_layers: missing(&self.layers).into_iter().map(str::to_owned).collect(),
+            launch_mode: self.launcher.mode(),
+            generation: self.launcher.generation(),
+            oldest_generation,
             restarts: lock(&self.restarts).clone(),
         }
+    }
+
+    /// Returns the process id of the template.
+    pub async fn template_id(&self) -> Option<u32> {
+        self.launcher.template_id().await
     }
 
     /// Returns the next idle process if it is alive. Replaces it otherwise.
@@ -181,64 +200,65 @@ impl Pool {
         if sandbox.is_alive() {
             return Some(sandbox);
         }
-        self.replace(sandbox, EXITED_WHILE_IDLE);
+        self.replace_lost(sandbox, EXITED_WHILE_IDLE);
         None
     }
 
-    /// Returns the process that suits a run of this workspace best: one that has had runs of it, one that has had none, or else
-    /// the given one. The given one goes back to the pool for a better one.
-    fn swap_for_affinity(&self, sandbox: Sandbox, workspace: &str) -> Sandbox {
-        if sandbox.belongs_to(workspace) {
-            return sandbox;
-        }
-        let mut idle = lock(&self.idle);
-        let better = idle
-            .iter()
-            .position(|other| other.belongs_to(workspace))
-            .or_else(|| if sandbox.is_fresh() { None } else { idle.iter().position(Sandbox::is_fresh) });
-        let Some(better) = better.and_then(|at| idle.remove(at)) else { return sandbox };
-        idle.push_back(sandbox);
-        better
-    }
-
-    fn put_idle(&self, sandbox: Sandbox) {
-        lock(&self.idle).push_back(sandbox);
+    /// Adds a ready process. It takes the place of a copy of a template that is not used again.
+    fn put_idle(self: &Arc<Self>, sandbox: Sandbox) {
+        let outdated = {
+            let mut idle = lock(&self.idle);
+            let outdated = idle.iter().position(|other| {
+                other.generation() < sandbox.generation() && self.launcher.distrusts(other)
+            });
+            let outdated = outdated.and_then(|at| idle.remove(at));
+            idle.push_back(sandbox);
+            outdated
+        };
         self.ready.add_permits(1);
-    }
-
-    /// Takes a process back after a run that ended cleanly. It is idle again when its next isolate is ready.
-    fn reuse(self: &Arc<Self>, mut sandbox: Sandbox) {
-        if sandbox.count_run() >= self.config.runs_per_child {
-            return self.replace(sandbox, "recycled");
+        if let Some(outdated) = outdated {
+            self.replace(outdated);
         }
-        let pool = Arc::downgrade(self);
-        self.runtime.spawn(async move {
-            let ready = sandbox.ready().await;
-            let Some(pool) = pool.upgrade() else { return };
-            match ready {
-                Ok(()) => pool.put_idle(sandbox),
-                Err(_) => pool.replace(sandbox, "not_ready"),
-            }
-        });
     }
 
-    /// Kills a process and starts another in a task of its own, which tries until it succeeds.
-    fn replace(self: &Arc<Self>, mut sandbox: Sandbox, reason: &'static str) {
+    /// Replaces a process whose run ended in order: it exits by itself.
+    fn retire(self: &Arc<Self>, mut sandbox: Sandbox) {
+        self.refill();
+        self.runtime.spawn(async move { sandbox.exit().await });
+    }
+
+    /// Replaces a process that ended badly. Its template is not used again if a script may have learnt from its end.
+    fn replace_lost(self: &Arc<Self>, sandbox: Sandbox, reason: &'static str) {
         *lock(&self.restarts).entry(reason).or_default() += 1;
         SANDBOX_RESTARTS.with([reason]).increment(1);
+        self.replace(sandbox);
+    }
+
+    /// Kills a process and makes another.
+    fn replace(self: &Arc<Self>, mut sandbox: Sandbox) {
+        self.refill();
+        self.runtime.spawn(async move { sandbox.kill().await });
+    }
+
+    /// Makes a ready process in a task of its own, which tries until it succeeds.
+    fn refill(self: &Arc<Self>) {
         let pool = Arc::downgrade(self);
+        let launcher = Arc::clone(&self.launcher);
         self.runtime.spawn(async move {
-            sandbox.kill().await;
-            drop(sandbox);
             let mut wait = MIN_REPLACE_BACKOFF;
-            while let Some(pool) = pool.upgrade() {
-                match Sandbox::spawn(&pool.sandbox_config).await {
-                    Ok(fresh) => return pool.put_idle(fresh),
+            while pool.strong_count() > 0 {
+                match launcher.launch().await {
+                    Ok(fresh) => {
+                        if let Some(pool) = pool.upgrade() {
+                            pool.put_idle(fresh);
+                        }
+                        return;
+                    }
                     Err(error) => {
                         tracing::error!(%error, "a sandbox process could not be replaced: trying again");
+                        SANDBOX_RESTARTS.with(["not_ready"]).increment(1);
                     }
                 }
-                drop(pool);
                 sleep(wait).await;
                 wait = (wait * 2).min(MAX_REPLACE_BACKOFF);
             }

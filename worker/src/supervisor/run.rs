@@ -31,7 +31,7 @@ use std::{
 use tokio::{
     sync::mpsc,
     task::{AbortHandle, JoinSet},
-    time::{Instant, Interval, interval_at, sleep_until, timeout},
+    time::{Instant, Interval, interval_at, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use verdict::KillReason;
@@ -41,7 +41,7 @@ const GRACE: Duration = Duration::from_millis(400);
 /// Interval, in milliseconds, between two measurements of resident memory.
 const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// Resident memory of a process beyond its run's limit, in bytes: V8, code, garbage not yet collected, one frame in each
-/// direction. An idle process has 27 MiB, 18 of them the binary's pages.
+/// direction. An idle process has 8 to 9 MiB; a copy of a template shares nearly all of them with it.
 const RESIDENT_OVERHEAD_BYTES: usize = 128 * 1024 * 1024;
 
 /// Input of a run besides its job, and its connections to the worker.
@@ -61,8 +61,10 @@ pub struct RunContext {
 /// Outcome of a run, and what happens to its process.
 pub(super) struct ConcludedRun {
     pub(super) outcome: Outcome,
-    /// Why the process must be replaced. `None` if it may be used again.
-    pub(super) replace_reason: Option<&'static str>,
+    /// Why the process did not end in order. `None` if it did.
+    pub(super) irregular: Option<&'static str>,
+    /// True if a script may have learnt something of its process's address layout.
+    pub(super) suspicious: bool,
     /// True if another process may run the job: this one was lost for no reason of the script's, before anything of the run was
     /// seen, above all before any fetch.
     pub(super) safe_to_retry: bool,
@@ -86,11 +88,13 @@ pub(super) async fn run(
         // The job is too long for a frame. Such a job is refused when its script is saved.
         Err(_) => run.kill(KillReason::ProtocolViolation),
     };
-    let (verdict, usage, replace_reason) = run.conclude(end).await;
+    let lost = matches!(end, LoopEnd::Lost);
+    let (verdict, usage, irregular) = run.conclude(end).await;
+    let suspicious = verdict::is_suspicious(lost, run.kill_reason, irregular);
     let safe_to_retry = run.safe_to_retry;
     let bytes = verdict::bytes(&verdict);
     let verdict = beside(&masker, bytes, move |masker| verdict::masked(verdict, masker)).await;
-    ConcludedRun { outcome: Outcome { verdict, usage }, replace_reason, safe_to_retry }
+    ConcludedRun { outcome: Outcome { verdict, usage }, irregular, suspicious, safe_to_retry }
 }
 
 /// A fetch that is over, with the encoded frame of its answer. Encoding a large one is left to the fetch's thread as well.
@@ -233,14 +237,12 @@ impl<'a> Run<'a> {
                 }
             }
             Event::LineAccepted(permit) => self.send_line(permit),
-            Event::FrameWritten(written) => {
-                if written.is_err() {
-                    return ControlFlow::Break(LoopEnd::Lost);
-                }
-            }
+            // The process has ended, perhaps in order: its last messages tell.
+            Event::FrameWritten(Err(_)) => writer.close(),
+            Event::FrameWritten(Ok(())) => {}
             Event::FetchEnded(Some(fetch)) => self.answer(fetch, writer).await,
             Event::FetchEnded(None) => {}
-            Event::Received(Ok(message)) => return self.on_message(message, writer).await,
+            Event::Received(Ok(message)) => return self.on_message(message).await,
             Event::GraceOver | Event::Received(Err(FrameError::Io(_))) => {
                 return ControlFlow::Break(LoopEnd::Lost);
             }
@@ -249,12 +251,9 @@ impl<'a> Run<'a> {
         ControlFlow::Continue(())
     }
 
-    async fn on_message(&mut self, message: FromSandbox, writer: &mut FrameWriter) -> ControlFlow<LoopEnd> {
+    async fn on_message(&mut self, message: FromSandbox) -> ControlFlow<LoopEnd> {
         if let FromSandbox::Finished { end, usage } = message {
-            // The process reads a frame to its end before it is ready again.
-            let completed = timeout(GRACE, writer.complete_frame(&mut self.sandbox.writer)).await;
-            let is_ready = matches!(completed, Ok(Ok(())));
-            return ControlFlow::Break(if is_ready { LoopEnd::Reported(end, usage) } else { LoopEnd::Lost });
+            return ControlFlow::Break(LoopEnd::Reported(end, usage));
         }
         if self.handle_message(message).await {
             ControlFlow::Continue(())

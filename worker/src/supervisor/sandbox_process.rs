@@ -1,7 +1,7 @@
-//! Sandbox process: its start, preparation, observation, kill and end.
+//! Sandbox process: its start or takeover, preparation, observation, kill and end.
 
+use super::process::{Forked, Process};
 use sandbox_protocol::{FrameError, FromSandbox, ToSandbox};
-use serde::Serialize;
 use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
@@ -22,7 +22,7 @@ use tokio::{
 
 /// Limits, in seconds, how long a process may take to become ready. It is generous, since it is no part of a
 /// run's time.
-const READY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Limits, in seconds, the wait for the end of a killed process.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Limits the read buffer that is kept between messages, in bytes.
@@ -72,84 +72,81 @@ pub(super) struct SandboxConfig {
     pub(super) strict: bool,
 }
 
+impl SandboxConfig {
+    /// Sends the first two frames: the memory limit and the snapshot.
+    pub(super) async fn prepare(&self, writer: &mut OwnedWriteHalf) -> Result<(), FrameError> {
+        let message = ToSandbox::Prepare { memory_bytes: self.memory_bytes };
+        writer.write_all(&sandbox_protocol::encode(&message)?).await?;
+        Ok(writer.write_all(&sandbox_protocol::frame(&self.snapshot)?).await?)
+    }
+}
+
+/// Starts this program as `command`, with the other end of the socket as its only descriptor.
+pub(super) fn start_program(config: &SandboxConfig, command: &str) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = StdUnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let process = Command::new(&*config.program)
+        .arg(command)
+        .env_clear()
+        // ICU reads the time zone once. Scripts run in UTC, whatever the worker's time zone is.
+        .env("TZ", "UTC")
+        .current_dir("/")
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((process, UnixStream::from_std(ours)?))
+}
+
 /// Sandbox process. Dropping it kills the process.
 pub(super) struct Sandbox {
-    process: Child,
+    process: Process,
     pub(super) frames: Frames,
     pub(super) writer: OwnedWriteHalf,
     layers: Vec<String>,
-    runs: u32,
-    /// Processor time that the process had used when it became ready for the next run.
+    /// Processor time that the process had used when it became ready.
     cpu_before: Duration,
-    /// Slug of the workspace whose runs the process has had.
-    workspace: Option<String>,
+    /// Generation of the template that made the process.
+    generation: u64,
 }
 
 impl Sandbox {
-    /// Starts a process and waits until it is ready for a job.
+    /// Starts a process as a program and waits until it is ready for a job.
     pub(super) async fn spawn(config: &SandboxConfig) -> Result<Self, SpawnError> {
-        let mut sandbox = Self::start(config).map_err(SpawnError::Start)?;
-        timeout(READY_TIMEOUT, async {
-            sandbox.send(&ToSandbox::Prepare { memory_bytes: config.memory_bytes }).await?;
-            let snapshot = sandbox_protocol::frame(&config.snapshot)?;
-            sandbox.writer.write_all(&snapshot).await.map_err(FrameError::Io)?;
-            sandbox.ready().await
-        })
-        .await
-        .map_err(|_elapsed| SpawnError::Slow)??;
-        if config.strict {
-            let missing: Vec<_> = ALL_LAYERS
-                .into_iter()
-                .filter(|name| !sandbox.layers.iter().any(|held| held == name))
-                .collect();
-            if !missing.is_empty() {
-                return Err(StrictError { missing }.into());
-            }
-        }
+        let (process, socket) = start_program(config, "sandbox").map_err(SpawnError::Start)?;
+        let mut sandbox = Self::new(Process::Started(process), socket, 0);
+        timeout(READY_TIMEOUT, config.prepare(&mut sandbox.writer))
+            .await
+            .map_err(|_elapsed| SpawnError::Slow)??;
+        let mut sandbox = sandbox.into_ready(config).await?;
+        sandbox.cpu_before = sandbox.cpu_time().unwrap_or_default();
         Ok(sandbox)
     }
 
-    fn start(config: &SandboxConfig) -> io::Result<Self> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let process = Command::new(&*config.program)
-            .arg("sandbox")
-            .env_clear()
-            // ICU reads the time zone once. Scripts run in UTC, whatever the worker's time zone is.
-            .env("TZ", "UTC")
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let (reader, writer) = UnixStream::from_std(ours)?.into_split();
-        let frames = Frames { reader, buffer: Vec::new() };
-        Ok(Self {
-            process,
-            frames,
-            writer,
-            layers: Vec::new(),
-            runs: 0,
-            cpu_before: Duration::ZERO,
-            workspace: None,
-        })
+    /// Takes over a process that a template has made.
+    pub(super) fn from_template(process: Forked, socket: UnixStream, generation: u64) -> Self {
+        Self::new(Process::Forked(process), socket, generation)
     }
 
-    /// Waits until a fresh isolate is ready, at the start of the process or after a run.
-    pub(super) async fn ready(&mut self) -> Result<(), SpawnError> {
+    fn new(process: Process, socket: UnixStream, generation: u64) -> Self {
+        let (reader, writer) = socket.into_split();
+        let frames = Frames::new(reader);
+        Self { process, frames, writer, layers: Vec::new(), cpu_before: Duration::ZERO, generation }
+    }
+
+    /// Waits until the process is ready for a job.
+    pub(super) async fn into_ready(mut self, config: &SandboxConfig) -> Result<Self, SpawnError> {
         match timeout(READY_TIMEOUT, self.frames.next()).await.map_err(|_elapsed| SpawnError::Slow)?? {
-            FromSandbox::Ready { layers } => {
-                self.layers = layers;
-                self.cpu_before = self.cpu_time().unwrap_or_default();
-                Ok(())
-            }
-            _ => Err(SpawnError::NotReady),
+            FromSandbox::Ready { layers } => self.layers = layers,
+            _ => return Err(SpawnError::NotReady),
         }
-    }
-
-    async fn send(&mut self, message: &impl Serialize) -> Result<(), FrameError> {
-        Ok(self.writer.write_all(&sandbox_protocol::encode(message)?).await?)
+        let missing: Vec<_> =
+            ALL_LAYERS.into_iter().filter(|name| !self.layers.iter().any(|held| held == name)).collect();
+        if config.strict && !missing.is_empty() {
+            return Err(StrictError { missing }.into());
+        }
+        Ok(self)
     }
 
     /// Returns the isolation layers that the process has reported to hold.
@@ -157,42 +154,30 @@ impl Sandbox {
         &self.layers
     }
 
-    /// Returns true if the process has had no run yet.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.workspace.is_none()
+    /// Returns the process id, unless the process was reaped.
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.process.id()
     }
 
-    /// Returns true if the process has had runs of this workspace.
-    pub(super) fn belongs_to(&self, workspace: &str) -> bool {
-        self.workspace.as_deref() == Some(workspace)
+    /// Returns the generation of the template that made the process.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Reserves the process for runs of this workspace.
-    pub(super) fn assign(&mut self, workspace: &str) {
-        if !self.belongs_to(workspace) {
-            self.workspace = Some(workspace.to_owned());
-        }
-    }
-
-    /// Counts a run. Returns the number of runs so far.
-    pub(super) fn count_run(&mut self) -> u32 {
-        self.runs += 1;
-        self.runs
-    }
-
-    /// Returns the resident memory of the process, in bytes.
+    /// Returns the resident anonymous memory of the process, in bytes: all that it wrote, and what it still shares with its
+    /// template, but not the program's own pages.
     pub(super) fn resident_bytes(&self) -> Option<usize> {
         let pid = self.process.id()?;
         // Reading blocks on no disk: the kernel makes this file. Its unit is the kibibyte, whatever the size of a page.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
         let kibibytes: usize = resident.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes.saturating_mul(1024))
     }
 
     /// Returns true if the process still runs.
     pub(super) fn is_alive(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+        self.process.is_alive()
     }
 
     /// Returns the processor time that the process had used before its present run.
@@ -220,7 +205,7 @@ impl Sandbox {
 
     /// Kills and reaps the process. Returns its status.
     pub(super) async fn kill(&mut self) -> Option<ExitStatus> {
-        let _ = self.process.start_kill();
+        self.process.start_kill();
         timeout(REAP_TIMEOUT, self.process.wait()).await.ok()?.ok()
     }
 }
@@ -232,6 +217,14 @@ pub(super) struct Frames {
 }
 
 impl Frames {
+    pub(super) const fn new(reader: OwnedReadHalf) -> Self {
+        Self { reader, buffer: Vec::new() }
+    }
+
+    pub(super) fn into_reader(self) -> OwnedReadHalf {
+        self.reader
+    }
+
     /// Returns the next message. Cancel-safe: bytes already read are kept.
     pub(super) async fn next(&mut self) -> Result<FromSandbox, FrameError> {
         loop {

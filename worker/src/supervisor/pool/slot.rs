@@ -20,6 +20,11 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Returns the id of the process that the job will have.
+    pub fn process_id(&self) -> Option<u32> {
+        self.sandbox.as_ref().and_then(Sandbox::process_id)
+    }
+
     /// Runs a job. The outcome contains whatever the script does. Dropping the future ends the run.
     pub async fn run(mut self, job: Job, context: RunContext) -> Outcome {
         let mut ended = self.run_once(&job, &context).await;
@@ -35,34 +40,31 @@ impl Slot {
     }
 
     async fn run_once(&mut self, job: &Job, context: &RunContext) -> run::ConcludedRun {
-        self.assign(&job.workspace_slug).await;
+        self.ensure_alive().await;
         self.used = true;
         let sandbox = self.sandbox.as_mut().expect("a slot has its process until its run is over");
         let ended = run::run(sandbox, job, context, &self.pool.config.fetcher).await;
         self.used = false;
         if let Some(sandbox) = self.sandbox.take() {
-            match ended.replace_reason {
-                None => self.pool.reuse(sandbox),
-                Some(reason) => self.pool.replace(sandbox, reason),
+            if ended.suspicious {
+                self.pool.launcher.distrust(&sandbox);
+            }
+            match ended.irregular {
+                None => self.pool.retire(sandbox),
+                Some(reason) => self.pool.replace_lost(sandbox, reason),
             }
         }
         ended
     }
 
-    /// Makes the slot's process one that has had no run of another workspace.
-    async fn assign(&mut self, workspace: &str) {
-        loop {
-            let sandbox = self.sandbox.take().expect("a slot has its process until its run is over");
-            let mut sandbox = self.pool.swap_for_affinity(sandbox, workspace);
-            if !sandbox.is_alive() {
-                self.pool.replace(sandbox, EXITED_WHILE_IDLE);
-            } else if sandbox.is_fresh() || sandbox.belongs_to(workspace) {
-                sandbox.assign(workspace);
+    /// Replaces a process that exited since it was ready.
+    async fn ensure_alive(&mut self) {
+        while let Some(mut sandbox) = self.sandbox.take() {
+            if sandbox.is_alive() {
                 self.sandbox = Some(sandbox);
                 return;
-            } else {
-                self.pool.replace(sandbox, "other_workspace");
             }
+            self.pool.replace_lost(sandbox, EXITED_WHILE_IDLE);
             self.sandbox = Some(self.pool.next_ready().await);
         }
     }
@@ -71,7 +73,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         match self.sandbox.take() {
-            Some(sandbox) if self.used => self.pool.replace(sandbox, "abandoned"),
+            Some(sandbox) if self.used => self.pool.replace_lost(sandbox, "abandoned"),
             Some(sandbox) => self.pool.put_idle(sandbox),
             None => {}
         }

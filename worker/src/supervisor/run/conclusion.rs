@@ -11,7 +11,7 @@ use shared::{
 };
 use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus, time::Duration};
 
-/// Verdict and usage of a run, and why its process must be replaced, if it must.
+/// Verdict and usage of a run, and why its process did not end in order, if it did not.
 type Conclusion = (Verdict, Usage, Option<&'static str>);
 
 impl Run<'_> {

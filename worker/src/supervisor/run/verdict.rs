@@ -97,6 +97,17 @@ pub(super) fn replace_reason(kill_reason: Option<KillReason>, status: Option<Exi
     }
 }
 
+/// Returns true if a script may have learnt something of its process's address layout: the process was lost, other than by a
+/// cancel, or it violated the protocol.
+pub(super) fn is_suspicious(
+    lost: bool,
+    kill_reason: Option<KillReason>,
+    irregular: Option<&'static str>,
+) -> bool {
+    (lost && kill_reason != Some(KillReason::Limit(ErrorCode::Cancelled)))
+        || matches!(irregular, Some("crashed" | "protocol"))
+}
+
 /// Returns the verdict on a run whose end the process reported, and why the process must be replaced, if it must.
 pub(super) fn of_report(
     end: RunEnd,
@@ -104,7 +115,6 @@ pub(super) fn of_report(
     limits: &Limits,
 ) -> (Verdict, Option<&'static str>) {
     let stopped = match kill_reason {
-        // A `Terminate` was sent, and would end the next run.
         Some(KillReason::Limit(code)) => Some(code.as_str()),
         _ => None,
     };

@@ -3,6 +3,7 @@
 //! Each attempt is first made without any lockdown, which shows that it can succeed.
 
 use super::config;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use sandbox_protocol::{FromSandbox, ToSandbox, frame, read_frame, write_message};
 use std::{
     fs,
@@ -67,6 +68,26 @@ fn probe(attempt: &str, lockdown: &str, pid: u32, number: usize) -> Met {
         .status()
         .expect("the probe runs");
     met(attempt, lockdown, status)
+}
+
+/// Makes an attempt in a copy of a template. The process id 0 stands for the template.
+fn probe_in_copy(attempt: &str, lockdown: &str, pid: u32, number: usize) -> Met {
+    let (mut ours, theirs) = UnixStream::pair().expect("a socket");
+    let _template = Target(
+        Command::new(WORKER)
+            .args(["sandbox-probe", attempt, lockdown, &pid.to_string(), &number.to_string()])
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the probe runs"),
+    );
+    let mut copy = [0; 4];
+    ours.read_exact(&mut copy).expect("the template makes a copy");
+    let copy = Pid::from_raw(i32::from_le_bytes(copy)).expect("is a process id");
+    let (_, status) = waitpid(Some(copy), WaitOptions::empty()).expect("is a child").expect("has ended");
+    met(attempt, lockdown, ExitStatus::from_raw(status.as_raw()))
 }
 
 fn met(attempt: &str, lockdown: &str, status: ExitStatus) -> Met {
@@ -219,6 +240,36 @@ fn ordinary_system_calls_are_forbidden_in_the_sandbox() {
     for (attempt, pid, number) in attempts {
         assert_eq!(probe(attempt, "bare", pid, number), Met::Success, "{attempt}, bare");
         assert_eq!(probe(attempt, "sealed", pid, number), Met::Killed, "{attempt}, sealed");
+        assert_eq!(probe_in_copy(attempt, "copy", pid, number), Met::Killed, "{attempt}, in a copy");
+    }
+}
+
+#[test]
+fn what_a_template_may_do_is_forbidden_to_its_copies() {
+    assert_eq!(probe_in_copy("nothing", "copy", 0, 0), Met::Success);
+    for attempt in [
+        "fork",
+        "copy",
+        "clone3",
+        "recvmsg",
+        "sendmsg",
+        "close",
+        "close_range",
+        "dup3",
+        "prlimit64",
+        "seccomp",
+        "landlock_create_ruleset",
+        "tgkill",
+    ] {
+        assert_eq!(probe_in_copy(attempt, "copy", 0, 0), Met::Killed, "{attempt}");
+    }
+}
+
+#[test]
+fn a_copy_without_seccomp_cannot_reach_its_template() {
+    for attempt in ["ptrace", "process_vm_readv", "memory_of_other", "environ_of_other", "kill", "tgkill"] {
+        let met = probe_in_copy(attempt, "entered_copy", 0, 4_096);
+        assert!(matches!(met, Met::Refused(libc::EPERM | libc::EACCES | libc::EMFILE)), "{attempt}: {met:?}");
     }
 }
 
@@ -227,6 +278,7 @@ fn system_calls_that_may_need_privilege_are_forbidden() {
     for attempt in ["create", "memory_of_other", "unshare", "io_uring_setup"] {
         let bystander = Target::bystander();
         assert_eq!(probe(attempt, "sealed", bystander.pid(), 0), Met::Killed, "{attempt}");
+        assert_eq!(probe_in_copy(attempt, "copy", bystander.pid(), 0), Met::Killed, "{attempt}, in a copy");
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::testing::supervisor::{
-    Pool, PoolConfig, RunContext,
+    Pool, PoolConfig, RunContext, Slot,
     egress::Exceptions,
     fetch::{FetchConfig, Fetcher},
 };
@@ -150,6 +150,19 @@ pub(crate) async fn run_with(
     job: Job,
     context: impl FnOnce(mpsc::Sender<LogLine>) -> RunContext,
 ) -> Finished {
+    run_in_slot_with(pool.acquire().await, job, context).await
+}
+
+/// Runs a job in this slot.
+pub(crate) async fn run_in_slot(slot: Slot, job: Job) -> Finished {
+    run_in_slot_with(slot, job, bare_context).await
+}
+
+async fn run_in_slot_with(
+    slot: Slot,
+    job: Job,
+    context: impl FnOnce(mpsc::Sender<LogLine>) -> RunContext,
+) -> Finished {
     let (sender, mut lines) = mpsc::channel(16);
     let collect = async {
         let mut logs = Vec::new();
@@ -158,7 +171,6 @@ pub(crate) async fn run_with(
         }
         logs
     };
-    let slot = pool.acquire().await;
     let began = Instant::now();
     let run = async { (slot.run(job, context(sender)).await, began.elapsed()) };
     let ((outcome, took), logs) = tokio::join!(run, collect);

@@ -1,17 +1,21 @@
 //! Slots and processes of a pool: limit on runs at once, replacement, no leftovers.
 
-use super::{Finished, config, job, pool, run};
+use super::{Finished, config, job, pool, run, run_in_slot, short_limits};
 use futures_util::future::join_all;
 use sandbox_protocol::Job;
 use serde_json::json;
 use shared::execution::ErrorCode;
 use std::{
+    collections::HashSet,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
+use tokio::time::sleep;
 use uuid::Uuid;
-use worker::testing::supervisor::{Pool, PoolConfig, PoolStartError};
+use worker::testing::supervisor::{LaunchMode, Pool, PoolConfig, PoolStartError};
 
 #[tokio::test]
 async fn a_script_that_kills_its_sandbox_leaves_the_pool_whole() {
@@ -38,17 +42,88 @@ async fn more_jobs_than_slots_all_get_their_turn() {
     assert_eq!(pool.status().busy, 0);
 }
 
+/// Both ways to make a process: as a copy of a template, and as a program of its own.
+const LAUNCH_MODES: [LaunchMode; 2] = [LaunchMode::Fork, LaunchMode::Spawn];
+
+async fn pool_of(launch_mode: LaunchMode, slots: usize) -> Arc<Pool> {
+    let pool = Pool::start(PoolConfig { launch_mode, ..config(slots) }).await.expect("the pool starts");
+    assert_eq!(pool.status().launch_mode, launch_mode, "this host supports it");
+    pool
+}
+
 #[tokio::test]
-async fn nothing_survives_into_the_next_run_of_the_same_process() {
-    let pool = Pool::start(PoolConfig { spares: 0, ..config(1) }).await.expect("the pool starts");
-    let leaves = "function main() {
-        globalThis.left = 1; Object.prototype.left = 1; Array.prototype.push = () => 'stolen'; JSON.stringify = null;
-        setInterval(() => {}, 1); return 'left';
-    }";
-    assert_eq!(run(&pool, job(leaves)).await.result(), json!("left"));
-    let looks = "function main() { return [typeof left, [].push(1), typeof JSON.stringify]; }";
-    assert_eq!(run(&pool, job(looks)).await.result(), json!(["undefined", 1, "function"]));
-    assert!(pool.status().restarts.is_empty(), "both ran in one process");
+async fn no_two_runs_share_a_process() {
+    for mode in LAUNCH_MODES {
+        let pool = pool_of(mode, 1).await;
+        let leaves = "function main() {
+            globalThis.left = 1; Object.prototype.left = 1; Array.prototype.push = () => 'stolen'; JSON.stringify = null;
+            setInterval(() => {}, 1); return 'left';
+        }";
+        let looks = "function main() { return [typeof left, [].push(1), typeof JSON.stringify]; }";
+        let mut seen = HashSet::new();
+        for _ in 0..3 {
+            for (script, result) in [(leaves, json!("left")), (looks, json!(["undefined", 1, "function"]))] {
+                let slot = pool.acquire().await;
+                assert!(seen.insert(slot.process_id().expect("it runs")), "a process has one run");
+                assert_eq!(run_in_slot(slot, job(script)).await.result(), result);
+            }
+        }
+        assert!(pool.status().restarts.is_empty(), "every run ended in order");
+    }
+}
+
+/// Script that V8 does not interrupt, so that its process is killed.
+const KILLED: &str = "function main() { [].indexOf.call({ length: Number.MAX_SAFE_INTEGER }, 1); }";
+
+#[tokio::test]
+async fn a_crash_replaces_the_template_and_its_copies() {
+    let pool = pool_of(LaunchMode::Fork, 1).await;
+    let before = pool.status().generation;
+    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+    assert_eq!(pool.status().generation, before, "a run that ends in order leaves the template");
+    let killed = Job { limits: short_limits(), ..job(KILLED) };
+    assert_eq!(run(&pool, killed).await.error_code(), ErrorCode::Timeout);
+    while pool.status().ready < 2 || pool.status().oldest_generation == Some(before) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    assert!(pool.status().generation > before);
+    assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+}
+
+#[tokio::test]
+async fn a_template_that_dies_is_replaced_and_its_copies_run_on() {
+    let pool = pool_of(LaunchMode::Fork, 2).await;
+    let slot = pool.acquire().await;
+    let script = "async function main() { await new Promise(r => setTimeout(r, 300)); return 'ran on'; }";
+    let running = tokio::spawn(run_in_slot(slot, job(script)));
+    let template = pool.template_id().await.expect("a template");
+    let killed = std::process::Command::new("kill").args(["-KILL", &template.to_string()]).status();
+    assert!(killed.expect("kill is there").success());
+    assert_eq!(running.await.expect("does not panic").result(), json!("ran on"));
+    for _ in 0..4 {
+        assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+    }
+    assert!(pool.template_id().await.is_some_and(|id| id != template));
+}
+
+#[tokio::test]
+async fn a_host_without_templates_gets_a_process_per_run() {
+    let folder = std::env::temp_dir().join(format!("no-template-{}", Uuid::now_v7()));
+    fs::create_dir(&folder).expect("the temporary folder is writable");
+    let program = folder.join("program.sh");
+    let worker = env!("CARGO_BIN_EXE_worker");
+    write_program(&program, &format!("[ \"$1\" = template ] && exit 1\nexec {worker} \"$@\"\n"));
+    let pool = Pool::start(PoolConfig { program, ..config(1) }).await.expect("the pool starts");
+    assert_eq!(pool.status().launch_mode, LaunchMode::Spawn);
+    let mut seen = HashSet::new();
+    for workspace in ["a", "a", "b"] {
+        let slot = pool.acquire().await;
+        assert!(seen.insert(slot.process_id()), "a process has one run");
+        let job =
+            Job { workspace_slug: workspace.to_owned(), ..job("function main() { return workspaceSlug; }") };
+        assert_eq!(run_in_slot(slot, job).await.result(), json!(workspace));
+    }
+    fs::remove_dir_all(folder).expect("the folder is ours");
 }
 
 #[tokio::test]
@@ -69,44 +144,9 @@ async fn a_run_that_is_abandoned_ends_and_its_child_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_process_is_replaced_after_its_maximum_of_runs() {
-    let pool = Pool::start(PoolConfig { runs_per_child: 2, ..config(1) }).await.expect("the pool starts");
-    for n in 0..5 {
-        assert_eq!(run(&pool, job(&format!("function main() {{ return {n}; }}"))).await.result(), json!(n));
-    }
-    assert!(pool.status().restarts["recycled"] >= 1);
-}
-
-#[tokio::test]
 async fn a_program_that_is_no_sandbox_is_refused_at_start() {
     let wrong = PoolConfig { program: "/bin/false".into(), ..config(1) };
     assert!(matches!(Pool::start(wrong).await, Err(PoolStartError::SnapshotFailed(_))));
-}
-
-fn job_of_workspace(workspace: &str) -> Job {
-    Job { workspace_slug: workspace.to_owned(), ..job("function main() { return workspaceSlug; }") }
-}
-
-#[tokio::test]
-async fn a_process_has_the_runs_of_one_workspace_only() {
-    let pool = Pool::start(PoolConfig { spares: 0, ..config(1) }).await.expect("the pool starts");
-    for (workspace, replaced) in [("a", None), ("a", None), ("b", Some(1)), ("b", Some(1)), ("a", Some(2))] {
-        assert_eq!(run(&pool, job_of_workspace(workspace)).await.result(), json!(workspace));
-        assert_eq!(pool.status().restarts.get("other_workspace").copied(), replaced);
-    }
-}
-
-#[tokio::test]
-async fn a_workspace_comes_back_to_its_own_process() {
-    let pool = Pool::start(PoolConfig { spares: 1, ..config(1) }).await.expect("the pool starts");
-    for workspace in ["a", "b", "a", "b", "b", "a"] {
-        assert_eq!(run(&pool, job_of_workspace(workspace)).await.result(), json!(workspace));
-        // The process is back in the pool when all are ready.
-        while pool.status().ready < 2 {
-            tokio::task::yield_now().await;
-        }
-    }
-    assert!(pool.status().restarts.is_empty(), "{:?}", pool.status());
 }
 
 /// Runs a trivial job in a pool whose first process is this rogue. Returns the outcome and the number of crashed processes.
@@ -114,7 +154,8 @@ async fn run_after_rogue(rogue: &str) -> (Finished, u64) {
     let folder = std::env::temp_dir().join(format!("rogue-once-{}", Uuid::now_v7()));
     fs::create_dir(&folder).expect("the temporary folder is writable");
     let program = rogue_once(&folder, rogue);
-    let pool = Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts");
+    let config = PoolConfig { program, spares: 0, launch_mode: LaunchMode::Spawn, ..config(1) };
+    let pool = Pool::start(config).await.expect("the pool starts");
     let finished = run(&pool, job("function main() { return 1; }")).await;
     fs::remove_dir_all(folder).expect("the folder is ours");
     (finished, pool.status().restarts.get("crashed").copied().unwrap_or(0))
@@ -125,13 +166,17 @@ fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
     let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue").join(rogue);
     let program = folder.join("program.sh");
     let text = format!(
-        "#!/bin/sh\nif [ \"$1\" = sandbox ] && mkdir {}/first 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
+        "if [ \"$1\" = sandbox ] && mkdir {}/first 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
         folder.display(),
         rogue.display(),
     );
-    fs::write(&program, text).expect("the folder is ours");
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    write_program(&program, &text);
     program
+}
+
+fn write_program(path: &Path, text: &str) {
+    fs::write(path, format!("#!/bin/sh\n{text}")).expect("the folder is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
 }
 
 #[tokio::test]

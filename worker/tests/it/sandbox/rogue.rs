@@ -5,12 +5,13 @@ use sandbox_protocol::{Job, MAX_ERROR_TEXT_UNITS};
 use shared::execution::{ErrorCode, Status};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
-use worker::testing::supervisor::{Pool, PoolConfig};
+use worker::testing::supervisor::{LaunchMode, Pool, PoolConfig};
 
 /// Starts a pool of one process that behaves as `tests/rogue/<name>.sh`.
 async fn rogue_pool(name: &str) -> Arc<Pool> {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/rogue/{name}.sh"));
-    Pool::start(PoolConfig { program, spares: 0, ..config(1) }).await.expect("the pool starts")
+    let config = PoolConfig { program, spares: 0, launch_mode: LaunchMode::Spawn, ..config(1) };
+    Pool::start(config).await.expect("the pool starts")
 }
 
 fn short_job() -> Job {
