@@ -169,8 +169,6 @@ const RESTART_REASON: LabelValues = Only(&[
     "not_ready",
     "died_idle",
     "abandoned",
-    "recycled",
-    "other_workspace",
 ]);
 const LAYER: LabelValues = Only(&[
     "descriptors",
@@ -209,7 +207,7 @@ metrics! {
     Worker Gauge SLOTS = "runnerctl_slots" [] "Maximum number of concurrent sandboxes of this worker.";
     Worker Gauge SLOTS_BUSY = "runnerctl_slots_busy" [] "Sandboxes with an active run.";
     Worker Counter SANDBOX_RESTARTS = "runnerctl_sandbox_restarts_total" ["reason": RESTART_REASON]
-        "Sandbox processes replaced, by reason.";
+        "Sandbox processes that did not end in order with their run, by reason.";
     Worker Gauge SANDBOX_LAYER = "runnerctl_sandbox_layer" ["layer": LAYER]
         "1 for each isolation layer in force, 0 for each that the host does not allow.";
     Worker Counter FETCHES = "runnerctl_fetches_total" ["outcome": Only(&["2xx", "3xx", "4xx", "5xx", "refused", "failed", "aborted"])]
