@@ -24,7 +24,7 @@ chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 	@scripts/setup --tests
 	@scripts/chaos
 
-bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds)
+bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds, WORKSPACES=1)
 	@scripts/bench
 
 bench-lists: ## lists over a long history (ROWS=10000000 WEEKS=13 REQUESTS=200)

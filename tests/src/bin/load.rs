@@ -10,9 +10,12 @@
 //!
 //! Clients may also poll executions with `ETag`, with a total number of reads per second.
 //!
-//! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30] [--reads 0]`
+//! With several workspaces, executions are of each workspace in turn, so that no two in a row are of the same one. Their
+//! keys are read from standard input, one per line.
+//!
+//! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30] [--reads 0] [--workspaces 1 <KEYS]`
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use e2e::{
     client::Client,
     polling::{Pollers, Reads},
@@ -42,11 +45,14 @@ struct Options {
     seconds: u32,
     /// Reads per second of polling clients.
     reads: Option<u32>,
+    /// Number of workspaces. The key of the first is `api_key` if there is no other.
+    workspaces: u32,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Self> {
-        let (mut api_url, mut api_key, mut rate, mut seconds, mut reads) = (None, None, 20, 30, None);
+        let (mut api_url, mut api_key, mut reads) = (None, None, None);
+        let (mut rate, mut seconds, mut workspaces) = (20, 30, 1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().with_context(|| format!("{name} needs a value"))?;
             let number = || {
@@ -62,40 +68,75 @@ impl Options {
                 "--rate" => rate = number()?,
                 "--seconds" => seconds = number()?,
                 "--reads" => reads = Some(number()?),
+                "--workspaces" => workspaces = number()?,
                 _ => bail!("unknown option {name}"),
             }
         }
+        ensure!(reads.is_none() || workspaces == 1, "--reads is for one workspace");
         Ok(Self {
             api_url: api_url.context("--api-url is required")?,
             api_key: api_key.context("--api-key is required")?,
             rate,
             seconds,
             reads,
+            workspaces,
         })
+    }
+
+    /// Returns the keys of the workspaces.
+    fn keys(&self) -> anyhow::Result<Vec<String>> {
+        if self.workspaces == 1 {
+            return Ok(vec![self.api_key.clone()]);
+        }
+        let wanted = usize::try_from(self.workspaces)?;
+        let keys: Vec<_> = std::io::stdin().lines().take(wanted).collect::<Result<_, _>>()?;
+        ensure!(keys.len() == wanted, "{} keys on standard input, not {wanted}", keys.len());
+        Ok(keys)
+    }
+}
+
+/// Script of one workspace, with the client that may run it.
+struct Workspace {
+    client: Client,
+    script: String,
+}
+
+impl Workspace {
+    async fn new(api_url: &str, key: &str) -> anyhow::Result<Self> {
+        let client = Client::new(api_url, key);
+        let script = client.create_script(&format!("load {}", std::process::id()), SCRIPT).await?;
+        Ok(Self { client, script })
+    }
+
+    fn execution(&self) -> RequestBuilder {
+        self.client.execution(&self.script, &json!({ "number": 1 }))
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse(std::env::args().skip(1))?;
-    let client = Client::new(&options.api_url, &options.api_key);
-    let script = client.create_script(&format!("load {}", std::process::id()), SCRIPT).await?;
-    let nobody = Pollers::start(&client, 0);
-    // Warm-up that is not measured: connections, and the build in the workers' caches.
-    let ask = || client.execution(&script, &json!({ "number": 1 }));
-    for _ in 0..5 {
-        one(&client, ask(), Instant::now(), &nobody).await?;
+    let mut workspaces = Vec::new();
+    for key in options.keys()? {
+        workspaces.push(Workspace::new(&options.api_url, &key).await?);
     }
-    let pollers = Arc::new(Pollers::start(&client, options.reads.unwrap_or(0)));
+    let nobody = Pollers::start(&workspaces[0].client, 0);
+    // Warm-up that is not measured: connections, and the builds in the workers' caches.
+    for workspace in workspaces.iter().cycle().take(workspaces.len().max(5)) {
+        one(&workspace.client, workspace.execution(), Instant::now(), &nobody).await?;
+    }
+    let pollers = Arc::new(Pollers::start(&workspaces[0].client, options.reads.unwrap_or(0)));
 
     let total = options.rate * options.seconds;
     let began = Instant::now();
     let mut running = JoinSet::new();
     let mut clock = clock(began, options.rate, total);
-    let mut next = ask();
+    let mut turns = workspaces.iter().cycle();
+    let mut take = || turns.next().map(|workspace| (workspace.client.clone(), workspace.execution()));
+    let mut next = take();
     while let Some(due) = clock.recv().await {
-        let (client, pollers, request) = (client.clone(), Arc::clone(&pollers), next);
-        next = ask();
+        let (Some((client, request)), pollers) = (next, Arc::clone(&pollers)) else { break };
+        next = take();
         running.spawn(async move { one(&client, request, due, &pollers).await });
     }
     let (mut accepts, mut starts, mut ends, mut failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
