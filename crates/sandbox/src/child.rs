@@ -9,6 +9,7 @@ use crate::{
     lockdown::Lockdown,
     platform, random, script_run,
     termination::Termination,
+    warm_up,
 };
 use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
 use std::{
@@ -137,7 +138,7 @@ impl Runner {
     /// Executes the run of a process that was started as a sandbox.
     fn run_started(mut self) -> ! {
         platform::initialize();
-        platform::warm_up(&mut self.fresh(self.memory_bytes));
+        warm_up::warm_up(&mut self.fresh(self.memory_bytes));
         self.lockdown.seal(self.memory_bytes);
         let fresh = self.fresh(self.memory_bytes);
         self.termination.arm(fresh.isolate.thread_safe_handle());

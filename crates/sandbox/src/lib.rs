@@ -33,6 +33,7 @@ mod stack;
 mod template;
 mod termination;
 mod text;
+mod warm_up;
 
 pub use child::run_child;
 #[cfg(debug_assertions)]

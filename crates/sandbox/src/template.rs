@@ -10,6 +10,7 @@ use crate::{
     lockdown::Lockdown,
     platform,
     termination::Termination,
+    warm_up,
 };
 use sandbox_protocol::{EXIT_SETUP, FromSandbox, write_message};
 use std::{os::unix::net::UnixStream, sync::Arc, thread};
@@ -45,8 +46,8 @@ impl Template {
         let Ok(mut fresh) = FreshIsolate::new(self.snapshot, self.memory_bytes, &termination) else {
             platform::exit(EXIT_SETUP)
         };
-        platform::warm_up(&mut fresh);
-        platform::rehearse(&mut fresh);
+        warm_up::warm_up(&mut fresh);
+        warm_up::rehearse(&mut fresh);
         termination.arm(fresh.isolate.thread_safe_handle());
         let thread_id = fork::thread_id_address();
         if !self.lockdown.seal_template(self.memory_bytes) {
