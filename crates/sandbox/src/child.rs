@@ -52,7 +52,7 @@ pub(super) fn standard_input() -> UnixStream {
 }
 
 /// Starts the thread that runs V8.
-pub(super) fn spawn_v8(work: impl FnOnce() -> () + Send + 'static) {
+pub(super) fn spawn_v8(work: impl FnOnce() + Send + 'static) {
     if thread::Builder::new().name("v8".to_owned()).stack_size(V8_STACK_BYTES).spawn(work).is_err() {
         platform::exit(EXIT_SETUP);
     }

@@ -62,7 +62,7 @@ impl Template {
             // SAFETY: the address is from this thread, and the main thread only parks.
             let answered = match unsafe { fork::fork(thread_id) } {
                 Ok(Forked::Child) => {
-                    let Some(socket) = fork::adopt(socket) else { platform::exit(EXIT_SETUP) };
+                    let Some(socket) = fork::adopt(&socket) else { platform::exit(EXIT_SETUP) };
                     let runner =
                         Runner::new(self.snapshot, self.memory_bytes, self.lockdown, termination, socket);
                     runner.run_forked(fresh)
