@@ -8,11 +8,12 @@
 //! layers that leave it able to make processes ([`Lockdown::seal_template`]). These inherit them, and apply the rest
 //! themselves ([`Lockdown::enter_forked`], [`Lockdown::seal_forked`]).
 
-use crate::seccomp;
+use crate::{platform, seccomp};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetStatus, Scope,
 };
+use sandbox_protocol::EXIT_SETUP;
 use std::ffi::OsStr;
 
 const MIB: usize = 1024 * 1024;
@@ -43,6 +44,8 @@ pub(super) struct Lockdown {
     layers: Vec<&'static str>,
     /// The process runs as real root, for which the kernel does not enforce `RLIMIT_NPROC`.
     is_root: bool,
+    /// Process id of the supervisor, the parent of a template and of its copies.
+    supervisor: libc::pid_t,
 }
 
 impl Lockdown {
@@ -59,15 +62,16 @@ impl Lockdown {
     fn enter_with(descriptors: u64) -> Self {
         prefer_for_oom_killer();
         // SAFETY: no pointers. Called before a user namespace changes the id.
-        let is_root = (unsafe { libc::getuid() }) == 0;
+        let (is_root, supervisor) = unsafe { (libc::getuid() == 0, libc::getppid()) };
         let layers = LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| *name).collect();
-        let mut lockdown = Self { layers, is_root };
+        let mut lockdown = Self { layers, is_root, supervisor };
         lockdown.require("rlimits", limit_descriptors(descriptors));
         lockdown
     }
 
     /// Applies the other layers to all threads, after V8 and every thread have started.
     pub(super) fn seal(&mut self, memory_bytes: usize) {
+        self.end_with_supervisor();
         self.add("memory_rlimit", limit_memory(memory_bytes));
         self.add("process_rlimit", limit_processes() && !self.is_root);
         self.add("seccomp", seccomp::enter());
@@ -76,6 +80,7 @@ impl Lockdown {
     /// Applies the layers of a template, after V8 has started. Returns whether it may make processes: without its filter
     /// those would have no complete one either.
     pub(super) fn seal_template(&mut self, memory_bytes: usize) -> bool {
+        self.end_with_supervisor();
         self.add("memory_rlimit", limit_memory(memory_bytes));
         seccomp::enter_template()
     }
@@ -89,12 +94,26 @@ impl Lockdown {
             self.require("landlock", landlock_from_siblings());
         }
         self.require("rlimits", limit_descriptors(0));
+        self.end_with_supervisor();
     }
 
     /// Applies the other layers to all threads, after every thread has started.
     pub(super) fn seal_forked(&mut self) {
         self.add("process_rlimit", limit_processes() && !self.is_root);
         self.add("seccomp", seccomp::leave_template());
+    }
+
+    /// Makes the kernel kill this process when the supervisor's thread that started it ends. Exits if that has happened.
+    ///
+    /// Without it, a process that a script has taken over, which no longer reads its socket, outlives the supervisor. The
+    /// kernel forgets it for each new process, and when capabilities change.
+    fn end_with_supervisor(&self) {
+        // SAFETY: no pointers.
+        let is_set = (unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }) == 0;
+        // SAFETY: no pointers. The supervisor may have ended before the call.
+        if !is_set || (unsafe { libc::getppid() }) != self.supervisor {
+            platform::exit(EXIT_SETUP);
+        }
     }
 
     /// Removes a layer of which a part failed.

@@ -38,7 +38,7 @@ type Attempt = fn(Target) -> libc::c_long;
 /// Descriptor that the test may leave open for the probe.
 const INHERITED: usize = 9;
 
-const ATTEMPTS: [(&str, Attempt); 32] = [
+const ATTEMPTS: [(&str, Attempt); 34] = [
     ("nothing", |_| call(libc::SYS_getpid, [0; 6])),
     ("wait", |_| wait()),
     ("read_inherited", |_| {
@@ -83,6 +83,8 @@ const ATTEMPTS: [(&str, Attempt); 32] = [
     ("close", |_| call(libc::SYS_close, [INHERITED, 0, 0, 0, 0, 0])),
     ("close_range", |_| call(libc::SYS_close_range, [INHERITED, INHERITED, 0, 0, 0, 0])),
     ("dup3", |_| call(libc::SYS_dup3, [0, INHERITED, 0, 0, 0, 0])),
+    ("getppid", |_| call(libc::SYS_getppid, [0; 6])),
+    ("outlive_supervisor", |_| call(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, 0, 0, 0, 0, 0])),
     ("prlimit64", |_| call(libc::SYS_prlimit64, [0, libc::RLIMIT_DATA as usize, 0, 0, 0, 0])),
     ("seccomp", |_| call(libc::SYS_seccomp, [libc::SECCOMP_GET_ACTION_AVAIL as usize, 0, 0, 0, 0, 0])),
     ("landlock_create_ruleset", |_| call(libc::SYS_landlock_create_ruleset, [0, 0, 1, 0, 0, 0])),
@@ -197,9 +199,11 @@ fn execve(path: &CStr, arguments: &[&CStr]) -> libc::c_long {
     call(libc::SYS_execve, [path.as_ptr() as usize, arguments.as_ptr() as usize, 0, 0, 0, 0])
 }
 
-/// Reports on standard output that the lockdown is applied, and waits forever.
+/// Reports on the socket or on standard output that the lockdown is applied, and waits forever.
 fn wait() -> libc::c_long {
-    call(libc::SYS_write, [1, c"!".as_ptr() as usize, 1, 0, 0, 0]);
+    for descriptor in [0, 1] {
+        call(libc::SYS_write, [descriptor, c"!".as_ptr() as usize, 1, 0, 0, 0]);
+    }
     loop {
         std::thread::park();
     }

@@ -59,6 +59,8 @@ const FORKING: &[libc::c_long] = &[
     // Start of the thread that reads the socket.
     libc::SYS_clone3,
     libc::SYS_set_robust_list,
+    // The supervisor's id, to notice its death.
+    libc::SYS_getppid,
     // The last layers of a process.
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
@@ -111,7 +113,7 @@ pub(super) fn enter_template() -> bool {
         let flags = [FORK_FLAGS, THREAD_FLAGS];
         let flags = flags.map(|flags| when(0, SeccompCmpOp::Eq, unsigned(flags)?));
         rules.insert(libc::SYS_clone, flags.into_iter().collect::<Option<_>>()?);
-        let options = [libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS];
+        let options = [libc::PR_SET_VMA, libc::PR_SET_NO_NEW_PRIVS, libc::PR_SET_PDEATHSIG];
         let options = options.map(|option| when(0, SeccompCmpOp::Eq, unsigned(option)?));
         rules.insert(libc::SYS_prctl, options.into_iter().collect::<Option<_>>()?);
         // The id of a process that is made later is not known here: that process excludes all others itself.

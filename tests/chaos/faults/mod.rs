@@ -148,6 +148,7 @@ pub(crate) async fn inject(
     cluster.complete().await
 }
 
+#[expect(clippy::disallowed_methods, reason = "this runtime starts no sandbox processes")]
 async fn restart(cluster: &Cluster, server: &'static str, outage: Duration) {
     // The scripts block while they wait for processes.
     tokio::task::block_in_place(|| cluster.services.stop_one(server));

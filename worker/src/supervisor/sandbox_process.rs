@@ -70,6 +70,8 @@ pub(super) struct SandboxConfig {
     pub(super) snapshot: Arc<[u8]>,
     pub(super) memory_bytes: usize,
     pub(super) strict: bool,
+    /// Number of copies after which a template is replaced.
+    pub(super) copies_per_template: u32,
 }
 
 impl SandboxConfig {
@@ -82,6 +84,9 @@ impl SandboxConfig {
 }
 
 /// Starts this program as `command`, with the other end of the socket as its only descriptor.
+///
+/// The process, and copies of it, end with the thread that calls this. The threads of the runtime live as long as it does:
+/// clippy forbids `block_in_place`, which would replace them.
 pub(super) fn start_program(config: &SandboxConfig, command: &str) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;

@@ -1,7 +1,11 @@
 //! Time, memory and processes of many runs. The long ones are ignored by default:
 //! `scripts/with-services cargo test --workspace --test it endurance -- --ignored --nocapture --test-threads 1`.
 
-use super::{config, job, pool, run, run_in_slot, short_limits};
+use super::{
+    config, eventually, job, pool,
+    processes::{Seen, children_of, seen},
+    run, run_in_slot, short_limits,
+};
 use futures_util::{StreamExt as _, stream};
 use sandbox_protocol::Job;
 use serde_json::json;
@@ -11,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::process::Command;
 use worker::testing::supervisor::{LaunchMode, Pool, PoolConfig};
 
 const SCRIPT: &str = "async function main({ event }) {
@@ -21,28 +25,8 @@ const SCRIPT: &str = "async function main({ event }) {
     return kept.length;
 }";
 
-/// Process of this machine.
-struct Seen {
-    id: u32,
-    state: String,
-    parent: u32,
-    /// Processor time of the process and of its reaped children, in hundredths of a second.
-    ticks: u64,
-}
-
-fn seen(id: u32) -> Option<Seen> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-    let ticks = fields[11..15].iter().map(|ticks| ticks.parse::<u64>().unwrap_or_default()).sum();
-    Some(Seen { id, state: fields[0].to_owned(), parent: fields[1].parse().ok()?, ticks })
-}
-
 fn children() -> Vec<Seen> {
-    fs::read_dir("/proc")
-        .expect("procfs")
-        .filter_map(|entry| seen(entry.ok()?.file_name().to_str()?.parse().ok()?))
-        .filter(|seen| seen.parent == std::process::id())
-        .collect()
+    children_of(std::process::id())
 }
 
 fn is_template(id: u32) -> bool {
@@ -70,9 +54,8 @@ async fn many(pool: &Arc<Pool>, runs: usize, at_once: usize) {
 
 /// Waits until every process of the pool is ready and no other is left.
 async fn settled(pool: &Arc<Pool>, processes: usize) {
-    while pool.status().ready < processes || children().iter().any(|child| child.state == "Z") {
-        sleep(Duration::from_millis(1)).await;
-    }
+    let is_settled = || pool.status().ready == processes && !children().iter().any(|child| child.state == "Z");
+    eventually("the pool is whole, and every other process reaped", is_settled).await;
 }
 
 #[tokio::test]
@@ -112,34 +95,61 @@ async fn a_process_is_reaped_after_its_run() {
             let mut job = job(script);
             job.limits = short_limits();
             run_in_slot(slot, job).await;
-            while seen(id).is_some_and(|process| process.parent == std::process::id()) {
-                sleep(Duration::from_millis(1)).await;
-            }
+            let is_reaped = || seen(id).is_none_or(|process| process.parent != std::process::id());
+            eventually("the process is reaped", is_reaped).await;
         }
     }
+}
+
+/// Runs the test of this name in a process of its own, whose descriptors and memory are those of its runs alone.
+async fn alone(name: &str) {
+    let own = std::env::current_exe().expect("procfs");
+    let arguments = ["--ignored", "--exact", name, "--nocapture"];
+    let output = Command::new(own).args(arguments).kill_on_drop(true).output().await.expect("it starts");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(printed.contains("test result: ok. 1 passed"), "{name} exists: {printed}");
+}
+
+#[tokio::test]
+async fn thousands_of_runs_leave_nothing_behind() {
+    alone("sandbox::endurance::three_thousand_runs_leave_nothing_behind").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "counts the descriptors of the whole process: another test runs it alone"]
+async fn three_thousand_runs_leave_nothing_behind() {
+    leave_nothing_behind(3_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes, and counts the descriptors of the whole process"]
 async fn a_hundred_thousand_runs_leave_nothing_behind() {
+    leave_nothing_behind(100_000).await;
+}
+
+/// Compares descriptors, processes and memory after these runs with those after the first 500.
+async fn leave_nothing_behind(runs: usize) {
+    const EARLY_RUNS: usize = 500;
+    const GROWTH_KIB: u64 = 8 * 1024;
     let pool = pool(2).await;
-    let began = Instant::now();
-    many(&pool, 1_000, 2).await;
-    settled(&pool, 3).await;
     let own = std::process::id();
-    let (open, before) = (descriptors(), memory(own, "VmRSS"));
-    many(&pool, 99_000, 2).await;
-    settled(&pool, 3).await;
-    let (after, now_open) = (memory(own, "VmRSS"), descriptors());
-    println!("100,000 runs in {:?}; worker: {before} → {after} KiB", began.elapsed());
-    println!(
-        "{:?}",
-        children().iter().map(|child| (child.id, memory(child.id, "RssAnon"))).collect::<Vec<_>>()
-    );
+    let began = Instant::now();
+    let mut counted = Vec::new();
+    for runs in [EARLY_RUNS, runs - EARLY_RUNS] {
+        many(&pool, runs, 2).await;
+        settled(&pool, 3).await;
+        let processes = children();
+        let templates: Vec<_> = processes.iter().filter(|child| is_template(child.id)).collect();
+        assert_eq!((processes.len(), templates.len()), (4, 1), "three ready processes and a template");
+        counted.push((descriptors(), memory(own, "VmRSS"), memory(templates[0].id, "RssAnon")));
+    }
+    println!("{runs} runs in {:?}; descriptors, worker KiB, template KiB: {counted:?}", began.elapsed());
+    let [early, late] = counted[..] else { unreachable!("there are two") };
     assert!(pool.status().restarts.is_empty(), "every run ended in order");
-    assert_eq!(now_open, open, "descriptors");
-    assert_eq!(children().len(), 4, "three ready processes and a template");
-    assert!(after < before + 8 * 1024, "the worker grew from {before} to {after} KiB");
+    assert_eq!(late.0, early.0, "descriptors");
+    assert!(late.1 < early.1 + GROWTH_KIB, "the worker grew from {} to {} KiB", early.1, late.1);
+    assert!(late.2 < early.2 + GROWTH_KIB, "the template grew from {} to {} KiB", early.2, late.2);
 }
 
 /// Processor time of this process, its reaped children and its template, in hundredths of a second.

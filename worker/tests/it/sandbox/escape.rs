@@ -256,6 +256,8 @@ fn what_a_template_may_do_is_forbidden_to_its_copies() {
         "close",
         "close_range",
         "dup3",
+        "getppid",
+        "outlive_supervisor",
         "prlimit64",
         "seccomp",
         "landlock_create_ruleset",

@@ -4,8 +4,10 @@ mod detection;
 mod endurance;
 mod escape;
 mod hostile;
+mod orphans;
 mod outcomes;
 mod pool;
+mod processes;
 mod rogue;
 
 use builder::{Unit, build};
@@ -21,7 +23,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::testing::supervisor::{
@@ -151,6 +153,15 @@ pub(crate) async fn run_with(
     context: impl FnOnce(mpsc::Sender<LogLine>) -> RunContext,
 ) -> Finished {
     run_in_slot_with(pool.acquire().await, job, context).await
+}
+
+/// Polls until the condition holds, for at most ten seconds.
+pub(crate) async fn eventually(expected: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "expected in vain: {expected}");
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Runs a job in this slot.

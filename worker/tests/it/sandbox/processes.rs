@@ -1,0 +1,26 @@
+//! Processes of this machine, as procfs shows them.
+
+use std::fs;
+
+pub(crate) struct Seen {
+    pub(crate) id: u32,
+    pub(crate) state: String,
+    pub(crate) parent: u32,
+    /// Processor time of the process and of its reaped children, in hundredths of a second.
+    pub(crate) ticks: u64,
+}
+
+pub(crate) fn seen(id: u32) -> Option<Seen> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let ticks = fields[11..15].iter().map(|ticks| ticks.parse::<u64>().unwrap_or_default()).sum();
+    Some(Seen { id, state: fields[0].to_owned(), parent: fields[1].parse().ok()?, ticks })
+}
+
+pub(crate) fn children_of(parent: u32) -> Vec<Seen> {
+    fs::read_dir("/proc")
+        .expect("procfs")
+        .filter_map(|entry| seen(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .filter(|seen| seen.parent == parent)
+        .collect()
+}
