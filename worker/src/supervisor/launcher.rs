@@ -109,7 +109,7 @@ impl Launcher {
         };
         let (process, socket) = made;
         let generation = used.generation;
-        let due = used.is_due();
+        let due = used.is_due(self.config.copies_per_template);
         *current = Some(used);
         drop(current);
         let sandbox = Sandbox::from_template(process, socket, generation);

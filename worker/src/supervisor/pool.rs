@@ -43,6 +43,8 @@ pub struct PoolConfig {
     pub spares: usize,
     /// How processes are made. Where the host has no templates, each is started as a program in any case.
     pub launch_mode: LaunchMode,
+    /// Number of copies after which a template is replaced: their scripts may learn the one address layout that they have.
+    pub copies_per_template: u32,
     /// Memory, in bytes, that spare isolates are created with (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,
     /// Refuses to start unless every isolation layer holds (`SANDBOX_STRICT`).
@@ -61,6 +63,7 @@ impl PoolConfig {
             slots,
             spares: 1,
             launch_mode: LaunchMode::Fork,
+            copies_per_template: 5_000,
             memory_bytes,
             strict: false,
             fetcher,
@@ -121,6 +124,7 @@ impl Pool {
             snapshot: snapshot(&config).await?.into(),
             memory_bytes: config.memory_bytes,
             strict: config.strict,
+            copies_per_template: config.copies_per_template,
         };
         let launcher = Launcher::start(sandbox_config, config.launch_mode).await;
         let mut starting = JoinSet::new();
@@ -215,9 +219,9 @@ impl Pool {
             idle.push_back(sandbox);
             outdated
         };
-        self.ready.add_permits(1);
-        if let Some(outdated) = outdated {
-            self.replace(outdated);
+        match outdated {
+            Some(outdated) => self.replace(outdated),
+            None => self.ready.add_permits(1),
         }
     }
 

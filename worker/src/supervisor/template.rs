@@ -25,10 +25,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Number of processes after which a template is replaced. Its copies have one address layout, which their scripts may
-/// learn piece by piece.
-const MAX_FORKS: u32 = 5_000;
-/// Limits the age of a template, in minutes, for the same reason.
+/// Limits the age of a template, in minutes. Its copies have one address layout, which their scripts may learn piece by piece.
 const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// Template that is ready to make processes. Dropping it ends it, and leaves the processes that it made alone.
@@ -64,9 +61,9 @@ impl Template {
         self.process.id()
     }
 
-    /// Returns true if the template has served its time.
-    pub(super) fn is_due(&self) -> bool {
-        self.forks >= MAX_FORKS || self.started.elapsed() >= MAX_AGE
+    /// Returns true if the template has made as many copies as one may, or is too old.
+    pub(super) fn is_due(&self, max_copies: u32) -> bool {
+        self.forks >= max_copies || self.started.elapsed() >= MAX_AGE
     }
 
     /// Makes a process. Returns it with this end of its socket. After an error, or if the future was dropped, the template

@@ -1,6 +1,6 @@
 //! Slots and processes of a pool: limit on runs at once, replacement, no leftovers.
 
-use super::{Finished, config, job, pool, run, run_in_slot, short_limits};
+use super::{Finished, config, eventually, job, pool, run, run_in_slot, short_limits};
 use futures_util::future::join_all;
 use sandbox_protocol::Job;
 use serde_json::json;
@@ -11,9 +11,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-use tokio::time::sleep;
 use uuid::Uuid;
 use worker::testing::supervisor::{LaunchMode, Pool, PoolConfig, PoolStartError};
 
@@ -83,11 +81,27 @@ async fn a_crash_replaces_the_template_and_its_copies() {
     assert_eq!(pool.status().generation, before, "a run that ends in order leaves the template");
     let killed = Job { limits: short_limits(), ..job(KILLED) };
     assert_eq!(run(&pool, killed).await.error_code(), ErrorCode::Timeout);
-    while pool.status().ready < 2 || pool.status().oldest_generation == Some(before) {
-        sleep(Duration::from_millis(1)).await;
-    }
+    eventually("every ready process is a copy of another template", || {
+        pool.status().ready == 2 && pool.status().oldest_generation > Some(before)
+    })
+    .await;
     assert!(pool.status().generation > before);
     assert_eq!(run(&pool, job("function main() { return 1; }")).await.result(), json!(1));
+}
+
+#[tokio::test]
+async fn a_template_is_replaced_after_its_maximum_of_copies() {
+    let pool =
+        Pool::start(PoolConfig { copies_per_template: 3, ..config(1) }).await.expect("the pool starts");
+    // Until the new one is ready, the old one makes the copies.
+    for n in 0.. {
+        assert_eq!(run(&pool, job(&format!("function main() {{ return {n}; }}"))).await.result(), json!(n));
+        if pool.status().generation >= 3 {
+            break;
+        }
+        assert!(n < 10_000, "two templates were replaced");
+    }
+    assert!(pool.status().restarts.is_empty(), "every run ended in order");
 }
 
 #[tokio::test]
