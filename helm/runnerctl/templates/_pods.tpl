@@ -60,7 +60,7 @@ imagePullSecrets:
 {{- end -}}
 
 {{/* The limit is what the supervisor lets its children hold, all at once: each run's isolate and 128 MiB beside it, then
-it kills. One spare child waits beside the runs; a child at rest holds 48 MiB. */}}
+it kills. The template and a spare wait beside the runs, with 48 MiB together; a slot at rest requests as much. */}}
 {{- define "runnerctl.workerResources" -}}
 {{- if .Values.worker.resources -}}
 {{ toYaml .Values.worker.resources }}
