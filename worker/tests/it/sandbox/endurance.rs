@@ -1,13 +1,12 @@
-//! Time, memory and processes of many runs. The long ones are ignored by default:
-//! `scripts/with-services cargo test --workspace --test it endurance -- --ignored --nocapture --test-threads 1`.
+//! Memory and processes of many runs. The longest is ignored by default:
+//! `cargo test --workspace --test it a_hundred_thousand_runs -- --ignored --nocapture`.
 
 use super::{
     config, eventually, job, pool,
-    processes::{Seen, children_of, seen},
+    processes::{children, memory, seen, settled},
     run, run_in_slot, short_limits,
 };
 use futures_util::{StreamExt as _, stream};
-use sandbox_protocol::Job;
 use serde_json::json;
 use std::{
     collections::HashSet,
@@ -25,21 +24,6 @@ const SCRIPT: &str = "async function main({ event }) {
     return kept.length;
 }";
 
-fn children() -> Vec<Seen> {
-    children_of(std::process::id())
-}
-
-fn is_template(id: u32) -> bool {
-    fs::read_to_string(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.contains("template"))
-}
-
-/// Returns a field of a process's memory, in KiB.
-fn memory(id: u32, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap_or_default()
-}
-
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
@@ -50,12 +34,6 @@ async fn many(pool: &Arc<Pool>, runs: usize, at_once: usize) {
         .buffer_unordered(at_once)
         .collect::<()>()
         .await;
-}
-
-/// Waits until every process of the pool is ready and no other is left.
-async fn settled(pool: &Arc<Pool>, processes: usize) {
-    let is_settled = || pool.status().ready == processes && !children().iter().any(|child| child.state == "Z");
-    eventually("the pool is whole, and every other process reaped", is_settled).await;
 }
 
 #[tokio::test]
@@ -139,10 +117,9 @@ async fn leave_nothing_behind(runs: usize) {
     for runs in [EARLY_RUNS, runs - EARLY_RUNS] {
         many(&pool, runs, 2).await;
         settled(&pool, 3).await;
-        let processes = children();
-        let templates: Vec<_> = processes.iter().filter(|child| is_template(child.id)).collect();
-        assert_eq!((processes.len(), templates.len()), (4, 1), "three ready processes and a template");
-        counted.push((descriptors(), memory(own, "VmRSS"), memory(templates[0].id, "RssAnon")));
+        assert_eq!(children().len(), 4, "three ready processes and a template");
+        let template = pool.template_id().await.expect("a template");
+        counted.push((descriptors(), memory(own, "VmRSS"), memory(template, "RssAnon")));
     }
     println!("{runs} runs in {:?}; descriptors, worker KiB, template KiB: {counted:?}", began.elapsed());
     let [early, late] = counted[..] else { unreachable!("there are two") };
@@ -150,55 +127,4 @@ async fn leave_nothing_behind(runs: usize) {
     assert_eq!(late.0, early.0, "descriptors");
     assert!(late.1 < early.1 + GROWTH_KIB, "the worker grew from {} to {} KiB", early.1, late.1);
     assert!(late.2 < early.2 + GROWTH_KIB, "the template grew from {} to {} KiB", early.2, late.2);
-}
-
-/// Processor time of this process, its reaped children and its template, in hundredths of a second.
-fn ticks() -> u64 {
-    let own = seen(std::process::id()).expect("procfs").ticks;
-    own + children().iter().filter(|child| is_template(child.id)).map(|child| child.ticks).sum::<u64>()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn the_cost_of_a_run_is_printed() {
-    let trivial = "function main() { return 1; }";
-    for (launch_mode, runs) in [(LaunchMode::Fork, 1_000_u32), (LaunchMode::Spawn, 60)] {
-        for workspaces in [1, 50, 1_000] {
-            let pool = Pool::start(PoolConfig { launch_mode, ..config(1) }).await.expect("the pool starts");
-            settled(&pool, 2).await;
-            let (mut times, mut starts) = (Vec::new(), Vec::new());
-            let (began, ticks_before) = (Instant::now(), ticks());
-            for n in 0..runs {
-                let job = Job { workspace_slug: format!("w{}", n % workspaces), ..job(trivial) };
-                let began = Instant::now();
-                let finished = run(&pool, job).await;
-                times.push(began.elapsed());
-                starts.push(finished.outcome.usage.init);
-            }
-            let wall = began.elapsed();
-            settled(&pool, 2).await;
-            println!(
-                "{launch_mode:?}, {workspaces} workspaces: {:.0} runs/s, {:.2} ms of processor per run, wall {}, until main {}",
-                f64::from(runs) / wall.as_secs_f64(),
-                f64::from(u32::try_from((ticks() - ticks_before) * 10).unwrap_or_default()) / f64::from(runs),
-                median(times.into_iter()),
-                median(starts.into_iter())
-            );
-            for child in children() {
-                let [anonymous, file] = ["RssAnon", "RssFile"].map(|field| memory(child.id, field));
-                println!(
-                    "  {} template {}: {anonymous} KiB anonymous, {file} KiB of files",
-                    child.id,
-                    is_template(child.id)
-                );
-            }
-        }
-    }
-}
-
-fn median(times: impl Iterator<Item = Duration>) -> String {
-    let mut times: Vec<_> = times.collect();
-    times.sort_unstable();
-    let at = |share: usize| times[(times.len() - 1) * share / 100];
-    format!("p50 {:?}, p99 {:?}", at(50), at(99))
 }

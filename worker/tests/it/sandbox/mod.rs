@@ -1,5 +1,6 @@
 //! Runs in the real sandbox: a pool starts the binary of this package as its processes.
 
+mod cost;
 mod detection;
 mod endurance;
 mod escape;

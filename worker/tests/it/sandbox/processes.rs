@@ -1,6 +1,8 @@
 //! Processes of this machine, as procfs shows them.
 
-use std::fs;
+use super::eventually;
+use std::{fs, sync::Arc};
+use worker::testing::supervisor::Pool;
 
 pub(crate) struct Seen {
     pub(crate) id: u32,
@@ -23,4 +25,26 @@ pub(crate) fn children_of(parent: u32) -> Vec<Seen> {
         .filter_map(|entry| seen(entry.ok()?.file_name().to_str()?.parse().ok()?))
         .filter(|seen| seen.parent == parent)
         .collect()
+}
+
+pub(crate) fn children() -> Vec<Seen> {
+    children_of(std::process::id())
+}
+
+/// Returns a field of a process's memory, in KiB.
+pub(crate) fn memory(id: u32, field: &str) -> u64 {
+    ["status", "smaps_rollup"]
+        .iter()
+        .filter_map(|file| fs::read_to_string(format!("/proc/{id}/{file}")).ok())
+        .find_map(|text| {
+            let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+            value.trim().strip_suffix(" kB")?.parse().ok()
+        })
+        .unwrap_or_default()
+}
+
+/// Waits until every process of the pool is ready and no other is left.
+pub(crate) async fn settled(pool: &Arc<Pool>, processes: usize) {
+    let is_settled = || pool.status().ready == processes && !children().iter().any(|child| child.state == "Z");
+    eventually("the pool is whole, and every other process reaped", is_settled).await;
 }
