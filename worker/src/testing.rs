@@ -29,9 +29,7 @@ pub mod lease {
 }
 
 pub mod supervisor {
-    pub use crate::supervisor::{
-        LaunchMode, Pool, PoolConfig, PoolStartError, RunContext, Slot, SpawnError,
-    };
+    pub use crate::supervisor::{LaunchMode, Pool, PoolConfig, PoolStartError, RunContext, Slot, SpawnError};
 
     pub mod egress {
         pub use crate::supervisor::egress::Exceptions;

@@ -4,9 +4,9 @@
 //! snapshot, whose bytes follow [`ToSandbox::Prepare`] as a frame. Invariant: neither side trusts the lengths of the
 //! other. A frame over [`MAX_FRAME_BYTES`] ends the connection before a byte of it is allocated.
 //!
-//! A template process is prepared by the same frames, and answers with [`FromSandbox::Ready`]. From then on each request is
-//! one byte with the socket of a process to be made as ancillary data. The answer is the process id (a little-endian
-//! `i32`) with the pidfd as ancillary data, or [`FORK_FAILED`] without one.
+//! A template process is prepared by the same frames, and answers with [`FromSandbox::Ready`]. From then on each
+//! request is one byte with the socket of a process to be made as ancillary data. The answer is the process id (a
+//! little-endian `i32`) with the pidfd as ancillary data, or [`FORK_FAILED`] without one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -139,7 +139,8 @@ fn message(vector: &mut libc::iovec, words: &mut Control) -> libc::msghdr {
     message
 }
 
-/// Makes `socket` descriptor 0, in place of the template's own. The first layers of the process close the other descriptors.
+/// Makes `socket` descriptor 0, in place of the template's own. The first layers of the process close the other
+/// descriptors.
 pub(super) fn adopt(socket: &OwnedFd) -> Option<UnixStream> {
     // SAFETY: nothing in the new process uses descriptor 0 any more. The new owner of it is the result.
     unsafe { (libc::dup3(socket.as_raw_fd(), 0, libc::O_CLOEXEC) == 0).then(|| UnixStream::from_raw_fd(0)) }

@@ -7,9 +7,10 @@
 //!
 //! A template process makes the others as copies of itself: see `template`.
 //!
-//! A sandbox process has two threads. The main thread reads the socket, so that `Terminate` and the end of the supervisor are
-//! noticed while a script spins. The other one runs V8 and is the only one that writes. (V8 reads the bounds of its
-//! stack whenever it creates an isolate, and on the main thread of a process glibc gets them from `/proc`.)
+//! A sandbox process has two threads. One reads the socket, so that `Terminate` and the end of the supervisor are
+//! noticed while a script spins. The other one runs V8 and is the only one that writes. It was never the main thread of
+//! a program: V8 reads the bounds of its stack whenever it creates an isolate, and glibc gets those of a main thread
+//! from `/proc`.
 
 mod allocator;
 mod child;

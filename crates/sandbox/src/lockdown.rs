@@ -77,8 +77,8 @@ impl Lockdown {
         self.add("seccomp", seccomp::enter());
     }
 
-    /// Applies the layers of a template, after V8 has started. Returns whether it may make processes: without its filter
-    /// those would have no complete one either.
+    /// Applies the layers of a template, after V8 has started. Returns whether it may make processes: without its
+    /// filter those would have no complete one either.
     pub(super) fn seal_template(&mut self, memory_bytes: usize) -> bool {
         self.end_with_supervisor();
         self.add("memory_rlimit", limit_memory(memory_bytes));
@@ -103,10 +103,11 @@ impl Lockdown {
         self.add("seccomp", seccomp::leave_template());
     }
 
-    /// Makes the kernel kill this process when the supervisor's thread that started it ends. Exits if that has happened.
+    /// Makes the kernel kill this process when the supervisor's thread that started it ends. Exits if that has
+    /// happened.
     ///
-    /// Without it, a process that a script has taken over, which no longer reads its socket, outlives the supervisor. The
-    /// kernel forgets it for each new process, and when capabilities change.
+    /// Without it, a process that a script has taken over, which no longer reads its socket, outlives the supervisor.
+    /// The kernel forgets it for each new process, and when capabilities change.
     fn end_with_supervisor(&self) {
         // SAFETY: no pointers.
         let is_set = (unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }) == 0;
@@ -195,8 +196,8 @@ fn landlock() -> bool {
     restricted.is_ok_and(|status| status.ruleset == RulesetStatus::FullyEnforced)
 }
 
-/// Enters a Landlock domain below the present one, and denies signals to all processes outside of it. No process outside
-/// may be traced from a domain either.
+/// Enters a Landlock domain below the present one, and denies signals to all processes outside of it. No process
+/// outside may be traced from a domain either.
 fn landlock_from_siblings() -> bool {
     /// Version 6 of the kernel's structure, in which only the last field is set.
     #[repr(C)]

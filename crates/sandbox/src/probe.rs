@@ -98,8 +98,8 @@ const ATTEMPTS: [(&str, Attempt); 34] = [
 ///
 /// Arguments: the name of the attempt; `bare` (to prove that the attempt works without lockdown), `sealed` (as for
 /// scripts), `entered` (all except the system call filter and the last limits), `copy` (as for scripts, in a copy of a
-/// template), `entered_copy` (the same without filters) or the name of a layer; a process id; a number. The process id 0
-/// stands for the template of the copy.
+/// template), `entered_copy` (the same without filters) or the name of a layer; a process id; a number. The process id
+/// 0 stands for the template of the copy.
 pub fn run_probe(arguments: &[String]) -> ! {
     let [name, lockdown, pid, number] = arguments else { platform::exit(EXIT_USAGE) };
     let attempt = ATTEMPTS.iter().find(|(known, _)| known == name);

@@ -21,18 +21,18 @@ pub(super) fn fill(target: &mut [u8]) -> bool {
     })
 }
 
-/// Seeds the isolate's generator anew, from which come the seed of `Math.random` and the hashes of objects. Returns false if
-/// the kernel fails.
+/// Seeds the isolate's generator anew, from which come the seed of `Math.random` and the hashes of objects. Returns
+/// false if the kernel fails.
 ///
-/// V8 seeds it when it makes a context, so copies of one process have the same numbers. V8's interface has no function for
-/// this; its version is pinned, and a build in which these two are missing does not link.
+/// V8 seeds it when it makes a context, so copies of one process have the same numbers. V8's interface has no function
+/// for this; its version is pinned, and a build in which these two are missing does not link.
 pub(super) fn reseed(isolate: &mut v8::Isolate) -> bool {
     let mut seed = [0; 8];
     if !fill(&mut seed) {
         return false;
     }
-    // SAFETY: a `v8::Isolate` is V8's internal isolate. Its generator lives as long as it does, and only the thread that runs
-    // V8, which this is, uses it.
+    // SAFETY: a `v8::Isolate` is V8's internal isolate. Its generator lives as long as it does, and only the thread
+    // that runs V8, which this is, uses it.
     unsafe { set_seed(random_number_generator(isolate.as_raw_isolate_ptr()), i64::from_ne_bytes(seed)) };
     true
 }

@@ -47,8 +47,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_exit_group,
 ];
 
-/// System calls that a template needs besides, to make sandbox processes, and each of these to lock itself down. Its own
-/// last filter takes them away again.
+/// System calls that a template needs besides, to make sandbox processes, and each of these to lock itself down. Its
+/// own last filter takes them away again.
 const FORKING: &[libc::c_long] = &[
     // Descriptors of the supervisor's requests and of the template's answers.
     libc::SYS_recvmsg,

@@ -4,8 +4,8 @@ use crate::isolate::FreshIsolate;
 
 /// Makes V8 and ICU read the data that they read once from the system: time zone and locale data.
 ///
-/// The script leaves nothing behind. It does not call `Math.random`, whose state in the context copies of a template would
-/// share.
+/// The script leaves nothing behind. It does not call `Math.random`, whose state in the context copies of a template
+/// would share.
 pub(super) fn warm_up(fresh: &mut FreshIsolate) {
     const SCRIPT: &str = "new Date().getTimezoneOffset(); new Date().toLocaleString('en');
         new Intl.DateTimeFormat().resolvedOptions().timeZone; 'a'.localeCompare('b')";

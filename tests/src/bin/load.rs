@@ -10,8 +10,8 @@
 //!
 //! Clients may also poll executions with `ETag`, with a total number of reads per second.
 //!
-//! With several workspaces, executions are of each workspace in turn, so that no two in a row are of the same one. Their
-//! keys are read from standard input, one per line.
+//! With several workspaces, executions are of each workspace in turn, so that no two in a row are of the same one.
+//! Their keys are read from standard input, one per line.
 //!
 //! `load --api-url URL --api-key KEY [--rate 20] [--seconds 30] [--reads 0] [--workspaces 1 <KEYS]`
 

@@ -7,7 +7,7 @@
 
 mod slot;
 
-pub(crate) use slot::Slot;
+pub use slot::Slot;
 
 use super::{
     fetch::Fetcher,
@@ -43,7 +43,8 @@ pub struct PoolConfig {
     pub spares: usize,
     /// How processes are made. Where the host has no templates, each is started as a program in any case.
     pub launch_mode: LaunchMode,
-    /// Number of copies after which a template is replaced: their scripts may learn the one address layout that they have.
+    /// Number of copies after which a template is replaced: their scripts may learn the one address layout that they
+    /// have.
     pub copies_per_template: u32,
     /// Memory, in bytes, that spare isolates are created with (`ISOLATE_MEMORY_MB`).
     pub memory_bytes: usize,

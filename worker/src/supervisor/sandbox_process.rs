@@ -85,8 +85,8 @@ impl SandboxConfig {
 
 /// Starts this program as `command`, with the other end of the socket as its only descriptor.
 ///
-/// The process, and copies of it, end with the thread that calls this. The threads of the runtime live as long as it does:
-/// clippy forbids `block_in_place`, which would replace them.
+/// The process, and copies of it, end with the thread that calls this. The threads of the runtime live as long as it
+/// does: clippy forbids `block_in_place`, which would replace them.
 pub(super) fn start_program(config: &SandboxConfig, command: &str) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
@@ -169,8 +169,8 @@ impl Sandbox {
         self.generation
     }
 
-    /// Returns the resident anonymous memory of the process, in bytes: all that it wrote, and what it still shares with its
-    /// template, but not the program's own pages.
+    /// Returns the resident anonymous memory of the process, in bytes: all that it wrote, and what it still shares with
+    /// its template, but not the program's own pages.
     pub(super) fn resident_bytes(&self) -> Option<usize> {
         let pid = self.process.id()?;
         // Reading blocks on no disk: the kernel makes this file. Its unit is the kibibyte, whatever the size of a page.

@@ -25,7 +25,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Limits the age of a template, in minutes. Its copies have one address layout, which their scripts may learn piece by piece.
+/// Limits the age of a template, in minutes. Its copies have one address layout, which their scripts may learn piece by
+/// piece.
 const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// Template that is ready to make processes. Dropping it ends it, and leaves the processes that it made alone.
@@ -66,8 +67,8 @@ impl Template {
         self.forks >= max_copies || self.started.elapsed() >= MAX_AGE
     }
 
-    /// Makes a process. Returns it with this end of its socket. After an error, or if the future was dropped, the template
-    /// must not be used again.
+    /// Makes a process. Returns it with this end of its socket. After an error, or if the future was dropped, the
+    /// template must not be used again.
     pub(super) async fn fork(&mut self) -> Result<(Forked, UnixStream), SpawnError> {
         timeout(READY_TIMEOUT, self.request())
             .await

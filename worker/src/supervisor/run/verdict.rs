@@ -97,8 +97,8 @@ pub(super) fn replace_reason(kill_reason: Option<KillReason>, status: Option<Exi
     }
 }
 
-/// Returns true if a script may have learnt something of its process's address layout: the process was lost, other than by a
-/// cancel, or it violated the protocol.
+/// Returns true if a script may have learnt something of its process's address layout: the process was lost, other than
+/// by a cancel, or it violated the protocol.
 pub(super) fn is_suspicious(
     lost: bool,
     kill_reason: Option<KillReason>,

@@ -90,7 +90,8 @@ async fn the_memory_of_processes_is_printed() {
     let id = slot.process_id().expect("it runs");
     let job = job(&format!("async function main() {{ await fetch('http://{server}/'); }}"));
     let cancel = CancellationToken::new();
-    let context = |logs| RunContext { allowed_domains: vec![server], cancel: cancel.clone(), ..bare_context(logs) };
+    let context =
+        |logs| RunContext { allowed_domains: vec![server], cancel: cancel.clone(), ..bare_context(logs) };
     let look = async {
         let _connection = silent.accept().await.expect("the script connects");
         print("run that waits for a fetch", id);

@@ -8,12 +8,7 @@ use super::{
 };
 use futures_util::{StreamExt as _, stream};
 use serde_json::json;
-use std::{
-    collections::HashSet,
-    fs,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, fs, sync::Arc, time::Instant};
 use tokio::process::Command;
 use worker::testing::supervisor::{LaunchMode, Pool, PoolConfig};
 

@@ -45,6 +45,7 @@ pub(crate) fn memory(id: u32, field: &str) -> u64 {
 
 /// Waits until every process of the pool is ready and no other is left.
 pub(crate) async fn settled(pool: &Arc<Pool>, processes: usize) {
-    let is_settled = || pool.status().ready == processes && !children().iter().any(|child| child.state == "Z");
+    let is_settled =
+        || pool.status().ready == processes && !children().iter().any(|child| child.state == "Z");
     eventually("the pool is whole, and every other process reaped", is_settled).await;
 }
