@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check chaos bench bench-lists bench-retention schemathesis sqlx
+.PHONY: help setup dev dev-stop test check cron chaos bench bench-lists bench-retention schemathesis sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -19,6 +19,10 @@ test: ## everything CI checks, against servers of its own
 check: ## what CI checks first: format, lints, docs, unit tests, dependencies
 	@scripts/setup --tests
 	@scripts/check
+
+cron: ## all changes of clocks in 20 years, in all zones, against the loop of Debian's cron
+	@scripts/setup --tests
+	@scripts/cron
 
 chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 	@scripts/setup --tests

@@ -62,7 +62,9 @@ pub(crate) struct Schedule {
 #[schema(as = ScheduleInput)]
 pub(crate) struct ScheduleDraft {
     pub script_id: Uuid,
-    /// Minute, hour, day of month, month, day of week.
+    /// Minute, hour, day of month, month, day of week; or `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`,
+    /// `@yearly`, `@annually`. When clocks change, runs are as under Debian's cron: unless minute or hour begin with `*`,
+    /// a skipped time runs at the change, and one that occurs twice runs once.
     #[schema(example = "0 9 * * 1-5", max_length = 200)]
     pub cron: String,
     /// IANA name.

@@ -37,3 +37,25 @@ async fn a_schedule_gives_the_variables_its_script_requires() {
     assert_eq!(refused["variables"][0], "url: This variable is required.");
     client.post("/schedules/", schedule(json!({"url": "https://example.com"}))).await.json(201);
 }
+
+#[tokio::test]
+async fn nicknames_are_kept_and_expressions_without_meaning_refused() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let create =
+        async |cron: &str| client.post("/schedules/", json!({"script_id": script["id"], "cron": cron})).await;
+    for nickname in ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"] {
+        let schedule = create(nickname).await.json(201);
+        assert_eq!(schedule["cron"], nickname);
+        assert!(schedule["next_run_at"].as_str().unwrap().contains(":00:00"), "{schedule}");
+    }
+    for (cron, rule) in [
+        ("*/61 * * * *", "a step must be a whole number from 1 to 60"),
+        ("1,,2 * * * *", "an item of the list is empty"),
+        ("@reboot", "@reboot is none of @hourly"),
+    ] {
+        let refused = create(cron).await.json(400);
+        assert!(refused["cron"][0].as_str().unwrap().contains(rule), "{refused}");
+    }
+}

@@ -36,10 +36,15 @@ pub(super) enum Fired {
     Skipped,
 }
 
-/// Decides whether the latest due occurrence runs, and counts the missed ones.
-fn plan(due: Due, now: DateTime<Utc>, catch_up: &str) -> (bool, usize) {
-    let late = now - due.latest > GRACE;
-    if late && catch_up == "none" { (false, due.earlier + 1) } else { (true, due.earlier) }
+/// Returns the number of runs to submit for the latest due occurrence, and the number of missed runs.
+fn plan(due: Due, now: DateTime<Utc>, catch_up: &str) -> (usize, usize) {
+    let is_late = now - due.latest > GRACE;
+    let runs = match catch_up {
+        "none" if is_late => 0,
+        _ if is_late => 1,
+        _ => due.runs,
+    };
+    (runs, due.earlier + due.runs - runs)
 }
 
 /// Fires the schedule that has been due longest. Skips schedules that another process is firing.
@@ -51,13 +56,18 @@ pub(super) async fn fire_next(pool: &PgPool) -> sqlx::Result<Fired> {
     // Schedules are checked when they are saved. One that this version can't read stops until it is saved again.
     let recurrence = Recurrence::parse(&schedule.cron, &schedule.timezone).ok();
     let next = recurrence.as_ref().and_then(|recurrence| recurrence.next_after(schedule.now));
-    let due = recurrence.map_or(Due { latest: schedule.due, earlier: 0 }, |recurrence| {
+    let due = recurrence.map_or(Due { latest: schedule.due, runs: 1, earlier: 0 }, |recurrence| {
         recurrence.until(schedule.due, schedule.now)
     });
-    let (runs, missed) = plan(due, schedule.now, &schedule.catch_up);
-    let execution =
-        if runs { submit_run(pool, &mut transaction, &schedule, due.latest).await? } else { None };
-    let missed = if runs && execution.is_none() { missed + 1 } else { missed };
+    let (runs, mut missed) = plan(due, schedule.now, &schedule.catch_up);
+    let mut execution = None;
+    for run in 0..runs {
+        execution = submit_run(pool, &mut transaction, &schedule, due.latest).await?;
+        if execution.is_none() {
+            missed += runs - run;
+            break;
+        }
+    }
     let advance = Advance {
         next_run_at: next,
         last_run_at: execution.is_some().then_some(due.latest),
@@ -168,7 +178,7 @@ mod tests {
 
     fn due(seconds_ago: i64, earlier: usize) -> (Due, DateTime<Utc>) {
         let now = Utc::now();
-        (Due { latest: now - TimeDelta::seconds(seconds_ago), earlier }, now)
+        (Due { latest: now - TimeDelta::seconds(seconds_ago), runs: 1, earlier }, now)
     }
 
     #[test]
@@ -194,14 +204,24 @@ mod tests {
     #[test]
     fn an_occurrence_on_time_runs_under_every_policy() {
         let (due, now) = due(1, 0);
-        assert_eq!(plan(due, now, "none"), (true, 0));
-        assert_eq!(plan(due, now, "latest"), (true, 0));
+        assert_eq!(plan(due, now, "none"), (1, 0));
+        assert_eq!(plan(due, now, "latest"), (1, 0));
+    }
+
+    #[test]
+    fn times_skipped_together_all_run_unless_they_are_late() {
+        let (mut due, now) = due(1, 2);
+        due.runs = 3;
+        assert_eq!(plan(due, now, "latest"), (3, 2));
+        due.latest = now - GRACE * 2;
+        assert_eq!(plan(due, now, "latest"), (1, 4));
+        assert_eq!(plan(due, now, "none"), (0, 5));
     }
 
     #[test]
     fn after_an_outage_the_policy_decides_on_the_latest_occurrence() {
         let (due, now) = due(600, 3);
-        assert_eq!(plan(due, now, "latest"), (true, 3));
-        assert_eq!(plan(due, now, "none"), (false, 4));
+        assert_eq!(plan(due, now, "latest"), (1, 3));
+        assert_eq!(plan(due, now, "none"), (0, 4));
     }
 }
