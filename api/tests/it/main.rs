@@ -17,6 +17,7 @@ mod faults;
 mod fixtures;
 mod functions;
 mod gauges;
+mod idempotency;
 mod isolation;
 mod lists;
 mod payloads;

@@ -1,6 +1,7 @@
 //! Use cases that create or cancel executions.
 
 pub(crate) mod cancel;
+pub(crate) mod idempotency;
 pub(crate) mod replay;
 pub(crate) mod submit;
 pub(crate) mod test_run;

@@ -1,6 +1,6 @@
 //! Repeats an execution as a new one.
 
-use super::RunDependencies;
+use super::{RunDependencies, idempotency::IdempotencyKey, submit::SubmitOutcome};
 use crate::{
     db::{
         self,
@@ -14,11 +14,11 @@ use crate::{
         execution_ids, variables,
     },
 };
-use chrono::{DateTime, Utc};
 use shared::{
     delivery::priority,
     encryption::{AssociatedData, Keyring, OpenError},
 };
+use sqlx::Connection as _;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -27,17 +27,15 @@ pub(crate) struct Replay {
     pub(crate) workspace_id: Uuid,
     pub(crate) original: Uuid,
     pub(crate) request: ReplayRequest,
+    /// Its key, if it has one, was new when it was last looked up.
+    pub(crate) key: Option<IdempotencyKey>,
     pub(crate) traceparent: Option<String>,
 }
 
 impl Replay {
-    /// Creates the new execution and publishes it, even if the client disconnects meanwhile. Returns it with the time
-    /// at which it was queued.
-    pub(crate) async fn submit(
-        self,
-        deps: &RunDependencies<'_>,
-    ) -> Result<(Submission, DateTime<Utc>), ApiError> {
-        let workspace_id = self.workspace_id;
+    /// Creates the new execution and publishes it, even if the client disconnects meanwhile.
+    pub(crate) async fn submit(mut self, deps: &RunDependencies<'_>) -> Result<SubmitOutcome, ApiError> {
+        let (workspace_id, key) = (self.workspace_id, self.key.take());
         let replayed =
             db::replays::replayed(deps.pool, workspace_id, self.original, self.request.version).await?;
         let replayed = replayed.ok_or_else(|| ApiError::not_found("execution"))?;
@@ -46,16 +44,23 @@ impl Replay {
         let (dispatcher, mut connection) = (Arc::clone(deps.dispatcher), deps.pool.acquire().await?);
         let submitting = async move {
             let fast_path = FastPath::try_enter(&dispatcher);
-            let inserted = enqueue::insert(&mut connection, &submission, fast_path.mode()).await?;
+            let mut transaction = connection.begin().await?;
+            if let Some(key) = key
+                && let Some(earlier) = key.claim(&mut transaction, workspace_id, submission.id).await?
+            {
+                return Ok(SubmitOutcome::Duplicate(earlier));
+            }
+            let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await?;
+            transaction.commit().await?;
             let queued_at = fast_path.publish_and_wait_durable(inserted, &mut connection).await?;
-            Ok((submission, queued_at))
+            Ok(SubmitOutcome::Created { submission: Box::new(submission), queued_at })
         };
         deps.dispatcher.run_detached(submitting).await
     }
 
     /// Returns the new execution: the stored parts of the original, except those that the request replaces.
     fn submission(self, replayed: Replayed, keyring: &Keyring) -> Result<Submission, ApiError> {
-        let Self { workspace_id, original, request, traceparent } = self;
+        let Self { workspace_id, original, request, traceparent, key: _ } = self;
         let Replayed { runnable, definitions, given, trigger_type, env_sealed } = replayed;
         let runnable = runnable.ok_or_else(|| {
             ApiError::Invalid(FieldErrors::one("version", "The script has no such version, or is deleted."))

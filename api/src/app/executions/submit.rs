@@ -1,11 +1,11 @@
 //! Creates an execution of a saved script from a request.
 
+use super::idempotency::IdempotencyKey;
 use crate::{
     app::script_cache::ScriptCache,
     db::{
         self,
         enqueue::{self, Submission},
-        executions::IdempotencyHit,
         queue_quota::QueueQuota,
         script_versions::{RowVersion, Version},
     },
@@ -38,13 +38,6 @@ pub(crate) struct ScriptSubmission {
     pub(crate) request: ExecutionRequest,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) traceparent: Option<String>,
-}
-
-/// An `Idempotency-Key` with the hash of its request.
-pub(crate) struct IdempotencyKey {
-    pub(crate) text: String,
-    /// Hash of the request's contents: see [`crate::model::idempotency::hash`].
-    pub(crate) hash: [u8; 32],
 }
 
 /// Result of a request for an execution.
@@ -146,12 +139,10 @@ impl ScriptSubmission {
     ) -> Result<Option<SubmitOutcome>, ApiError> {
         let fast_path = FastPath::try_enter(&self.deps.dispatcher);
         let mode = fast_path.mode();
-        let inserted = if let Some(IdempotencyKey { text, hash }) = &self.key {
+        let inserted = if let Some(key) = &self.key {
             let mut transaction = connection.begin().await?;
-            let hit =
-                db::executions::claim_key(&mut transaction, self.workspace_id, text, hash, submission.id);
-            if let Some(hit) = hit.await? {
-                return existing_execution(&hit).map(SubmitOutcome::Duplicate).map(Some);
+            if let Some(earlier) = key.claim(&mut transaction, self.workspace_id, submission.id).await? {
+                return Ok(Some(SubmitOutcome::Duplicate(earlier)));
             }
             let inserted = enqueue::insert_if_unchanged(&mut transaction, &submission, mode, script).await?;
             if inserted.is_some() {
@@ -164,16 +155,5 @@ impl ScriptSubmission {
         let Some(inserted) = inserted else { return Ok(None) };
         let queued_at = fast_path.publish_and_wait_durable(inserted, connection).await?;
         Ok(Some(SubmitOutcome::Created { submission: Box::new(submission), queued_at }))
-    }
-}
-
-/// Returns the execution that the first request with a key created. Rejects a key that was used for another request.
-pub(crate) fn existing_execution(hit: &IdempotencyHit) -> Result<Uuid, ApiError> {
-    match hit {
-        IdempotencyHit::Match(first) => Ok(*first),
-        IdempotencyHit::Conflict => {
-            let detail = "This Idempotency-Key was used with another body.";
-            Err(ApiError::conflict("idempotency_key_reused", detail))
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Runs unsaved code as an execution.
 
-use super::RunDependencies;
+use super::{RunDependencies, idempotency::IdempotencyKey};
 use crate::{
     app::{
         build::{self, Built, Kind},
@@ -22,12 +22,13 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// Builds the code, and creates and publishes its execution, even if the client disconnects meanwhile. Returns the
-/// execution's id.
+/// execution's id, or that of the execution which an earlier request with the key created.
 pub(crate) async fn submit(
     deps: &RunDependencies<'_>,
     packages: Option<&Packages>,
     workspace_id: Uuid,
     test: TestRun,
+    key: Option<IdempotencyKey>,
     traceparent: Option<String>,
 ) -> Result<Uuid, ApiError> {
     deps.quota.admit(deps.pool, workspace_id).await?;
@@ -57,23 +58,29 @@ pub(crate) async fn submit(
         traceparent,
         replay_of: None,
     };
-    insert_and_publish(deps, submission, build).await?;
-    Ok(id)
+    insert_and_publish(deps, submission, build, key).await
 }
 
 async fn insert_and_publish(
     deps: &RunDependencies<'_>,
     submission: Submission,
     build: Build,
-) -> sqlx::Result<()> {
+    key: Option<IdempotencyKey>,
+) -> Result<Uuid, ApiError> {
     let (dispatcher, mut connection) = (Arc::clone(deps.dispatcher), deps.pool.acquire().await?);
     let submitting = async move {
         let fast_path = FastPath::try_enter(&dispatcher);
         let mut transaction = connection.begin().await?;
+        if let Some(key) = key
+            && let Some(earlier) = key.claim(&mut transaction, submission.workspace_id, submission.id).await?
+        {
+            return Ok(earlier);
+        }
         db::builds::insert(&mut transaction, &build).await?;
         let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await?;
         transaction.commit().await?;
-        fast_path.publish_and_wait_durable(inserted, &mut connection).await.map(drop)
+        fast_path.publish_and_wait_durable(inserted, &mut connection).await?;
+        Ok(submission.id)
     };
     deps.dispatcher.run_detached(submitting).await
 }

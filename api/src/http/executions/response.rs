@@ -1,6 +1,7 @@
 //! The response 202, for an execution that was just created or that an earlier request created.
 
 use crate::{
+    app::executions::submit::SubmitOutcome,
     db::{
         self,
         enqueue::{self, Submission},
@@ -17,19 +18,35 @@ use chrono::{DateTime, Utc};
 use shared::execution::Status;
 use uuid::Uuid;
 
-/// Returns the response for an execution that was just created, without reading it back.
-pub(super) fn created(caller: &Caller, submission: Submission, queued_at: DateTime<Utc>) -> Response {
-    accepted(caller, &queued(submission, queued_at))
+/// Returns the response for a submission. An execution that was just created is not read back.
+pub(super) async fn submitted(
+    state: &AppState,
+    caller: &Caller,
+    outcome: SubmitOutcome,
+) -> Result<Response, ApiError> {
+    match outcome {
+        SubmitOutcome::Created { submission, queued_at } => {
+            Ok(accepted(caller, &queued(*submission, queued_at)))
+        }
+        SubmitOutcome::Duplicate(earlier) => duplicate(state, caller, earlier).await,
+    }
 }
 
 /// Returns the response for the execution that an earlier request with the same key created, in its current state.
 pub(super) async fn duplicate(state: &AppState, caller: &Caller, id: Uuid) -> Result<Response, ApiError> {
     // Its row is visible before it is on disk.
     enqueue::wait_durable(&mut *state.pool.acquire().await?).await?;
-    let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(|| {
-        ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
-    })?;
+    let execution = db::executions::get(&state.pool, caller.workspace_id, id).await?.ok_or_else(expired)?;
     Ok(accepted(caller, &execution))
+}
+
+/// Rejects a key whose execution was deleted after its retention.
+pub(super) async fn require_kept(state: &AppState, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
+    db::executions::progress(&state.pool, caller.workspace_id, id).await?.map(drop).ok_or_else(expired)
+}
+
+fn expired() -> ApiError {
+    ApiError::conflict("execution_expired", "The execution of this key is no longer kept.")
 }
 
 fn accepted(caller: &Caller, execution: &Execution) -> Response {

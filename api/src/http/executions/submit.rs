@@ -2,12 +2,12 @@
 
 use super::response;
 use crate::{
-    app::executions::submit::{IdempotencyKey, ScriptSubmission, SubmitOutcome, existing_execution},
-    db,
+    app::executions::submit::ScriptSubmission,
     http::{
         auth::{Authorized, Execute},
         error::ApiError,
         extract::{
+            idempotency_key::IdempotencyKeyHeader,
             json::Payload,
             query::{NoQuery, Query},
         },
@@ -22,11 +22,6 @@ use crate::{
 use axum::{extract::State, http::HeaderMap, response::Response};
 use shared::telemetry::traces::{self, TRACEPARENT};
 
-/// Header whose value identifies an intended execution.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Limits the bytes of an idempotency key.
-const MAX_KEY: usize = 255;
-
 /// Execute a script
 ///
 /// Queues the execution, which runs as soon as a worker is free. The same `Idempotency-Key` with the same body returns
@@ -38,17 +33,17 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Authorized<Execute>,
     Query(NoQuery): Query<NoQuery>,
+    key: IdempotencyKeyHeader,
     headers: HeaderMap,
     Payload(request): Payload<ExecutionRequest>,
 ) -> Result<Response, ApiError> {
-    let hash = || idempotency::hash(&asked(&request));
-    let key = idempotency_key(&headers)?.map(|text| IdempotencyKey { text: text.to_owned(), hash: hash() });
+    let key = key.of_request(|| idempotency::hash(&asked(&request)));
     let mut accept = traces::accept(traceparent(&headers));
-    if let Some(IdempotencyKey { text, hash }) = &key
-        && let Some(hit) = db::executions::find_key(&state.pool, caller.workspace_id, text, hash).await?
+    if let Some(key) = &key
+        && let Some(earlier) = key.find_existing(&state.pool, caller.workspace_id).await?
     {
         // First of all checks: a repeated request gets its execution even if the queue is full or the script deleted.
-        return response::duplicate(&state, &caller, existing_execution(&hit)?).await;
+        return response::duplicate(&state, &caller, earlier).await;
     }
     let submission = ScriptSubmission {
         deps: state.for_submissions(),
@@ -60,21 +55,7 @@ pub(crate) async fn create(
     let outcome = submission.submit().await?;
     accept.set_execution_id(outcome.execution_id());
     drop(accept);
-    match outcome {
-        SubmitOutcome::Created { submission, queued_at } => {
-            Ok(response::created(&caller, *submission, queued_at))
-        }
-        SubmitOutcome::Duplicate(earlier) => response::duplicate(&state, &caller, earlier).await,
-    }
-}
-
-/// Reads the header `Idempotency-Key`.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-    key.map(Some).ok_or_else(|| {
-        ApiError::field("Idempotency-Key", format!("Must be 1 to {MAX_KEY} visible ASCII characters."))
-    })
+    response::submitted(&state, &caller, outcome).await
 }
 
 fn asked(request: &ExecutionRequest) -> Asked<'_> {

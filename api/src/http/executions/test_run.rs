@@ -1,6 +1,6 @@
 //! `POST /scripts/test/`: runs unsaved code over the same queue, workers and sandboxes as all executions.
 
-use super::{traceparent, wait_for_end};
+use super::{response, traceparent, wait_for_end};
 use crate::{
     app::executions::test_run,
     db,
@@ -9,15 +9,17 @@ use crate::{
         auth::{Authorized, Execute},
         error::{ApiError, ErrorKind},
         extract::{
+            idempotency_key::IdempotencyKeyHeader,
             json::Payload,
             query::{NoQuery, Query},
         },
-        openapi::responses::ErrorResponses,
+        openapi::responses::{Conflict, ErrorResponses},
         state::AppState,
     },
     model::{
         StillRunning,
         execution::{Execution, TestRun},
+        idempotency,
     },
 };
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
@@ -30,20 +32,37 @@ pub(in crate::http) fn router() -> Router<AppState> {
 /// Run unsaved code
 ///
 /// Runs before all background work. Responds with the whole execution when it has ended, or with 504 and its
-/// `execution_id` if it outlasts the request, so that the client can read it later.
-#[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
+/// `execution_id` if it outlasts the request, so that the client can read it later. The same `Idempotency-Key` with the
+/// same body waits for the first execution; with another body it is rejected (409). Values of `env` are not compared.
+#[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Unique per intended execution", max_length = 255)),
+    responses(
     (status = 200, description = "The execution, which has ended", body = Execution),
-    (status = 504, description = "Not ended yet; `execution_id` identifies it", body = StillRunning), ErrorResponses))]
+    (status = 504, description = "Not ended yet; `execution_id` identifies it", body = StillRunning), Conflict, ErrorResponses))]
 pub(crate) async fn run(
     State(state): State<AppState>,
     caller: Authorized<Execute>,
     Query(NoQuery): Query<NoQuery>,
+    key: IdempotencyKeyHeader,
     headers: HeaderMap,
     Payload(test): Payload<TestRun>,
 ) -> Result<Json<Execution>, ApiError> {
     let mut accept = traces::accept(traceparent(&headers));
-    let (deps, packages) = (state.for_runs(), state.packages.as_ref());
-    let id = test_run::submit(&deps, packages, caller.workspace_id, test, accept.traceparent()).await?;
+    let key = key.of_request(|| idempotency::hash_of_test(&test));
+    let earlier = match &key {
+        Some(key) => key.find_existing(&state.pool, caller.workspace_id).await?,
+        None => None,
+    };
+    let id = match earlier {
+        Some(earlier) => {
+            response::require_kept(&state, &caller, earlier).await?;
+            earlier
+        }
+        None => {
+            let (deps, packages) = (state.for_runs(), state.packages.as_ref());
+            test_run::submit(&deps, packages, caller.workspace_id, test, key, accept.traceparent()).await?
+        }
+    };
     accept.set_execution_id(id);
     drop(accept);
 

@@ -1,4 +1,5 @@
-//! Extractors of request bodies and query strings. Each rejects with an error that names the field.
+//! Extractors of request bodies, query strings and headers. Each rejects with an error that names the field.
 
+pub(crate) mod idempotency_key;
 pub(crate) mod json;
 pub(crate) mod query;

@@ -2,6 +2,7 @@
 
 mod canonical;
 
+use super::execution::{ReplayRequest, ReplayVersion, TestRun};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use shared::execution::TriggerType;
@@ -25,6 +26,43 @@ pub(crate) fn hash(asked: &Asked<'_>) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(script_id.as_bytes());
     hash.update(trigger_type.as_str());
     for object in [event, context, variables] {
+        hash.update([0]);
+        hash.update(canonical::of(object));
+    }
+    hash.finalize().into()
+}
+
+/// Returns the hash of a request to repeat an execution. It must never change either.
+pub(crate) fn hash_of_replay(original: Uuid, request: &ReplayRequest) -> [u8; 32] {
+    let ReplayRequest { version, event, context, variables } = request;
+    let mut hash = Sha256::new_with_prefix("replay");
+    hash.update(original.as_bytes());
+    hash.update(match version {
+        ReplayVersion::Same => "same".to_owned(),
+        ReplayVersion::Newest => "newest".to_owned(),
+        ReplayVersion::Number(number) => number.to_string(),
+    });
+    for object in [event, context, variables] {
+        // An object that is left out keeps the stored one, and is not the same as an empty one.
+        hash.update([0]);
+        hash.update(object.as_deref().map(canonical::of).unwrap_or_default());
+    }
+    hash.finalize().into()
+}
+
+/// Returns the hash of a request to run unsaved code. It must never change either. Of `env` it covers the names only,
+/// since a hash of short secrets would give them away.
+pub(crate) fn hash_of_test(request: &TestRun) -> [u8; 32] {
+    let TestRun { code, code_type, input, variables, env, allowed_domains } = request;
+    let mut hash = Sha256::new_with_prefix("test");
+    let length = |count: usize| (count as u64).to_be_bytes();
+    let names = env.keys().chain(allowed_domains).map(String::as_str);
+    hash.update(length(env.len()));
+    for text in [code, code_type.as_str()].into_iter().chain(names) {
+        hash.update(length(text.len()));
+        hash.update(text);
+    }
+    for object in [&input.event, &input.context, variables] {
         hash.update([0]);
         hash.update(canonical::of(object));
     }
