@@ -14,7 +14,7 @@ use axum::{
 };
 use builder::{Diagnostic, Severity};
 use serde_json::{Map, json};
-use shared::http::body::BodyError;
+use shared::http::body::{ACCEPTED_ENCODING, BodyError};
 
 pub(crate) use crate::model::error::{ApiError, ErrorKind};
 
@@ -29,7 +29,9 @@ const fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         ErrorKind::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorKind::UnsupportedMediaType | ErrorKind::UnsupportedContentEncoding => {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        }
         ErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -45,6 +47,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge { .. } => ErrorKind::PayloadTooLarge,
             BodyError::Timeout => ErrorKind::BodyTimeout,
             BodyError::NotJson => ErrorKind::UnsupportedMediaType,
+            BodyError::Encoded => ErrorKind::UnsupportedContentEncoding,
         };
         Self::problem(kind, error.code(), error.to_string())
     }
@@ -74,9 +77,13 @@ impl IntoResponse for ProblemDetails {
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.kind == ErrorKind::Unauthorized {
-            let scheme = HeaderValue::from_static("ApiKey");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        let header = match self.kind {
+            ErrorKind::Unauthorized => Some((header::WWW_AUTHENTICATE, "ApiKey")),
+            ErrorKind::UnsupportedContentEncoding => Some((header::ACCEPT_ENCODING, ACCEPTED_ENCODING)),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

@@ -22,17 +22,21 @@ mod types;
 use axum::{
     Router,
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, Version, header},
     middleware::{self, Next},
     response::Response,
     routing::{MethodRouter, get},
 };
+use error::ApiError;
 use executions::test_run;
 use extract::query;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use openapi::document;
 pub use prefix::{EXTERNAL, INTERNAL};
-use shared::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS};
+use shared::{
+    http::host,
+    telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
+};
 use state::AppState;
 use std::time::Instant;
 use tower_http::{
@@ -58,9 +62,11 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         None => routes,
     };
     routes
+        .layer(middleware::from_fn(require_host))
         .layer(middleware::from_fn(record_metrics))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(etag::negotiate))
         .layer(tower::util::option_layer(cors(&state.http.cors_allowed_origins)))
         .layer(middleware::from_fn(assign_request_id))
 }
@@ -110,6 +116,13 @@ async fn assign_request_id(request: Request, next: Next) -> Response {
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
+}
+
+/// Rejects a request over HTTP/1.1 that does not name one host.
+async fn require_host(request: Request, next: Next) -> Result<Response, ApiError> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    host::require_one(hosts, request.version() == Version::HTTP_11)?;
+    Ok(next.run(request).await)
 }
 
 /// Counts and times requests by route pattern, never by path.

@@ -23,6 +23,7 @@ pub enum ErrorKind {
     PreconditionFailed,
     PayloadTooLarge,
     UnsupportedMediaType,
+    UnsupportedContentEncoding,
     TooManyRequests,
     Internal,
     Unavailable,

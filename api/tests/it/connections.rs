@@ -116,3 +116,104 @@ async fn a_path_that_is_not_utf8_is_not_found() {
     }
     assert_eq!(client.post("/executions/%FF/cancel/", json!({})).await.json(404)["code"], "not_found");
 }
+
+#[tokio::test]
+async fn compressed_and_plain_bodies_of_a_state_have_different_tags() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let plain = reqwest::Client::builder().no_gzip().no_brotli().build().unwrap();
+    let types = async |path: &str, encoding: &str, tag: &str| {
+        let url = format!("{}/api/v1/runnerctl{path}", server.address);
+        let request = plain.get(url).header("x-api-key", client.key()).header("accept-encoding", encoding);
+        let answer = request.header("if-none-match", tag).send().await.unwrap();
+        let header =
+            |name: &str| answer.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
+        (answer.status().as_u16(), header("etag"), header("vary"))
+    };
+    for path in ["/types/".to_owned(), format!("/scripts/{}/", script["id"].as_str().unwrap())] {
+        let (_, strong, vary) = types(&path, "identity", "\"x\"").await;
+        assert!(strong.starts_with('"') && vary.contains("accept-encoding"), "{path}: {strong} {vary}");
+        let (status, weak, vary) = types(&path, "gzip", "\"x\"").await;
+        assert_eq!(
+            (status, &weak, vary.contains("accept-encoding")),
+            (200, &format!("W/{strong}"), true),
+            "{path}"
+        );
+        for (encoding, tag) in [("gzip", &weak), ("identity", &strong)] {
+            let (status, known, vary) = types(&path, encoding, tag).await;
+            assert_eq!((status, &known), (304, tag), "{path}");
+            assert!(vary.contains("accept-encoding"), "{path}: {vary}");
+        }
+        // A change may name either: they are tags of one state.
+        if path.starts_with("/scripts/") {
+            let change = client.request(Method::PATCH, &path).header("if-match", &weak);
+            send(crate::client::json(change, &json!({"description": "d"}))).await.json(200);
+        }
+    }
+}
+
+/// Sends a request as it is and returns the answer.
+async fn exchange(server: &Server, request: &str) -> String {
+    let mut stream = TcpStream::connect(server.address.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(LIMIT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_request_over_http_1_1_must_name_one_host() {
+    let server = Server::start().await;
+    for (version, hosts, status) in [
+        ("1.1", "", "400"),
+        ("1.1", "host: a\r\nhost: b\r\n", "400"),
+        ("1.1", "host: a\r\n", "200"),
+        ("1.0", "", "200"),
+        ("1.0", "host: a\r\nhost: b\r\n", "400"),
+    ] {
+        for path in ["/healthz", "/api/v1/runnerctl/health/"] {
+            let request = format!("GET {path} HTTP/{version}\r\n{hosts}connection: close\r\n\r\n");
+            let answer = exchange(&server, &request).await;
+            assert_eq!(&answer[9..12], status, "{request}{answer}");
+            assert!(status == "200" || answer.contains(r#"{"Host":["Must be sent once"#), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_a_content_encoding_is_refused() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let post = async |path: &str, encodings: &[&str], body: &'static str| {
+        let request = client.request(Method::POST, path).header("content-type", "application/json");
+        let request =
+            encodings.iter().fold(request, |request, coding| request.header("content-encoding", *coding));
+        send(request.body(body)).await
+    };
+    let script = client.script("n", "export default () => 1").await;
+    let run = client.post("/executions/", json!({"script_id": script["id"]})).await.json(202);
+    let replay = format!("/executions/{}/replay/", run["id"].as_str().unwrap());
+    for path in ["/scripts/", &replay] {
+        for encodings in [&["gzip"][..], &["identity", "br"], &["identity, deflate"], &["x"]] {
+            let refused = post(path, encodings, "{}").await;
+            assert_eq!(refused.json(415)["code"], "unsupported_content_encoding", "{path} {encodings:?}");
+            assert_eq!(refused.header("accept-encoding"), "identity");
+        }
+    }
+    post(&replay, &["Identity"], "{}").await.json(202);
+    // Without a body there is nothing to decode.
+    post(&replay, &["gzip"], "").await.json(202);
+}
+
+#[tokio::test]
+async fn event_streams_ask_proxies_not_to_buffer_them() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let script = client.script("n", "export default () => 1").await;
+    let run = client.post("/executions/", json!({"script_id": script["id"]})).await.json(202);
+    let path = format!("/executions/{}/events/", run["id"].as_str().unwrap());
+    let stream = client.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(stream.headers()["x-accel-buffering"], "no");
+    assert_eq!(stream.headers()["cache-control"], "no-cache");
+}

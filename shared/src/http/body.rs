@@ -22,6 +22,8 @@ pub enum BodyError {
     Incomplete,
     #[error("The body must be sent as application/json.")]
     NotJson,
+    #[error("The body must be sent without a Content-Encoding.")]
+    Encoded,
 }
 
 impl BodyError {
@@ -32,6 +34,7 @@ impl BodyError {
             Self::Timeout => "body_timeout",
             Self::Incomplete => "incomplete_body",
             Self::NotJson => "unsupported_media_type",
+            Self::Encoded => "unsupported_content_encoding",
         }
     }
 
@@ -41,7 +44,7 @@ impl BodyError {
             Self::TooLarge { .. } => 413,
             Self::Timeout => 408,
             Self::Incomplete => 400,
-            Self::NotJson => 415,
+            Self::NotJson | Self::Encoded => 415,
         }
     }
 }
@@ -50,6 +53,15 @@ impl BodyError {
 pub fn require_json(content_type: Option<&str>) -> Result<(), BodyError> {
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(BodyError::NotJson) }
+}
+
+/// Value of the header `Accept-Encoding` of a response to [`BodyError::Encoded`] (RFC 9110 section 12.5.3).
+pub const ACCEPTED_ENCODING: &str = "identity";
+
+/// Checks that no `Content-Encoding` has to be undone: a small body could become a large one.
+pub fn require_identity<'v>(mut content_encodings: impl Iterator<Item = &'v [u8]>) -> Result<(), BodyError> {
+    let is_identity = |value: &[u8]| value.trim_ascii().eq_ignore_ascii_case(ACCEPTED_ENCODING.as_bytes());
+    if content_encodings.all(is_identity) { Ok(()) } else { Err(BodyError::Encoded) }
 }
 
 /// Receives a body of at most `limit` bytes. `content_length` is the value of the header, if any.
@@ -130,6 +142,21 @@ mod tests {
     async fn a_body_that_breaks_off_is_incomplete() {
         let broken = stream::iter([Ok("{"), Err("reset")]);
         assert_eq!(receive(broken, Some("2"), 4).await, Err(BodyError::Incomplete));
+    }
+
+    #[test]
+    fn a_body_with_any_content_encoding_is_refused() {
+        for (sent, is_accepted) in [
+            ("", false),
+            ("identity", true),
+            (" Identity ", true),
+            ("gzip", false),
+            ("identity, gzip", false),
+        ] {
+            assert_eq!(require_identity([sent.as_bytes()].into_iter()).is_ok(), is_accepted, "{sent:?}");
+        }
+        assert_eq!(require_identity(std::iter::empty()), Ok(()));
+        assert_eq!(require_identity([&b"identity"[..], &b"br"[..]].into_iter()), Err(BodyError::Encoded));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Request bodies of the api and the worker: size, time limit, JSON, and one error per field.
+//! Requests of the api and the worker: bodies within their size and time limit, JSON, one error per field, and `Host`.
 
 pub mod body;
 pub mod fields;
+pub mod host;

@@ -8,7 +8,10 @@ use axum::{
 use builder::{Diagnostic, Severity};
 use serde_json::json;
 use shared::{
-    http::{body::BodyError, fields::FieldErrors},
+    http::{
+        body::{ACCEPTED_ENCODING, BodyError},
+        fields::FieldErrors,
+    },
     signing::SignatureError,
 };
 use std::borrow::Cow;
@@ -27,7 +30,13 @@ pub(crate) enum HttpError {
     Unsigned(#[from] SignatureError),
     /// Any other status, `{code, detail}`.
     #[error("{detail}")]
-    Refused { status: StatusCode, code: &'static str, detail: Cow<'static, str> },
+    Refused {
+        status: StatusCode,
+        code: &'static str,
+        detail: Cow<'static, str>,
+        /// Value of `Accept-Encoding`, if the encoding of the body is the reason.
+        accepted_encoding: Option<&'static str>,
+    },
 }
 
 /// Time, in seconds, after which a refused client may try again.
@@ -39,7 +48,7 @@ impl HttpError {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::Refused { status, code, detail: detail.into() }
+        Self::Refused { status, code, detail: detail.into(), accepted_encoding: None }
     }
 
     /// Returns a 503, after which the client may try again shortly.
@@ -58,7 +67,8 @@ impl HttpError {
 impl From<BodyError> for HttpError {
     fn from(error: BodyError) -> Self {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        Self::refused(status, error.code(), error.to_string())
+        let accepted_encoding = (error == BodyError::Encoded).then_some(ACCEPTED_ENCODING);
+        Self::Refused { status, code: error.code(), detail: error.to_string().into(), accepted_encoding }
     }
 }
 
@@ -85,10 +95,14 @@ impl IntoResponse for HttpError {
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
                 response
             }
-            Self::Refused { status, code, detail } => {
+            Self::Refused { status, code, detail, accepted_encoding } => {
                 let mut response = (status, Json(json!({ "code": code, "detail": detail }))).into_response();
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+                }
+                if let Some(encoding) = accepted_encoding {
+                    let encoding = HeaderValue::from_static(encoding);
+                    response.headers_mut().insert(header::ACCEPT_ENCODING, encoding);
                 }
                 response
             }

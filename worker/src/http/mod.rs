@@ -21,7 +21,7 @@ use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::StatusCode,
+    http::{StatusCode, Version, header},
     middleware::{self, Next},
     response::Response,
     routing::{get, post},
@@ -29,6 +29,7 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
+    http::host,
     limits::Limits,
     signing::SigningKeys,
     telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
@@ -70,12 +71,20 @@ pub fn router(state: Arc<ServerState>) -> Router {
             let detail = "Method not allowed. See the Allow header for the methods of this path.";
             HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
+        .layer(middleware::from_fn(require_host))
         .layer(middleware::from_fn(record))
         .with_state(state)
 }
 
 async fn render_metrics(State(state): State<Arc<ServerState>>) -> String {
     state.metrics.render()
+}
+
+/// Rejects a request over HTTP/1.1 that does not name one host.
+async fn require_host(request: Request, next: Next) -> Result<Response, HttpError> {
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    host::require_one(hosts, request.version() == Version::HTTP_11)?;
+    Ok(next.run(request).await)
 }
 
 /// Counts requests by route pattern. Paths are no labels, since clients choose them.

@@ -6,7 +6,7 @@
 use super::{ServerState, error::HttpError};
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderMap, HeaderName, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
 };
 use shared::{
     http::{
@@ -49,6 +49,8 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         if !fresh {
             return Err(SignatureError::Replayed.into());
         }
+        let encodings = parts.headers.get_all(header::CONTENT_ENCODING);
+        body::require_identity(encodings.iter().map(HeaderValue::as_bytes))?;
         body::require_json(text(&parts.headers, &header::CONTENT_TYPE))?;
         Ok(Self { workspace_slug: headers.workspace_slug.to_owned(), body: fields::parse(&body)? })
     }

@@ -24,7 +24,7 @@ use worker::testing::{
     },
 };
 
-pub(crate) const SECRET: &str = "the-secret-of-the-tests";
+pub(crate) const SECRET: &str = "the-secret-of-the-tests-32-bytes-long";
 pub(crate) const WORKSPACE: &str = "demo";
 /// Token that the control service of the tests issues.
 pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
@@ -143,17 +143,20 @@ impl Endpoints {
     }
 
     pub(crate) async fn send_signed(&self, call: Call, signature: &str) -> (StatusCode, Value) {
-        let request = self
-            .client
+        let (status, _, body) = answer(self.request(call, signature)).await;
+        (status, body)
+    }
+
+    /// Returns the request of a call without sending it.
+    pub(crate) fn request(&self, call: Call, signature: &str) -> reqwest::RequestBuilder {
+        self.client
             .request(call.method, self.url(&call.path))
             .header("content-type", "application/json")
             .header(TIMESTAMP_HEADER, call.timestamp)
             .header(NONCE_HEADER, call.nonce)
             .header(WORKSPACE_HEADER, call.workspace)
             .header(SIGNATURE_HEADER, signature)
-            .body(call.body);
-        let (status, _, body) = answer(request).await;
-        (status, body)
+            .body(call.body)
     }
 
     /// Sends a GET without a signature.

@@ -4,7 +4,7 @@ use crate::http::error::ApiError;
 use axum::{
     body::Body,
     extract::{FromRequest, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use shared::http::body;
 
@@ -23,7 +23,7 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        require_json(&parts.headers)?;
+        require_plain_json(&parts.headers)?;
         let bytes = read_body(&parts.headers, body).await?;
         parse(&bytes).map(Self)
     }
@@ -42,7 +42,7 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
         if bytes.is_empty() {
             return parse(b"{}").map(Self);
         }
-        require_json(&parts.headers)?;
+        require_plain_json(&parts.headers)?;
         parse(&bytes).map(Self)
     }
 }
@@ -58,7 +58,8 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>
     Ok(body::receive(body.into_data_stream(), length, MAX_BODY_BYTES).await?)
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
+fn require_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    body::require_identity(headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes))?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     Ok(body::require_json(content_type)?)
 }

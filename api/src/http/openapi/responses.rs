@@ -22,7 +22,7 @@ pub(crate) enum ErrorResponses {
     /// The body is larger than 2 MiB.
     #[response(status = 413)]
     TooLarge(Problem),
-    /// The body is not `application/json`.
+    /// The body is not `application/json`, or has a `Content-Encoding`.
     #[response(status = 415)]
     UnsupportedMediaType(Problem),
     /// The workspace's rate limit, queue quota or share of slow requests; `Retry-After` says when.

@@ -7,6 +7,10 @@ mod signatures;
 use crate::endpoints::{Call, Endpoints};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 /// Address at which no server listens, since these tests do not reach Plane.
 const NO_PLANE: &str = "http://127.0.0.1:9";
@@ -58,6 +62,31 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let code = "x".repeat(worker::testing::http::MAX_BODY_BYTES);
     let (status, body) = endpoints.post("/build", &json!({ "code": code })).await;
     assert_eq!((status, body["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("payload_too_large")));
+}
+
+#[tokio::test]
+async fn a_body_with_a_content_encoding_is_refused() {
+    let endpoints = Endpoints::start(NO_PLANE).await;
+    let call = Call::post("/validate", &json!({ "code": "function main() {}" }));
+    let signature = endpoints.signature(&call);
+    let request = endpoints.request(call, &signature).header("content-encoding", "gzip");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(response.headers()["accept-encoding"], "identity");
+    assert!(response.text().await.unwrap().contains("unsupported_content_encoding"));
+}
+
+#[tokio::test]
+async fn a_request_over_http_1_1_must_name_one_host() {
+    let endpoints = Endpoints::start(NO_PLANE).await;
+    for (hosts, status) in [("", "400"), ("host: a\r\nhost: b\r\n", "400"), ("host: a\r\n", "200")] {
+        let mut stream = TcpStream::connect(endpoints.url("").trim_start_matches("http://")).await.unwrap();
+        let request = format!("GET /health HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(&answer[9..12], status, "{request}{answer}");
+    }
 }
 
 #[tokio::test]
