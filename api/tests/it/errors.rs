@@ -85,6 +85,21 @@ async fn bodies_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn times_that_the_database_can_t_hold_are_refused() {
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    for field in ["created_after", "created_before"] {
+        for time in ["-9999-01-01T00:00:00Z", "%2B262142-12-31T23:59:59Z", "%2B10000-01-01T00:00:00Z"] {
+            let refused = client.get(&format!("/executions/?{field}={time}")).await.json(400);
+            assert_eq!(refused[field][0], "Must be an RFC 3339 time of the years 0000 to 9999.", "{time}");
+        }
+        for time in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"] {
+            client.get(&format!("/executions/?{field}={time}")).await.json(200);
+        }
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_have_the_documented_shape() {
     let server = Server::start().await;
     let client = server.client("demo").await;

@@ -46,8 +46,8 @@ impl ReadQuery for ExecutionQuery {
             trigger_type: parameters
                 .choice("trigger_type", &triggers)
                 .and_then(|trigger| trigger.parse().ok()),
-            created_after: parameters.parsed("created_after", "an RFC 3339 time"),
-            created_before: parameters.parsed("created_before", "an RFC 3339 time"),
+            created_after: parameters.time("created_after"),
+            created_before: parameters.time("created_before"),
         };
         Some(Self { filter, page: parameters.page() })
     }

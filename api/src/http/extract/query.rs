@@ -12,6 +12,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
+use chrono::{DateTime, Datelike as _, Utc};
 use std::{collections::BTreeMap, str::FromStr};
 use uuid::Uuid;
 
@@ -98,6 +99,17 @@ impl Parameters {
         let number = self.parsed(name, &expected)?;
         if (least..=most).contains(&number) {
             return Some(number);
+        }
+        self.errors.add(name, format!("Must be {expected}."));
+        None
+    }
+
+    /// Takes a time of the years that RFC 3339 can express, all of which the database can hold.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let expected = "an RFC 3339 time of the years 0000 to 9999";
+        let time: DateTime<Utc> = self.parsed(name, expected)?;
+        if (0..=9999).contains(&time.year()) {
+            return Some(time);
         }
         self.errors.add(name, format!("Must be {expected}."));
         None
@@ -203,6 +215,33 @@ mod tests {
             "cursor: Must be the next_cursor of an earlier page.; per_page: Must be a whole number from 1 to 100.; \
              search: May be given once.; serch: Unknown parameter."
         );
+    }
+
+    #[test]
+    fn times_outside_of_the_years_of_rfc_3339_are_refused() {
+        let read = |text: &str| {
+            let mut parameters = Parameters::of(&format!("after={text}"));
+            let time = parameters.time("after");
+            assert_eq!(time.is_none(), parameters.errors.names("after"), "{text}");
+            time.is_some()
+        };
+        for valid in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z", "2026-03-29T02:30:00%2B02:00"]
+        {
+            assert!(read(valid), "{valid}");
+        }
+        let refused = [
+            "-9999-01-01T00:00:00Z",
+            "-0001-12-31T23:59:59Z",
+            "%2B10000-01-01T00:00:00Z",
+            "%2B262142-12-31T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:00:00%2B01:00",
+            "2026-03-29",
+            "yesterday",
+        ];
+        for refused in refused {
+            assert!(!read(refused), "{refused}");
+        }
     }
 
     #[test]
