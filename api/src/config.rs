@@ -23,7 +23,7 @@ pub struct Config {
     pub workspace_concurrency: u32,
     /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week; 0 keeps them.
     pub retention_days: u64,
-    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest first.
     pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that encrypt environment values and tokens; the first encrypts, all decrypt.
     pub keyring: Arc<Keyring>,

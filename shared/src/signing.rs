@@ -24,6 +24,9 @@ pub const CLOCK_SKEW_S: u64 = 300;
 /// Length of a nonce, in characters.
 pub const NONCE_CHARACTERS: std::ops::RangeInclusive<usize> = 16..=64;
 
+/// Minimum length of a secret, in bytes: the length of the hash, below which HMAC is weaker (RFC 2104 section 3).
+const MIN_SECRET_BYTES: usize = 32;
+
 const SCHEME: &str = "v1=";
 
 /// Parts of a request that one signature covers.
@@ -125,6 +128,15 @@ pub enum SigningKeysError {
         /// Position in the list, 1-based.
         position: usize,
     },
+    #[error(
+        "has a secret of {bytes} bytes at position {position} of its comma-separated list, and needs at least \
+         {MIN_SECRET_BYTES}: `openssl rand -hex 32` makes one"
+    )]
+    Short {
+        /// Position in the list, 1-based.
+        position: usize,
+        bytes: usize,
+    },
 }
 
 /// Secrets in use. The first signs and all verify, so that a secret can be rotated without downtime.
@@ -144,6 +156,9 @@ impl SigningKeys {
         for (index, secret) in text.split(',').map(str::trim).enumerate() {
             if secret.is_empty() {
                 return Err(SigningKeysError::Empty { position: index + 1 });
+            }
+            if secret.len() < MIN_SECRET_BYTES {
+                return Err(SigningKeysError::Short { position: index + 1, bytes: secret.len() });
             }
             keys.push(Hmac::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length"));
         }
@@ -245,19 +260,21 @@ mod tests {
         }
     }
 
+    /// Returns the keys of a list of secrets, each filled up with dashes to the minimum length.
     fn keys(text: &str) -> SigningKeys {
-        SigningKeys::parse(text).unwrap()
+        let secrets: Vec<String> = text.split(',').map(|secret| format!("{:-<32}", secret.trim())).collect();
+        SigningKeys::parse(&secrets.join(", ")).unwrap()
     }
 
     #[test]
     fn the_signature_of_the_contract_s_text() {
         // Computed by another implementation: python3 -c 'import hmac,hashlib;
-        // b=hashlib.sha256(b"{\"name\":\"n\"}").hexdigest(); print(hmac.new(b"secret",
+        // b=hashlib.sha256(b"{\"name\":\"n\"}").hexdigest(); print(hmac.new(b"secret".ljust(32, b"-"),
         // f"1767225600\n0123456789abcdef\nPOST\n/api/runnerctl/scripts/?dry=1\ndemo\n\n{b}".encode(),
         // hashlib.sha256).hexdigest())'
         assert_eq!(
             keys("secret").sign(&parts()),
-            "v1=0c2c596906cd4edbd2b66b716ef151a827ceb68749c1b70800878e09482b51b9"
+            "v1=06de3eb98ca04708d2b5e9e52f0f101bff8ebb289b84485a448a0800599d9a43"
         );
     }
 
@@ -350,7 +367,15 @@ mod tests {
     #[test]
     fn an_unusable_list_of_secrets_says_where() {
         assert_eq!(SigningKeys::parse(" ").unwrap_err(), SigningKeysError::None);
-        assert_eq!(SigningKeys::parse("a,,b").unwrap_err(), SigningKeysError::Empty { position: 2 });
+        let secret = "s".repeat(32);
+        let list = |second: &str| SigningKeys::parse(&format!("{secret},{second}")).unwrap_err();
+        assert_eq!(list(""), SigningKeysError::Empty { position: 2 });
+        assert_eq!(list(&secret[1..]), SigningKeysError::Short { position: 2, bytes: 31 });
+        let short = SigningKeys::parse("hunter2").unwrap_err().to_string();
+        assert!(
+            short.contains("at least 32: `openssl rand -hex 32`") && !short.contains("hunter2"),
+            "{short}"
+        );
         assert!(!format!("{:?}", keys("hunter2")).contains("hunter2"));
     }
 

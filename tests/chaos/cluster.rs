@@ -66,7 +66,7 @@ impl Cluster {
         let mut settings: Settings = [
             ("DATABASE_URL", services.database_url()),
             ("AMQP_URL", broker_link.url()),
-            ("RUNNER_HMAC_SECRET_KEY", "a secret of the tests, 32 bytes long"),
+            ("RUNNER_HMAC_SECRET_KEY", "a secret of the tests that is 32 bytes long"),
             ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="),
             ("API_BASE_URL", "http://127.0.0.1:9"),
             ("WORKER_CONCURRENCY", "2"),

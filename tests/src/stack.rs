@@ -11,7 +11,7 @@ use test_support::{Link, TestDatabase, TestQueues};
 const POSTGRES_PORT: u16 = 5432;
 const AMQP_PORT: u16 = 5672;
 /// `RUNNER_HMAC_SECRET_KEY` of every stack.
-pub const HMAC_SECRET: &str = "a secret of the tests, 32 bytes long";
+pub const HMAC_SECRET: &str = "a secret of the tests that is 32 bytes long";
 
 /// Real programs and servers, and links between them that a test can cut.
 pub struct Stack {

@@ -22,7 +22,7 @@ pub struct Config {
     pub port: u16,
     pub database: DatabaseConfig,
     pub amqp: AmqpConfig,
-    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, the newest first, the same as the api's.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest first, the same as the api's.
     pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that decrypt environment values, the same as the api's.
     pub keyring: Arc<Keyring>,
@@ -170,7 +170,7 @@ mod tests {
     const REQUIRED: [(&str, &str); 5] = [
         ("DATABASE_URL", "postgres://localhost/runnerctl"),
         ("AMQP_URL", "amqp://localhost"),
-        ("RUNNER_HMAC_SECRET_KEY", "secret"),
+        ("RUNNER_HMAC_SECRET_KEY", "a secret of the tests that is 32 bytes long"),
         ("ENCRYPTION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ("API_BASE_URL", "https://plane.example"),
     ];

@@ -106,7 +106,8 @@ async fn a_signature_made_for_something_else_is_refused() {
         let other = Signed { timestamp: signed.timestamp, ..other };
         assert_eq!(other.send_with(&server, &signature).await.json(401)["code"], "signature_mismatch");
     }
-    let wrong_key = Signed { secret: "another secret", ..Signed::get(signed.path, "demo") };
+    let wrong_key =
+        Signed { secret: "another secret that is 32 bytes long", ..Signed::get(signed.path, "demo") };
     assert_eq!(wrong_key.send(&server).await.json(401)["code"], "signature_mismatch");
     // The clock may tick before the server checks, which makes a time in the future nearer.
     for seconds in [-301, 303] {
@@ -135,14 +136,18 @@ async fn the_plane_token_is_for_signed_requests_alone() {
 
 #[tokio::test]
 async fn two_secrets_are_accepted_while_one_replaces_the_other() {
+    let (new, old) = ("the new secret of 32 or more bytes", "the old secret of 32 or more bytes");
     let server = Server::start_with(|config| {
-        config.signing_keys = Arc::new(SigningKeys::parse("the new secret,the old secret").unwrap());
+        config.signing_keys = Arc::new(SigningKeys::parse(&format!("{new},{old}")).unwrap());
     })
     .await;
     let signed = |secret| Signed { secret, ..Signed::get("/api/runnerctl/scripts/", "demo") };
-    signed("the new secret").send(&server).await.json(200);
-    signed("the old secret").send(&server).await.json(200);
-    assert_eq!(signed("an older one").send(&server).await.json(401)["code"], "signature_mismatch");
+    signed(new).send(&server).await.json(200);
+    signed(old).send(&server).await.json(200);
+    assert_eq!(
+        signed("an older one that has 32 bytes as well").send(&server).await.json(401)["code"],
+        "signature_mismatch"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Plane token of a workspace, from a real control service that becomes unavailable.
 
+use crate::endpoints::SECRET;
 use axum::{Json, Router, extract::State, http::HeaderMap, response::IntoResponse, routing::get};
 use reqwest::StatusCode;
 use serde_json::json;
@@ -35,7 +36,7 @@ async fn control_service(broken: Arc<AtomicBool>) -> String {
 async fn without_the_control_service_the_last_known_token_is_used() {
     let broken = Arc::new(AtomicBool::new(false));
     let url = control_service(Arc::clone(&broken)).await;
-    let keys = Arc::new(SigningKeys::parse("secret").unwrap());
+    let keys = Arc::new(SigningKeys::parse(SECRET).unwrap());
     // The control service is asked each time, since tokens expire at once.
     let tokens = PlaneTokens::new(Some(url.parse().unwrap()), keys).unwrap().known_for(Duration::ZERO);
     let ask = async || [tokens.get("a").await, tokens.get("b").await, tokens.get("without").await];
@@ -58,7 +59,7 @@ async fn an_endless_answer_of_the_control_service_is_given_up() {
     ] {
         let server = HostileServer::start(endless);
         let url = format!("http://{}/", server.address()).parse().unwrap();
-        let tokens = PlaneTokens::new(Some(url), Arc::new(SigningKeys::parse("secret").unwrap())).unwrap();
+        let tokens = PlaneTokens::new(Some(url), Arc::new(SigningKeys::parse(SECRET).unwrap())).unwrap();
         // The worker gives up after 2 s; the rest is for a busy machine.
         let token = timeout(Duration::from_secs(10), tokens.get("a")).await.expect("it gives up");
         assert_eq!(token, None, "{endless:?}");

@@ -28,7 +28,7 @@ async fn a_signature_for_something_else_is_refused() {
         Call { path: "/validate?x=1".into(), ..call() },
         Call { workspace: "other".into(), ..call() },
         Call { body: "{}".into(), ..call() },
-        Call { secret: "another secret".into(), ..call() },
+        Call { secret: "another secret that is 32 bytes long".into(), ..call() },
     ];
     for other in others {
         let asked = Call { nonce: other.nonce.clone(), timestamp: other.timestamp, ..call() };
