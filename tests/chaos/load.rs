@@ -27,11 +27,26 @@ const SCRIPT: &str = "export async function main({ event, context }) {
     return event.number;
 }";
 
+/// Script that reports its attempt and then fails, so that it is retried until it is cancelled.
+const FAILING_SCRIPT: &str = "export async function main({ event, context }) {
+    await new Promise((resolve) => setTimeout(resolve, event.pause));
+    await fetch(event.service, {
+        method: 'POST', body: JSON.stringify({ execution: context.execution_id, attempt: context.attempt }) });
+    throw new Error('never mind');
+}";
+/// Retries of the failing script. With its backoff of a second, which doubles, no run uses them up.
+const RETRIES: i32 = 10;
+/// One execution in this many fails and is cancelled.
+const CANCELLED_SHARE: usize = 10;
+
 /// Number of concurrent clients, so that one that waits for the end of an outage does not block the others.
 const CONCURRENT_CLIENTS: usize = 8;
 
 /// Prefix of a key, before the number that is also the result.
 pub(crate) const KEY: &str = "key-";
+
+/// Prefix of the key of an execution that is cancelled.
+pub(crate) const CANCELLED_KEY: &str = "cancelled-";
 
 /// Accepted executions: id by key. Events have no id until they are ingested.
 pub(crate) type Accepted = BTreeMap<String, Option<Uuid>>;
@@ -47,13 +62,9 @@ pub(crate) struct Load {
 /// events. Each request is repeated until it is accepted.
 pub(crate) async fn start(cluster: &Cluster, rate: u32) -> anyhow::Result<Load> {
     let client = cluster.clients.borrow().first().context("an api")?.clone();
-    let script = json!({
-        "name": "effect", "code": SCRIPT, "code_type": "main_fn", "trigger_type": "automation",
-        "allowed_domains": [cluster.service.host()],
-    });
-    let (status, answer) = client.post("/scripts/", &script).await?;
-    anyhow::ensure!(status == 201, "POST /scripts/: {status} {answer}");
-    let script: Uuid = answer["id"].as_str().context("an id")?.parse()?;
+    let host = cluster.service.host();
+    let script = create_script(&client, "effect", SCRIPT, &host, 0).await?;
+    let failing_script = create_script(&client, "failing", FAILING_SCRIPT, &host, RETRIES).await?;
     let accepted = Arc::new(Mutex::new(Accepted::new()));
     cluster.publisher.ready().await.context("a broker")?;
     let asking = Arc::new(Asking {
@@ -62,6 +73,7 @@ pub(crate) async fn start(cluster: &Cluster, rate: u32) -> anyhow::Result<Load> 
         exchange: cluster.topology.events.clone(),
         service: cluster.service.hook("effect"),
         script,
+        failing_script,
         accepted: Arc::clone(&accepted),
     });
     let stop = CancellationToken::new();
@@ -69,6 +81,22 @@ pub(crate) async fn start(cluster: &Cluster, rate: u32) -> anyhow::Result<Load> 
     let asking =
         (0..CONCURRENT_CLIENTS).map(|first| Arc::clone(&asking).ask(first, pace, stop.clone())).collect();
     Ok(Load { accepted, asking, stop })
+}
+
+async fn create_script(
+    client: &Client,
+    name: &str,
+    code: &str,
+    host: &str,
+    max_retries: i32,
+) -> anyhow::Result<Uuid> {
+    let script = json!({
+        "name": name, "code": code, "code_type": "main_fn", "trigger_type": "automation",
+        "allowed_domains": [host], "max_retries": max_retries, "retry_backoff_s": 1,
+    });
+    let (status, answer) = client.post("/scripts/", &script).await?;
+    anyhow::ensure!(status == 201, "POST /scripts/: {status} {answer}");
+    Ok(answer["id"].as_str().context("an id")?.parse()?)
 }
 
 impl Load {
@@ -93,6 +121,7 @@ struct Asking {
     exchange: String,
     service: String,
     script: Uuid,
+    failing_script: Uuid,
     accepted: Arc<Mutex<Accepted>>,
 }
 
@@ -105,10 +134,15 @@ impl Asking {
             if stop.is_cancelled() {
                 break;
             }
-            let key = format!("{KEY}{number}");
-            let id = if number % 2 == 0 { Some(self.post(&key, number).await) } else { None };
+            let is_cancelled = number % CANCELLED_SHARE == 0;
+            let key = format!("{}{number}", if is_cancelled { CANCELLED_KEY } else { KEY });
+            let script = if is_cancelled { self.failing_script } else { self.script };
+            let id = if number % 2 == 0 { Some(self.post(&key, script, number).await) } else { None };
             if id.is_none() {
                 self.publish(&key, number).await;
+            }
+            if let Some(id) = id.filter(|_| is_cancelled) {
+                self.cancel(id, number).await;
             }
             self.accepted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
         }
@@ -119,20 +153,37 @@ impl Asking {
     }
 
     /// Posts an execution with the same key until the response is 202: a lost response may have been one.
-    async fn post(&self, key: &str, number: usize) -> Uuid {
-        let body =
-            json!({ "script_id": self.script, "trigger_type": "automation", "event": self.event(number) });
+    async fn post(&self, key: &str, script: Uuid, number: usize) -> Uuid {
+        let body = json!({ "script_id": script, "trigger_type": "automation", "event": self.event(number) });
         loop {
-            let client = {
-                let clients = self.clients.borrow();
-                clients.get(number / 2 % clients.len().max(1)).cloned()
-            };
-            if let Some(client) = client
+            if let Some(client) = self.client(number)
                 && let Ok((status, answer)) = client.post_with_key("/executions/", &body, key).await
                 && status == 202
                 && let Some(Ok(id)) = answer["id"].as_str().map(str::parse)
             {
                 return id;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn client(&self, number: usize) -> Option<Client> {
+        let clients = self.clients.borrow();
+        clients.get(number / 2 % clients.len().max(1)).cloned()
+    }
+
+    /// Cancels a failing execution about when its first attempts end, until the cancel is accepted.
+    async fn cancel(&self, id: Uuid, number: usize) {
+        let attempt_ends = Duration::from_millis(20 + number as u64 % 7 * 40);
+        sleep(attempt_ends + Duration::from_millis(number as u64 * 13 % 250)).await;
+        loop {
+            let path = format!("/executions/{id}/cancel/");
+            if let Some(client) = self.client(number)
+                && let Ok((status, _)) = client.post(&path, &json!({})).await
+                // 409: it lost its worker three times before.
+                && matches!(status.as_u16(), 200 | 202 | 409)
+            {
+                return;
             }
             sleep(Duration::from_millis(100)).await;
         }

@@ -3,7 +3,18 @@
 use anyhow::ensure;
 use e2e::stack::Stack;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use sqlx::PgPool;
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::Notify,
+};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Script that logs its attempt, then waits.
 const PATIENT: &str = "export async function main({ context }) {
@@ -87,6 +98,86 @@ async fn a_script_with_max_retries_runs_again_after_its_own_error() -> anyhow::R
         lines.iter().any(|line| line.contains("the service is busy (script_error); tried again in")),
         "{lines:?}"
     );
+    Ok(())
+}
+
+/// The cancel is requested while the script fails, and no notification tells the worker.
+#[tokio::test]
+async fn a_cancel_that_meets_a_retry_ends_the_run_at_once() -> anyhow::Result<()> {
+    let stack = Stack::start(&[("SANDBOX_ALLOW_PRIVATE_NETWORK", "127.0.0.1")]).await?;
+    let pool = stack.database.pool().await;
+    let asked = Arc::new(Notify::new());
+    let (service, _serving) = cancelling_service(pool, Arc::clone(&asked)).await?;
+    let script = json!({
+        "name": "flaky", "code_type": "main_fn", "trigger_type": "automation", "max_retries": 3,
+        "allowed_domains": [service.to_string()],
+        "code": "export async function main({ event }) {
+            console.log('before');
+            await fetch(event.service);
+            throw new Error('the service is busy');
+        }",
+    });
+    let (status, script) = stack.client.post("/scripts/", &script).await?;
+    ensure!(status.is_success(), "{status} {script}");
+    let event = json!({ "service": format!("http://{service}/") });
+    let execution = stack.client.execute(script["id"].as_str().unwrap_or_default(), event).await?;
+    tokio::time::timeout(Duration::from_secs(30), asked.notified()).await?;
+    let began = Instant::now();
+    let done = stack.client.terminal(&execution, Duration::from_mins(1)).await?;
+    assert!(began.elapsed() < Duration::from_secs(5), "after {:?}: {done}", began.elapsed());
+    assert_eq!((&done["status"], &done["attempt"]), (&json!("cancelled"), &json!(1)), "{done}");
+    assert_eq!(done["error"]["code"], "cancelled");
+    let lines: Vec<&str> = done["logs"].as_array().into_iter().flatten().filter_map(message).collect();
+    assert_eq!(lines, ["before"]);
+    Ok(())
+}
+
+/// Starts a service that requests the cancel of every running execution before it answers.
+async fn cancelling_service(
+    pool: PgPool,
+    asked: Arc<Notify>,
+) -> anyhow::Result<(SocketAddr, AbortOnDropHandle<()>)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let serving = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head).await;
+            sqlx::query("UPDATE script_executions SET cancel_requested_at = now() WHERE status = 'running'")
+                .execute(&pool)
+                .await
+                .expect("the database answers");
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+            asked.notify_one();
+        }
+    });
+    Ok((address, AbortOnDropHandle::new(serving)))
+}
+
+#[tokio::test]
+async fn a_cancelled_retry_does_not_say_that_it_never_started() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = json!({
+        "name": "flaky", "code_type": "main_fn", "trigger_type": "automation", "max_retries": 1,
+        "retry_backoff_s": 3600, "code": "export function main() { throw new Error('busy'); }",
+    });
+    let (status, script) = stack.client.post("/scripts/", &script).await?;
+    ensure!(status.is_success(), "{status} {script}");
+    let execution = stack.client.execute(script["id"].as_str().unwrap_or_default(), json!({})).await?;
+    let path = format!("/executions/{execution}/");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let execution = stack.client.get(&path).await?;
+        if execution["status"] == "queued" && execution["attempt"] == 1 {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "no retry is queued: {execution}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (status, cancelled) = stack.client.post(&format!("{path}cancel/"), &json!({})).await?;
+    assert_eq!((status.as_u16(), &cancelled["status"]), (200, &json!("cancelled")), "{cancelled}");
+    assert_eq!(cancelled["error"]["message"], "Cancelled while it waited for its next attempt.");
     Ok(())
 }
 

@@ -261,7 +261,9 @@ pub(crate) async fn cancel(
 async fn cancel_queued(connection: &mut PgConnection, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "UPDATE script_executions SET status = 'cancelled', finished_at = now(), cancel_requested_at = now(),
-                error_code = 'cancelled', error_message = 'Cancelled before it started.'
+                error_code = 'cancelled',
+                error_message = CASE WHEN attempt = 0 THEN 'Cancelled before it started.'
+                                     ELSE 'Cancelled while it waited for its next attempt.' END
          WHERE id = $1",
         id
     )
@@ -282,15 +284,4 @@ async fn request_cancellation(connection: &mut PgConnection, id: Uuid) -> Result
     .await?;
     sqlx::query!("SELECT pg_notify('execution_cancel', $1)", id.to_string()).execute(connection).await?;
     Ok(())
-}
-
-/// Returns those of `ids` that are executions of the workspace.
-pub(crate) async fn owned(pool: &PgPool, workspace_id: Uuid, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!(
-        "SELECT id FROM script_executions WHERE workspace_id = $1 AND id = ANY($2)",
-        workspace_id,
-        ids
-    )
-    .fetch_all(pool)
-    .await
 }

@@ -68,7 +68,7 @@ async fn give_up(runner: &Runner, guard: &AttemptGuard<'_>, error: &RowError) {
     tracing::error!(%error, "the row of an execution can't be read");
     let corrupt = FinishedRun::corrupt("the stored execution can't be read");
     let stored = store(runner, guard, Decision::Finish, &corrupt).await;
-    record(Decision::Finish, stored.as_deref(), guard.attempt(), &corrupt);
+    record(stored, guard.attempt(), &corrupt);
 }
 
 /// Persists the end of an attempt, and records it in the attempt's span.

@@ -101,21 +101,31 @@ async fn persist(runner: &Runner, claimed: &Claimed, guard: &AttemptGuard<'_>, r
     };
     let decision = settle::decide(&run.outcome.verdict, facts);
     let stored = store(runner, guard, decision, run).await;
-    record(decision, stored.as_deref(), claimed.attempt, run);
+    record(stored, claimed.attempt, run);
+}
+
+/// End of an attempt that the database has.
+struct Stored<'a> {
+    decision: Decision,
+    verdict: Cow<'a, Verdict>,
 }
 
 /// Logs and counts the outcome. If the write was fenced off (`stored` is `None`), only the lost lease is counted:
 /// another worker reports the outcome.
-fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, run: &FinishedRun) {
-    let Some(verdict) = stored else { return LEASES_LOST.with::<&str>([]).increment(1) };
+fn record(stored: Option<Stored<'_>>, attempt: Attempt, run: &FinishedRun) {
+    let Some(Stored { decision, verdict }) = stored else {
+        return LEASES_LOST.with::<&str>([]).increment(1);
+    };
     let FinishedRun { outcome: Outcome { usage, .. }, ended_at, .. } = run;
-    let code = match verdict {
+    let code = match &*verdict {
         Verdict::Completed(_) => "none",
         Verdict::Failed(error) => error.code.as_str(),
     };
     let (attempt, run_ms) = (attempt.number, usage.run.as_secs_f64() * 1000.0);
     match decision {
-        Decision::Finish => tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended"),
+        Decision::Finish | Decision::Cancel => {
+            tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended")
+        }
         Decision::Retry { after } => {
             return tracing::info!(attempt, code, after_s = after.as_secs(), "queued for a retry");
         }
@@ -131,31 +141,42 @@ fn record(decision: Decision, stored: Option<&Verdict>, attempt: Attempt, run: &
     EXECUTION_MEMORY_PEAK.with::<&str>([]).record(f64::from(peak));
 }
 
-/// Writes the end of the attempt, and tries again until it is stored or the lease is lost. Returns the stored verdict,
-/// or `None` if nothing was stored.
+/// Writes the end of the attempt, and tries again until it is stored or the lease is lost. Returns what was stored, or
+/// `None` if nothing was.
 async fn store<'a>(
     runner: &Runner,
     guard: &AttemptGuard<'_>,
-    decision: Decision,
+    mut decision: Decision,
     run: &'a FinishedRun,
-) -> Option<Cow<'a, Verdict>> {
+) -> Option<Stored<'a>> {
     let attempt = guard.attempt();
-    let mut verdict = Cow::Borrowed(&run.outcome.verdict);
+    let mut verdict = match decision {
+        Decision::Cancel => Cow::Owned(cancelled()),
+        _ => Cow::Borrowed(&run.outcome.verdict),
+    };
     let mut lines = run.lines.clone();
     if let (Decision::Retry { after }, Verdict::Failed(error)) = (decision, &*verdict) {
         lines.push(log_writer::retry_line(run.last_log_seq + 1, error, after));
     }
+    let mut was_rejected = false;
     let mut backoff = Backoff::CONNECTION;
     loop {
         let phases = Phases { usage: run.outcome.usage, ended_at: run.ended_at };
         let end = match decision {
-            Decision::Finish => AttemptEnd::Final { verdict: &verdict, phases },
+            Decision::Finish | Decision::Cancel => AttemptEnd::Final { verdict: &verdict, phases },
             Decision::Retry { after } => AttemptEnd::Retry { after },
             Decision::Release => AttemptEnd::Release,
             Decision::Discard => return None,
         };
         match runner.claims.end(attempt, &end, &lines).await {
-            Ok(FencedWrite::Applied) => return Some(verdict),
+            Ok(FencedWrite::Applied) => return Some(Stored { decision, verdict }),
+            // A retry is not written once a cancel was requested. If that is not the reason, the cancelled end is not
+            // written either.
+            Ok(FencedWrite::LeaseLost) if matches!(decision, Decision::Retry { .. }) => {
+                decision = Decision::Cancel;
+                verdict = Cow::Owned(cancelled());
+                lines.clone_from(&run.lines);
+            }
             Ok(FencedWrite::LeaseLost) => {
                 tracing::warn!(attempt = attempt.number, "lease lost: the end of the run was not stored");
                 return None;
@@ -169,9 +190,10 @@ async fn store<'a>(
             }
             Err(error) => {
                 tracing::error!(%error, "the database rejected the end of a run");
-                if matches!(verdict, Cow::Owned(_)) {
+                if was_rejected {
                     return None;
                 }
+                was_rejected = true;
                 verdict = Cow::Owned(unstorable());
                 lines.clear();
             }
@@ -182,6 +204,11 @@ async fn store<'a>(
 /// Returns the verdict that is stored when the database rejects the outcome itself.
 fn unstorable() -> Verdict {
     failed(ErrorCode::InvalidResult, "the result or the log lines hold text that the database can't store")
+}
+
+/// Returns the verdict of an attempt whose retry was cancelled.
+fn cancelled() -> Verdict {
+    failed(ErrorCode::Cancelled, "cancelled")
 }
 
 fn failed(code: ErrorCode, message: &str) -> Verdict {

@@ -48,6 +48,8 @@ pub(crate) enum Decision {
     Finish,
     /// Run the execution again after this time.
     Retry { after: Duration },
+    /// Record that the execution was cancelled, in place of its retry.
+    Cancel,
     /// Release the attempt without counting it.
     Release,
     /// Write nothing.
@@ -83,6 +85,7 @@ pub(crate) fn decide(verdict: &Verdict, facts: Facts) -> Decision {
     match facts.interruption {
         Some(Interruption::Fenced) => Decision::Discard,
         Some(Interruption::Drained) if error.code == ErrorCode::Cancelled => Decision::Release,
+        Some(Interruption::Cancelled) if facts.retries_left > 0 && is_own_fault(error) => Decision::Cancel,
         Some(Interruption::Cancelled) => Decision::Finish,
         _ if facts.retries_left > 0 && is_own_fault(error) => {
             let after = Backoff::after(facts.retry_backoff, MAX_RETRY_DELAY, facts.retries_spent);
@@ -155,7 +158,10 @@ mod tests {
     fn a_cancelled_run_is_never_retried() {
         let cancelled = Facts { interruption: Some(Interruption::Cancelled), retries_left: 3, ..FACTS };
         assert_eq!(decide(&failed(ErrorCode::Cancelled), cancelled), Decision::Finish);
-        assert_eq!(decide(&failed(ErrorCode::ScriptError), cancelled), Decision::Finish);
+        assert_eq!(decide(&failed(ErrorCode::ScriptError), cancelled), Decision::Cancel);
+        assert_eq!(decide(&completed(), cancelled), Decision::Finish);
+        let last = Facts { retries_left: 0, ..cancelled };
+        assert_eq!(decide(&failed(ErrorCode::ScriptError), last), Decision::Finish);
     }
 
     #[test]

@@ -166,6 +166,20 @@ async fn a_retry_waits_for_its_delay_and_uses_no_platform_attempt() {
 }
 
 #[tokio::test]
+async fn a_retry_is_not_written_once_a_cancel_was_requested() {
+    let bench = Bench::create().await;
+    let id = bench.enqueue().await;
+    let worker = bench.worker("one");
+    let attempt = claim(&worker, id).await.unwrap();
+    bench.execute("UPDATE script_executions SET cancel_requested_at = now()").await;
+    let retry = AttemptEnd::Retry { after: Duration::from_mins(1) };
+    assert_eq!(worker.end(attempt, &retry, &[line(1)]).await.unwrap(), FencedWrite::LeaseLost);
+    assert_eq!(bench.status(id).await, "running 1");
+    assert_eq!(finish(&worker, attempt, &failed(ErrorCode::Cancelled)).await, FencedWrite::Applied);
+    assert_eq!((bench.status(id).await.as_str(), bench.outbox_rows().await.as_str()), ("cancelled 1", "0"));
+}
+
+#[tokio::test]
 async fn a_heartbeat_renews_leases_and_reports_cancelled_or_lost_runs() {
     let bench = Bench::create().await;
     let worker = bench.worker("one");
