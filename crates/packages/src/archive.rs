@@ -12,7 +12,7 @@ use std::{
 use tar::{Archive, EntryType};
 
 /// Maximum unpacked size of all archives of one bundle together, in bytes.
-const MAX_BYTES: u64 = 128 * 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// Maximum number of files of all archives of one bundle together.
 const MAX_FILES: usize = 50_000;
 /// Extensions of files that the bundler reads. Type declarations, source maps and documents are not unpacked.

@@ -185,3 +185,21 @@ fn unavailable(step: &str, error: &dyn std::error::Error) -> String {
     tracing::error!(step, %error, "a step of bundling packages failed");
     "Packages can't be bundled just now; try again later.".to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_guide_states_the_limits_of_the_code() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator-guide.md");
+        let stated = format!(
+            "Limits: {} packages, {} MiB unpacked, {} MiB bundled, {} s.",
+            resolve::MAX_PACKAGES,
+            archive::MAX_BYTES >> 20,
+            MAX_BUNDLE_BYTES >> 20,
+            TIME_LIMIT.as_secs()
+        );
+        assert!(std::fs::read_to_string(page).unwrap().contains(&stated), "{page} lacks {stated}");
+    }
+}

@@ -14,7 +14,7 @@ use semver::Version;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Maximum number of packages of one script. Libraries that suit scripts need fewer.
-const MAX_PACKAGES: usize = 100;
+pub(crate) const MAX_PACKAGES: usize = 100;
 
 /// Package that a script imports.
 #[derive(Clone, Debug)]

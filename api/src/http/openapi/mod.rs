@@ -1,6 +1,8 @@
 //! The `OpenAPI` document, generated from the handlers, and a page that shows it. Neither loads anything from another
 //! host.
 
+#[cfg(test)]
+mod limits;
 pub(super) mod responses;
 
 use super::{
@@ -50,7 +52,7 @@ Every path is served with and without its trailing slash."),
         schedules::list, schedules::create, schedules::read, schedules::replace, schedules::change, schedules::delete,
         api_keys::list, api_keys::create, api_keys::read, api_keys::revoke,
         plane_token::read, plane_token::set, plane_token::delete,
-        dead_letters::list, dead_letters::read, dead_letters::requeue, dead_letters::drop_letter,
+        dead_letters::list, dead_letters::read, dead_letters::requeue, dead_letters::requeue_edited, dead_letters::drop_letter,
         types::read,
         health::health,
     ),
