@@ -62,7 +62,7 @@ pub mod db {
 }
 
 pub mod delivery {
-    pub use crate::delivery::{Dispatcher, FastPath, Relay};
+    pub use crate::delivery::{DeadLetterInbox, Dispatcher, FastPath, Relay};
 
     pub mod ingest {
         pub use crate::delivery::ingest::Ingest;

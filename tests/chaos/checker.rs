@@ -25,6 +25,7 @@ const MAX_RECOVERY_TIME: Duration = Duration::from_secs(30);
 pub(crate) struct Report {
     pub(crate) accepted: usize,
     completed: usize,
+    cancelled: usize,
     worker_lost: usize,
     /// Accepted executions without a row or without an end.
     lost: Vec<String>,
@@ -92,11 +93,12 @@ impl fmt::Display for Report {
         };
         write!(
             f,
-            "{} accepted, {} completed, {} worker_lost, {} lost, {} surplus, {} ended twice, {} ended otherwise, \
+            "{} accepted, {} completed, {} cancelled, {} worker_lost, {} lost, {} surplus, {} ended twice, {} ended otherwise, \
              {} without effect, {} wrong results, {} in outbox, {} in queues, {} dead letters of {}; \
              {} recoveries: p50 {:.1} s, p100 {:.1} s",
             self.accepted,
             self.completed,
+            self.cancelled,
             self.worker_lost,
             self.lost.len(),
             self.surplus,
@@ -155,6 +157,7 @@ pub(crate) async fn check(cluster: &Cluster, accepted: &Accepted, record: &Recor
             continue;
         };
         match (row.status.as_str(), row.error_code.as_deref()) {
+            ("cancelled", _) if key.starts_with(load::CANCELLED_KEY) => report.cancelled += 1,
             ("completed", _) => {
                 report.completed += 1;
                 report.without_effect += usize::from(!effects.contains(&(row.id, row.attempt)));
@@ -212,11 +215,15 @@ fn effects(cluster: &Cluster) -> HashSet<(Uuid, i32)> {
     cluster.service.posted().iter().filter_map(|posted| effect(posted.json())).collect()
 }
 
-async fn dead_letters(cluster: &Cluster) -> anyhow::Result<usize> {
-    let letters = shared::amqp::DeadLetters::new(cluster.broker.clone(), cluster.topology.clone());
-    let letters = letters.list(shared::amqp::dead_letters::SCAN_LIMIT).await?;
-    ensure!(letters.iter().all(|letter| !letter.reason.is_empty()), "a dead letter without a reason");
-    Ok(letters.len())
+/// Returns the number of dead letters, stored or still in their queue.
+pub(crate) async fn dead_letters(cluster: &Cluster) -> anyhow::Result<usize> {
+    let (stored, without_reason): (i64, i64) =
+        sqlx::query_as("SELECT count(*), count(*) FILTER (WHERE reason = '') FROM dead_letters")
+            .fetch_one(&cluster.pool)
+            .await?;
+    ensure!(without_reason == 0, "a dead letter without a reason");
+    let waiting = cluster.broker.ready_messages(&cluster.topology.dead).await.context("the broker")?;
+    Ok(usize::try_from(stored)? + usize::try_from(waiting)?)
 }
 
 /// Measures the recovery time of every run of the killed workers.

@@ -1,6 +1,8 @@
 //! Sabotage of each promise that the checker verifies, to prove that the checker can fail.
 
 use super::cluster::Cluster;
+use anyhow::Context as _;
+use lapin::options::QueuePurgeOptions;
 use shared::amqp::Publication;
 use sqlx::Executor as _;
 
@@ -14,6 +16,8 @@ pub(crate) enum Sabotage {
     /// Another attempt than the one that called the service is recorded as completed.
     SwapAttempt,
     SwapResult,
+    /// A cancelled execution ends as if its cancel had been ignored.
+    IgnoreCancel,
     LeaveInOutbox,
     LeaveInQueue,
     LosePoison,
@@ -22,12 +26,13 @@ pub(crate) enum Sabotage {
 }
 
 /// Kinds of sabotage, each with the message that the checker must report.
-pub(crate) const ALL: [(Sabotage, &str); 9] = [
+pub(crate) const ALL: [(Sabotage, &str); 10] = [
     (Sabotage::EndTwice, "1 ended more than once"),
     (Sabotage::Forget, "lost: [\"key-"),
     (Sabotage::Invent, "1 executions nobody asked for"),
     (Sabotage::SwapAttempt, "1 completed without their effect"),
     (Sabotage::SwapResult, "1 completed with a wrong result"),
+    (Sabotage::IgnoreCancel, "ended otherwise: [\""),
     (Sabotage::LeaveInOutbox, "1 rows left in the outbox"),
     (Sabotage::LeaveInQueue, "1 messages left in the queues"),
     (Sabotage::LosePoison, "dead letters"),
@@ -53,6 +58,11 @@ pub(crate) async fn apply(cluster: &Cluster, sabotage: Sabotage) -> anyhow::Resu
             format!("UPDATE script_executions SET attempt = attempt + 9 {ONE_COMPLETED}")
         }
         Sabotage::SwapResult => format!("UPDATE script_executions SET result = '-1' {ONE_COMPLETED}"),
+        Sabotage::IgnoreCancel => {
+            "UPDATE script_executions SET status = 'errored', error_code = 'script_error'
+             WHERE id = (SELECT min(id::text)::uuid FROM script_executions WHERE status = 'cancelled')"
+                .to_owned()
+        }
         Sabotage::LeaveInOutbox => {
             "INSERT INTO outbox (execution_id, workspace_id) VALUES (gen_random_uuid(), gen_random_uuid())"
                 .to_owned()
@@ -82,8 +92,8 @@ async fn leave_in_queue(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// Deletes all dead letters. Some may be duplicates.
 async fn drop_letters(cluster: &Cluster) -> anyhow::Result<()> {
-    let letters = shared::amqp::DeadLetters::new(cluster.broker.clone(), cluster.topology.clone());
-    let all = letters.list(shared::amqp::SCAN_LIMIT).await?;
-    letters.drop(&all.into_iter().map(|letter| letter.id).collect()).await?;
+    cluster.pool.execute("DELETE FROM dead_letters").await?;
+    let channel = cluster.broker.channel().await.context("the broker")?;
+    channel.queue_purge(cluster.topology.dead.as_str().into(), QueuePurgeOptions::default()).await?;
     Ok(())
 }

@@ -28,8 +28,8 @@ const PRUNE_BATCH_ROWS: i64 = 1_000;
 /// Limits the seconds of a round for deleting rows of one table; the next round deletes the rest.
 const PRUNE_TIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// Maintains the tables until `shutdown`. `retention` is the age at which executions and their logs are dropped; `None`
-/// keeps them.
+/// Maintains the tables until `shutdown`. `retention` is the age at which executions, their logs and dead letters are
+/// dropped; `None` keeps them.
 pub(crate) async fn run(pool: PgPool, retention: Option<Duration>, shutdown: CancellationToken) {
     let mut interval = Backoff::new(INTERVAL, INTERVAL);
     let rounds = async {
@@ -56,6 +56,7 @@ pub struct Report {
     pub weeks_kept: u32,
     pub keys_pruned: u64,
     pub nonces_pruned: u64,
+    pub letters_pruned: u64,
     /// Steps that failed. Each was logged with its reason.
     pub failures: u32,
 }
@@ -109,6 +110,12 @@ pub async fn run_maintenance(pool: &PgPool, retention: Option<Duration>) -> sqlx
     match round.prune(PrunedTable::RequestNonces, NONCE_RETENTION).await {
         Ok(pruned) => report.nonces_pruned = pruned,
         Err(error) => report.failed(&error, "old nonces could not be deleted"),
+    }
+    if let Some(retention) = retention {
+        match round.prune(PrunedTable::DeadLetters, retention).await {
+            Ok(pruned) => report.letters_pruned = pruned,
+            Err(error) => report.failed(&error, "old dead letters could not be deleted"),
+        }
     }
     db::end_lease(pool, round.holder, report.failures == 0).await?;
     Ok(Some(report))

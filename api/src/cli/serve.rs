@@ -12,7 +12,7 @@ use crate::{
         queue_quota::QueueQuota,
         shares::Shares,
     },
-    delivery::{Dispatcher, Relay, ingest::Ingest},
+    delivery::{DeadLetterInbox, Dispatcher, Relay, ingest::Ingest},
     http::{
         self,
         auth::{rate_limit::RateLimit, signature::WorkspaceCache},
@@ -24,7 +24,7 @@ use crate::{
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
-use shared::amqp::{Broker, DeadLetters, Topology};
+use shared::amqp::{Broker, Publisher, Topology};
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -143,13 +143,16 @@ fn start_tasks(config: &Config, state: &AppState) -> JoinSet<()> {
     tasks
 }
 
-/// Starts the relay and the ingest of events.
+/// Starts the relay, the ingest of events, and the inbox of dead letters.
 fn start_delivery(tasks: &mut JoinSet<()>, config: &Config, state: &AppState) {
+    let topology = Topology::with_prefix(&config.amqp_prefix);
+    let inbox = DeadLetterInbox::new(state.pool.clone(), state.consuming.clone(), topology.clone());
+    tasks.spawn(inbox.run(state.stopping.clone()));
     let ingest = Ingest::new(
         state.pool.clone(),
         state.consuming.clone(),
         state.publishing.clone(),
-        Topology::with_prefix(&config.amqp_prefix),
+        topology,
         state.dispatcher.wake().clone(),
     );
     tasks.spawn(Relay::new(state.dispatcher.clone()).run(state.stopping.clone()));
@@ -184,7 +187,7 @@ pub fn state(
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
         scripts: ScriptCache::default(),
-        dead_letters: DeadLetters::new(publishing.clone(), topology),
+        dead_letter_publisher: Arc::new(Publisher::new(publishing.clone(), topology)),
         publishing,
         consuming,
         packages: config.packages.clone().map(Packages::new).transpose()?,

@@ -5,6 +5,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod builds;
+pub(crate) mod dead_letters;
 pub(crate) mod due_schedules;
 pub(crate) mod enqueue;
 pub(crate) mod environment;

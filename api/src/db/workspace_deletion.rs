@@ -33,7 +33,7 @@ pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
     Ok(erased)
 }
 
-/// Deletes keys, schedules and secrets: from then on no request and no schedule can add work.
+/// Deletes keys, schedules, secrets and dead letters: from then on no request and no schedule can add work.
 async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
@@ -55,6 +55,12 @@ async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     sqlx::query!("UPDATE workspaces SET plane_token_sealed = NULL WHERE id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!(
+        "DELETE FROM dead_letters WHERE workspace_slug = (SELECT slug FROM workspaces WHERE id = $1)",
+        workspace_id
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("DELETE FROM outbox WHERE workspace_id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;

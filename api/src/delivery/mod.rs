@@ -1,11 +1,13 @@
-//! Publishes executions to the broker, and creates executions from the broker's events.
+//! Publishes executions to the broker, creates executions from the broker's events, and stores its dead letters.
 
+mod dead_letters;
 mod fast_path;
 pub(crate) mod ingest;
 mod publisher;
 mod recovery;
 mod relay;
 
+pub use dead_letters::DeadLetterInbox;
 pub use fast_path::FastPath;
 pub use publisher::Dispatcher;
 pub use relay::Relay;

@@ -2,60 +2,64 @@
 
 use super::{
     Resource,
-    auth::{Authorized, Caller, Read, Write},
+    auth::{Authorized, Read, Write},
     error::ApiError,
     extract::{
-        json::Payload,
-        query::{NoQuery, Page, Parameters, PathText, Query, ReadQuery},
+        json::{OptionalPayload, Payload},
+        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
     },
-    openapi::responses::{ErrorResponses, NotFound},
+    openapi::responses::{Conflict, ErrorResponses, NotFound},
     state::AppState,
 };
 use crate::{
-    app::dead_letters::of_workspace,
-    model::dead_letter::{DeadLetter, RequeueRequest, Requeued},
+    db::{self, dead_letters::LetterFilter},
+    model::dead_letter::{EditRequest, RequeueRequest, Requeued, ShownLetter},
 };
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
-use std::collections::BTreeSet;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use uuid::Uuid;
 
 pub(super) fn router() -> Router<AppState> {
     Router::new()
         .resource("/dead-letters", get(list).post(requeue))
         .resource("/dead-letters/{id}", get(read).delete(drop_letter))
+        .resource("/dead-letters/{id}/requeue", post(requeue_edited))
 }
 
 pub(crate) struct LetterQuery {
-    per_page: usize,
+    filter: LetterFilter,
+    page: PageRequest,
 }
 
 impl ReadQuery for LetterQuery {
     fn read(parameters: &mut Parameters) -> Option<Self> {
-        Some(Self { per_page: usize::try_from(parameters.per_page()).unwrap_or(usize::MAX) })
+        let text = parameters.peek("search").map(str::to_owned);
+        let filter = LetterFilter { pattern: parameters.search(), text };
+        Some(Self { filter, page: parameters.page() })
     }
 }
 
 /// List dead letters
 ///
-/// The workspace's letters among the first 1,000 in the queue, oldest first. Further ones are listed once some of these
-/// are requeued or dropped.
+/// Newest first. A letter is listed a moment after its message was rejected, and until it is requeued, dropped, or older
+/// than the retention of executions.
 #[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
+    ("search" = Option<String>, Query, description = "Only those whose reason, routing key or body holds this", max_length = 200),
+    ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ("per_page" = Option<i64>, Query, description = "50 if left out", minimum = 1, maximum = 100),
-), responses((status = 200, body = Page<DeadLetter>), ErrorResponses))]
+), responses((status = 200, body = Page<ShownLetter>), ErrorResponses))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
-    Query(LetterQuery { per_page }): Query<LetterQuery>,
-) -> Result<Json<Page<DeadLetter>>, ApiError> {
-    let letters = letters_of(&state, &caller).await?;
-    let results = letters.into_iter().take(per_page).collect();
-    Ok(Json(Page { results, next_cursor: None }))
-}
-
-async fn letters_of(state: &AppState, caller: &Caller) -> Result<Vec<DeadLetter>, ApiError> {
+    Query(LetterQuery { filter, page }): Query<LetterQuery>,
+) -> Result<Json<Page<ShownLetter>>, ApiError> {
     let pool = state.lists.acquire(caller.workspace_id).await?;
-    let letters =
-        of_workspace(&state.dead_letters, &pool, caller.workspace_id, &caller.workspace_slug).await?;
-    Ok(letters.into_iter().map(DeadLetter::from).collect())
+    let rows = db::dead_letters::list(&pool, Some(&caller.workspace_slug), &filter, page).await?;
+    Ok(Json(page.page(rows, |letter| letter.id, ShownLetter::from)))
 }
 
 fn absent() -> ApiError {
@@ -64,20 +68,24 @@ fn absent() -> ApiError {
 
 /// Read a dead letter
 #[utoipa::path(get, path = "/dead-letters/{id}/", tag = "Dead letters", params(("id" = String, Path)),
-    responses((status = 200, body = DeadLetter), NotFound, ErrorResponses))]
+    responses((status = 200, body = ShownLetter), NotFound, ErrorResponses))]
 pub(crate) async fn read(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
-) -> Result<Json<DeadLetter>, ApiError> {
-    let letters = letters_of(&state, &caller).await?;
-    letters.into_iter().find(|letter| letter.id == id).map(Json).ok_or_else(absent)
+) -> Result<Json<ShownLetter>, ApiError> {
+    let id = path_id(&id, "dead letter")?;
+    // Bodies are large, so that few of them are in memory at a time.
+    let pool = state.lists.acquire(caller.workspace_id).await?;
+    let letter = db::dead_letters::get(&pool, Some(&caller.workspace_slug), id).await?;
+    Ok(Json(letter.ok_or_else(absent)?.into()))
 }
 
 /// Requeue dead letters
 ///
-/// Publishes them again to the exchange that they came from. Ids without a letter of the workspace are ignored.
+/// Publishes them again to the exchange that they came from. Ids without a letter of the workspace are ignored, as are
+/// letters that can't be published: those that came from another exchange, and those over 16 MiB.
 #[utoipa::path(post, path = "/dead-letters/", tag = "Dead letters", request_body = RequeueRequest,
     responses((status = 200, body = Requeued), ErrorResponses))]
 pub(crate) async fn requeue(
@@ -86,11 +94,35 @@ pub(crate) async fn requeue(
     Query(NoQuery): Query<NoQuery>,
     Payload(RequeueRequest { ids }): Payload<RequeueRequest>,
 ) -> Result<Json<Requeued>, ApiError> {
-    let own: BTreeSet<String> =
-        letters_of(&state, &caller).await?.into_iter().map(|letter| letter.id).collect();
-    let ids = ids.intersection(&own).cloned().collect();
-    let requeued = state.dead_letters.requeue(&ids).await?;
+    let ids = ids.iter().filter_map(|id| id.parse().ok()).collect();
+    let requeueing = state.for_requeues().requeue_all(Some(caller.workspace_slug.to_string()), ids);
+    let requeued = state.dispatcher.run_detached(requeueing).await?;
     Ok(Json(Requeued { requeued }))
+}
+
+/// Requeue a dead letter with another body
+///
+/// Publishes the event in `body`, or the stored message without one. The letter is dropped; if the event is rejected
+/// again, it becomes another letter.
+#[utoipa::path(post, path = "/dead-letters/{id}/requeue/", tag = "Dead letters", request_body = Option<EditRequest>,
+    params(("id" = String, Path)),
+    responses((status = 200, body = Requeued), NotFound, Conflict, ErrorResponses))]
+pub(crate) async fn requeue_edited(
+    State(state): State<AppState>,
+    caller: Authorized<Write>,
+    PathText(id): PathText,
+    Query(NoQuery): Query<NoQuery>,
+    OptionalPayload(edit): OptionalPayload<EditRequest>,
+) -> Result<Json<Requeued>, ApiError> {
+    let id: Uuid = path_id(&id, "dead letter")?;
+    let slug = caller.workspace_slug.to_string();
+    if !edit.is_of_workspace(&slug) {
+        let rule = format!("Must be an event whose workspace_slug is {slug:?}.");
+        return Err(ApiError::field("body", rule));
+    }
+    let requeueing = state.for_requeues().requeue_edited(slug, id, edit.body);
+    state.dispatcher.run_detached(requeueing).await?;
+    Ok(Json(Requeued { requeued: 1 }))
 }
 
 /// Drop a dead letter
@@ -102,8 +134,7 @@ pub(crate) async fn drop_letter(
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let letters = letters_of(&state, &caller).await?;
-    letters.iter().find(|letter| letter.id == id).ok_or_else(absent)?;
-    state.dead_letters.drop(&BTreeSet::from([id])).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let id = path_id(&id, "dead letter")?;
+    let is_dropped = db::dead_letters::delete(&state.pool, Some(&caller.workspace_slug), id).await?;
+    if is_dropped { Ok(StatusCode::NO_CONTENT) } else { Err(absent()) }
 }

@@ -3,6 +3,7 @@
 use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache};
 use crate::{
     app::{
+        dead_letters::RequeueDependencies,
         executions::{RunDependencies, submit::SubmitDependencies},
         script_cache::ScriptCache,
         scripts::SaveDependencies,
@@ -14,7 +15,7 @@ use crate::{
 };
 use packages::Packages;
 use shared::{
-    amqp::{Broker, DeadLetters},
+    amqp::{Broker, Publisher},
     encryption::Keyring,
     signing::SigningKeys,
 };
@@ -47,7 +48,8 @@ pub struct Shared {
     pub rate: RateLimit,
     pub quota: QueueQuota,
     pub scripts: ScriptCache,
-    pub dead_letters: DeadLetters,
+    /// Publishes dead letters again.
+    pub dead_letter_publisher: Arc<Publisher>,
     /// Connection that publishes executions. A broker that blocks publishers still accepts acknowledgements on
     /// [`Self::consuming`].
     pub publishing: Broker,
@@ -82,6 +84,11 @@ impl AppState {
             dispatcher: &self.dispatcher,
             keyring: &self.keyring,
         }
+    }
+
+    /// Returns the parts that requeues of dead letters use.
+    pub(crate) fn for_requeues(&self) -> RequeueDependencies {
+        RequeueDependencies { pool: self.pool.clone(), publisher: self.dead_letter_publisher.clone() }
     }
 
     /// Returns the parts that saves of scripts use.

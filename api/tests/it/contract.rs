@@ -4,7 +4,7 @@
 
 use crate::{
     client::{Answer, Client},
-    dead_letters::bury,
+    dead_letters::{bury, until_stored},
     document::{self, Operation},
     executions::{complete, id_of},
     server::Server,
@@ -86,7 +86,7 @@ async fn every_operation_answers_as_the_document_says() {
     walk.get("/api-keys/").await;
     walk.get(&key).await;
     walk.delete(&key).await;
-    dead_letters(&queues, &mut walk).await;
+    dead_letters(&server, &queues, &mut walk).await;
     plane_token(&server, &mut walk).await;
 
     let missing: Vec<_> = document::operations().difference(&walk.done).cloned().collect();
@@ -122,17 +122,19 @@ async fn executions(server: &Server, walk: &mut Walk, script_id: &str) {
     walk.step(Method::POST, &cancel, json!({})).await;
 }
 
-async fn dead_letters(queues: &TestQueues, walk: &mut Walk) {
+async fn dead_letters(server: &Server, queues: &TestQueues, walk: &mut Walk) {
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
     let publisher = Publisher::new(broker.clone(), Topology::with_prefix(queues.prefix()));
-    for number in 1..=2 {
+    for number in 1..=3 {
         bury(&publisher, "demo.issue.updated", json!({"workspace_slug": "demo", "number": number})).await;
     }
+    until_stored(server, 3).await;
     let letters = walk.get("/dead-letters/").await;
-    let [first, second] = [0, 1].map(|n| letters["results"][n]["id"].as_str().unwrap().to_owned());
+    let [first, second, third] = [0, 1, 2].map(|n| letters["results"][n]["id"].as_str().unwrap().to_owned());
     walk.get(&format!("/dead-letters/{first}/")).await;
     walk.delete(&format!("/dead-letters/{first}/")).await;
     walk.step(Method::POST, "/dead-letters/", json!({"ids": [second]})).await;
+    walk.step(Method::POST, &format!("/dead-letters/{third}/requeue/"), json!({})).await;
     broker.close().await;
 }
 

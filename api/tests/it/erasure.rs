@@ -21,6 +21,14 @@ async fn furnish(server: &Server, slug: &str) -> crate::client::Client {
     execute(&client, &script).await;
     client.put("/environment/TOKEN/", json!({ "value": "secret" })).await;
     client.post("/schedules/", json!({ "script_id": script["id"], "cron": "0 9 * * *" })).await.json(201);
+    sqlx::query(
+        "INSERT INTO dead_letters (id, workspace_slug, reason, exchange, routing_key, body, body_bytes, fingerprint)
+         VALUES (gen_random_uuid(), $1, 'r', 'e', 'k', 'b', 1, sha256('x'))",
+    )
+    .bind(slug)
+    .execute(&server.pool)
+    .await
+    .unwrap();
     client
 }
 
@@ -35,6 +43,12 @@ async fn rows(pool: &PgPool, slug: &str) -> Value {
     .await
     .unwrap();
     let mut counts = serde_json::Map::new();
+    let letters: i64 = sqlx::query_scalar("SELECT count(*) FROM dead_letters WHERE workspace_slug = $1")
+        .bind(slug)
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    counts.insert("dead_letters".to_owned(), letters.into());
     for table in tables {
         let count = format!(
             "SELECT count(*) FROM {table} WHERE workspace_id = (SELECT id FROM workspaces WHERE slug = $1)"

@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Answer, Client},
-    dead_letters::bury,
+    dead_letters::{bury, until_stored},
     document,
     executions::{complete, execute, id_of},
     server::Server,
@@ -91,6 +91,7 @@ async fn every_operation_with_another_workspace_s_ids_is_not_found() {
     let broker = Broker::connect(queues.url(), "test publisher").unwrap();
     let publisher = Publisher::new(broker.clone(), Topology::with_prefix(queues.prefix()));
     bury(&publisher, "owner.issue.updated", json!({"workspace_slug": "owner"})).await;
+    until_stored(&server, 1).await;
     let before = everything(&owner).await;
     let letter = before[5]["results"][0]["id"].as_str().unwrap();
 

@@ -5,6 +5,7 @@ use api::testing::{
     cli::serve,
     config::{Config, DatabaseConfig, HttpConfig},
     db,
+    delivery::DeadLetterInbox,
     http::{
         self,
         server::{self, HEAD_TIMEOUT},
@@ -12,7 +13,12 @@ use api::testing::{
     },
     model::api_key::{NewKey, Scope},
 };
-use shared::{amqp::Broker, config::Secret, encryption::Keyring, signing::SigningKeys};
+use shared::{
+    amqp::{Broker, Topology},
+    config::Secret,
+    encryption::Keyring,
+    signing::SigningKeys,
+};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -20,7 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Secret that signs requests to test servers.
-pub(crate) const HMAC_SECRET: &str = "a secret for tests";
+pub(crate) const HMAC_SECRET: &str = "a secret for tests that is 32 bytes long";
 pub(crate) const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// A running api. On drop it stops, and its database is deleted.
@@ -45,13 +51,17 @@ impl Server {
         Self::serve(config, database).await
     }
 
-    /// Starts with queues of its own.
+    /// Starts with queues of its own, and stores their dead letters.
     pub(crate) async fn start_on(queues: &TestQueues) -> Self {
-        Self::start_with(|config| {
+        let server = Self::start_with(|config| {
             config.amqp_url = queues.url().to_owned().into();
             queues.prefix().clone_into(&mut config.amqp_prefix);
         })
-        .await
+        .await;
+        let (state, topology) = (&server.state, Topology::with_prefix(queues.prefix()));
+        let inbox = DeadLetterInbox::new(state.pool.clone(), state.consuming.clone(), topology);
+        tokio::spawn(inbox.run(state.stopping.clone()));
+        server
     }
 
     /// Starts with a link to the database that can be cut. The test's own pool does not use the link.

@@ -131,12 +131,6 @@ impl Broker {
         }
     }
 
-    /// Opens a channel if the broker is connected now.
-    pub async fn channel_now(&self) -> Option<Channel> {
-        let connection = self.shared.connection.borrow().clone()?;
-        tokio::time::timeout(CONNECT_TIMEOUT, connection.create_channel()).await.ok()?.ok()
-    }
-
     /// Returns the number of ready messages in the queue, 0 if the queue does not exist. `None` if the broker does not
     /// answer.
     pub async fn ready_messages(&self, queue: &str) -> Option<u32> {

@@ -1,18 +1,11 @@
-//! Dead letters: messages that could not be processed, kept for inspection by an operator.
-//!
-//! Invariant: inspection changes nothing. Letters stay unacknowledged while the queue is scanned, and all except those
-//! acted on are requeued when the channel closes.
+//! Dead letters: messages that could not be processed, as they are in the queue.
 
-use super::{Broker, Publication, PublishError, Publisher, Topology, topology::DeclareError};
-use lapin::{
-    Channel,
-    message::BasicGetMessage,
-    options::{BasicAckOptions, BasicGetOptions},
-    types::AMQPValue,
-};
+use super::Delivery;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use uuid::Uuid;
 
+/// Header with the id of the letter, which stays the same when it is published or delivered again.
+pub const ID_HEADER: &str = "x-letter-id";
 /// Header with the reason why the message was not processed.
 pub const REASON_HEADER: &str = "x-reason";
 /// Header with the exchange to which the message was first published.
@@ -22,141 +15,63 @@ const BROKER_REASON_HEADER: &str = "x-first-death-reason";
 /// Header with the exchange, as set by the broker when a consumer rejects a message.
 const BROKER_EXCHANGE_HEADER: &str = "x-first-death-exchange";
 
-/// Maximum number of letters scanned. Further ones are reached once some of these are gone.
-pub const SCAN_LIMIT: usize = 1_000;
-
 /// Message that could not be processed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Hash of the content. Equal letters have the same id and are acted on together.
-    pub id: String,
+    /// `None` for a message that the broker or another program moved to the queue.
+    pub id: Option<Uuid>,
     pub reason: String,
-    /// Exchange to which the letter is published when it is requeued.
+    /// Exchange to which the message was first published.
     pub exchange: String,
     pub routing_key: String,
     pub body: Vec<u8>,
 }
 
-/// Errors of reading dead letters and of acting on them.
-#[derive(Debug, thiserror::Error)]
-pub enum DeadLetterError {
-    #[error("no connection to the broker")]
-    Disconnected,
-    #[error("the broker failed: {0}")]
-    Broker(#[from] lapin::Error),
-    #[error(transparent)]
-    Declare(#[from] DeclareError),
-    #[error("the dead letter was not requeued: {0}")]
-    Publish(#[from] PublishError),
-}
-
-/// Action on a letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    Requeue,
-    Drop,
-}
-
-/// Dead-letter queue.
-#[derive(Debug)]
-pub struct DeadLetters {
-    broker: Broker,
-    topology: Topology,
-    publisher: Publisher,
-}
-
-impl DeadLetters {
+impl DeadLetter {
+    /// Reads a delivery of the dead-letter queue.
     #[must_use]
-    pub fn new(broker: Broker, topology: Topology) -> Self {
-        let publisher = Publisher::new(broker.clone(), topology.clone());
-        Self { broker, topology, publisher }
-    }
-
-    /// Lists the oldest letters, at most `limit` of them.
-    pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, DeadLetterError> {
-        let channel = self.channel().await?;
-        let mut letters = Vec::new();
-        while letters.len() < limit.min(SCAN_LIMIT)
-            && let Some(message) = self.get(&channel).await?
-        {
-            letters.push(read(&message));
+    pub fn of(delivery: &Delivery) -> Self {
+        let header = |name, other| delivery.header(name).or_else(|| delivery.header(other));
+        Self {
+            id: delivery.header(ID_HEADER).and_then(|id| id.parse().ok()),
+            reason: header(REASON_HEADER, BROKER_REASON_HEADER).unwrap_or_default(),
+            exchange: header(EXCHANGE_HEADER, BROKER_EXCHANGE_HEADER).unwrap_or_default(),
+            routing_key: delivery.routing_key().to_owned(),
+            body: delivery.body().to_vec(),
         }
-        Ok(letters)
     }
 
-    /// Finds the letter with this id.
-    pub async fn show(&self, id: &str) -> Result<Option<DeadLetter>, DeadLetterError> {
-        Ok(self.list(SCAN_LIMIT).await?.into_iter().find(|letter| letter.id == id))
-    }
-
-    /// Publishes letters to their original exchange again. Returns how many were found.
-    pub async fn requeue(&self, ids: &BTreeSet<String>) -> Result<usize, DeadLetterError> {
-        self.act(ids, Action::Requeue).await
-    }
-
-    /// Deletes letters. Returns how many were found.
-    pub async fn drop(&self, ids: &BTreeSet<String>) -> Result<usize, DeadLetterError> {
-        self.act(ids, Action::Drop).await
-    }
-
-    async fn act(&self, ids: &BTreeSet<String>, action: Action) -> Result<usize, DeadLetterError> {
-        let channel = self.channel().await?;
-        let (mut scanned, mut found) = (0, 0);
-        while scanned < SCAN_LIMIT
-            && let Some(message) = self.get(&channel).await?
-        {
-            scanned += 1;
-            let letter = read(&message);
-            if ids.contains(&letter.id) {
-                if action == Action::Requeue {
-                    self.publish(letter).await?;
-                }
-                // Acknowledged only after the broker has stored the copy: a crash in between leaves two letters, not
-                // none.
-                message.delivery.acker.ack(BasicAckOptions::default()).await?;
-                found += 1;
-            }
+    /// Returns a hash of the content: equal for letters that differ in their id alone.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let Self { id: _, reason, exchange, routing_key, body } = self;
+        let mut hash = Sha256::new();
+        for part in [reason.as_bytes(), exchange.as_bytes(), routing_key.as_bytes(), body] {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
         }
-        Ok(found)
-    }
-
-    async fn publish(&self, letter: DeadLetter) -> Result<(), DeadLetterError> {
-        let DeadLetter { exchange, routing_key, body, .. } = letter;
-        self.publisher.ready().await.ok_or(DeadLetterError::Disconnected)?;
-        let publication = Publication { exchange, routing_key, body, headers: Vec::new() };
-        let mut results = self.publisher.publish(std::slice::from_ref(&publication)).await;
-        Ok(results.pop().unwrap_or(Err(PublishError::Closed))?)
-    }
-
-    async fn channel(&self) -> Result<Channel, DeadLetterError> {
-        let channel = self.broker.channel_now().await.ok_or(DeadLetterError::Disconnected)?;
-        self.topology.declare(&channel).await?;
-        Ok(channel)
-    }
-
-    async fn get(&self, channel: &Channel) -> lapin::Result<Option<BasicGetMessage>> {
-        channel.basic_get(self.topology.dead.as_str().into(), BasicGetOptions::default()).await
+        hash.finalize().into()
     }
 }
 
-fn read(message: &BasicGetMessage) -> DeadLetter {
-    let delivery = &message.delivery;
-    let header = |name: &str| {
-        let headers = delivery.properties.headers().as_ref()?;
-        match headers.inner().get(name)? {
-            AMQPValue::LongString(value) => Some(String::from_utf8_lossy(value.as_bytes()).into_owned()),
-            AMQPValue::ShortString(value) => Some(value.as_str().to_owned()),
-            _ => None,
-        }
-    };
-    let reason = header(REASON_HEADER).or_else(|| header(BROKER_REASON_HEADER)).unwrap_or_default();
-    let exchange = header(EXCHANGE_HEADER).or_else(|| header(BROKER_EXCHANGE_HEADER)).unwrap_or_default();
-    let routing_key = delivery.routing_key.as_str().to_owned();
-    let mut hash = Sha256::new();
-    for part in [reason.as_bytes(), exchange.as_bytes(), routing_key.as_bytes(), &delivery.data] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_differ_in_one_part_have_other_fingerprints() {
+        let letter = |[reason, exchange, routing_key, body]: [&str; 4]| DeadLetter {
+            id: None,
+            reason: reason.into(),
+            exchange: exchange.into(),
+            routing_key: routing_key.into(),
+            body: body.into(),
+        };
+        let letters =
+            [["a", "b", "c", "d"], ["ab", "", "c", "d"], ["a", "b", "cd", ""], ["a", "b", "c", "e"]];
+        let all: std::collections::BTreeSet<_> =
+            letters.iter().map(|parts| letter(*parts).fingerprint()).collect();
+        assert_eq!(all.len(), letters.len());
+        assert_eq!(letter(letters[0]).fingerprint(), letter(letters[0]).fingerprint());
     }
-    let id = hex::encode(&hash.finalize()[..16]);
-    DeadLetter { id, reason, exchange, routing_key, body: delivery.data.clone() }
 }

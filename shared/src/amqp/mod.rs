@@ -13,7 +13,7 @@ pub mod topology;
 
 pub use connection::{Broker, ConnectionState, InvalidAddress};
 pub use consumer::{Consumer, Delivery};
-pub use dead_letters::{DeadLetter, DeadLetterError, DeadLetters, SCAN_LIMIT};
+pub use dead_letters::DeadLetter;
 pub use publisher::{Publication, PublishError, Publisher};
 pub use topology::{DeclareError, Topology};
 

@@ -17,6 +17,7 @@ use lapin::{
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Time limit of a confirm, for a broker that stores nothing because of an alarm or a lost quorum.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,9 +60,10 @@ pub struct Publisher {
 }
 
 impl Publication {
-    /// Makes a dead letter of a delivery, with the reason and the original exchange in headers.
+    /// Makes a dead letter of a delivery, with its id, the reason and the original exchange in headers.
     fn dead_letter(topology: &Topology, exchange: &str, delivery: &Delivery, reason: &str) -> Self {
         let headers = vec![
+            (dead_letters::ID_HEADER, Uuid::now_v7().to_string()),
             (dead_letters::REASON_HEADER, reason.to_owned()),
             (dead_letters::EXCHANGE_HEADER, exchange.to_owned()),
         ];

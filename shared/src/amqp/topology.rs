@@ -12,7 +12,7 @@ use lapin::{
 
 /// Maximum number of deliveries of one message. RabbitMQ 4 limits quorum queues to 20 by default, and RabbitMQ 3.10 has
 /// no value for "unlimited". The column `attempt` bounds retries: the broker must not end an execution because workers
-/// restarted often, nor lose a dead letter that was inspected often.
+/// restarted often, nor lose a dead letter that could not be stored for long.
 const DELIVERY_LIMIT: i64 = 1_000_000;
 
 /// Names of the exchanges and queues. An exchange has the same name as the queue it feeds.
@@ -68,7 +68,7 @@ impl Topology {
     }
 
     /// Declares all exchanges and queues. Dead letters come first, since the others refer to them.
-    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), DeclareError> {
+    pub async fn declare(&self, channel: &Channel) -> Result<(), DeclareError> {
         let dead = Some(self.dead.as_str());
         for declared in [
             ExchangeAndQueue { name: &self.dead, dead: None, is_topic: false },

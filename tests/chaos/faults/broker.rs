@@ -72,7 +72,7 @@ pub(super) async fn publish_duplicates(
 /// Publishes invalid messages and waits until they are dead letters: after the deletion of their queue they would be
 /// lost.
 pub(super) async fn publish_poison(cluster: &Cluster) -> anyhow::Result<usize> {
-    let dead = async || cluster.broker.ready_messages(&cluster.topology.dead).await.unwrap_or(0);
+    let dead = async || crate::checker::dead_letters(cluster).await.unwrap_or(0);
     let before = dead().await;
     let messages =
         ["", "not json", r#"{"v":1}"#, r#"{"v":2,"execution_id":"01900000-0000-7000-8000-000000000000"}"#];
@@ -81,7 +81,7 @@ pub(super) async fn publish_poison(cluster: &Cluster) -> anyhow::Result<usize> {
     publish(cluster, &cluster.topology.events, events.into_iter().map(str::to_owned)).await?;
     let poison = messages.len() + events.len();
     let deadline = Instant::now() + MAX_WAIT_FOR_DEAD_LETTERS;
-    while (dead().await.saturating_sub(before) as usize) < poison && Instant::now() < deadline {
+    while dead().await.saturating_sub(before) < poison && Instant::now() < deadline {
         sleep(Duration::from_millis(100)).await;
     }
     Ok(poison)

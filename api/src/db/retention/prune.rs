@@ -17,6 +17,7 @@ pub(crate) struct Pruned {
 pub(crate) enum PrunedTable {
     IdempotencyKeys,
     RequestNonces,
+    DeadLetters,
 }
 
 /// Deletes at most `limit` rows that are older than `age`, the oldest first, from `since` on.
@@ -30,6 +31,7 @@ pub(crate) async fn prune(
     match what {
         PrunedTable::IdempotencyKeys => prune_keys(pool, age, since, limit).await,
         PrunedTable::RequestNonces => prune_nonces(pool, age, since, limit).await,
+        PrunedTable::DeadLetters => prune_letters(pool, age, since, limit).await,
     }
 }
 
@@ -71,6 +73,29 @@ async fn prune_nonces(
                  ORDER BY seen_at LIMIT $3))
              RETURNING seen_at)
          SELECT count(*) AS "rows!", max(seen_at) AS until FROM gone"#,
+        age.as_secs_f64(),
+        since,
+        limit
+    )
+    .fetch_one(pool)
+    .await
+}
+
+async fn prune_letters(
+    pool: &PgPool,
+    age: Duration,
+    since: Option<DateTime<Utc>>,
+    limit: i64,
+) -> sqlx::Result<Pruned> {
+    sqlx::query_as!(
+        Pruned,
+        r#"WITH gone AS (
+             DELETE FROM dead_letters WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM dead_letters
+                 WHERE created_at >= coalesce($2::timestamptz, '-infinity') AND created_at < now() - make_interval(secs => $1)
+                 ORDER BY created_at LIMIT $3))
+             RETURNING created_at)
+         SELECT count(*) AS "rows!", max(created_at) AS until FROM gone"#,
         age.as_secs_f64(),
         since,
         limit

@@ -83,6 +83,11 @@ impl Parameters {
         self.values.remove(name)
     }
 
+    /// Returns a parameter without taking it.
+    pub(crate) fn peek(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     /// Takes a parameter and parses it; `expected` completes the error "Must be".
     pub(crate) fn parsed<T: FromStr>(&mut self, name: &'static str, expected: &str) -> Option<T> {
         let text = self.text(name)?;

@@ -1,15 +1,11 @@
 //! Messages that cannot be processed, and become dead letters.
 
 use super::{Queues, broker::behind_link, next, until};
-use shared::amqp::{Consumer, DeadLetter, DeadLetters, Publisher};
+use crate::server::Server;
+use api::testing::delivery::DeadLetterInbox;
+use shared::amqp::{Consumer, Publisher};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-impl Queues {
-    async fn letters(&self) -> Vec<DeadLetter> {
-        DeadLetters::new(self.broker.clone(), self.topology.clone()).list(10).await.unwrap()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_acked_only_after_it_is_dead_lettered() {
@@ -68,4 +64,45 @@ async fn a_deleted_dead_letter_queue_is_declared_again_on_next_use() {
     publisher.dead_letter(delivery, &exchange, "not an execution", &never).await;
     let queues = &queues;
     until("one letter", async || queues.letters().await.len() == 1).await;
+}
+
+/// The lock holds the insert of the letter until its acknowledgement can no longer reach the broker.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_stored_once_if_its_acknowledgement_is_lost() {
+    let (direct, behind, link) = behind_link().await;
+    let server = Server::start().await;
+    let (pool, stop) = (&server.pool, CancellationToken::new());
+    let inbox = DeadLetterInbox::new(pool.clone(), behind.broker.clone(), behind.topology.clone());
+    tokio::spawn(inbox.run(stop.clone()));
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE dead_letters").execute(&mut *lock).await.unwrap();
+    direct.publish_message("not json").await;
+    let mut consumer = direct.executions();
+    let (delivery, never) = (next(&mut consumer).await, CancellationToken::new());
+    direct.publisher().dead_letter(delivery, &direct.topology.executions, "not an execution", &never).await;
+    until("the insert waits", async || {
+        let waiting =
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'dead_letters'::regclass)";
+        sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap()
+    })
+    .await;
+    link.cut();
+    let direct = &direct;
+    until("the letter is back", async || direct.ready(&direct.topology.dead).await == 1).await;
+    lock.commit().await.unwrap();
+    let stored = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM dead_letters").fetch_one(pool).await.unwrap()
+    };
+    until("it is stored", async || stored().await == 1).await;
+    link.mend();
+    until("it is acknowledged", async || direct.ready(&direct.topology.dead).await == 0).await;
+    // The next letter is stored after it, so that it can no longer be on its way.
+    direct.publish_message("the next").await;
+    let delivery = next(&mut consumer).await;
+    direct.publisher().dead_letter(delivery, &direct.topology.executions, "not an execution", &never).await;
+    until("the next is stored", async || stored().await == 2).await;
+    let bodies: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT body FROM dead_letters ORDER BY id").fetch_all(pool).await.unwrap();
+    assert_eq!(bodies, [&b"not json"[..], b"the next"]);
+    stop.cancel();
 }

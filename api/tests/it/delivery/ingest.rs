@@ -5,7 +5,7 @@ use crate::server::Server;
 use api::testing::delivery::ingest::Ingest;
 use reqwest::Method;
 use serde_json::{Value, json, value::RawValue};
-use shared::{amqp::DeadLetters, limits::EVENT_NESTING};
+use shared::limits::EVENT_NESTING;
 use sqlx::PgPool;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -87,50 +87,12 @@ async fn an_invalid_event_is_dead_lettered_with_its_reason() {
     queues.publish_event("not json").await;
     queues.publish_event(&stranger.to_string()).await;
     queues.publish_event(&event(&script, "good").to_string()).await;
-    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
-    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
-    let reasons: BTreeSet<String> =
-        letters.list(10).await.unwrap().into_iter().map(|letter| letter.reason).collect();
+    let queues = &queues;
+    until("two dead letters", async || queues.letters().await.len() == 2).await;
+    let reasons: BTreeSet<String> = queues.letters().await.into_iter().map(|letter| letter.reason).collect();
     assert!(reasons.contains("script_id: the workspace has no such script"), "{reasons:?}");
     let server = &server;
     until("the execution of the valid event", async || executions(server).await == 1).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_requeued_where_it_came_from_or_dropped() {
-    let (server, queues) = (Server::start().await, Queues::create());
-    let script = script(&server).await;
-    let _stop = run(&server, &queues);
-    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
-    let mut early = event(&script, "early");
-    early["script_id"] = json!("01900000-0000-7000-8000-000000000000");
-    queues.publish_event(&early.to_string()).await;
-    queues.publish_event("not json").await;
-    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
-
-    // The script is created after its event.
-    let id: uuid::Uuid = early["script_id"].as_str().unwrap().parse().unwrap();
-    sqlx::query!(
-        "WITH script AS (
-             INSERT INTO scripts (id, workspace_id, name, code_type, trigger_type, code, build_hash)
-             SELECT $1, workspace_id, 'late', code_type, trigger_type, code, build_hash FROM scripts LIMIT 1
-             RETURNING id)
-         INSERT INTO script_versions (script_id, version, code, code_type, build_hash)
-         SELECT script.id, version, code, code_type, build_hash FROM script_versions, script",
-        id
-    )
-    .execute(&server.pool)
-    .await
-    .unwrap();
-    let all = letters.list(10).await.unwrap();
-    let (malformed, unknown): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|letter| letter.body == b"not json");
-    assert_eq!(unknown[0].exchange, queues.topology.events);
-    assert_eq!(letters.requeue(&BTreeSet::from([unknown[0].id.clone()])).await.unwrap(), 1);
-    assert_eq!(letters.drop(&BTreeSet::from([malformed[0].id.clone()])).await.unwrap(), 1);
-    let server = &server;
-    until("the execution", async || executions(server).await == 1).await;
-    assert!(letters.list(10).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,9 +106,9 @@ async fn an_event_the_database_cannot_store_does_not_block_others() {
     queues.publish_event(&nested(&event(&script, "deep"), 900)).await;
     queues.publish_event(&event(&script, "after").to_string()).await;
     let _stop = run_on(shallow, &queues);
-    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
-    until("a dead letter", async || letters.list(10).await.unwrap().len() == 1).await;
-    let letter = letters.list(10).await.unwrap().remove(0);
+    let queues = &queues;
+    until("a dead letter", async || queues.letters().await.len() == 1).await;
+    let letter = queues.letters().await.remove(0);
     assert!(letter.reason.starts_with("the database can't store it: "), "{}", letter.reason);
     let server = &server;
     until("the other two", async || executions(server).await == 2).await;
@@ -165,9 +127,9 @@ async fn an_event_nested_beyond_the_limit_is_refused_by_field() {
     queues.publish_event(&nested(&event(&script, "deepest"), EVENT_NESTING - 1)).await;
     queues.publish_event(&nested(&event(&script, "deeper"), EVENT_NESTING)).await;
     queues.publish_event(&nested(&event(&script, "abyss"), 50_000)).await;
-    let letters = DeadLetters::new(queues.broker.clone(), queues.topology.clone());
-    until("two dead letters", async || letters.list(10).await.unwrap().len() == 2).await;
-    for letter in letters.list(10).await.unwrap() {
+    let queues = &queues;
+    until("two dead letters", async || queues.letters().await.len() == 2).await;
+    for letter in queues.letters().await {
         assert_eq!(letter.reason, "event: may be nested at most 1000 levels deep");
     }
     let server = &server;

@@ -12,7 +12,10 @@ mod retention;
 mod schedules;
 mod topology;
 
-use lapin::options::QueueDeleteOptions;
+use lapin::{
+    options::{BasicGetOptions, QueueDeleteOptions},
+    types::AMQPValue,
+};
 use shared::amqp::{Broker, Consumer, Delivery, Publication, Publisher, Topology};
 use std::time::Duration;
 use test_support::TestQueues;
@@ -69,6 +72,19 @@ impl Queues {
         }
     }
 
+    /// Returns the letters of the dead-letter queue, which stay in it.
+    async fn letters(&self) -> Vec<Letter> {
+        let channel = self.broker.channel().await.unwrap();
+        let mut letters = Vec::new();
+        let get = || channel.basic_get(self.topology.dead.as_str().into(), BasicGetOptions::default());
+        while let Ok(Some(message)) = get().await {
+            letters.push(Letter::of(&message.delivery));
+        }
+        // Puts them back.
+        channel.close(200, "".into()).await.ok();
+        letters
+    }
+
     async fn delete(&self, queue: &str) {
         let channel = self.broker.channel().await.unwrap();
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
@@ -76,6 +92,35 @@ impl Queues {
 
     async fn ready(&self, queue: &str) -> u32 {
         self.broker.ready_messages(queue).await.unwrap()
+    }
+}
+
+/// A message of the dead-letter queue.
+#[derive(Debug)]
+struct Letter {
+    reason: String,
+    exchange: String,
+    routing_key: String,
+    body: Vec<u8>,
+}
+
+impl Letter {
+    fn of(message: &lapin::message::Delivery) -> Self {
+        let header = |name: &str| match message
+            .properties
+            .headers()
+            .as_ref()
+            .and_then(|table| table.inner().get(name))
+        {
+            Some(AMQPValue::LongString(text)) => text.to_string(),
+            _ => String::new(),
+        };
+        Self {
+            reason: header("x-reason"),
+            exchange: header("x-exchange"),
+            routing_key: message.routing_key.to_string(),
+            body: message.data.clone(),
+        }
     }
 }
 

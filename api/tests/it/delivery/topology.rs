@@ -5,7 +5,7 @@ use lapin::{
     options::QueueDeclareOptions,
     types::{AMQPValue, FieldTable},
 };
-use shared::amqp::{DeadLetterError, DeadLetters, DeclareError};
+use shared::amqp::DeclareError;
 
 impl Queues {
     /// Declares the queue of executions with additional arguments.
@@ -29,9 +29,7 @@ impl Queues {
 async fn a_queue_with_foreign_arguments_is_refused_by_name() {
     let queues = Queues::create();
     queues.declare_executions(&[("x-overflow", "drop-head")]).await.unwrap();
-    let refused = DeadLetters::new(queues.broker.clone(), queues.topology.clone()).list(1).await;
-    let Err(DeadLetterError::Declare(DeclareError::IncompatibleQueue { ref queue, .. })) = refused else {
-        panic!("{refused:?}")
-    };
+    let refused = queues.topology.declare(&queues.broker.channel().await.unwrap()).await;
+    let Err(DeclareError::IncompatibleQueue { ref queue, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(*queue, queues.topology.executions);
 }
