@@ -18,7 +18,7 @@ use crate::{
 };
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -32,8 +32,7 @@ use uuid::Uuid;
 /// Header in which a client that reconnects sends the id of the last event.
 const LAST_EVENT_ID: &str = "last-event-id";
 /// Header by which nginx passes each event on at once.
-const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+const UNBUFFERED: (&str, &str) = ("x-accel-buffering", "no");
 /// Seconds between two comments, which keep proxies from closing an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -187,6 +186,7 @@ fn with_json(event: Event, data: &impl serde::Serialize) -> Result<Event, ApiErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     fn seen(id: &'static str) -> Seen {
         Seen::read(&HeaderMap::from_iter([(LAST_EVENT_ID.parse().unwrap(), HeaderValue::from_static(id))]))

@@ -61,7 +61,7 @@ impl Line {
 
     /// Tells whether the line matches a minute of the local clock, counted from 1970.
     fn matches(&self, minute: i64) -> bool {
-        let has = |at: usize, value: u32| self.fields[at] >> value & 1 == 1;
+        let has = |at: usize, value: u32| (self.fields[at] >> value) & 1 == 1;
         let of_day = u32::try_from(minute.rem_euclid(1440)).unwrap();
         if !has(0, of_day % 60) || !has(1, of_day / 60) {
             return false;

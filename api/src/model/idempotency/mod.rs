@@ -55,11 +55,10 @@ pub(crate) fn hash_of_replay(original: Uuid, request: &ReplayRequest) -> [u8; 32
 pub(crate) fn hash_of_test(request: &TestRun) -> [u8; 32] {
     let TestRun { code, code_type, input, variables, env, allowed_domains } = request;
     let mut hash = Sha256::new_with_prefix("test");
-    let length = |count: usize| (count as u64).to_be_bytes();
     let names = env.keys().chain(allowed_domains).map(String::as_str);
-    hash.update(length(env.len()));
-    for text in [code, code_type.as_str()].into_iter().chain(names) {
-        hash.update(length(text.len()));
+    hash.update(env.len().to_be_bytes());
+    for text in [code.as_str(), code_type.as_str()].into_iter().chain(names) {
+        hash.update(text.len().to_be_bytes());
         hash.update(text);
     }
     for object in [&input.event, &input.context, variables] {
