@@ -21,9 +21,11 @@ pub struct Config {
     /// `WORKSPACE_CONCURRENCY`: executions of one workspace that may run at a time, unless `api workspaces set` gave it
     /// a number of its own; 0 is no limit.
     pub workspace_concurrency: u32,
-    /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week; 0 keeps them.
+    /// `RETENTION_DAYS`: age in days at which executions and their logs are dropped, to the week, and dead letters; 0 keeps
+    /// them.
     pub retention_days: u64,
-    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest first.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest
+    /// first.
     pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that encrypt environment values and tokens; the first encrypts, all decrypt.
     pub keyring: Arc<Keyring>,

@@ -22,7 +22,8 @@ pub struct Config {
     pub port: u16,
     pub database: DatabaseConfig,
     pub amqp: AmqpConfig,
-    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest first, the same as the api's.
+    /// `RUNNER_HMAC_SECRET_KEY`: secrets of signed requests, at least 32 bytes each (`openssl rand -hex 32`), the newest
+    /// first, the same as the api's.
     pub signing_keys: Arc<SigningKeys>,
     /// `ENCRYPTION_KEY`: keys that decrypt environment values, the same as the api's.
     pub keyring: Arc<Keyring>,

@@ -116,8 +116,8 @@ impl RequeueDependencies {
         ready.ok().flatten().ok_or(RequeueError::Disconnected)
     }
 
-    /// Publishes a letter and deletes it, while it is locked. It is deleted only after the broker has stored the message:
-    /// a crash in between leaves both, and a repeated event has no effect.
+    /// Publishes a letter and deletes it, while it is locked. It is deleted only after the broker has stored the
+    /// message: a crash in between leaves both, and a repeated event has no effect.
     async fn requeue(
         &self,
         workspace: Option<&str>,

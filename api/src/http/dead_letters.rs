@@ -45,8 +45,8 @@ impl ReadQuery for LetterQuery {
 
 /// List dead letters
 ///
-/// Newest first. A letter is listed a moment after its message was rejected, and until it is requeued, dropped, or older
-/// than the retention of executions.
+/// Newest first. A letter is listed a moment after its message was rejected, and until it is requeued, dropped, or
+/// older than the retention of executions.
 #[utoipa::path(get, path = "/dead-letters/", tag = "Dead letters", params(
     ("search" = Option<String>, Query, description = "Only those whose reason, routing key or body holds this", max_length = 200),
     ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),

@@ -49,9 +49,9 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
-/// Tells apart the plain and the compressed body of one state, which share a tag: makes the tag of a compressed body weak,
-/// and answers 304 with the tag that the client has and the header by which the bodies vary (RFC 9110 sections 8.8.1 and
-/// 15.4.5).
+/// Tells apart the plain and the compressed body of one state, which share a tag: makes the tag of a compressed body
+/// weak, and answers 304 with the tag that the client has and the header by which the bodies vary (RFC 9110 sections
+/// 8.8.1 and 15.4.5).
 pub(super) async fn negotiate(request: Request, next: Next) -> Response {
     let known: Vec<String> = lists(request.headers(), &header::IF_NONE_MATCH).map(str::to_owned).collect();
     let mut response = next.run(request).await;

@@ -2,8 +2,8 @@
 
 use super::fields::FieldErrors;
 
-/// Checks the number of `Host` headers of a request: one over HTTP/1.1, at most one over HTTP/1.0 (RFC 9112 section 3.2). A
-/// proxy and this server could else take a request for one of different hosts.
+/// Checks the number of `Host` headers of a request: one over HTTP/1.1, at most one over HTTP/1.0 (RFC 9112 section
+/// 3.2). A proxy and this server could else take a request for one of different hosts.
 pub fn require_one(headers: usize, is_http_1_1: bool) -> Result<(), FieldErrors> {
     let is_valid = headers == 1 || headers == 0 && !is_http_1_1;
     if is_valid {

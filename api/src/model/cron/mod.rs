@@ -1,9 +1,9 @@
 //! Cron expressions in a time zone: the times at which a schedule fires. Pure.
 //!
-//! Invariant: when clocks change, schedules fire as under Debian's cron. An expression whose minute and hour do not begin
-//! with `*` names fixed times: each that is skipped fires at the change, each that occurs twice fires once. Any other
-//! expression fires whenever the clock shows a time that matches. A change of three hours or more is a correction of the
-//! zone, such as a skipped day: nothing is made up for.
+//! Invariant: when clocks change, schedules fire as under Debian's cron. An expression whose minute and hour do not
+//! begin with `*` names fixed times: each that is skipped fires at the change, each that occurs twice fires once. Any
+//! other expression fires whenever the clock shows a time that matches. A change of three hours or more is a correction
+//! of the zone, such as a skipped day: nothing is made up for.
 
 #[cfg(test)]
 mod debian;
