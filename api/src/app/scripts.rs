@@ -183,7 +183,7 @@ pub(crate) async fn build_and_store(
     db::functions::lock_names(connection, workspace_id, false).await?;
     let known = db::functions::known(connection, workspace_id).await?;
     let Built { build, functions, warnings } =
-        build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, &known).await?;
+        build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, known).await?;
     db::builds::insert(connection, &build).await?;
     Ok((BuiltScript { build_hash: build.hash, functions }, warnings))
 }

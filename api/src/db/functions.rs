@@ -197,6 +197,16 @@ pub(crate) async fn is_system_name(connection: &mut PgConnection, name: &str) ->
     .await
 }
 
+/// Counts the workspace's own functions.
+pub(crate) async fn count(connection: &mut PgConnection, workspace_id: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM script_functions WHERE workspace_id = $1 AND deleted_at IS NULL"#,
+        workspace_id
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// Inserts a function whose build is stored.
 pub(crate) async fn insert(
     connection: &mut PgConnection,

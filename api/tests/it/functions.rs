@@ -132,3 +132,29 @@ async fn a_change_of_a_function_that_changed_meanwhile_is_refused() {
     assert_eq!(send(with(Method::DELETE, "if-match")).await.json(412)["code"], "precondition_failed");
     assert_eq!(send(with(Method::GET, "if-none-match")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_workspace_may_have_two_hundred_functions() {
+    let server = Server::start().await;
+    let (client, other) = (server.client("demo").await, server.client("other").await);
+    let function = |name: &str| json!({"name": name, "code": "return 1"});
+    let first = client.post("/functions/", function("first")).await.json(201);
+    sqlx::query(
+        "INSERT INTO script_functions (id, workspace_id, name, code, build_hash)
+         SELECT gen_random_uuid(), workspace_id, 'copy' || number, code, build_hash
+         FROM script_functions, generate_series(1, 198) AS number WHERE name = 'first'",
+    )
+    .execute(&server.pool)
+    .await
+    .unwrap();
+    client.post("/functions/", function("last")).await.json(201);
+
+    let refused = client.post("/functions/", function("more")).await.json(400);
+    let rule = "A workspace may have 200 functions; this one has 200. Delete one first.";
+    assert_eq!(refused, json!({ "name": [rule] }));
+    other.post("/functions/", function("more")).await.json(201);
+    let path = format!("/functions/{}/", first["id"].as_str().unwrap());
+    client.patch(&path, json!({"description": "still changed"})).await.json(200);
+    client.delete(&path).await.json(204);
+    client.post("/functions/", function("more")).await.json(201);
+}

@@ -37,7 +37,7 @@ pub(crate) async fn submit(
     let known = db::functions::known(&mut *deps.pool.acquire().await?, Some(workspace_id)).await?;
     // Holds no connection, since the time of a build depends on the size of the code.
     let Built { build, functions, .. } =
-        build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
+        build::build(Kind::Script(test.code_type), test.code, packages, known).await?;
     let submission = Submission {
         id,
         workspace_id,
