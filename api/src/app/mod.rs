@@ -12,7 +12,8 @@ pub(crate) mod packages;
 pub(crate) mod schedules;
 pub(crate) mod script_cache;
 pub(crate) mod scripts;
-pub(crate) mod type_declarations;
+mod type_declarations;
+pub(crate) mod types;
 
 /// An update of a resource.
 #[derive(Debug)]

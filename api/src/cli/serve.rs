@@ -3,7 +3,7 @@
 //! The only place where the parts of the api are put together.
 
 use crate::{
-    app::script_cache::ScriptCache,
+    app::{script_cache::ScriptCache, types::TypesCache},
     background::{metrics_sampler, retention, scheduler},
     config::Config,
     db::{
@@ -15,6 +15,7 @@ use crate::{
     delivery::{Dispatcher, Relay, ingest::Ingest},
     http::{
         self,
+        answer_memory::AnswerMemory,
         auth::{rate_limit::RateLimit, signature::WorkspaceCache},
         server::{self, HEAD_TIMEOUT},
         state::{AppState, Shared},
@@ -171,6 +172,7 @@ pub fn state(
     Ok(AppState::new(Shared {
         lists: Shares::of_lists(lists),
         saves: Shares::of_saves(pool.clone()),
+        answers: AnswerMemory::default(),
         probe: Probe::new(probes),
         pool,
         outage,
@@ -184,6 +186,7 @@ pub fn state(
         rate: RateLimit::new(config.http.rate_limit_per_s),
         quota: QueueQuota::new(config.http.queue_quota),
         scripts: ScriptCache::default(),
+        types: TypesCache::default(),
         dead_letters: DeadLetters::new(publishing.clone(), topology),
         publishing,
         consuming,

@@ -34,10 +34,8 @@ const SWEEP_AT: usize = 10_000;
 #[derive(Debug)]
 pub struct Shares {
     pool: PgPool,
-    /// Permits of one workspace.
-    limit: usize,
+    workspaces: WorkspaceSemaphores,
     acquire_timeout: Duration,
-    semaphores: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
 }
 
 impl Shares {
@@ -54,7 +52,7 @@ impl Shares {
     fn new(pool: PgPool, fraction: u32, acquire_timeout: Duration) -> Self {
         let limit = (pool.options().get_max_connections() / fraction).max(1);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { pool, limit, acquire_timeout, semaphores: Mutex::default() }
+        Self { pool, workspaces: WorkspaceSemaphores::new(limit), acquire_timeout }
     }
 
     /// Returns the pool, without a permit.
@@ -64,19 +62,34 @@ impl Shares {
 
     /// Waits for a permit of the workspace. Answers 429 if its other requests hold all permits for too long.
     pub async fn acquire(&self, workspace_id: Uuid) -> Result<PoolShare, ApiError> {
-        let semaphore = self.semaphore_of(workspace_id);
+        let semaphore = self.workspaces.of(workspace_id);
         let Ok(permit) = tokio::time::timeout(self.acquire_timeout, semaphore.acquire_owned()).await else {
             RATE_LIMITED.with(["share"]).increment(1);
             let detail = format!(
                 "The workspace already has {} such requests under way, which is the limit, and they take long.",
-                self.limit
+                self.workspaces.limit
             );
             return Err(ApiError::too_many_requests("workspace_busy", detail, RETRY_AFTER_S));
         };
         Ok(PoolShare { pool: self.pool.clone(), _permit: permit.expect("the semaphore is never closed") })
     }
+}
 
-    fn semaphore_of(&self, workspace_id: Uuid) -> Arc<Semaphore> {
+/// A semaphore of each workspace, all with the same number of permits.
+#[derive(Debug)]
+pub(crate) struct WorkspaceSemaphores {
+    /// Permits of one workspace.
+    limit: usize,
+    semaphores: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+}
+
+impl WorkspaceSemaphores {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, semaphores: Mutex::default() }
+    }
+
+    /// Returns the workspace's semaphore.
+    pub(crate) fn of(&self, workspace_id: Uuid) -> Arc<Semaphore> {
         let mut semaphores = self.semaphores.lock().unwrap_or_else(PoisonError::into_inner);
         if semaphores.len() >= SWEEP_AT {
             // A request that waits for a permit or holds one has its own reference.
@@ -132,7 +145,7 @@ mod tests {
         for id in 1..=SWEEP_AT {
             drop(shares.acquire(Uuid::from_u128(id as u128)).await.unwrap());
         }
-        let semaphores = shares.semaphores.lock().unwrap();
+        let semaphores = shares.workspaces.semaphores.lock().unwrap();
         assert!(semaphores.len() < SWEEP_AT && semaphores.contains_key(&Uuid::nil()));
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API: one router for both prefixes, each with its own authentication.
 
+pub(crate) mod answer_memory;
 mod api_keys;
 pub(crate) mod auth;
 mod dead_letters;

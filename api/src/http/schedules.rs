@@ -64,11 +64,13 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<ScheduleQuery>,
-) -> Result<Json<Page<Schedule>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let ScheduleQuery { script_id, enabled, page } = query;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::schedules::list(&pool, caller.workspace_id, script_id, enabled, page).await?;
-    Ok(Json(page.page(rows, |schedule| schedule.id, |schedule| schedule)))
+    let page = page.page_of(rows, |schedule| schedule.id, |schedule| schedule)?;
+    Ok(memory.page(page))
 }
 
 /// Create a schedule

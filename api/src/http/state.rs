@@ -1,11 +1,15 @@
 //! State that the handlers share.
 
-use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache};
+use super::{
+    answer_memory::AnswerMemory,
+    auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache},
+};
 use crate::{
     app::{
         executions::{RunDependencies, submit::SubmitDependencies},
         script_cache::ScriptCache,
         scripts::SaveDependencies,
+        types::TypesCache,
     },
     config::HttpConfig,
     db::{pool::Outage, probe::Probe, queue_quota::QueueQuota, shares::Shares},
@@ -34,6 +38,8 @@ pub struct Shared {
     pub lists: Shares,
     /// Connections of [`Self::pool`] for saves, shared fairly between workspaces.
     pub saves: Shares,
+    /// Memory of large answers, shared fairly between workspaces.
+    pub answers: AnswerMemory,
     pub probe: Probe,
     pub outage: Arc<Outage>,
     pub signing_keys: Arc<SigningKeys>,
@@ -47,6 +53,7 @@ pub struct Shared {
     pub rate: RateLimit,
     pub quota: QueueQuota,
     pub scripts: ScriptCache,
+    pub types: TypesCache,
     pub dead_letters: DeadLetters,
     /// Connection that publishes executions. A broker that blocks publishers still accepts acknowledgements on
     /// [`Self::consuming`].

@@ -69,10 +69,12 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<ExecutionQuery>,
-) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::executions::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
-    Ok(Json(query.page.page(rows, |execution| execution.id, |execution| execution)))
+    let page = query.page.page(rows, |execution| execution.id, |execution| execution)?;
+    Ok(memory.page(page))
 }
 
 /// Time to wait for the end of the execution.
