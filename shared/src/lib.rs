@@ -17,5 +17,6 @@ pub mod limits;
 pub mod masking;
 pub mod message;
 pub mod outcome;
+pub mod process;
 pub mod signing;
 pub mod telemetry;

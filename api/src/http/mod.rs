@@ -16,7 +16,6 @@ mod plane_token;
 mod prefix;
 mod schedules;
 mod scripts;
-pub(crate) mod server;
 pub(crate) mod state;
 mod types;
 

@@ -5,14 +5,16 @@ use api::testing::{
     cli::serve,
     config::{Config, DatabaseConfig, HttpConfig},
     db,
-    http::{
-        self,
-        server::{self, HEAD_TIMEOUT},
-        state::AppState,
-    },
+    http::{self, state::AppState},
     model::api_key::{NewKey, Scope},
 };
-use shared::{amqp::Broker, config::Secret, encryption::Keyring, signing::SigningKeys};
+use shared::{
+    amqp::Broker,
+    config::Secret,
+    encryption::Keyring,
+    http::server::{self, ServerLimits},
+    signing::SigningKeys,
+};
 use sqlx::PgPool;
 use std::sync::Arc;
 use test_support::{Link, TestDatabase, TestQueues};
@@ -22,6 +24,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Secret that signs requests to test servers.
 pub(crate) const HMAC_SECRET: &str = "a secret for tests";
 pub(crate) const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// Limits the connections to a test server.
+const CONNECTIONS: usize = 1024;
 
 /// A running api. On drop it stops, and its database is deleted.
 pub(crate) struct Server {
@@ -72,7 +77,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let app = http::router(&state, None);
-        tokio::spawn(server::serve(listener, app, HEAD_TIMEOUT, stopping.clone()));
+        tokio::spawn(server::serve(
+            listener,
+            app,
+            ServerLimits::with_connections(CONNECTIONS),
+            stopping.clone(),
+        ));
         let pool = database.pool().await;
         Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
     }

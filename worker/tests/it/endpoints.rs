@@ -5,11 +5,13 @@ use packages::Packages;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
+    http::server::{self, ServerLimits},
     limits::Limits,
     signing::{NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::testing::{
     execution::plane_token::PlaneTokens,
@@ -25,10 +27,13 @@ pub(crate) const WORKSPACE: &str = "demo";
 /// Token that the control service of the tests issues.
 pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
 
+/// Limits the connections to one server of the tests.
+pub(crate) const CONNECTIONS: usize = 32;
+
 /// Endpoints on a port of their own. Dropping the value ends them.
 pub(crate) struct Endpoints {
     pub(crate) pool: Arc<Pool>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     tasks: Vec<AbortHandle>,
     keys: SigningKeys,
     client: reqwest::Client,
@@ -175,5 +180,7 @@ async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, HeaderMap, Val
 async fn serve(router: Router) -> (SocketAddr, AbortHandle) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (address, tokio::spawn(async { axum::serve(listener, router).await }).abort_handle())
+    let limits = ServerLimits::with_connections(CONNECTIONS);
+    let serving = server::serve(listener, router, limits, CancellationToken::new());
+    (address, tokio::spawn(serving).abort_handle())
 }
