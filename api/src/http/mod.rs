@@ -21,7 +21,7 @@ mod types;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::Request,
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::Response,
@@ -32,9 +32,8 @@ use extract::query;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use openapi::document;
 pub use prefix::{EXTERNAL, INTERNAL};
-use shared::telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS};
+use shared::http::metrics;
 use state::AppState;
-use std::time::Instant;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
@@ -58,7 +57,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
         None => routes,
     };
     routes
-        .layer(middleware::from_fn(record_metrics))
+        .layer(middleware::from_fn(metrics::record))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
         .layer(tower::util::option_layer(cors(&state.http.cors_allowed_origins)))
@@ -110,35 +109,6 @@ async fn assign_request_id(request: Request, next: Next) -> Response {
     let mut response = tracing::Instrument::instrument(next.run(request), span).await;
     response.headers_mut().insert(REQUEST_ID.clone(), id);
     response
-}
-
-/// Counts and times requests by route pattern, never by path.
-async fn record_metrics(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = method_label(request.method());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().trim_end_matches('/').to_owned());
-    let response = next.run(request).await;
-    let status = response.status();
-    HTTP_REQUESTS.with([method.to_owned(), route.clone(), status.as_str().to_owned()]).increment(1);
-    HTTP_REQUEST_DURATION.with([method.to_owned(), route]).record(began.elapsed());
-    response
-}
-
-/// Returns the metric label of a method. A client can invent methods, so unknown ones share a label.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }
 
 /// Returns the layer that lets the listed origins call from a browser; `None` if no origin is listed.

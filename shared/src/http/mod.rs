@@ -1,7 +1,8 @@
-//! HTTP of the api and the worker: server, request bodies, and one error per field.
+//! HTTP of the api and the worker: server, request bodies, one error per field, and metrics.
 
 pub mod body;
 mod connections;
 pub mod fields;
+pub mod metrics;
 pub mod server;
 mod write_timeout;

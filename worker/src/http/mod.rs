@@ -20,20 +20,19 @@ pub use signed::MAX_BODY_BYTES;
 use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::State,
     http::StatusCode,
-    middleware::{self, Next},
-    response::Response,
+    middleware,
     routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
+    http::metrics,
     limits::Limits,
     signing::SigningKeys,
-    telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// State that the endpoints share.
 pub struct ServerState {
@@ -70,33 +69,10 @@ pub fn router(state: Arc<ServerState>) -> Router {
             let detail = "Method not allowed. See the Allow header for the methods of this path.";
             HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
-        .layer(middleware::from_fn(record))
+        .layer(middleware::from_fn(metrics::record))
         .with_state(state)
 }
 
 async fn render_metrics(State(state): State<Arc<ServerState>>) -> String {
     state.metrics.render()
-}
-
-/// Counts requests by route pattern. Paths are no labels, since clients choose them.
-async fn record(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-    let route = route.strip_suffix('/').unwrap_or(route).to_owned();
-    let method = method_label(request.method());
-    let started = Instant::now();
-    let response = next.run(request).await;
-    HTTP_REQUEST_DURATION.with([method.to_owned(), route.clone()]).record(started.elapsed());
-    let status = response.status().as_str().to_owned();
-    HTTP_REQUESTS.with([method.to_owned(), route, status]).increment(1);
-    response
-}
-
-/// Returns the label of a method. A client may send any word, so unknown methods share the label `other`.
-fn method_label(method: &axum::http::Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        _ => "other",
-    }
 }
