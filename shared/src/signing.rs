@@ -69,9 +69,18 @@ impl<'a> SignedHeaders<'a> {
         })
     }
 
+    /// Checks form and age, which need no body: a server refuses a request by them before it receives the body.
+    pub fn check(&self, method: &str, path_and_query: &str, now_unix: i64) -> Result<(), SignatureError> {
+        let parts = self.covering(method, path_and_query, &[]);
+        check_form_and_age(&parts, self.signature, now_unix).map(drop)
+    }
+
     /// Returns the parts that the signature of a request with these headers must cover.
     #[must_use]
-    pub fn covering(&self, method: &'a str, path_and_query: &'a str, body: &'a [u8]) -> SignedParts<'a> {
+    pub fn covering<'b>(&self, method: &'b str, path_and_query: &'b str, body: &'b [u8]) -> SignedParts<'b>
+    where
+        'a: 'b,
+    {
         SignedParts {
             timestamp: self.timestamp,
             nonce: self.nonce,
@@ -167,14 +176,7 @@ impl SigningKeys {
         signature: &str,
         now_unix: i64,
     ) -> Result<(), SignatureError> {
-        check_form(parts)?;
-        let digits = signature.strip_prefix(SCHEME).ok_or(MALFORMED_SIGNATURE)?;
-        let mut tag = [0; 32];
-        hex::decode_to_slice(digits, &mut tag).map_err(|_| MALFORMED_SIGNATURE)?;
-        let skew_s = parts.timestamp.saturating_sub(now_unix);
-        if skew_s.unsigned_abs() > CLOCK_SKEW_S {
-            return Err(SignatureError::Expired { skew_s });
-        }
+        let tag = check_form_and_age(parts, signature, now_unix)?;
         let matches = std::iter::once(&self.signing)
             .chain(&self.older)
             .fold(false, |matched, key| feed(key, parts).verify_slice(&tag).is_ok() | matched);
@@ -192,6 +194,23 @@ const MALFORMED_SIGNATURE: SignatureError = SignatureError::Malformed {
     header: SIGNATURE_HEADER,
     rule: "must be `v1=` followed by 64 hexadecimal digits, once",
 };
+
+/// Checks all that needs neither the body nor a secret. Returns the decoded signature.
+fn check_form_and_age(
+    parts: &SignedParts<'_>,
+    signature: &str,
+    now_unix: i64,
+) -> Result<[u8; 32], SignatureError> {
+    check_form(parts)?;
+    let digits = signature.strip_prefix(SCHEME).ok_or(MALFORMED_SIGNATURE)?;
+    let mut tag = [0; 32];
+    hex::decode_to_slice(digits, &mut tag).map_err(|_| MALFORMED_SIGNATURE)?;
+    let skew_s = parts.timestamp.saturating_sub(now_unix);
+    if skew_s.unsigned_abs() > CLOCK_SKEW_S {
+        return Err(SignatureError::Expired { skew_s });
+    }
+    Ok(tag)
+}
 
 /// Rejects parts with a line feed, with which two different requests could have the same signed text.
 fn check_form(parts: &SignedParts<'_>) -> Result<(), SignatureError> {
@@ -301,6 +320,25 @@ mod tests {
         }
         let far = SignedParts { timestamp: i64::MIN, ..parts() };
         assert!(keys.verify(&far, &keys.sign(&far), i64::MAX).is_err());
+    }
+
+    #[test]
+    fn form_and_age_are_checked_without_the_body() {
+        let SignedParts { timestamp, nonce, workspace_slug, user_id, .. } = parts();
+        let good = format!("v1={}", "0".repeat(64));
+        let headers = SignedHeaders { timestamp, nonce, workspace_slug, user_id, signature: &good };
+        let check = |headers: SignedHeaders<'_>, now| headers.check("POST", "/", now);
+        assert_eq!(check(headers, NOW), Ok(()), "whether the signature matches needs the body");
+        assert_eq!(check(headers, NOW + 301), Err(SignatureError::Expired { skew_s: -301 }));
+        assert_eq!(check(SignedHeaders { signature: "v1=0", ..headers }, NOW), Err(MALFORMED_SIGNATURE));
+        for malformed in [
+            SignedHeaders { nonce: "short", ..headers },
+            SignedHeaders { workspace_slug: "", ..headers },
+            SignedHeaders { user_id: "a\nb", ..headers },
+        ] {
+            let refused = check(malformed, NOW);
+            assert!(matches!(refused, Err(SignatureError::Malformed { .. })), "{malformed:?}: {refused:?}");
+        }
     }
 
     #[test]

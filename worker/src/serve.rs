@@ -21,7 +21,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
     amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology},
-    http::server::{self, ServerLimits},
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
 };
 use std::{
     io,
@@ -98,6 +101,7 @@ impl Worker {
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::Database(Box::new(database.clone())),
+            body_budget: BodyBudget::default(),
             pool,
             limits: config.limits,
             api_base_url: config.sdk_base_url(),

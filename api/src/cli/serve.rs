@@ -26,7 +26,10 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
     amqp::{Broker, DeadLetters, Topology},
-    http::server::{self, ServerLimits},
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
     process,
 };
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
@@ -164,6 +167,7 @@ pub fn state(
         pool,
         outage,
         signing_keys: config.signing_keys.clone(),
+        body_budget: BodyBudget::default(),
         keyring: config.keyring.clone(),
         http: config.http.clone(),
         live: Arc::default(),

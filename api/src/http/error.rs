@@ -45,6 +45,7 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge { .. } => ErrorKind::PayloadTooLarge,
             BodyError::Timeout => ErrorKind::BodyTimeout,
             BodyError::NotJson => ErrorKind::UnsupportedMediaType,
+            BodyError::OverBudget => return Self::unavailable(error.to_string()),
         };
         Self::problem(kind, error.code(), error.to_string())
     }

@@ -20,6 +20,7 @@ use packages::Packages;
 use shared::{
     amqp::{Broker, DeadLetters},
     encryption::Keyring,
+    http::BodyBudget,
     signing::SigningKeys,
 };
 use sqlx::PgPool;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub probe: Probe,
     pub outage: Arc<Outage>,
     pub signing_keys: Arc<SigningKeys>,
+    /// Memory of request bodies that are being received.
+    pub body_budget: BodyBudget,
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,

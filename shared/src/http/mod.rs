@@ -1,8 +1,12 @@
-//! HTTP of the api and the worker: server, request bodies, one error per field, and metrics.
+//! HTTP of the api and the worker: server, signed requests, request bodies, one error per field, and metrics.
 
 pub mod body;
+mod body_budget;
 mod connections;
 pub mod fields;
 pub mod metrics;
 pub mod server;
+pub mod signed;
 mod write_timeout;
+
+pub use body_budget::BodyBudget;

@@ -28,7 +28,7 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
-    http::metrics,
+    http::{BodyBudget, metrics},
     limits::Limits,
     signing::SigningKeys,
 };
@@ -38,6 +38,8 @@ use std::sync::Arc;
 pub struct ServerState {
     pub keys: Arc<SigningKeys>,
     pub nonces: Nonces,
+    /// Memory of request bodies that are being received.
+    pub body_budget: BodyBudget,
     pub pool: Arc<Pool>,
     /// Limits of one `execute-sync`.
     pub limits: Limits,

@@ -5,7 +5,10 @@ use packages::Packages;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
-    http::server::{self, ServerLimits},
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
     limits::Limits,
     signing::{NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
@@ -98,6 +101,7 @@ impl Endpoints {
         let state = ServerState {
             keys: Arc::new(keys.clone()),
             nonces: Nonces::Memory(MemoryNonces::default()),
+            body_budget: BodyBudget::default(),
             pool: Arc::clone(&pool),
             limits,
             api_base_url: api_base_url.to_owned(),
