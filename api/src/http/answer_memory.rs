@@ -4,12 +4,9 @@
 //! stay reserved until the last of them is sent. An answer that its client does not read in time is cut off, so that
 //! slow clients take no memory from others for long.
 
-use crate::{
-    db::shares::WorkspaceSemaphores,
-    model::{
-        error::ApiError,
-        pagination::{MAX_PAGE_BYTES, PageText},
-    },
+use crate::model::{
+    error::ApiError,
+    pagination::{MAX_PAGE_BYTES, PageText},
 };
 use axum::{
     body::{Body, Bytes},
@@ -18,7 +15,7 @@ use axum::{
 };
 use futures_util::stream;
 use parking_lot::Mutex;
-use shared::telemetry::metrics::RATE_LIMITED;
+use shared::{fair_pool::KeySemaphores, telemetry::metrics::RATE_LIMITED};
 use std::{io, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
@@ -46,7 +43,7 @@ const RETRY_AFTER_S: u64 = 1;
 #[derive(Debug)]
 pub struct AnswerMemory {
     process: Arc<Semaphore>,
-    workspaces: WorkspaceSemaphores,
+    workspaces: KeySemaphores<Uuid>,
     acquire_timeout: Duration,
     send_timeout: Duration,
 }
@@ -61,7 +58,7 @@ impl AnswerMemory {
     fn new(acquire_timeout: Duration, send_timeout: Duration) -> Self {
         Self {
             process: Arc::new(Semaphore::new(PROCESS_KIB as usize)),
-            workspaces: WorkspaceSemaphores::new(WORKSPACE_KIB as usize),
+            workspaces: KeySemaphores::new(WORKSPACE_KIB as usize),
             acquire_timeout,
             send_timeout,
         }
