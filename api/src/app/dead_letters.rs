@@ -42,10 +42,11 @@ fn execution_of(letter: &DeadLetter) -> Option<Uuid> {
     Some(serde_json::from_slice::<ExecutionBody>(&letter.body).ok()?.execution_id)
 }
 
-/// Returns the workspace that the body names. A body that can't be read has the slug at the start of its routing key.
+/// Returns the workspace at the start of the routing key, which a broker may have checked. Without a dot in the key,
+/// the body decides.
 fn workspace_of(letter: &DeadLetter) -> Option<String> {
-    let named = serde_json::from_slice::<EventBody>(&letter.body).ok().map(|event| event.workspace_slug);
-    named.or_else(|| letter.routing_key.split_once('.').map(|(slug, _)| slug.to_owned()))
+    let of_key = letter.routing_key.split_once('.').map(|(slug, _)| slug.to_owned());
+    of_key.or_else(|| Some(serde_json::from_slice::<EventBody>(&letter.body).ok()?.workspace_slug))
 }
 
 impl From<DeadLetterError> for ApiError {
@@ -74,6 +75,9 @@ mod tests {
         let event = letter("demo.issue.updated", r#"{"workspace_slug": "demo", "v": 9}"#);
         assert_eq!(workspace_of(&event).as_deref(), Some("demo"));
         assert_eq!(workspace_of(&letter("demo.issue.updated", "not JSON")).as_deref(), Some("demo"));
+        let of_another_key = letter("demo.issue.updated", r#"{"workspace_slug": "victim"}"#);
+        assert_eq!(workspace_of(&of_another_key).as_deref(), Some("demo"));
+        assert_eq!(workspace_of(&letter("", r#"{"workspace_slug": "demo"}"#)).as_deref(), Some("demo"));
         assert_eq!(workspace_of(&letter("nothing", "not JSON")), None);
         let execution = letter("", r#"{"v": 1, "execution_id": "01900000-0000-7000-8000-000000000000"}"#);
         assert!(execution_of(&execution).is_some());
