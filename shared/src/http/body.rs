@@ -4,7 +4,7 @@
 //! - At most the limit of a body is kept in memory, and no body is received for longer than [`TIMEOUT`].
 //! - Memory is taken as bytes arrive, whatever length the client declares, and from a [`BodyBudget`] of the process.
 
-use super::body_budget::{BodyBudget, Share};
+use super::body_budget::{BodyBudget, BodyOwner, Share};
 use futures_util::{Stream, StreamExt as _};
 use std::{pin::pin, time::Duration};
 
@@ -59,14 +59,15 @@ pub fn require_json(content_type: Option<&str>) -> Result<(), BodyError> {
     if essence.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(BodyError::NotJson) }
 }
 
-/// Receives a body of at most `limit` bytes. `content_length` is the value of the header, if any.
+/// Receives a body of at most `limit` bytes within the owner's part of the budget. `content_length` is the value of the
+/// header, if any.
 pub async fn receive<B: AsRef<[u8]>, E>(
     chunks: impl Stream<Item = Result<B, E>>,
     content_length: Option<&str>,
     limit: usize,
-    budget: &BodyBudget,
+    (budget, owner): (&BodyBudget, BodyOwner),
 ) -> Result<Vec<u8>, BodyError> {
-    within(TIMEOUT, collect(chunks, content_length, limit, budget)).await
+    within(TIMEOUT, collect(chunks, content_length, limit, (budget, owner))).await
 }
 
 async fn within<T>(
@@ -80,7 +81,7 @@ async fn collect<B: AsRef<[u8]>, E>(
     chunks: impl Stream<Item = Result<B, E>>,
     content_length: Option<&str>,
     limit: usize,
-    budget: &BodyBudget,
+    (budget, owner): (&BodyBudget, BodyOwner),
 ) -> Result<Vec<u8>, BodyError> {
     let too_large = BodyError::TooLarge { limit };
     let announced = content_length.and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -88,7 +89,8 @@ async fn collect<B: AsRef<[u8]>, E>(
         return Err(too_large);
     }
     let mut chunks = pin!(chunks);
-    let mut received = if announced > limit { Err(too_large) } else { Ok(Growing::new(limit, budget)) };
+    let mut received =
+        if announced > limit { Err(too_large) } else { Ok(Growing::new(limit, budget.share(owner))) };
     let mut length = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
@@ -112,8 +114,8 @@ struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    fn new(limit: usize, budget: &'a BodyBudget) -> Self {
-        Self { bytes: Vec::new(), limit, share: budget.share() }
+    fn new(limit: usize, share: Share<'a>) -> Self {
+        Self { bytes: Vec::new(), limit, share }
     }
 
     /// Appends a chunk. The capacity doubles, up to the limit of the body, so that few bytes are copied.
@@ -136,7 +138,10 @@ impl<'a> Growing<'a> {
 mod tests {
     use super::*;
     use futures_util::stream;
-    use std::convert::Infallible;
+    use std::{convert::Infallible, net::Ipv4Addr};
+
+    const OWNER: BodyOwner = BodyOwner::Peer(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST));
+    const OTHER: BodyOwner = BodyOwner::Workspace(uuid::Uuid::nil());
 
     fn chunks<const N: usize>(
         texts: [&'static str; N],
@@ -147,15 +152,15 @@ mod tests {
     #[tokio::test]
     async fn a_body_one_byte_over_the_limit_is_refused() {
         let (budget, too_large) = (BodyBudget::default(), Err(BodyError::TooLarge { limit: 4 }));
-        assert_eq!(receive(chunks(["ab", "cd"]), None, 4, &budget).await, Ok(b"abcd".to_vec()));
-        assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4, &budget).await, too_large);
+        assert_eq!(receive(chunks(["ab", "cd"]), None, 4, (&budget, OWNER)).await, Ok(b"abcd".to_vec()));
+        assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4, (&budget, OWNER)).await, too_large);
     }
 
     #[tokio::test]
     async fn a_content_length_far_over_the_limit_is_refused_unread() {
         let never = stream::pending::<Result<&str, Infallible>>();
         let announced = (4 + MAX_DISCARDED_BYTES + 1).to_string();
-        let refused = receive(never, Some(&announced), 4, &BodyBudget::default()).await;
+        let refused = receive(never, Some(&announced), 4, (&BodyBudget::default(), OWNER)).await;
         assert_eq!(refused, Err(BodyError::TooLarge { limit: 4 }));
     }
 
@@ -163,14 +168,14 @@ mod tests {
     async fn a_body_that_does_not_arrive_in_time_is_refused() {
         let begun = chunks(["{"]).chain(stream::pending());
         let received =
-            within(Duration::from_millis(20), collect(begun, None, 4, &BodyBudget::default())).await;
+            within(Duration::from_millis(20), collect(begun, None, 4, (&BodyBudget::default(), OWNER))).await;
         assert_eq!(received, Err(BodyError::Timeout));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_incomplete() {
         let broken = stream::iter([Ok("{"), Err("reset")]);
-        let refused = receive(broken, Some("2"), 4, &BodyBudget::default()).await;
+        let refused = receive(broken, Some("2"), 4, (&BodyBudget::default(), OWNER)).await;
         assert_eq!(refused, Err(BodyError::Incomplete));
     }
 
@@ -181,19 +186,19 @@ mod tests {
             stream::iter([Ok::<_, Infallible>("{")]).chain(stream::pending()),
             Some("2000000"),
             2_000_000,
-            &budget
+            (&budget, OWNER)
         ));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(receiving.as_mut().poll(&mut cx).is_pending());
         assert_eq!(budget.free(), BodyBudget::default().free());
-        let growing = Growing::new(2_000_000, &budget).with(b"{").unwrap();
+        let growing = Growing::new(2_000_000, budget.share(OWNER)).with(b"{").unwrap();
         assert_eq!(growing.bytes.capacity(), 1);
     }
 
     #[test]
     fn the_capacity_of_a_body_never_exceeds_its_limit() {
         let budget = BodyBudget::default();
-        let mut growing = Growing::new(100_000, &budget);
+        let mut growing = Growing::new(100_000, budget.share(OWNER));
         for _ in 0..100 {
             growing = growing.with(&[b'x'; 1000]).unwrap();
         }
@@ -205,16 +210,19 @@ mod tests {
     #[tokio::test]
     async fn many_bodies_at_once_stay_within_the_budget() {
         const BODY: usize = 100_000;
-        let budget = BodyBudget::of(3 * BODY);
+        let budget = BodyBudget::of(6 * BODY);
         let free = budget.free();
-        let held: Vec<_> = (0..10).map(|_| Growing::new(BODY, &budget).with(&[b'x'; BODY])).collect();
-        assert_eq!(held.iter().filter(|body| body.is_ok()).count(), 3);
+        let body = |owner| Growing::new(BODY, budget.share(owner)).with(&[b'x'; BODY]);
+        let held: Vec<_> = (0..10).map(|_| body(OWNER)).collect();
+        assert_eq!(held.iter().filter(|body| body.is_ok()).count(), 3, "half of the budget");
         let large = stream::iter([Ok::<_, Infallible>(vec![b'x'; BODY])]);
-        let refused = receive(large.clone(), None, BODY, &budget).await;
+        let refused = receive(large.clone(), None, BODY, (&budget, OWNER)).await;
         assert_eq!(refused, Err(BodyError::OverBudget));
-        assert_eq!(receive(chunks(["{}"]), None, BODY, &budget).await, Ok(b"{}".to_vec()));
+        assert_eq!(receive(chunks(["{}"]), None, BODY, (&budget, OWNER)).await, Ok(b"{}".to_vec()));
+        let other = receive(large.clone(), None, BODY, (&budget, OTHER)).await;
+        assert_eq!(other.map(|body| body.len()), Ok(BODY), "the other half is left to others");
         drop(held);
-        assert_eq!(receive(large, None, BODY, &budget).await.map(|body| body.len()), Ok(BODY));
+        assert_eq!(receive(large, None, BODY, (&budget, OWNER)).await.map(|body| body.len()), Ok(BODY));
         assert_eq!(budget.free(), free);
     }
 

@@ -1,10 +1,14 @@
 //! Memory of one process for request bodies that are being received.
 //!
-//! Invariant: bodies never wait for each other. A body that finds the budget used up is refused and gives its share
-//! back, so that other bodies arrive.
+//! Invariants:
+//! - Bodies never wait for each other. A body that finds the budget used up is refused and gives its share back, so
+//!   that other bodies arrive.
+//! - One owner takes at most half of the budget.
 
 use super::body::BodyError;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use crate::fair_pool::{FairPermit, FairPool};
+use std::net::IpAddr;
+use uuid::Uuid;
 
 /// Limits the bytes of all bodies that one process receives at once, beyond [`UNCOUNTED_BYTES`] of each. In the chart
 /// it is an eighth of the api's memory, and a quarter of that of a worker's supervisor.
@@ -13,9 +17,18 @@ const TOTAL_BYTES: usize = 32 * 1024 * 1024;
 /// connections bounds their sum.
 const UNCOUNTED_BYTES: usize = 16 * 1024;
 
+/// Client whose bodies share half of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BodyOwner {
+    /// Workspace that a key has authenticated.
+    Workspace(Uuid),
+    /// Address of a client whose signature can be verified only with the whole body.
+    Peer(IpAddr),
+}
+
 /// Budget of bytes for bodies that are being received.
 #[derive(Debug)]
-pub struct BodyBudget(Semaphore);
+pub struct BodyBudget(FairPool<BodyOwner>);
 
 impl Default for BodyBudget {
     fn default() -> Self {
@@ -26,17 +39,17 @@ impl Default for BodyBudget {
 impl BodyBudget {
     /// Makes a budget of `bytes`.
     pub(super) fn of(bytes: usize) -> Self {
-        Self(Semaphore::new(bytes))
+        Self(FairPool::new(bytes, bytes / 2))
     }
 
     /// Returns the number of bytes that are free.
     pub fn free(&self) -> usize {
-        self.0.available_permits()
+        self.0.free()
     }
 
     /// Makes the share of one body, of no bytes yet.
-    pub(super) fn share(&self) -> Share<'_> {
-        Share { budget: self, permit: None }
+    pub(super) fn share(&self, owner: BodyOwner) -> Share<'_> {
+        Share { budget: self, owner, permit: None }
     }
 }
 
@@ -44,19 +57,19 @@ impl BodyBudget {
 #[derive(Debug)]
 pub(super) struct Share<'a> {
     budget: &'a BodyBudget,
-    permit: Option<SemaphorePermit<'a>>,
+    owner: BodyOwner,
+    permit: Option<FairPermit>,
 }
 
 impl Share<'_> {
     /// Enlarges the share to that of a body of `bytes`, or refuses the body.
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), BodyError> {
-        let held = self.permit.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let held = self.permit.as_ref().map_or(0, FairPermit::count);
         let missing = bytes.saturating_sub(UNCOUNTED_BYTES).saturating_sub(held);
         if missing == 0 {
             return Ok(());
         }
-        let missing = u32::try_from(missing).map_err(|_| BodyError::OverBudget)?;
-        let more = self.budget.0.try_acquire_many(missing).map_err(|_| BodyError::OverBudget)?;
+        let more = self.budget.0.try_acquire(self.owner, missing).ok_or(BodyError::OverBudget)?;
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),

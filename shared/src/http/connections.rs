@@ -89,7 +89,13 @@ impl Connections {
             let close = CancellationToken::new();
             let id = table.insert(peer, close.clone());
             let asked = AtomicBool::new(false);
-            return Admission::Admitted(OpenConnection { id, close, asked, connections: Arc::clone(self) });
+            return Admission::Admitted(OpenConnection {
+                id,
+                peer,
+                close,
+                asked,
+                connections: Arc::clone(self),
+            });
         };
         closing.map_or(Admission::Refused, Admission::Closing)
     }
@@ -158,12 +164,18 @@ impl Table {
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     id: u64,
+    peer: IpAddr,
     close: CancellationToken,
     asked: AtomicBool,
     connections: Arc<Connections>,
 }
 
 impl OpenConnection {
+    /// Returns the address under which the client is counted.
+    pub(super) const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     /// Marks that the connection waits for its client.
     pub(super) fn set_waiting(&self) {
         self.connections.table().set_waiting(self.id, true);

@@ -3,10 +3,13 @@
 pub mod body;
 mod body_budget;
 mod connections;
+#[cfg(test)]
+mod descriptors_tests;
 pub mod fields;
 pub mod metrics;
 pub mod server;
 pub mod signed;
 mod write_timeout;
 
-pub use body_budget::BodyBudget;
+pub use body_budget::{BodyBudget, BodyOwner};
+pub use server::PeerAddress;

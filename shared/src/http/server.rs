@@ -16,12 +16,14 @@ use axum::{Router, body::Body};
 use hyper::{
     Request, Response,
     body::{Body as _, Bytes, Frame, Incoming, SizeHint},
+    http::Extensions,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     io,
+    net::{IpAddr, Ipv4Addr},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -69,6 +71,19 @@ impl ServerLimits {
             keep_alive: Duration::from_secs(75),
             write_timeout: Duration::from_mins(1),
         }
+    }
+}
+
+/// Address that counts as the client's, as the server puts it into the extensions of each request. All addresses of an
+/// IPv6 network of 64 bits are one peer, and so are all clients behind a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub IpAddr);
+
+impl PeerAddress {
+    /// Returns the address of a request's client. Requests that no server of this module received have none, and count
+    /// as one peer.
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
     }
 }
 
@@ -164,7 +179,9 @@ async fn respond(
     if request.body().is_end_stream() {
         open.set_working();
     }
-    let request = request.map(|body| Body::new(RequestBody { body, open }));
+    let peer = PeerAddress(open.peer());
+    let mut request = request.map(|body| Body::new(RequestBody { body, open }));
+    request.extensions_mut().insert(peer);
     let response = app.oneshot(request).await?;
     Ok(response.map(|body| ResponseBody { body, _until_sent: until_sent }))
 }

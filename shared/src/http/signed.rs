@@ -4,7 +4,7 @@
 //! the nonce last, so that unsigned requests can't fill the table of nonces.
 
 use super::{
-    BodyBudget,
+    BodyBudget, BodyOwner, PeerAddress,
     body::{self, BodyError},
 };
 use crate::signing::{
@@ -37,18 +37,20 @@ pub struct SignedReceiver<'a> {
 impl SignedReceiver<'_> {
     /// Receives the body of a request and verifies its signature. The caller checks the nonce.
     ///
-    /// `path_and_query` is that of the request line.
+    /// `path_and_query` is that of the request line. The body counts against the part of its peer in the budget.
     pub async fn receive<'h>(
         &self,
         method: &Method,
         path_and_query: &str,
         headers: &'h HeaderMap,
-        body: Body,
+        (peer, body): (PeerAddress, Body),
     ) -> Result<(SignedHeaders<'h>, Vec<u8>), SignedError> {
         let signed = read_headers(headers)?;
         signed.check(method.as_str(), path_and_query, now_unix())?;
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let body = body::receive(body.into_data_stream(), length, self.max_body_bytes, self.budget).await?;
+        // The workspace is the client's word until the signature is verified.
+        let budget = (self.budget, BodyOwner::Peer(peer.0));
+        let body = body::receive(body.into_data_stream(), length, self.max_body_bytes, budget).await?;
         let parts = signed.covering(method.as_str(), path_and_query, &body);
         self.keys.verify(&parts, signed.signature, now_unix())?;
         Ok((signed, body))

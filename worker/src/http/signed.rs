@@ -9,7 +9,7 @@ use axum::{
 };
 use shared::{
     http::{
-        body,
+        PeerAddress, body,
         fields::{self, ReadFields},
         signed::{SignedError, SignedReceiver},
     },
@@ -36,7 +36,8 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         let receiver =
             SignedReceiver { keys: &state.keys, budget: &state.body_budget, max_body_bytes: MAX_BODY_BYTES };
         let path_and_query = parts.uri.path_and_query().map_or("/", |text| text.as_str());
-        let received = receiver.receive(&parts.method, path_and_query, &parts.headers, content).await;
+        let peer = PeerAddress::of(&parts.extensions);
+        let received = receiver.receive(&parts.method, path_and_query, &parts.headers, (peer, content)).await;
         let (headers, body) = received.map_err(|error| match error {
             SignedError::Signature(error) => HttpError::from(error),
             SignedError::Body(error) => HttpError::from(error),

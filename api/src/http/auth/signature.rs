@@ -17,7 +17,10 @@ use axum::{
 };
 use moka::sync::Cache;
 use shared::{
-    http::signed::{SignedError, SignedReceiver},
+    http::{
+        PeerAddress,
+        signed::{SignedError, SignedReceiver},
+    },
     signing::SignatureError,
 };
 use std::sync::Arc;
@@ -53,7 +56,8 @@ pub(crate) async fn require(
         budget: &state.body_budget,
         max_body_bytes: MAX_BODY_BYTES,
     };
-    let received = receiver.receive(&parts.method, path, &parts.headers, body).await;
+    let peer = PeerAddress::of(&parts.extensions);
+    let received = receiver.receive(&parts.method, path, &parts.headers, (peer, body)).await;
     let (headers, body) = received.map_err(|error| match error {
         SignedError::Signature(error) => refused(&error),
         SignedError::Body(error) => error.into(),

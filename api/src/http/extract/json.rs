@@ -1,12 +1,12 @@
 //! Extractors of request bodies: JSON within the limits of size and time, read by [`ReadFields`].
 
-use crate::http::{error::ApiError, state::AppState};
+use crate::http::{auth::Caller, error::ApiError, state::AppState};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use shared::http::body;
+use shared::http::{BodyOwner, PeerAddress, body};
 
 pub(crate) use shared::http::fields::{Fields, ReadFields};
 
@@ -62,8 +62,12 @@ async fn read_body(parts: &mut Parts, body: Body, state: &AppState) -> Result<By
         return Ok(bytes);
     }
     let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let owner = parts
+        .extensions
+        .get::<Caller>()
+        .map_or_else(|| BodyOwner::Peer(PeerAddress::of(&parts.extensions).0), Caller::body_owner);
     let chunks = body.into_data_stream();
-    Ok(body::receive(chunks, length, MAX_BODY_BYTES, &state.body_budget).await?.into())
+    Ok(body::receive(chunks, length, MAX_BODY_BYTES, (&state.body_budget, owner)).await?.into())
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), ApiError> {
