@@ -7,7 +7,7 @@ use crate::{
     platform, script_run,
     termination::Termination,
 };
-use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
+use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, decode, read_frame, write_message};
 use std::{
     os::{
         fd::{FromRawFd, OwnedFd},
@@ -60,15 +60,19 @@ fn prepare(socket: &UnixStream) -> Option<(usize, Vec<u8>)> {
 /// Reads messages until the supervisor closes the socket, then exits the process.
 fn read(socket: &UnixStream, termination: &Termination, events: &EventQueue) -> ! {
     loop {
-        let Ok(payload) = read_frame(&mut &*socket) else { platform::exit(0) };
-        match serde_json::from_slice(&payload) {
-            Ok(ToSandbox::Execute(job)) => events.push(SandboxEvent::Execute(job)),
-            Ok(ToSandbox::FetchDone { id, answer }) => events.push(SandboxEvent::FetchDone { id, answer }),
-            Ok(ToSandbox::Terminate { code }) => {
+        let Ok(mut payload) = read_frame(&mut &*socket) else { platform::exit(0) };
+        match decode(&payload) {
+            Ok((ToSandbox::Execute(job), _)) => events.push(SandboxEvent::Execute(job)),
+            Ok((ToSandbox::SendBody { id }, _)) => events.push(SandboxEvent::SendBody { id }),
+            Ok((ToSandbox::FetchDone { id, answer }, start)) => {
+                let body = payload.split_off(start);
+                events.push(SandboxEvent::FetchDone { id, answer, body });
+            }
+            Ok((ToSandbox::Terminate { code }, _)) => {
                 termination.stop(code);
                 events.wake();
             }
-            Ok(ToSandbox::Prepare { .. }) | Err(_) => platform::exit(EXIT_SETUP),
+            Ok((ToSandbox::Prepare { .. }, _)) | Err(_) => platform::exit(EXIT_SETUP),
         }
     }
 }
