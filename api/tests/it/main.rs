@@ -26,6 +26,7 @@ mod queries;
 mod reseal;
 mod retention;
 mod schedules;
+mod scopes;
 mod scripts;
 mod server;
 mod signed;

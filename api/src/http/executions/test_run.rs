@@ -6,7 +6,7 @@ use crate::{
     db,
     http::{
         Resource,
-        auth::{Authorized, Execute},
+        auth::{Authorized, RunOwnCode},
         error::{ApiError, ErrorKind},
         extract::{
             json::Payload,
@@ -29,14 +29,15 @@ pub(in crate::http) fn router() -> Router<AppState> {
 
 /// Run unsaved code
 ///
-/// Runs before all background work. Responds with the whole execution when it has ended, or with 504 and its
+/// Needs the scope `execute`, and `secrets` or `write`: the code reads the workspace's environment. Runs before all
+/// background work. Responds with the whole execution when it has ended, or with 504 and its
 /// `execution_id` if it outlasts the request, so that the client can read it later.
 #[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun, responses(
     (status = 200, description = "The execution, which has ended", body = Execution),
     (status = 504, description = "Not ended yet; `execution_id` identifies it", body = StillRunning), ErrorResponses))]
 pub(crate) async fn run(
     State(state): State<AppState>,
-    caller: Authorized<Execute>,
+    caller: Authorized<RunOwnCode>,
     Query(NoQuery): Query<NoQuery>,
     headers: HeaderMap,
     Payload(test): Payload<TestRun>,
