@@ -3,6 +3,7 @@
 use super::{
     answer_memory::AnswerMemory,
     auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache},
+    executions::EventStreams,
 };
 use crate::{
     app::{
@@ -49,6 +50,8 @@ pub struct Shared {
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,
+    /// Event streams that are open.
+    pub streams: EventStreams,
     /// Publishes executions. Notified of each outbox row right after its commit.
     pub dispatcher: Arc<Dispatcher>,
     pub keys: Arc<KeyCache>,
