@@ -4,6 +4,7 @@ use super::{
     Update,
     build::{self, Built, Kind},
     function_resolution::resolve,
+    run_size,
 };
 use crate::{
     db::{self, functions::DependentFunction, shares::Shares},
@@ -124,7 +125,10 @@ pub(crate) async fn update_dependents(
     for script in db::scripts::dependents_of(connection, workspace_id, names).await? {
         match resolve(&script.called, &known) {
             Ok(functions) if functions == script.functions.0 => {}
-            Ok(functions) => db::scripts::pin_functions(connection, script.id, &functions).await?,
+            Ok(functions) => {
+                run_size::check(connection, None, &functions).await?;
+                db::scripts::pin_functions(connection, script.id, &functions).await?;
+            }
             // A function that the script calls was deleted by force: the script keeps the builds that it has.
             Err(unknown) => {
                 let missing = unknown[..unknown.len().min(MAX_LOGGED_NAMES)].join(", ");

@@ -9,6 +9,7 @@ pub(crate) mod executions;
 pub(crate) mod function_resolution;
 pub(crate) mod functions;
 pub(crate) mod packages;
+mod run_size;
 pub(crate) mod schedules;
 pub(crate) mod script_cache;
 pub(crate) mod scripts;

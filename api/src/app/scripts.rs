@@ -4,7 +4,7 @@ use super::{
     Update,
     build::{self, Built, Kind},
     environment::{self, Values},
-    packages,
+    packages, run_size,
 };
 use crate::{
     db::{
@@ -185,6 +185,7 @@ pub(crate) async fn build_and_store(
     let Built { build, functions, warnings } =
         build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, known).await?;
     db::builds::insert(connection, &build).await?;
+    run_size::check(connection, Some(&build.hash), &functions).await?;
     Ok((BuiltScript { build_hash: build.hash, functions }, warnings))
 }
 

@@ -158,3 +158,28 @@ async fn a_workspace_may_have_two_hundred_functions() {
     client.delete(&path).await.json(204);
     client.post("/functions/", function("more")).await.json(201);
 }
+
+#[tokio::test]
+async fn functions_too_large_for_one_run_are_refused_together() {
+    const FUNCTIONS: usize = 51;
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let code = format!("return {:?}", "x".repeat(250_000));
+    for number in 0..FUNCTIONS {
+        let function = json!({"name": format!("f{number}"), "code": code});
+        client.post("/functions/", function).await.json(201);
+    }
+    let calling = |functions: usize| -> String {
+        let calls: Vec<String> =
+            (0..functions).map(|number| format!("await Functions.f{number}({{}});")).collect();
+        format!("export default async (input, {{ Functions }}) => {{ {} }}", calls.join(" "))
+    };
+    client.script("fits", &calling(20)).await;
+    let script = json!({"name": "too large", "code": calling(FUNCTIONS)});
+    let refused = client.post("/scripts/", script).await.json(400);
+    let message = refused["code"][0].as_str().unwrap();
+    assert!(message.contains("12582912 bytes together"), "{message}");
+    let test = json!({"code": calling(FUNCTIONS)});
+    let refused = client.post("/scripts/test/", test).await.json(400);
+    assert_eq!(refused["code"][0].as_str().unwrap(), message);
+}

@@ -5,7 +5,7 @@ use crate::{
     app::{
         build::{self, Built, Kind},
         environment::{self, Values},
-        packages,
+        packages, run_size,
     },
     db::{
         self,
@@ -65,15 +65,17 @@ async fn insert_and_publish(
     deps: &RunDependencies<'_>,
     submission: Submission,
     build: Build,
-) -> sqlx::Result<()> {
+) -> Result<(), ApiError> {
     let (dispatcher, mut connection) = (Arc::clone(deps.dispatcher), deps.pool.acquire().await?);
     let submitting = async move {
         let fast_path = FastPath::try_enter(&dispatcher);
         let mut transaction = connection.begin().await?;
         db::builds::insert(&mut transaction, &build).await?;
+        run_size::check(&mut transaction, Some(&build.hash), &submission.runnable.functions).await?;
         let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await?;
         transaction.commit().await?;
-        fast_path.publish_and_wait_durable(inserted, &mut connection).await.map(drop)
+        fast_path.publish_and_wait_durable(inserted, &mut connection).await?;
+        Ok(())
     };
     deps.dispatcher.run_detached(submitting).await
 }
