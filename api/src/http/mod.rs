@@ -7,7 +7,7 @@ mod dead_letters;
 mod environment;
 pub(crate) mod error;
 pub(crate) mod etag;
-mod executions;
+pub(crate) mod executions;
 pub(crate) mod extract;
 mod functions;
 mod health;
