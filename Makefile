@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check cron chaos bench bench-lists bench-retention schemathesis sqlx
+.PHONY: help setup dev dev-stop test check cron chaos attack bench bench-lists bench-retention schemathesis sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -27,6 +27,10 @@ cron: ## all changes of clocks in 20 years, in all zones, against the loop of De
 chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 	@scripts/setup --tests
 	@scripts/chaos
+
+attack: ## hostile scripts, servers and clients, with peaks of memory and times of others (CASES=20000)
+	@scripts/setup --tests
+	@scripts/attack
 
 bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds, WORKSPACES=1)
 	@scripts/bench

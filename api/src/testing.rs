@@ -72,9 +72,6 @@ pub mod delivery {
 pub mod http {
     pub use crate::http::{EXTERNAL, INTERNAL, document, router};
 
-    pub mod server {
-        pub use crate::http::server::{HEAD_TIMEOUT, serve};
-    }
     pub mod state {
         pub use crate::http::state::AppState;
     }

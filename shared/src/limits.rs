@@ -11,6 +11,10 @@ pub const CODE_BYTES: usize = 256 * KIB;
 /// Maximum size of `{event, context}` as JSON, in bytes.
 pub const INPUT_BYTES: usize = 256 * KIB;
 
+/// Maximum size of a script's build and those of all functions that it needs, as JSON texts, in bytes. With input,
+/// variables and secrets they fit into one frame of the sandbox's socket.
+pub const RUN_CODE_BYTES: usize = 12 * MIB;
+
 /// Maximum nesting of arrays and objects in a request's body, in levels.
 pub const BODY_NESTING: usize = 64;
 /// Maximum nesting of arrays and objects in each part of an event that comes over AMQP, in levels. PostgreSQL's parser

@@ -10,6 +10,7 @@ mod base64;
 #[cfg(test)]
 mod costs;
 mod encodings;
+mod excerpts;
 mod json;
 mod prefix_filter;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod search;
 mod tests;
 mod words;
 
+use excerpts::Excerpts;
 use search::{Index, TextEnd};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
@@ -32,6 +34,11 @@ pub const MIN_CHARACTERS: usize = 4;
 
 /// Minimum length of a single line that is masked without the rest of its multi-line value, in characters.
 const MIN_LINE_CHARACTERS: usize = 8;
+
+/// Characters that end the host of a URL, or that come before it.
+const HOST_ENDS: [char; 6] = ['/', '\\', '?', '#', ':', '@'];
+/// Maximum length of a value that is masked as a host too, in bytes.
+const MAX_HOST_BYTES: usize = 1024;
 
 /// Words that are settings and never secrets, even as the value of an environment variable.
 const PLAIN_WORDS: [&str; 4] = ["true", "false", "null", "undefined"];
@@ -59,24 +66,30 @@ pub fn check(value: &str) -> Result<(), UnmaskedReason> {
 /// Replaces secret values with [`MASK`], in all supported encodings.
 pub struct Masker {
     values: Vec<Box<str>>,
+    /// Values as they are in the host of a URL: in lower case, up to the character that ends a host.
+    hosts: Vec<Box<str>>,
     /// Length of the shortest text that may contain a value, in bytes. Shorter texts are not searched.
     shortest: usize,
     /// Built on first use: most runs log nothing and return little.
     index: OnceLock<Index>,
+    excerpts: Excerpts,
 }
 
 impl Masker {
     /// Makes a masker of `values`. Skips those that [`check`] rejects.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let values = values.into_iter().filter(|value| check(value).is_ok()).map(Box::from).collect();
-        let masker = Self { values, shortest: usize::MAX, index: OnceLock::new() };
+        let values: Vec<Box<str>> =
+            values.into_iter().filter(|value| check(value).is_ok()).map(Box::from).collect();
+        let hosts = values.iter().filter_map(|value| as_host(value)).collect();
+        let (index, excerpts) = (OnceLock::new(), Excerpts::default());
+        let masker = Self { values, hosts, shortest: usize::MAX, index, excerpts };
         let shortest = masker.texts().map(search::min_encoded_bytes).min().unwrap_or(usize::MAX);
         Self { shortest, ..masker }
     }
 
     /// Masks `text`. Values that overlap or touch are replaced together, so that no part of them is left.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        without(text, &self.find(text, TextEnd::Complete))
+        without(text, &self.with_excerpts(text, self.find(text, TextEnd::Complete)))
     }
 
     /// Like [`Masker::mask`], for a truncated text: also masks the beginning of a secret at its end.
@@ -87,7 +100,7 @@ impl Masker {
         if let Some(last) = secrets.last_mut().filter(|last| last.end == end.len()) {
             last.end = text.len();
         }
-        without(text, &secrets)
+        without(text, &self.with_excerpts(text, secrets))
     }
 
     /// Masks `json`, which stays valid JSON: strings and keys are masked inside, and a number that is a secret becomes
@@ -116,6 +129,24 @@ impl Masker {
         text.len() >= self.shortest && self.index().is_value(text)
     }
 
+    /// Adds the excerpts of values to the ranges of whole ones.
+    fn with_excerpts(&self, text: &str, mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+        let excerpts = self.excerpts.find(text, &self.values);
+        if excerpts.is_empty() {
+            return found;
+        }
+        found.extend(excerpts);
+        found.sort_unstable_by_key(|range| range.start);
+        let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
+        for range in found {
+            match merged.last_mut().filter(|last| last.end >= range.start) {
+                Some(last) => last.end = last.end.max(range.end),
+                None => merged.push(range),
+            }
+        }
+        merged
+    }
+
     fn find(&self, text: &str, end: TextEnd) -> Vec<Range<usize>> {
         let fewest = match end {
             TextEnd::Complete => self.shortest.min(search::MIN_CONSOLE_TRUNCATION_BYTES),
@@ -138,7 +169,8 @@ impl Masker {
             let value = value.trim();
             value.lines().map(str::trim).filter(|line| line.len() < value.len())
         });
-        self.trimmed().chain(lines.filter(|line| line.chars().nth(MIN_LINE_CHARACTERS - 1).is_some()))
+        let lines = lines.filter(|line| line.chars().nth(MIN_LINE_CHARACTERS - 1).is_some());
+        self.trimmed().chain(lines).chain(self.hosts.iter().map(|host| &**host))
     }
 
     fn trimmed(&self) -> impl Iterator<Item = &str> {
@@ -150,6 +182,19 @@ impl fmt::Debug for Masker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Masker({} values)", self.values.len())
     }
+}
+
+/// Returns the value as the host of a URL shows it. `None` if that is the value itself, or too short to be masked
+/// alone.
+fn as_host(value: &str) -> Option<Box<str>> {
+    let value = value.trim();
+    let host = value.split(HOST_ENDS).next()?;
+    let is_whole = host.len() == value.len();
+    if host.len() > MAX_HOST_BYTES || host.len() < MIN_LINE_CHARACTERS && !is_whole {
+        return None;
+    }
+    let lower = host.to_lowercase();
+    (lower != host && check(&lower).is_ok()).then(|| lower.into())
 }
 
 /// Replaces each of these ranges of `text` with [`MASK`].

@@ -5,6 +5,7 @@ mod delivery;
 mod dev;
 mod failures;
 mod fairness;
+mod hostile_memory;
 mod hostile_servers;
 mod input;
 mod limits;

@@ -3,6 +3,7 @@
 //! Invariant: code here depends only on the HTTP contract and the names of environment variables.
 
 pub mod client;
+pub mod memory;
 pub mod polling;
 pub mod program;
 pub mod stack;

@@ -95,6 +95,11 @@ impl Program {
         Ok(())
     }
 
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the program without warning, as if its machine failed.
     pub fn kill(self) {
         drop(self);

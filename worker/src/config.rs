@@ -133,7 +133,7 @@ fn read_limits(environment: &mut EnvReader) -> Limits {
         execution_timeout: environment.millis_or("EXECUTION_TIMEOUT_MS", default.execution_timeout),
         init_timeout: environment.millis_or("INIT_TIMEOUT_MS", default.init_timeout),
         memory_bytes: environment.number_in("ISOLATE_MEMORY_MB", mebibytes, 16..=4096) * MIB,
-        // These maxima fit into a frame of 16 MiB on the sandbox's socket, escaped as JSON or in base64.
+        // These maxima fit into a frame of 16 MiB on the sandbox's socket, escaped as JSON.
         result_bytes: environment.number_in("MAX_RESULT_BYTES", default.result_bytes, 1..=2 * MIB),
         log_bytes: environment.number_in("MAX_LOG_BYTES", default.log_bytes, 1..=2 * MIB),
         log_lines: environment.number_in("MAX_LOG_LINES", default.log_lines, 1..=100_000),

@@ -19,7 +19,13 @@ use crate::{
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
-use shared::amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology};
+use shared::{
+    amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology},
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
+};
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr},
@@ -95,6 +101,7 @@ impl Worker {
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::new(database.clone()),
+            body_budget: BodyBudget::default(),
             pool,
             limits: config.limits,
             api_base_url: config.sdk_base_url(),
@@ -112,9 +119,9 @@ impl Worker {
         let queue = topology.executions.clone();
         let messages = Consumer::new(self.broker.clone(), topology, queue, self.config.concurrency);
         let drained = CancellationToken::new();
-        let server =
-            axum::serve(self.listener, self.router).with_graceful_shutdown(drained.clone().cancelled_owned());
-        let server = tokio::spawn(server.into_future());
+        let limits = ServerLimits::for_process(MAX_CONNECTIONS);
+        let server = server::serve(self.listener, self.router, limits, drained.clone());
+        let server = tokio::spawn(server);
         let background = async {
             tokio::join!(
                 self.consumer.keep_leases(),
@@ -135,6 +142,9 @@ impl Worker {
     }
 }
 
+/// Limits the open HTTP connections. Clients of a worker are probes, a metrics server and few backends, and descriptors
+/// are for scripts' fetches.
+const MAX_CONNECTIONS: usize = 256;
 /// Limits, in seconds, how long HTTP requests under way may take once the drain is over.
 const LAST_RESPONSES_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -35,6 +35,6 @@ pub mod supervisor {
         pub use crate::supervisor::egress::Exceptions;
     }
     pub mod fetch {
-        pub use crate::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
+        pub use crate::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy, ScriptRequest};
     }
 }

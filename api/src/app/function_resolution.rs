@@ -1,34 +1,26 @@
 //! Resolution of the functions that a program needs, directly or through other functions. Pure.
 
 use crate::model::{function::KnownFunction, script::FunctionPin};
-use builder::near_matches;
+use builder::Suggestions;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A called name that no function has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UnknownFunction {
-    pub name: String,
-    /// Functions with similar names, best first.
-    pub near: Vec<String>,
-}
-
-impl UnknownFunction {
-    /// Returns one sentence for the author.
-    pub(crate) fn message(&self) -> String {
-        let Self { name, near } = self;
-        match near.as_slice() {
-            [] => format!("There is no function {name}."),
-            near => format!("There is no function {name}; did you mean {}?", near.join(" or ")),
-        }
+/// Returns one sentence for the author about a called name that no function has. `near` are functions with similar
+/// names, best first.
+pub(crate) fn unknown_message(name: &str, near: &[String]) -> String {
+    match near {
+        [] => format!("There is no function {name}."),
+        near => format!("There is no function {name}; did you mean {}?", near.join(" or ")),
     }
 }
 
+/// Returns the suggestions for unknown names of one text.
+pub(crate) fn suggestions(known: &[KnownFunction]) -> Suggestions<'_> {
+    Suggestions::among(known.iter().map(|function| function.name.as_str()))
+}
+
 /// Returns the builds of all functions that `called` needs, by name. Of functions with one name the last wins.
-/// Functions may call each other in circles.
-pub(crate) fn resolve(
-    called: &[String],
-    known: &[KnownFunction],
-) -> Result<Vec<FunctionPin>, Vec<UnknownFunction>> {
+/// Functions may call each other in circles. The error is the called names that no function has, sorted.
+pub(crate) fn resolve(called: &[String], known: &[KnownFunction]) -> Result<Vec<FunctionPin>, Vec<String>> {
     let by_name: BTreeMap<&str, &KnownFunction> =
         known.iter().map(|function| (function.name.as_str(), function)).collect();
     let mut needed = BTreeSet::new();
@@ -50,11 +42,7 @@ pub(crate) fn resolve(
             |name: &str| FunctionPin { name: name.to_owned(), build_hash: by_name[name].build_hash.clone() };
         return Ok(needed.into_iter().map(pin).collect());
     }
-    let describe = |name: &str| UnknownFunction {
-        name: name.to_owned(),
-        near: near_matches(name, by_name.keys().copied()),
-    };
-    Err(unknown.into_iter().map(describe).collect())
+    Err(unknown.into_iter().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
@@ -93,7 +81,10 @@ mod tests {
     fn unknown_function_names_come_with_suggestions() {
         let known = [function("httpRequest", &[]), function("sendSlackMessage", &[])];
         let unknown = resolve(&["httpReqest".into(), "zzz".into()], &known).unwrap_err();
-        assert_eq!(unknown[0].message(), "There is no function httpReqest; did you mean httpRequest?");
-        assert_eq!(unknown[1].message(), "There is no function zzz.");
+        let mut suggestions = suggestions(&known);
+        let message = |name: &String| unknown_message(name, &suggestions.near(name));
+        let messages: Vec<String> = unknown.iter().map(message).collect();
+        assert_eq!(messages[0], "There is no function httpReqest; did you mean httpRequest?");
+        assert_eq!(messages[1], "There is no function zzz.");
     }
 }

@@ -3,7 +3,8 @@
 use super::{
     Update,
     build::{self, Built, Kind},
-    function_resolution::{UnknownFunction, resolve},
+    function_resolution::resolve,
+    run_size,
 };
 use crate::{
     db::{self, functions::DependentFunction, shares::Shares},
@@ -18,6 +19,12 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+/// Limits the functions of one workspace. Every build is resolved against all of them, and the types for the editor
+/// declare all of them.
+const MAX_FUNCTIONS: i64 = 200;
+/// Limits the names of unknown functions in one log line.
+const MAX_LOGGED_NAMES: usize = 20;
+
 /// Builds and stores a new function.
 pub(crate) async fn create(
     saves: &Shares,
@@ -27,6 +34,7 @@ pub(crate) async fn create(
     let pool = saves.acquire(workspace_id).await?;
     let mut transaction = pool.begin().await?;
     db::functions::lock_names(&mut transaction, Some(workspace_id), true).await?;
+    refuse_one_too_many(&mut transaction, workspace_id).await?;
     refuse_system_name(&mut transaction, &draft.name).await?;
     default_usage_example(&mut draft, None);
     let built = build_and_store(&mut transaction, Some(workspace_id), &draft).await?;
@@ -101,7 +109,7 @@ pub(crate) async fn build_and_store(
 ) -> Result<Built, ApiError> {
     let known = db::functions::known(connection, workspace_id).await?;
     let kind = Kind::Function { name: draft.name.clone(), parameters: draft.parameter_names() };
-    let built = build::build(kind, draft.code.clone(), ResolvedPackages::default(), &known).await?;
+    let built = build::build(kind, draft.code.clone(), ResolvedPackages::default(), known).await?;
     db::builds::insert(connection, &built.build).await?;
     Ok(built)
 }
@@ -117,12 +125,15 @@ pub(crate) async fn update_dependents(
     for script in db::scripts::dependents_of(connection, workspace_id, names).await? {
         match resolve(&script.called, &known) {
             Ok(functions) if functions == script.functions.0 => {}
-            Ok(functions) => db::scripts::pin_functions(connection, script.id, &functions).await?,
+            Ok(functions) => {
+                run_size::check(connection, None, &functions).await?;
+                db::scripts::pin_functions(connection, script.id, &functions).await?;
+            }
             // A function that the script calls was deleted by force: the script keeps the builds that it has.
             Err(unknown) => {
-                let missing: Vec<String> = unknown.iter().map(UnknownFunction::message).collect();
-                let missing = missing.join(" ");
-                tracing::info!(script_id = %script.id, missing, "script keeps its old builds of functions");
+                let missing = unknown[..unknown.len().min(MAX_LOGGED_NAMES)].join(", ");
+                let count = unknown.len();
+                tracing::info!(script_id = %script.id, missing, count, "script keeps its old builds of functions");
             }
         }
     }
@@ -165,6 +176,17 @@ async fn refuse_in_use(
     let function = |DependentFunction { id, name }: &DependentFunction| json!({ "id": id, "name": name });
     let functions: Vec<Value> = callers.iter().map(function).collect();
     Err(ApiError::conflict("in_use", detail).with("scripts", scripts).with("functions", functions))
+}
+
+/// Refuses another function if the workspace has as many as it may. The names of its functions are locked.
+async fn refuse_one_too_many(connection: &mut PgConnection, workspace_id: Uuid) -> Result<(), ApiError> {
+    let count = db::functions::count(connection, workspace_id).await?;
+    if count < MAX_FUNCTIONS {
+        return Ok(());
+    }
+    let rule =
+        format!("A workspace may have {MAX_FUNCTIONS} functions; this one has {count}. Delete one first.");
+    Err(ApiError::field("name", rule))
 }
 
 async fn refuse_system_name(connection: &mut PgConnection, name: &str) -> Result<(), ApiError> {

@@ -9,10 +9,12 @@ pub(crate) mod executions;
 pub(crate) mod function_resolution;
 pub(crate) mod functions;
 pub(crate) mod packages;
+mod run_size;
 pub(crate) mod schedules;
 pub(crate) mod script_cache;
 pub(crate) mod scripts;
-pub(crate) mod type_declarations;
+mod type_declarations;
+pub(crate) mod types;
 
 /// An update of a resource.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use super::{
     Update,
     build::{self, Built, Kind},
     environment::{self, Values},
-    packages,
+    packages, run_size,
 };
 use crate::{
     db::{
@@ -183,8 +183,9 @@ pub(crate) async fn build_and_store(
     db::functions::lock_names(connection, workspace_id, false).await?;
     let known = db::functions::known(connection, workspace_id).await?;
     let Built { build, functions, warnings } =
-        build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, &known).await?;
+        build::build(Kind::Script(draft.code_type), draft.code.clone(), packages, known).await?;
     db::builds::insert(connection, &build).await?;
+    run_size::check(connection, Some(&build.hash), &functions).await?;
     Ok((BuiltScript { build_hash: build.hash, functions }, warnings))
 }
 

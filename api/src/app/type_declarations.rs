@@ -5,27 +5,44 @@ use builder::{is_type, returns_promise};
 use std::fmt::Write;
 
 /// Globals of the sandbox and the Plane SDK; written by `crates/sandbox/runtime/types.mjs`.
-const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
+pub(crate) const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
 
-/// Returns one `.d.ts` file for code that may call `functions`.
+/// Limits the bytes of the functions' declarations. Functions beyond it are declared by their names alone.
+const MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// One `.d.ts` file for code that may call the functions added to it.
 ///
 /// The functions stand in the SDK's namespace, so that their types may name the SDK's (`WorkItem[]`).
-pub(crate) fn declarations(functions: &[Function]) -> String {
-    let mut text = String::with_capacity(RUNTIME.len() + 256 * functions.len());
-    text.push_str(RUNTIME);
-    text.push_str(
-        "
+#[derive(Debug)]
+pub(crate) struct Declarations(String);
+
+impl Declarations {
+    pub(crate) fn new() -> Self {
+        Self(
+            "
 /** The functions that scripts of this workspace may call. */
 declare const Functions: PlaneSdk.WorkspaceFunctions;
 declare namespace PlaneSdk {
   interface WorkspaceFunctions {
-",
-    );
-    for function in functions {
-        declare(&mut text, function);
+"
+            .to_owned(),
+        )
     }
-    text.push_str("  }\n}\n");
-    text
+
+    /// Declares a function. Parses its code.
+    pub(crate) fn add(&mut self, function: &Function) {
+        if self.0.len() < MAX_BYTES {
+            declare(&mut self.0, function);
+        } else {
+            let _ = writeln!(self.0, "    {}(args?: any): any;", function.name);
+        }
+    }
+
+    /// Returns the part of the file that is the workspace's own. It comes after [`RUNTIME`].
+    pub(crate) fn finish(mut self) -> String {
+        self.0.push_str("  }\n}\n");
+        self.0
+    }
 }
 
 fn declare(text: &mut String, function: &Function) {
@@ -91,6 +108,14 @@ mod tests {
     use chrono::DateTime;
     use uuid::Uuid;
 
+    fn declarations(functions: &[Function]) -> String {
+        let mut declarations = Declarations::new();
+        for function in functions {
+            declarations.add(function);
+        }
+        declarations.finish()
+    }
+
     fn function(name: &str, parameters: Vec<FunctionParameter>) -> Function {
         Function {
             id: Uuid::nil(),
@@ -121,7 +146,6 @@ mod tests {
             function("greet", vec![who, parameter("times", "number", false)]),
             function("now", Vec::new()),
         ]);
-        assert!(text.starts_with(RUNTIME));
         assert!(
             text.contains("    greet(args: { who: string; times?: number }): Promise<string>;\n"),
             "{text}"
@@ -143,5 +167,14 @@ mod tests {
         let odd = parameter("odd", "a list */ of names }", true);
         let text = declarations(&[function("f", vec![odd])]);
         assert!(text.contains("    f(args: { odd: any /* a list *\\/ of names } */ }): Promise<string>;\n"));
+    }
+
+    #[test]
+    fn functions_beyond_the_limit_are_declared_by_name() {
+        let long = Function { description: "x".repeat(MAX_BYTES), ..function("long", Vec::new()) };
+        let text = declarations(&[long, function("last", vec![parameter("url", "string", true)])]);
+        assert!(
+            text.ends_with("    long(args?: {}): Promise<string>;\n    last(args?: any): any;\n  }\n}\n")
+        );
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum KeysCommand {
         #[command(flatten)]
         workspace: WorkspaceArgument,
         /// Permissions of the key, separated by commas
-        #[arg(long, value_delimiter = ',', default_values = ["read", "write", "execute"])]
+        #[arg(long, value_delimiter = ',', default_values = ["read", "write", "execute", "secrets"])]
         scopes: Vec<Scope>,
         /// Name that tells the key apart in lists
         #[arg(long, default_value = "command line")]

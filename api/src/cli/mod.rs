@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use shared::{
     config::EnvReader,
     telemetry::{self, Settings, logs, traces},
+    workspace::{SLUG_RULE, is_slug},
 };
 use sqlx::PgPool;
 use std::path::PathBuf;
@@ -75,10 +76,7 @@ fn unknown_workspace(slug: &str) -> anyhow::Error {
 }
 
 fn slug(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("must be visible ASCII characters without spaces");
-    }
-    Ok(text.to_owned())
+    if is_slug(text) { Ok(text.to_owned()) } else { Err(SLUG_RULE) }
 }
 
 impl Cli {

@@ -3,7 +3,7 @@
 //! The only place where the parts of the api are put together.
 
 use crate::{
-    app::script_cache::ScriptCache,
+    app::{script_cache::ScriptCache, types::TypesCache},
     background::{metrics_sampler, retention, scheduler},
     config::Config,
     db::{
@@ -15,8 +15,9 @@ use crate::{
     delivery::{DeadLetterInbox, Dispatcher, Relay, ingest::Ingest},
     http::{
         self,
+        answer_memory::AnswerMemory,
         auth::{rate_limit::RateLimit, signature::WorkspaceCache},
-        server::{self, HEAD_TIMEOUT},
+        executions::EventStreams,
         state::{AppState, Shared},
     },
     live::NotificationSinks,
@@ -24,41 +25,31 @@ use crate::{
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
-use shared::amqp::{Broker, Publisher, Topology};
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
+use shared::{
+    amqp::{Broker, Publisher, Topology},
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
+    process,
 };
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Limits the time after the signal to stop, in seconds, for requests, and then again for the other tasks.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Limits the open HTTP connections. A connection that waits for its client takes up to 80 KiB of memory, and every
+/// open event stream is a connection.
+const MAX_CONNECTIONS: usize = 1024;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) async fn run(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let stopping = cancelled_by_signal()?;
+    let stopping = process::stop_on_signal()?;
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, config.port))
         .await
         .with_context(|| format!("can't listen on port {}", config.port))?;
     serve(config, listener, Some(metrics), stopping).await
-}
-
-/// Returns a token that SIGTERM or SIGINT cancels.
-fn cancelled_by_signal() -> anyhow::Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stopping = CancellationToken::new();
-    let signalled = stopping.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        signalled.cancel();
-    });
-    Ok(stopping)
 }
 
 /// Serves on `listener` until `stopping`.
@@ -85,7 +76,8 @@ async fn serve_http(
     state: &AppState,
 ) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let http = server::serve(listener, http::router(state, metrics), HEAD_TIMEOUT, state.stopping.clone());
+    let limits = ServerLimits::for_process(MAX_CONNECTIONS);
+    let http = server::serve(listener, http::router(state, metrics), limits, state.stopping.clone());
     let deadline = async {
         state.stopping.cancelled().await;
         tokio::time::sleep(DRAIN_TIMEOUT).await;
@@ -174,10 +166,13 @@ pub fn state(
     Ok(AppState::new(Shared {
         lists: Shares::of_lists(lists),
         saves: Shares::of_saves(pool.clone()),
+        answers: AnswerMemory::default(),
         probe: Probe::new(probes),
         pool,
         outage,
         signing_keys: config.signing_keys.clone(),
+        body_budget: BodyBudget::default(),
+        streams: EventStreams::default(),
         keyring: config.keyring.clone(),
         http: config.http.clone(),
         live: Arc::default(),
@@ -188,6 +183,7 @@ pub fn state(
         quota: QueueQuota::new(config.http.queue_quota),
         scripts: ScriptCache::default(),
         dead_letter_publisher: Arc::new(Publisher::new(publishing.clone(), topology)),
+        types: TypesCache::default(),
         publishing,
         consuming,
         packages: config.packages.clone().map(Packages::new).transpose()?,

@@ -14,3 +14,25 @@ pub(crate) async fn insert(connection: &mut PgConnection, build: &Build) -> Resu
     .await?;
     Ok(())
 }
+
+/// Returns the total size of builds, in bytes. A build that is named twice counts twice.
+pub(crate) async fn bytes(connection: &mut PgConnection, hashes: &[String]) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(octet_length(code)), 0)::bigint AS "bytes!"
+           FROM unnest($1::text[]) AS named (hash) JOIN builds USING (hash)"#,
+        hashes
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Returns the total size of builds as JSON texts, in bytes.
+pub(crate) async fn json_bytes(connection: &mut PgConnection, hashes: &[String]) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(octet_length(to_json(code)::text)), 0)::bigint AS "bytes!"
+           FROM unnest($1::text[]) AS named (hash) JOIN builds USING (hash)"#,
+        hashes
+    )
+    .fetch_one(connection)
+    .await
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     model::function::{Function, FunctionDraft, FunctionParameter, KnownFunction},
-    model::pagination::PageRequest,
+    model::pagination::{Fitting, PageRequest, PageRows, fitting},
 };
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
@@ -61,11 +61,10 @@ pub(crate) async fn list(
     workspace_id: Uuid,
     filter: &FunctionFilter,
     page: PageRequest,
-) -> Result<Vec<Function>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        FunctionRow,
-        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
-                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+) -> Result<PageRows<Function>, sqlx::Error> {
+    let sizes = sqlx::query!(
+        r#"SELECT id, octet_length(code) + octet_length(description) + octet_length(parameters::text)
+                  + octet_length(usage_example) AS "bytes!"
            FROM script_functions
            WHERE id = ANY (ARRAY(
                (SELECT id FROM script_functions
@@ -92,7 +91,17 @@ pub(crate) async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(Function::from).collect())
+    let Fitting { keys, more } = fitting(page.per_page, sizes.into_iter().map(|row| (row.id, row.bytes)));
+    let rows = sqlx::query_as!(
+        FunctionRow,
+        r#"SELECT id, name, description, category, parameters AS "parameters: Json<Vec<FunctionParameter>>",
+                  return_type, usage_example, code, build_hash, function_names, is_system, version, created_at, updated_at
+           FROM script_functions WHERE id = ANY($1) ORDER BY id DESC"#,
+        &keys
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(PageRows { rows: rows.into_iter().map(Function::from).collect(), more })
 }
 
 /// Returns a function that the workspace can see.
@@ -197,6 +206,16 @@ pub(crate) async fn is_system_name(connection: &mut PgConnection, name: &str) ->
     .await
 }
 
+/// Counts the workspace's own functions.
+pub(crate) async fn count(connection: &mut PgConnection, workspace_id: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM script_functions WHERE workspace_id = $1 AND deleted_at IS NULL"#,
+        workspace_id
+    )
+    .fetch_one(connection)
+    .await
+}
+
 /// Inserts a function whose build is stored.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
@@ -294,14 +313,23 @@ pub(crate) async fn callers(
     .await
 }
 
-/// Lists every function that code of the workspace may call, by name.
-pub(crate) async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Function>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        FunctionRow,
-        r#"SELECT DISTINCT ON (name) id, name, description, category,
-                  parameters AS "parameters: Json<Vec<FunctionParameter>>", return_type, usage_example, code,
-                  build_hash, function_names, is_system, version, created_at, updated_at
+/// Returns a text that changes with every change of the functions that code of the workspace may call.
+pub(crate) async fn visible_state(pool: &PgPool, workspace_id: Uuid) -> Result<String, sqlx::Error> {
+    let state = sqlx::query_scalar!(
+        r#"SELECT md5(string_agg(id::text || ' ' || xmin::text, ',' ORDER BY id)) AS state
            FROM script_functions
+           WHERE id = ANY (ARRAY(SELECT id FROM script_functions WHERE workspace_id = $1 AND deleted_at IS NULL
+                                 UNION ALL
+                                 SELECT id FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL))"#,
+        workspace_id
+    );
+    Ok(state.fetch_one(pool).await?.unwrap_or_default())
+}
+
+/// Lists the ids of all functions that code of the workspace may call, in the order of their names.
+pub(crate) async fn visible_ids(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT DISTINCT ON (name) id FROM script_functions
            WHERE id = ANY (ARRAY(SELECT id FROM script_functions WHERE workspace_id = $1 AND deleted_at IS NULL
                                  UNION ALL
                                  SELECT id FROM script_functions WHERE workspace_id IS NULL AND deleted_at IS NULL))
@@ -309,6 +337,5 @@ pub(crate) async fn visible(pool: &PgPool, workspace_id: Uuid) -> Result<Vec<Fun
         workspace_id
     )
     .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(Function::from).collect())
+    .await
 }

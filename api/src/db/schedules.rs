@@ -3,7 +3,7 @@
 //! Variables are bound as text, never as `jsonb`, which would change them: see [`super::enqueue`].
 
 use crate::{
-    model::pagination::PageRequest,
+    model::pagination::{Fitting, PageRequest, PageRows, fitting},
     model::schedule::{Schedule, ScheduleDraft},
 };
 use chrono::{DateTime, Utc};
@@ -56,11 +56,9 @@ pub(crate) async fn list(
     script_id: Option<Uuid>,
     enabled: Option<bool>,
     page: PageRequest,
-) -> Result<Vec<Schedule>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        ScheduleRow,
-        r#"SELECT id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
-                  next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at
+) -> Result<PageRows<Schedule>, sqlx::Error> {
+    let sizes = sqlx::query!(
+        r#"SELECT id, octet_length(variables::text) AS "bytes!"
            FROM schedules
            WHERE workspace_id = $1 AND id < $2 AND ($3::uuid IS NULL OR script_id = $3)
              AND ($4::boolean IS NULL OR enabled = $4)
@@ -73,7 +71,17 @@ pub(crate) async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(Schedule::from).collect())
+    let Fitting { keys, more } = fitting(page.per_page, sizes.into_iter().map(|row| (row.id, row.bytes)));
+    let rows = sqlx::query_as!(
+        ScheduleRow,
+        r#"SELECT id, script_id, cron, timezone, variables AS "variables: Json<Box<RawValue>>", enabled, jitter_s, catch_up,
+                  next_run_at, last_run_at, last_execution_id, missed_runs, created_at, updated_at
+           FROM schedules WHERE id = ANY($1) ORDER BY id DESC"#,
+        &keys
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(PageRows { rows: rows.into_iter().map(Schedule::from).collect(), more })
 }
 
 /// Returns a schedule of the workspace, and locks it until the end of the transaction if there is one.

@@ -1,7 +1,7 @@
 //! Scripts and their versions.
 
 use crate::{
-    model::pagination::PageRequest,
+    model::pagination::{Fitting, PageRequest, PageRows, fitting},
     model::script::{FunctionPin, ScriptDraft, ScriptVersion, VariableDefinition},
 };
 use chrono::{DateTime, Utc};
@@ -67,12 +67,10 @@ pub(crate) async fn list(
     workspace_id: Uuid,
     filter: &ScriptFilter,
     page: PageRequest,
-) -> Result<Vec<ScriptRow>, sqlx::Error> {
-    sqlx::query_as!(
-        ScriptRow,
-        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
-                  variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
-                  retry_backoff_s, function_names, is_system, version, created_at, updated_at
+) -> Result<PageRows<ScriptRow>, sqlx::Error> {
+    let sizes = sqlx::query!(
+        r#"SELECT id, octet_length(code) + octet_length(description) + octet_length(variables::text)
+                  + coalesce(octet_length(env_sealed), 0) AS "bytes!"
            FROM scripts
            WHERE id = ANY (ARRAY(
                (SELECT id FROM scripts
@@ -101,7 +99,19 @@ pub(crate) async fn list(
         filter.category
     )
     .fetch_all(pool)
-    .await
+    .await?;
+    let Fitting { keys, more } = fitting(page.per_page, sizes.into_iter().map(|row| (row.id, row.bytes)));
+    let rows = sqlx::query_as!(
+        ScriptRow,
+        r#"SELECT id, name, description, category, platform, code_type, trigger_type, code, build_hash,
+                  variables AS "variables: Json<Vec<VariableDefinition>>", env_sealed, allowed_domains, max_retries,
+                  retry_backoff_s, function_names, is_system, version, created_at, updated_at
+           FROM scripts WHERE id = ANY($1) ORDER BY id DESC"#,
+        &keys
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(PageRows { rows, more })
 }
 
 /// Returns a script that the workspace can see.
@@ -275,16 +285,26 @@ pub(crate) async fn versions(
     pool: &PgPool,
     script_id: Uuid,
     below: Option<i32>,
-    rows: i64,
-) -> Result<Vec<ScriptVersion>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"SELECT script_id, version, code, code_type, build_hash, functions AS "functions: Json<Vec<FunctionPin>>",
-                  created_at
+    per_page: i64,
+) -> Result<PageRows<ScriptVersion>, sqlx::Error> {
+    let sizes = sqlx::query!(
+        r#"SELECT version, octet_length(code) + octet_length(functions::text) AS "bytes!"
            FROM script_versions WHERE script_id = $1 AND version < $2
            ORDER BY version DESC LIMIT $3"#,
         script_id,
         below.unwrap_or(i32::MAX),
-        rows
+        per_page + 1
+    )
+    .fetch_all(pool)
+    .await?;
+    let Fitting { keys, more } = fitting(per_page, sizes.into_iter().map(|row| (row.version, row.bytes)));
+    let rows = sqlx::query!(
+        r#"SELECT script_id, version, code, code_type, build_hash, functions AS "functions: Json<Vec<FunctionPin>>",
+                  created_at
+           FROM script_versions WHERE script_id = $1 AND version = ANY($2)
+           ORDER BY version DESC"#,
+        script_id,
+        &keys
     )
     .fetch_all(pool)
     .await?;
@@ -297,5 +317,5 @@ pub(crate) async fn versions(
         functions: row.functions.0,
         created_at: row.created_at,
     });
-    Ok(versions.collect())
+    Ok(PageRows { rows: versions.collect(), more })
 }

@@ -6,15 +6,10 @@
 //! other workspaces.
 
 use crate::model::error::ApiError;
-use shared::telemetry::metrics::RATE_LIMITED;
+use shared::{fair_pool::KeySemaphores, telemetry::metrics::RATE_LIMITED};
 use sqlx::PgPool;
-use std::{
-    collections::HashMap,
-    ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{ops::Deref, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 /// Longest wait of a list for a permit, in seconds: as long as for a connection.
@@ -27,17 +22,13 @@ const LIST_FRACTION: u32 = 2;
 const SAVE_FRACTION: u32 = 4;
 /// Seconds after which a busy workspace may try again.
 const RETRY_AFTER_S: u64 = 1;
-/// Limits the workspaces in the map: from this many on, those without a request are removed.
-const SWEEP_AT: usize = 10_000;
 
 /// Permits to use one pool, by workspace.
 #[derive(Debug)]
 pub struct Shares {
     pool: PgPool,
-    /// Permits of one workspace.
-    limit: usize,
+    workspaces: KeySemaphores<Uuid>,
     acquire_timeout: Duration,
-    semaphores: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
 }
 
 impl Shares {
@@ -54,7 +45,7 @@ impl Shares {
     fn new(pool: PgPool, fraction: u32, acquire_timeout: Duration) -> Self {
         let limit = (pool.options().get_max_connections() / fraction).max(1);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { pool, limit, acquire_timeout, semaphores: Mutex::default() }
+        Self { pool, workspaces: KeySemaphores::new(limit), acquire_timeout }
     }
 
     /// Returns the pool, without a permit.
@@ -64,25 +55,16 @@ impl Shares {
 
     /// Waits for a permit of the workspace. Answers 429 if its other requests hold all permits for too long.
     pub async fn acquire(&self, workspace_id: Uuid) -> Result<PoolShare, ApiError> {
-        let semaphore = self.semaphore_of(workspace_id);
+        let semaphore = self.workspaces.of(workspace_id);
         let Ok(permit) = tokio::time::timeout(self.acquire_timeout, semaphore.acquire_owned()).await else {
             RATE_LIMITED.with(["share"]).increment(1);
             let detail = format!(
                 "The workspace already has {} such requests under way, which is the limit, and they take long.",
-                self.limit
+                self.workspaces.limit()
             );
             return Err(ApiError::too_many_requests("workspace_busy", detail, RETRY_AFTER_S));
         };
         Ok(PoolShare { pool: self.pool.clone(), _permit: permit.expect("the semaphore is never closed") })
-    }
-
-    fn semaphore_of(&self, workspace_id: Uuid) -> Arc<Semaphore> {
-        let mut semaphores = self.semaphores.lock().unwrap_or_else(PoisonError::into_inner);
-        if semaphores.len() >= SWEEP_AT {
-            // A request that waits for a permit or holds one has its own reference.
-            semaphores.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
-        }
-        semaphores.entry(workspace_id).or_insert_with(|| Arc::new(Semaphore::new(self.limit))).clone()
     }
 }
 
@@ -132,7 +114,7 @@ mod tests {
         for id in 1..=SWEEP_AT {
             drop(shares.acquire(Uuid::from_u128(id as u128)).await.unwrap());
         }
-        let semaphores = shares.semaphores.lock().unwrap();
+        let semaphores = shares.workspaces.semaphores.lock().unwrap();
         assert!(semaphores.len() < SWEEP_AT && semaphores.contains_key(&Uuid::nil()));
     }
 }

@@ -6,7 +6,7 @@ use super::{
     error::ApiError,
     extract::{
         json::Payload,
-        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
+        query::{NoQuery, Page, PageRequest, PageText, Parameters, PathText, Query, ReadQuery, path_id},
     },
     openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
@@ -42,10 +42,10 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(KeyQuery(page)): Query<KeyQuery>,
-) -> Result<Json<Page<ApiKey>>, ApiError> {
+) -> Result<PageText, ApiError> {
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::api_keys::list(&pool, caller.workspace_id, page).await?;
-    Ok(Json(page.page(rows, |key| key.id, |key| key)))
+    page.page(rows, |key| key.id, |key| key)
 }
 
 /// Create an API key

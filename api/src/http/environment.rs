@@ -6,7 +6,7 @@ use super::{
     error::{ApiError, ErrorKind},
     extract::{
         json::Payload,
-        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery},
+        query::{NoQuery, Page, PageRequest, PageText, Parameters, PathText, Query, ReadQuery},
     },
     openapi::responses::{ErrorResponses, NotFound},
     state::AppState,
@@ -175,12 +175,12 @@ pub(crate) async fn changes(
     caller: Authorized<Read>,
     PathText(key): PathText,
     Query(ChangeQuery(page)): Query<ChangeQuery>,
-) -> Result<Json<Page<EnvironmentChange>>, ApiError> {
+) -> Result<PageText, ApiError> {
     validation::env_key(&key).map_err(|_| absent())?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::environment::changes(&pool, caller.workspace_id, &key, page).await?;
     if rows.is_empty() && page.before.is_none() {
         return Err(absent());
     }
-    Ok(Json(page.page(rows, |(id, _)| *id, |(_, change)| change)))
+    page.page(rows, |(id, _)| *id, |(_, change)| change)
 }

@@ -48,6 +48,7 @@ impl From<BodyError> for ApiError {
             BodyError::Timeout => ErrorKind::BodyTimeout,
             BodyError::NotJson => ErrorKind::UnsupportedMediaType,
             BodyError::Encoded => ErrorKind::UnsupportedContentEncoding,
+            BodyError::OverBudget => return Self::unavailable(error.to_string()),
         };
         Self::problem(kind, error.code(), error.to_string())
     }

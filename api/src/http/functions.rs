@@ -53,7 +53,7 @@ impl ReadQuery for FunctionQuery {
 
 /// List functions
 ///
-/// The workspace's and the system's, newest first.
+/// The workspace's and the system's, newest first. A page ends early, with a cursor, if its code has more than 4 MiB.
 #[utoipa::path(get, path = "/functions/", tag = "Functions", params(
     ("category" = Option<String>, Query, description = "Only these: `http`, `notifications`, `data`, `utils` or `custom`"),
     ("is_system" = Option<bool>, Query, description = "Only the system's, or only the workspace's"),
@@ -65,15 +65,17 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<FunctionQuery>,
-) -> Result<Json<Page<Function>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::functions::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
-    Ok(Json(query.page.page(rows, |function| function.id, |function| function)))
+    let page = query.page.page_of(rows, |function| function.id, |function| function)?;
+    Ok(memory.page(page))
 }
 
 /// Create a function
 ///
-/// Builds it. Functions that its code calls must exist.
+/// Builds it. Functions that its code calls must exist. A workspace may have 200 functions.
 #[utoipa::path(post, path = "/functions/", tag = "Functions", request_body = FunctionDraft,
     responses((status = 201, body = SavedFunction), ErrorResponses))]
 pub(crate) async fn create(

@@ -1,12 +1,13 @@
 //! The HTTP API: one router for both prefixes, each with its own authentication.
 
+pub(crate) mod answer_memory;
 mod api_keys;
 pub(crate) mod auth;
 mod dead_letters;
 mod environment;
 pub(crate) mod error;
 pub(crate) mod etag;
-mod executions;
+pub(crate) mod executions;
 pub(crate) mod extract;
 mod functions;
 mod health;
@@ -15,13 +16,12 @@ mod plane_token;
 mod prefix;
 mod schedules;
 mod scripts;
-pub(crate) mod server;
 pub(crate) mod state;
 mod types;
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::Request,
     http::{HeaderName, HeaderValue, Method, Version, header},
     middleware::{self, Next},
     response::Response,
@@ -33,12 +33,8 @@ use extract::query;
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use openapi::document;
 pub use prefix::{EXTERNAL, INTERNAL};
-use shared::{
-    http::host,
-    telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
-};
+use shared::http::{host, metrics};
 use state::AppState;
-use std::time::Instant;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
@@ -63,7 +59,7 @@ pub fn router(state: &AppState, metrics: Option<PrometheusHandle>) -> Router {
     };
     routes
         .layer(middleware::from_fn(require_host))
-        .layer(middleware::from_fn(record_metrics))
+        .layer(middleware::from_fn(metrics::record))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(etag::negotiate))
@@ -123,35 +119,6 @@ async fn require_host(request: Request, next: Next) -> Result<Response, ApiError
     let hosts = request.headers().get_all(header::HOST).iter().count();
     host::require_one(hosts, request.version() == Version::HTTP_11)?;
     Ok(next.run(request).await)
-}
-
-/// Counts and times requests by route pattern, never by path.
-async fn record_metrics(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = method_label(request.method());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().trim_end_matches('/').to_owned());
-    let response = next.run(request).await;
-    let status = response.status();
-    HTTP_REQUESTS.with([method.to_owned(), route.clone(), status.as_str().to_owned()]).increment(1);
-    HTTP_REQUEST_DURATION.with([method.to_owned(), route]).record(began.elapsed());
-    response
-}
-
-/// Returns the metric label of a method. A client can invent methods, so unknown ones share a label.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
 }
 
 /// Returns the layer that lets the listed origins call from a browser; `None` if no origin is listed.

@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{Authorized, Read, Write},
+    auth::{Authorized, Read, Schedule as MaySchedule, Write},
     error::ApiError,
     etag::IfMatch,
     extract::{
@@ -64,11 +64,13 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<ScheduleQuery>,
-) -> Result<Json<Page<Schedule>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let ScheduleQuery { script_id, enabled, page } = query;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::schedules::list(&pool, caller.workspace_id, script_id, enabled, page).await?;
-    Ok(Json(page.page(rows, |schedule| schedule.id, |schedule| schedule)))
+    let page = page.page_of(rows, |schedule| schedule.id, |schedule| schedule)?;
+    Ok(memory.page(page))
 }
 
 /// Create a schedule
@@ -76,7 +78,7 @@ pub(crate) async fn list(
     responses((status = 201, body = Schedule), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Authorized<Write>,
+    caller: Authorized<MaySchedule>,
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
@@ -107,7 +109,7 @@ pub(crate) async fn read(
     responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
-    caller: Authorized<Write>,
+    caller: Authorized<MaySchedule>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -122,7 +124,7 @@ pub(crate) async fn replace(
     responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn change(
     State(state): State<AppState>,
-    caller: Authorized<Write>,
+    caller: Authorized<MaySchedule>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -133,7 +135,7 @@ pub(crate) async fn change(
 
 async fn update(
     state: &AppState,
-    caller: &Authorized<Write>,
+    caller: &Authorized<MaySchedule>,
     id: &str,
     expected: &ExpectedState,
     update: Update<ScheduleDraft, SchedulePatch>,

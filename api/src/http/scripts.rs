@@ -7,7 +7,7 @@ use super::{
     etag::{Etag, IfMatch},
     extract::{
         json::Payload,
-        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
+        query::{NoQuery, Page, PageRequest, PageText, Parameters, PathText, Query, ReadQuery, path_id},
     },
     openapi::responses::{Conflict, ErrorResponses, NotFound, PreconditionFailed},
     state::AppState,
@@ -56,7 +56,7 @@ impl ReadQuery for ScriptQuery {
 
 /// List scripts
 ///
-/// The workspace's and the system's, newest first.
+/// The workspace's and the system's, newest first. A page ends early, with a cursor, if its code has more than 4 MiB.
 #[utoipa::path(get, path = "/scripts/", tag = "Scripts", params(
     ("trigger_type" = Option<String>, Query, description = "Only these: `automation`, `workflow_transition` or `cron`"),
     ("is_system" = Option<bool>, Query, description = "Only the system's, or only the workspace's"),
@@ -69,10 +69,12 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<ScriptQuery>,
-) -> Result<Json<Page<Script>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::scripts::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
-    Ok(Json(query.page.page(rows, |row| row.id, |row| scripts::show(&state.keyring, row))))
+    let page = query.page.page_of(rows, |row| row.id, |row| scripts::show(&state.keyring, row))?;
+    Ok(memory.page(page))
 }
 
 /// Create a script
@@ -196,17 +198,15 @@ pub(crate) async fn versions(
     caller: Authorized<Read>,
     PathText(id): PathText,
     Query(query): Query<VersionQuery>,
-) -> Result<Json<Page<ScriptVersion>>, ApiError> {
+) -> Result<Response, ApiError> {
     let id = path_id(&id, "script")?;
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let script = db::scripts::get(&pool, caller.workspace_id, id).await?;
     script.ok_or_else(|| ApiError::not_found("script"))?;
-    let mut results = db::scripts::versions(&pool, id, query.below, query.per_page + 1).await?;
-    let shown = usize::try_from(query.per_page).unwrap_or(usize::MAX);
-    let more = results.len() > shown;
-    results.truncate(shown);
-    let next_cursor = results.last().filter(|_| more).map(|version| version.version.to_string());
-    Ok(Json(Page { results, next_cursor }))
+    let rows = db::scripts::versions(&pool, id, query.below, query.per_page).await?;
+    let page = PageText::of(query.per_page, rows, |row| row.version.to_string(), |row| row)?;
+    Ok(memory.page(page))
 }
 
 fn etag(script: &Script) -> Etag {

@@ -1,12 +1,17 @@
 //! State that the handlers share.
 
-use super::auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache};
+use super::{
+    answer_memory::AnswerMemory,
+    auth::{api_key::KeyCache, rate_limit::RateLimit, signature::WorkspaceCache},
+    executions::EventStreams,
+};
 use crate::{
     app::{
         dead_letters::RequeueDependencies,
         executions::{RunDependencies, submit::SubmitDependencies},
         script_cache::ScriptCache,
         scripts::SaveDependencies,
+        types::TypesCache,
     },
     config::HttpConfig,
     db::{pool::Outage, probe::Probe, queue_quota::QueueQuota, shares::Shares},
@@ -17,6 +22,7 @@ use packages::Packages;
 use shared::{
     amqp::{Broker, Publisher},
     encryption::Keyring,
+    http::BodyBudget,
     signing::SigningKeys,
 };
 use sqlx::PgPool;
@@ -35,12 +41,18 @@ pub struct Shared {
     pub lists: Shares,
     /// Connections of [`Self::pool`] for saves, shared fairly between workspaces.
     pub saves: Shares,
+    /// Memory of large answers, shared fairly between workspaces.
+    pub answers: AnswerMemory,
     pub probe: Probe,
     pub outage: Arc<Outage>,
     pub signing_keys: Arc<SigningKeys>,
+    /// Memory of request bodies that are being received.
+    pub body_budget: BodyBudget,
     pub keyring: Arc<Keyring>,
     pub http: HttpConfig,
     pub live: Arc<Live>,
+    /// Event streams that are open.
+    pub streams: EventStreams,
     /// Publishes executions. Notified of each outbox row right after its commit.
     pub dispatcher: Arc<Dispatcher>,
     pub keys: Arc<KeyCache>,
@@ -50,6 +62,7 @@ pub struct Shared {
     pub scripts: ScriptCache,
     /// Publishes dead letters again.
     pub dead_letter_publisher: Arc<Publisher>,
+    pub types: TypesCache,
     /// Connection that publishes executions. A broker that blocks publishers still accepts acknowledgements on
     /// [`Self::consuming`].
     pub publishing: Broker,

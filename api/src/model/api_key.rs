@@ -24,10 +24,12 @@ pub enum Scope {
     Read,
     Write,
     Execute,
+    /// Running code of one's own with the secrets of the workspace.
+    Secrets,
 }
 
 impl Scope {
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Execute];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Execute, Self::Secrets];
 
     /// Returns the text in the database and on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Execute => "execute",
+            Self::Secrets => "secrets",
         }
     }
 
@@ -119,7 +122,8 @@ fn scopes(fields: &mut Fields) -> Option<Vec<Scope>> {
     let names: Vec<String> = validation::list(fields, "scopes", Scope::ALL.len())?;
     let scopes: Option<Vec<Scope>> = names.iter().map(|name| Scope::named(name)).collect();
     if scopes.as_ref().is_none_or(Vec::is_empty) {
-        fields.errors.add("scopes", "Must be some of read, write, execute.");
+        let known = Scope::ALL.map(Scope::as_str).join(", ");
+        fields.errors.add("scopes", format!("Must be some of {known}."));
     }
     scopes
 }

@@ -76,11 +76,12 @@ impl From<amqp::DeadLetter> for NewLetter {
     }
 }
 
-/// Returns the workspace that the body names. A body that can't be read has the slug at the start of its routing key.
+/// Returns the workspace at the start of the routing key, which a broker may have checked. Without a dot in the key,
+/// the body decides.
 fn workspace_of(routing_key: &str, body: &[u8]) -> Option<String> {
-    let named = serde_json::from_slice::<EventBody>(body).ok().map(|event| event.workspace_slug);
-    named
-        .or_else(|| routing_key.split_once('.').map(|(slug, _)| slug.to_owned()))
+    let of_key = routing_key.split_once('.').map(|(slug, _)| slug.to_owned());
+    of_key
+        .or_else(|| Some(serde_json::from_slice::<EventBody>(body).ok()?.workspace_slug))
         .filter(|slug| slug.chars().count() <= MAX_SLUG && !slug.contains('\0'))
 }
 
@@ -205,10 +206,11 @@ mod tests {
     #[test]
     fn a_dead_letter_names_its_workspace_or_execution() {
         let slug = |key: &str, body: &[u8]| letter(key, body).workspace_slug;
-        assert_eq!(slug("x.y", br#"{"workspace_slug": "demo", "v": 9}"#).as_deref(), Some("demo"));
+        assert_eq!(slug("x.y", br#"{"workspace_slug": "demo", "v": 9}"#).as_deref(), Some("x"));
+        assert_eq!(slug("", br#"{"workspace_slug": "demo"}"#).as_deref(), Some("demo"));
         assert_eq!(slug("demo.issue.updated", b"not JSON").as_deref(), Some("demo"));
         assert_eq!(slug("nothing", b"not JSON"), None);
-        assert_eq!(slug("x.y", br#"{"workspace_slug": "a\u0000b"}"#), None);
+        assert_eq!(slug("", br#"{"workspace_slug": "a\u0000b"}"#), None);
         let execution = br#"{"v": 1, "execution_id": "01900000-0000-7000-8000-000000000000"}"#;
         assert!(letter("", execution).execution_id.is_some());
     }

@@ -1,14 +1,16 @@
-//! Connections: slow clients, compression, browsers of other origins.
+//! Connections: slow and silent clients, compression, browsers of other origins.
 
 use crate::{
     client::{Client, send},
     server::Server,
 };
-use api::testing::http::server;
+use api::testing::http;
 use axum::{Router, routing::get};
 use reqwest::Method;
 use serde_json::json;
+use shared::http::server::{self, MAX_HEAD_BYTES, ServerLimits};
 use std::time::Duration;
+use test_support::hold_connections;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -19,14 +21,18 @@ use tokio_util::sync::CancellationToken;
 /// Limits, in seconds, what takes milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
+const LIMITS: ServerLimits = ServerLimits::with_connections(8);
+
 #[tokio::test]
 async fn a_client_that_is_slow_to_ask_loses_its_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let serving =
-        tokio::spawn(server::serve(listener, Router::new(), Duration::from_millis(100), stop.clone()));
-    for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow"] {
+    let short = Duration::from_millis(100);
+    let limits = ServerLimits { head_timeout: short, keep_alive: short, ..LIMITS };
+    let serving = tokio::spawn(server::serve(listener, Router::new(), limits, stop.clone()));
+    let answered = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    for head in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow", answered] {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
@@ -35,6 +41,71 @@ async fn a_client_that_is_slow_to_ask_loses_its_connection() {
     }
     stop.cancel();
     tokio::time::timeout(LIMIT, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_loses_its_connection() {
+    static ASKED: Notify = Notify::const_new();
+    // More than the buffers of both sockets hold.
+    let large = get(async || {
+        ASKED.notify_one();
+        vec![0_u8; 64 << 20]
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let limits = ServerLimits { write_timeout: Duration::from_millis(100), ..LIMITS };
+    let app = Router::new().route("/", large);
+    let serving = tokio::spawn(server::serve(listener, app, limits, stop.clone()));
+    let _unread = hold_connections(address, "GET / HTTP/1.1\r\nhost: x\r\n\r\n", 1).await;
+    ASKED.notified().await;
+    stop.cancel();
+    // The server waits for the response, and so for its end.
+    tokio::time::timeout(LIMIT, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_gets_no_answer_of_a_handler() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(server::serve(listener, Router::new(), LIMITS, stop));
+    for (length, is_answered) in [(MAX_HEAD_BYTES / 2, true), (MAX_HEAD_BYTES + 1, false)] {
+        let head = format!(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-long: {}\r\n\r\n",
+            "x".repeat(length)
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may close the connection before it has read everything.
+        stream.write_all(head.as_bytes()).await.ok();
+        let mut answer = Vec::new();
+        tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await.unwrap().ok();
+        assert_eq!(answer.starts_with(b"HTTP/1.1 404"), is_answered, "{length} bytes");
+    }
+}
+
+#[tokio::test]
+async fn clients_that_stop_sending_keep_no_other_client_out() {
+    let server = Server::start().await;
+    let key = server.client("demo").await.key().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(server::serve(listener, http::router(&server.state, None), LIMITS, stop));
+    let body = format!(
+        "POST /api/v1/runnerctl/scripts/ HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    let answered = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for beginning in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\nx-slow", &body, answered] {
+        let _held = hold_connections(address, beginning, 3 * LIMITS.connections).await;
+        let client = Client::new(&format!("http://{address}"), "");
+        let healthy = tokio::time::timeout(LIMIT, client.root("/healthz"));
+        let answer = healthy.await.unwrap_or_else(|_| panic!("no answer beside {beginning:?}"));
+        assert_eq!(answer.status, 200, "beside {beginning:?}");
+    }
 }
 
 #[tokio::test]
@@ -50,7 +121,7 @@ async fn a_response_in_progress_is_sent_before_the_server_stops() {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let app = Router::new().route("/", slow);
-    let serving = tokio::spawn(server::serve(listener, app, LIMIT, stop.clone()));
+    let serving = tokio::spawn(server::serve(listener, app, LIMITS, stop.clone()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     ASKED.notified().await;

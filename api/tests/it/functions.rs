@@ -132,3 +132,54 @@ async fn a_change_of_a_function_that_changed_meanwhile_is_refused() {
     assert_eq!(send(with(Method::DELETE, "if-match")).await.json(412)["code"], "precondition_failed");
     assert_eq!(send(with(Method::GET, "if-none-match")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_workspace_may_have_two_hundred_functions() {
+    let server = Server::start().await;
+    let (client, other) = (server.client("demo").await, server.client("other").await);
+    let function = |name: &str| json!({"name": name, "code": "return 1"});
+    let first = client.post("/functions/", function("first")).await.json(201);
+    sqlx::query(
+        "INSERT INTO script_functions (id, workspace_id, name, code, build_hash)
+         SELECT gen_random_uuid(), workspace_id, 'copy' || number, code, build_hash
+         FROM script_functions, generate_series(1, 198) AS number WHERE name = 'first'",
+    )
+    .execute(&server.pool)
+    .await
+    .unwrap();
+    client.post("/functions/", function("last")).await.json(201);
+
+    let refused = client.post("/functions/", function("more")).await.json(400);
+    let rule = "A workspace may have 200 functions; this one has 200. Delete one first.";
+    assert_eq!(refused, json!({ "name": [rule] }));
+    other.post("/functions/", function("more")).await.json(201);
+    let path = format!("/functions/{}/", first["id"].as_str().unwrap());
+    client.patch(&path, json!({"description": "still changed"})).await.json(200);
+    client.delete(&path).await.json(204);
+    client.post("/functions/", function("more")).await.json(201);
+}
+
+#[tokio::test]
+async fn functions_too_large_for_one_run_are_refused_together() {
+    const FUNCTIONS: usize = 51;
+    let server = Server::start().await;
+    let client = server.client("demo").await;
+    let code = format!("return {:?}", "x".repeat(250_000));
+    for number in 0..FUNCTIONS {
+        let function = json!({"name": format!("f{number}"), "code": code});
+        client.post("/functions/", function).await.json(201);
+    }
+    let calling = |functions: usize| -> String {
+        let calls: Vec<String> =
+            (0..functions).map(|number| format!("await Functions.f{number}({{}});")).collect();
+        format!("export default async (input, {{ Functions }}) => {{ {} }}", calls.join(" "))
+    };
+    client.script("fits", &calling(20)).await;
+    let script = json!({"name": "too large", "code": calling(FUNCTIONS)});
+    let refused = client.post("/scripts/", script).await.json(400);
+    let message = refused["code"][0].as_str().unwrap();
+    assert!(message.contains("12582912 bytes together"), "{message}");
+    let test = json!({"code": calling(FUNCTIONS)});
+    let refused = client.post("/scripts/test/", test).await.json(400);
+    assert_eq!(refused["code"][0].as_str().unwrap(), message);
+}

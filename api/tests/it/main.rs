@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod bodies;
+mod builds;
 mod client;
 mod connections;
 mod contract;
@@ -25,6 +27,7 @@ mod queries;
 mod reseal;
 mod retention;
 mod schedules;
+mod scopes;
 mod scripts;
 mod server;
 mod signed;

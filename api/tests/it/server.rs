@@ -6,17 +6,14 @@ use api::testing::{
     config::{Config, DatabaseConfig, HttpConfig},
     db,
     delivery::DeadLetterInbox,
-    http::{
-        self,
-        server::{self, HEAD_TIMEOUT},
-        state::AppState,
-    },
+    http::{self, state::AppState},
     model::api_key::{NewKey, Scope},
 };
 use shared::{
     amqp::{Broker, Topology},
     config::Secret,
     encryption::Keyring,
+    http::server::{self, ServerLimits},
     signing::SigningKeys,
 };
 use sqlx::PgPool;
@@ -28,6 +25,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Secret that signs requests to test servers.
 pub(crate) const HMAC_SECRET: &str = "a secret for tests that is 32 bytes long";
 pub(crate) const ENCRYPTION_KEY: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// Limits the connections to a test server.
+const CONNECTIONS: usize = 1024;
 
 /// A running api. On drop it stops, and its database is deleted.
 pub(crate) struct Server {
@@ -82,7 +82,12 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let app = http::router(&state, None);
-        tokio::spawn(server::serve(listener, app, HEAD_TIMEOUT, stopping.clone()));
+        tokio::spawn(server::serve(
+            listener,
+            app,
+            ServerLimits::with_connections(CONNECTIONS),
+            stopping.clone(),
+        ));
         let pool = database.pool().await;
         Self { address, state, pool, _stop: stopping.drop_guard(), _database: database }
     }

@@ -159,3 +159,32 @@ async fn every_name_that_system_scripts_use_is_declared() {
         .collect();
     assert_eq!(unknown, [""; 0]);
 }
+
+#[tokio::test]
+async fn types_follow_every_change_of_a_function() {
+    let server = Server::start().await;
+    let (client, other) = (server.client("demo").await, server.client("other").await);
+    let types = async || {
+        let answer = client.get("/types/").await;
+        (answer.header("etag").to_owned(), answer.text)
+    };
+    let empty = types().await;
+    assert_eq!(types().await, empty);
+    let function = client.post("/functions/", json!({"name": "greet", "code": "return 1"})).await.json(201);
+    let created = types().await;
+    assert!(
+        created.0 != empty.0 && created.1.contains("    greet(args?: {}): Promise<any>;\n"),
+        "{}",
+        created.0
+    );
+    let path = format!("/functions/{}/", function["id"].as_str().unwrap());
+    client.patch(&path, json!({"return_type": "number"})).await.json(200);
+    let changed = types().await;
+    assert!(changed.0 != created.0 && changed.1.contains("    greet(args?: {}): Promise<number>;\n"));
+    assert_eq!(types().await, changed);
+    let unchanged = client.request(reqwest::Method::GET, "/types/").header("if-none-match", &changed.0);
+    assert_eq!(crate::client::send(unchanged).await.status, 304);
+    assert_eq!(other.get("/types/").await.text, empty.1);
+    client.delete(&path).await.json(204);
+    assert_eq!(types().await, empty);
+}

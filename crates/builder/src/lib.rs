@@ -37,13 +37,13 @@ mod tests;
 mod top_level_await;
 mod writer;
 
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, MAX_DIAGNOSTICS, Severity, listed};
 pub use lint::{NODE_MODULES, is_node_module};
 pub use packages::{BundledImports, Import, imports};
 pub use signature::{is_type, returns_promise};
 pub use source::Position;
 pub use source_map::SourceMap;
-pub use suggestions::near_matches;
+pub use suggestions::{Suggestions, near_matches};
 
 use diagnostic::Finding;
 use entry::Wrapper;
@@ -58,9 +58,6 @@ use swc_ecma_transforms_base::resolver;
 
 /// Version of the builder, part of every hash. Must be raised whenever the same text would give another build.
 const VERSION: u32 = 2;
-
-/// Maximum number of diagnostics in a report. Those beyond it are reported by the next build, once the first are fixed.
-const MAX_DIAGNOSTICS: usize = 100;
 
 /// Stack of one build, in bytes of address space. Only the used part takes memory; `nesting` bounds that part.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
@@ -87,7 +84,7 @@ pub enum Unit<'a> {
 pub struct Report {
     /// `Some` exactly if no diagnostic is an error.
     pub build: Option<Build>,
-    /// Sorted by position.
+    /// Sorted by position, at most [`MAX_DIAGNOSTICS`].
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -153,7 +150,7 @@ impl Report {
         if !errors.is_empty() {
             self.build = None;
             self.diagnostics.extend(errors);
-            self.diagnostics.sort_by(by_position);
+            self.diagnostics = listed(self.diagnostics);
         }
         self
     }
@@ -276,36 +273,20 @@ fn wrap_function(
 
 fn diagnostics(findings: Vec<Finding>, base: u32, source: &Source<'_>) -> Vec<Diagnostic> {
     let offset = |position: swc_common::BytePos| position.0.saturating_sub(base) as usize;
-    let mut diagnostics: Vec<Diagnostic> = findings
-        .into_iter()
-        .map(|finding| {
-            let start = source.position(offset(finding.span.lo));
-            let end = source.position(offset(finding.span.hi)).max(start);
-            Diagnostic {
-                rule: finding.rule.to_owned(),
-                severity: finding.severity,
-                message: finding.message,
-                line: start.line + 1,
-                column: start.column + 1,
-                end_line: end.line + 1,
-                end_column: end.column + 1,
-            }
-        })
-        .collect();
-    diagnostics.sort_by(by_position);
-    diagnostics.dedup();
-    diagnostics.truncate(MAX_DIAGNOSTICS);
-    diagnostics
-}
-
-fn by_position(a: &Diagnostic, b: &Diagnostic) -> std::cmp::Ordering {
-    (a.line, a.column, a.end_line, a.end_column, &a.rule).cmp(&(
-        b.line,
-        b.column,
-        b.end_line,
-        b.end_column,
-        &b.rule,
-    ))
+    let positioned = findings.into_iter().map(|finding| {
+        let start = source.position(offset(finding.span.lo));
+        let end = source.position(offset(finding.span.hi)).max(start);
+        Diagnostic {
+            rule: finding.rule.to_owned(),
+            severity: finding.severity,
+            message: finding.message,
+            line: start.line + 1,
+            column: start.column + 1,
+            end_line: end.line + 1,
+            end_column: end.column + 1,
+        }
+    });
+    listed(positioned.collect())
 }
 
 /// Hashes the inputs of a build. Every field is preceded by its length, so that different inputs never hash the same

@@ -14,3 +14,5 @@ pub(super) const ENTRY_POINT: &str = "entry-point";
 pub(super) const TOP_LEVEL_AWAIT: &str = "top-level-await";
 /// A declared parameter is not a valid variable name.
 pub(super) const PARAMETER_NAME: &str = "parameter-name";
+/// The text has more findings than are reported.
+pub(super) const MORE_FINDINGS: &str = "more-findings";

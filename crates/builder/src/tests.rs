@@ -255,3 +255,11 @@ fn a_global_in_parentheses_or_a_cast_is_reported_once() {
         ["missing-global@1:14", "missing-global@1:28"]
     );
 }
+
+#[test]
+fn a_text_with_many_errors_reports_a_hundred() {
+    let code = format!("export const main = () => 1;\n{}", "require('fs');\n".repeat(150));
+    let report = build(MAIN, &code);
+    assert_eq!((report.build, report.diagnostics.len()), (None, MAX_DIAGNOSTICS));
+    assert_eq!(report.diagnostics[99].rule, "more-findings");
+}

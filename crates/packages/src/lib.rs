@@ -36,6 +36,9 @@ const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// Maximum number of bundles made at the same time. Each takes about one processor and some hundred MiB while it runs.
 const MAX_CONCURRENT_BUNDLES: usize = 2;
 
+/// Maximum number of modules that a text imports. Every import is compared with those before it.
+const MAX_IMPORTS: usize = 100;
+
 /// Errors in the set-up of the registry's client.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -113,6 +116,10 @@ impl Packages {
     }
 
     fn specifiers(&self, imports: &[Import]) -> Result<Vec<Specifier>, Vec<ImportError>> {
+        if imports.len() > MAX_IMPORTS {
+            let message = format!("The code imports {} modules; the limit is {MAX_IMPORTS}.", imports.len());
+            return Err(vec![ImportError { import: MAX_IMPORTS, message }]);
+        }
         let mut errors = Vec::new();
         let mut specifiers: Vec<Specifier> = Vec::new();
         for (import, asked) in imports.iter().enumerate() {

@@ -1,8 +1,12 @@
 //! Protocol of the socket between the supervisor and a sandbox process, the only interface of the two.
 //!
-//! A frame is a little-endian `u32` length, followed by that many bytes of JSON. The one exception is the startup
-//! snapshot, whose bytes follow [`ToSandbox::Prepare`] as a frame. Invariant: neither side trusts the lengths of the
-//! other. A frame over [`MAX_FRAME_BYTES`] ends the connection before a byte of it is allocated.
+//! A frame is a little-endian `u32` length, followed by that many bytes. They are the JSON of a message, or
+//! [`ATTACHED`], the length of the JSON, the JSON, and the bytes of a body. The one exception is the startup snapshot,
+//! whose bytes follow [`ToSandbox::Prepare`] as a frame. Invariant: neither side trusts the lengths of the other. A
+//! frame over [`MAX_FRAME_BYTES`] ends the connection before a byte of it is allocated.
+//!
+//! The sandbox keeps large bodies of requests, and counts them against its run's memory, until the supervisor has
+//! memory for them and sends [`ToSandbox::SendBody`].
 //!
 //! A template process is prepared by the same frames, and answers with [`FromSandbox::Ready`]. From then on each
 //! request is one byte with the socket of a process to be made as ancillary data. The answer is the process id (a
@@ -21,8 +25,13 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Maximum size of a frame, in bytes: a 10 MiB response body in base64 and its envelope.
+/// Maximum size of a frame, in bytes: the snapshot, or a body of at most 11 MiB with its message.
 pub const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// First byte of a frame with a body. JSON never begins with it.
+pub const ATTACHED: u8 = 0;
+/// Maximum size of a request's body that is attached to [`FromSandbox::Fetch`], in bytes. The supervisor holds one for
+/// each fetch of a run, whatever memory is free.
+pub const MAX_ATTACHED_REQUEST_BYTES: usize = 16 * 1024;
 
 /// Maximum length of the message or stack of an error, in UTF-16 units. The sandbox truncates there, so that a text of
 /// this length may end inside a secret.
@@ -48,7 +57,10 @@ pub enum ToSandbox {
     Prepare { memory_bytes: usize },
     /// Requests a run. Sent only after [`FromSandbox::Ready`].
     Execute(Box<Job>),
-    /// Answers [`FromSandbox::Fetch`] with the same id.
+    /// Requests the body of the fetch with this id, which is answered by [`FromSandbox::Body`] unless the script aborts
+    /// the fetch.
+    SendBody { id: u32 },
+    /// Answers [`FromSandbox::Fetch`] with the same id. The body is attached.
     FetchDone { id: u32, answer: FetchAnswer },
     /// Stops the run. The sandbox must answer with an outcome of this code, or is killed.
     Terminate { code: ErrorCode },
@@ -68,9 +80,14 @@ pub enum FromSandbox {
         level: LogLevel,
         message: String,
     },
+    /// A body of at most [`MAX_ATTACHED_REQUEST_BYTES`] is attached.
     Fetch {
         id: u32,
         request: FetchRequest,
+    },
+    /// Answers [`ToSandbox::SendBody`]. The body is attached.
+    Body {
+        id: u32,
     },
     /// The script aborted the fetch with this id.
     FetchAborted {
@@ -90,6 +107,8 @@ pub enum FrameError {
     TooLong(usize),
     #[error("the frame does not belong to the sandbox protocol: {0}")]
     Malformed(#[from] serde_json::Error),
+    #[error("the frame ends before the message that it announces")]
+    NoMessage,
     /// I/O error. `UnexpectedEof` if the other side has ended.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -101,21 +120,42 @@ pub fn frame_length(header: [u8; 4]) -> Result<usize, FrameError> {
     if length > MAX_FRAME_BYTES { Err(FrameError::TooLong(length)) } else { Ok(length) }
 }
 
+/// Encodes a length as the first four bytes of a frame.
+fn frame_header(length: usize) -> Result<[u8; 4], FrameError> {
+    match u32::try_from(length) {
+        Ok(bytes) if length <= MAX_FRAME_BYTES => Ok(bytes.to_le_bytes()),
+        _ => Err(FrameError::TooLong(length)),
+    }
+}
+
 /// Makes a complete frame of length and payload, for one write.
 pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let length = u32::try_from(payload.len())
-        .ok()
-        .filter(|&length| length as usize <= MAX_FRAME_BYTES)
-        .ok_or(FrameError::TooLong(payload.len()))?;
-    let mut frame = Vec::with_capacity(4 + payload.len());
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(payload);
-    Ok(frame)
+    Ok([&frame_header(payload.len())?[..], payload].concat())
 }
 
 /// Encodes a message as a complete frame.
 pub fn encode(message: &impl Serialize) -> Result<Vec<u8>, FrameError> {
     frame(&serde_json::to_vec(message)?)
+}
+
+/// Encodes the beginning of a frame whose end is a body of `body_bytes`.
+pub fn encode_before_body(message: &impl Serialize, body_bytes: usize) -> Result<Vec<u8>, FrameError> {
+    let json = serde_json::to_vec(message)?;
+    let header = frame_header((1 + 4 + json.len()).saturating_add(body_bytes))?;
+    let json_length = u32::try_from(json.len()).map_err(|_| FrameError::TooLong(json.len()))?;
+    Ok([&header[..], &[ATTACHED][..], &json_length.to_le_bytes()[..], &json[..]].concat())
+}
+
+/// Decodes the payload of a frame. Returns the message, and the index at which the attached body begins: the length of
+/// the payload if there is none.
+pub fn decode<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<(T, usize), FrameError> {
+    let Some((&ATTACHED, rest)) = payload.split_first() else {
+        return Ok((serde_json::from_slice(payload)?, payload.len()));
+    };
+    let (length, rest) = rest.split_first_chunk().ok_or(FrameError::NoMessage)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let json = rest.get(..length).ok_or(FrameError::NoMessage)?;
+    Ok((serde_json::from_slice(json)?, 1 + 4 + length))
 }
 
 /// Reads the payload of one frame. Blocking.
@@ -176,8 +216,8 @@ pub struct FetchRequest {
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
-    /// Body in base64.
-    pub body: Option<String>,
+    /// Length of the body, in bytes. `None` if there is no body.
+    pub body_bytes: Option<u32>,
     pub redirect: Redirect,
     /// Sent by the Plane SDK. Goes only to the base URL of Plane's API, with the workspace's token.
     #[serde(default)]
@@ -203,7 +243,6 @@ pub enum FetchAnswer {
         url: String,
         redirected: bool,
         headers: Vec<(String, String)>,
-        body: String,
     },
     /// The request failed. The script receives a `TypeError` with this message.
     Refused { message: String },
@@ -225,6 +264,28 @@ mod tests {
         let mut header = u32::MAX.to_le_bytes().to_vec();
         header.extend_from_slice(b"tiny");
         assert!(matches!(read_frame(&mut header.as_slice()), Err(FrameError::TooLong(_))));
+    }
+
+    #[test]
+    fn a_body_is_attached_to_its_message() {
+        let body = b"\0 any { bytes";
+        let message = encode_before_body(&FromSandbox::Body { id: 7 }, body.len()).expect("encodes");
+        let payload = read_frame(&mut [message, body.to_vec()].concat().as_slice()).expect("reads");
+        let (message, start) = decode(&payload).expect("decodes");
+        assert!(matches!(message, FromSandbox::Body { id: 7 }));
+        assert_eq!(&payload[start..], body);
+        let plain = serde_json::to_vec(&FromSandbox::Initialized).expect("encodes");
+        let (message, start) = decode(&plain).expect("decodes");
+        assert!(matches!(message, FromSandbox::Initialized) && start == plain.len());
+    }
+
+    #[test]
+    fn a_body_beyond_the_frame_is_refused() {
+        let huge = encode_before_body(&FromSandbox::Initialized, MAX_FRAME_BYTES);
+        assert!(matches!(huge, Err(FrameError::TooLong(_))));
+        for payload in [&[ATTACHED][..], &[ATTACHED, 1, 0, 0], &[ATTACHED, 9, 0, 0, 0, b'{']] {
+            assert!(matches!(decode::<FromSandbox>(payload), Err(FrameError::NoMessage)), "{payload:?}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     termination::Termination,
     warm_up,
 };
-use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, read_frame, write_message};
+use sandbox_protocol::{EXIT_SETUP, FromSandbox, Job, ToSandbox, decode, read_frame, write_message};
 use std::{
     os::{
         fd::{FromRawFd, OwnedFd},
@@ -76,17 +76,19 @@ impl Reader {
     /// Reads messages until the supervisor closes the socket, then exits the process.
     fn read(&self) -> ! {
         loop {
-            let Ok(payload) = read_frame(&mut &*self.socket) else { platform::exit(0) };
-            match serde_json::from_slice(&payload) {
-                Ok(ToSandbox::Execute(job)) => self.events.push(SandboxEvent::Execute(job)),
-                Ok(ToSandbox::FetchDone { id, answer }) => {
-                    self.events.push(SandboxEvent::FetchDone { id, answer });
+            let Ok(mut payload) = read_frame(&mut &*self.socket) else { platform::exit(0) };
+            match decode(&payload) {
+                Ok((ToSandbox::Execute(job), _)) => self.events.push(SandboxEvent::Execute(job)),
+                Ok((ToSandbox::SendBody { id }, _)) => self.events.push(SandboxEvent::SendBody { id }),
+                Ok((ToSandbox::FetchDone { id, answer }, start)) => {
+                    let body = payload.split_off(start);
+                    self.events.push(SandboxEvent::FetchDone { id, answer, body });
                 }
-                Ok(ToSandbox::Terminate { code }) => {
+                Ok((ToSandbox::Terminate { code }, _)) => {
                     self.termination.stop(code);
                     self.events.wake();
                 }
-                Ok(ToSandbox::Prepare { .. }) | Err(_) => platform::exit(EXIT_SETUP),
+                Ok((ToSandbox::Prepare { .. }, _)) | Err(_) => platform::exit(EXIT_SETUP),
             }
         }
     }

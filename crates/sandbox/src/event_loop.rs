@@ -11,7 +11,6 @@ use crate::{
     stack,
     termination::Termination,
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sandbox_protocol::FetchAnswer;
 use shared::execution::LogLevel;
 
@@ -59,8 +58,12 @@ impl EventLoop<'_> {
             }
             // A received response takes precedence over a due timer, so that timers cannot starve responses.
             if let WaitResult::Event(delivery) = self.events.wait(self.run.next_timer()) {
-                if let SandboxEvent::FetchDone { id, answer } = delivery {
-                    self.deliver(scope, host, id, &answer);
+                match delivery {
+                    SandboxEvent::FetchDone { id, answer, body } => {
+                        self.deliver(scope, host, id, (&answer, &body));
+                    }
+                    SandboxEvent::SendBody { id } => self.run.send_body(id),
+                    SandboxEvent::Execute(_) => {}
                 }
             } else if let Some(id) = self.run.take_due_timer() {
                 let id = v8::Integer::new_from_unsigned(scope, id).into();
@@ -74,8 +77,9 @@ impl EventLoop<'_> {
         scope: &mut v8::PinScope<'_, '_>,
         host: v8::Local<v8::Object>,
         id: u32,
-        answer: &FetchAnswer,
+        answer: (&FetchAnswer, &[u8]),
     ) {
+        self.run.drop_body(id);
         let id = v8::Integer::new_from_unsigned(scope, id).into();
         match answer_arguments(scope, id, answer) {
             Some(arguments) => self.call(scope, host, "fetchDone", &arguments),
@@ -126,18 +130,17 @@ impl EventLoop<'_> {
 fn answer_arguments<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     id: v8::Local<'s, v8::Value>,
-    answer: &FetchAnswer,
+    (answer, body): (&FetchAnswer, &[u8]),
 ) -> Option<Vec<v8::Local<'s, v8::Value>>> {
     let null = v8::null(scope).into();
     match answer {
         FetchAnswer::Refused { message } => Some(vec![id, v8::String::new(scope, message)?.into()]),
-        FetchAnswer::Response { status, status_text, url, redirected, headers, body } => {
+        FetchAnswer::Response { status, status_text, url, redirected, headers } => {
             let mut flat = Vec::with_capacity(headers.len() * 2);
             for (name, value) in headers {
                 flat.push(v8::String::new(scope, name)?.into());
                 flat.push(v8::String::new(scope, value)?.into());
             }
-            let body = STANDARD.decode(body).ok()?;
             Some(vec![
                 id,
                 null,
@@ -146,7 +149,7 @@ fn answer_arguments<'s>(
                 v8::String::new(scope, url)?.into(),
                 v8::Boolean::new(scope, *redirected).into(),
                 v8::Array::new_with_elements(scope, &flat).into(),
-                ops::array_buffer(scope, &body).into(),
+                ops::array_buffer(scope, body).into(),
             ])
         }
     }

@@ -10,7 +10,8 @@ use std::{
 /// Message of the supervisor that only the V8 thread can handle.
 pub(super) enum SandboxEvent {
     Execute(Box<Job>),
-    FetchDone { id: u32, answer: FetchAnswer },
+    SendBody { id: u32 },
+    FetchDone { id: u32, answer: FetchAnswer, body: Vec<u8> },
 }
 
 /// Result of waiting for an event.
@@ -20,7 +21,8 @@ pub(super) enum WaitResult {
     NoEvent,
 }
 
-/// Queue of events. The protocol bounds it: the supervisor sends one job, then at most one response per accepted fetch.
+/// Queue of events. The protocol bounds it: the supervisor sends one job, then at most one response and one request for
+/// the body per accepted fetch.
 #[derive(Default)]
 pub(super) struct EventQueue {
     state: Mutex<State>,

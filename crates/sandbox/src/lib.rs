@@ -26,6 +26,7 @@ mod platform;
 #[cfg(debug_assertions)]
 mod probe;
 mod random;
+mod request_body;
 mod run_state;
 mod script_run;
 mod seccomp;

@@ -3,9 +3,9 @@
 //! V8's callbacks access it through the isolate's slot. No borrow outlives the method that takes it, and no method
 //! calls into JavaScript.
 
-use crate::platform;
+use crate::{platform, request_body::RequestBody};
 use builder::{Position, SourceMap};
-use sandbox_protocol::{FromSandbox, Job, write_message};
+use sandbox_protocol::{FetchRequest, FromSandbox, Job, MAX_ATTACHED_REQUEST_BYTES, write_message};
 use shared::{execution::LogLevel, limits::Limits};
 use std::{
     cell::{Cell, RefCell},
@@ -35,6 +35,8 @@ pub(super) struct RunState {
     lines_left: Cell<usize>,
     bytes_left: Cell<usize>,
     fetches: Cell<u32>,
+    /// Bodies of requests that the supervisor may still ask for, by the id of the fetch.
+    bodies: RefCell<HashMap<u32, RequestBody>>,
     timers: RefCell<Timers>,
     /// Source maps by resource name, parsed on first use: most runs throw nothing.
     maps: RefCell<HashMap<String, Option<SourceMap>>>,
@@ -61,6 +63,7 @@ impl RunState {
             lines_left: Cell::new(limits.log_lines.saturating_add(1)),
             bytes_left: Cell::new(limits.log_bytes.saturating_add(1)),
             fetches: Cell::new(0),
+            bodies: RefCell::default(),
             timers: RefCell::default(),
             maps: RefCell::default(),
             rejections: RefCell::default(),
@@ -93,6 +96,37 @@ impl RunState {
         self.lines_left.set(lines - 1);
         self.bytes_left.set(bytes.saturating_sub(message.len()));
         self.send(&FromSandbox::Log { level, message });
+    }
+
+    /// Sends a request. Attaches a small body, and keeps a large one until the supervisor asks for it.
+    pub(super) fn send_fetch(&self, id: u32, request: FetchRequest, body: Option<RequestBody>) {
+        match body {
+            Some(body) if body.bytes() <= MAX_ATTACHED_REQUEST_BYTES => {
+                self.send_with_body(&FromSandbox::Fetch { id, request }, &body);
+            }
+            body => {
+                self.send(&FromSandbox::Fetch { id, request });
+                self.bodies.borrow_mut().extend(body.map(|body| (id, body)));
+            }
+        }
+    }
+
+    /// Sends the body of a request that has not been aborted.
+    pub(super) fn send_body(&self, id: u32) {
+        if let Some(body) = self.drop_body(id) {
+            self.send_with_body(&FromSandbox::Body { id }, &body);
+        }
+    }
+
+    /// Forgets the body of a request that is over, and returns it.
+    pub(super) fn drop_body(&self, id: u32) -> Option<RequestBody> {
+        self.bodies.borrow_mut().remove(&id)
+    }
+
+    fn send_with_body(&self, message: &FromSandbox, body: &RequestBody) {
+        if body.write(message, &mut &*self.socket).is_err() {
+            platform::exit(0);
+        }
     }
 
     /// Counts a fetch. Returns false if the run has used all of its fetches.

@@ -10,6 +10,9 @@ use std::rc::Rc;
 /// Private key of an error object that stores the author's position of its first frame.
 const POSITION: &str = "runnerctl.position";
 
+/// Maximum length of a line of a stack trace, in UTF-16 units.
+const MAX_FRAME_UNITS: usize = 1024;
+
 /// Description of a thrown value.
 pub(super) struct ErrorDescription {
     pub(super) message: String,
@@ -62,7 +65,12 @@ fn frame<'s>(
     v8::tc_scope!(let scope, scope);
     let site = site.try_cast::<v8::Object>().ok()?;
     let text = call(scope, site, "toString")?.to_string(scope)?;
-    let text = text::bounded(scope, text, 1024);
+    // A text that ended inside a secret could not be masked.
+    let text = if text.length() > MAX_FRAME_UNITS {
+        format!("<a call with a name of {} characters>", text.length())
+    } else {
+        text::bounded(scope, text, MAX_FRAME_UNITS)
+    };
     let name = call(scope, site, "getFileName")?;
     let Ok(name) = name.try_cast::<v8::String>() else {
         return Some(Frame { text, position: None });

@@ -1,7 +1,10 @@
 //! Reception of HTTP request bodies, for the api and the worker.
 //!
-//! Invariant: at most the limit of a body is kept in memory, and no body is received for longer than [`TIMEOUT`].
+//! Invariants:
+//! - At most the limit of a body is kept in memory, and no body is received for longer than [`TIMEOUT`].
+//! - Memory is taken as bytes arrive, whatever length the client declares, and from a [`BodyBudget`] of the process.
 
+use super::body_budget::{BodyBudget, BodyOwner, Share};
 use futures_util::{Stream, StreamExt as _};
 use std::{pin::pin, time::Duration};
 
@@ -24,6 +27,8 @@ pub enum BodyError {
     NotJson,
     #[error("The body must be sent without a Content-Encoding.")]
     Encoded,
+    #[error("Too many large request bodies arrive at once; try again shortly.")]
+    OverBudget,
 }
 
 impl BodyError {
@@ -35,6 +40,7 @@ impl BodyError {
             Self::Incomplete => "incomplete_body",
             Self::NotJson => "unsupported_media_type",
             Self::Encoded => "unsupported_content_encoding",
+            Self::OverBudget => "unavailable",
         }
     }
 
@@ -45,6 +51,7 @@ impl BodyError {
             Self::Timeout => 408,
             Self::Incomplete => 400,
             Self::NotJson | Self::Encoded => 415,
+            Self::OverBudget => 503,
         }
     }
 }
@@ -64,13 +71,15 @@ pub fn require_identity<'v>(mut content_encodings: impl Iterator<Item = &'v [u8]
     if content_encodings.all(is_identity) { Ok(()) } else { Err(BodyError::Encoded) }
 }
 
-/// Receives a body of at most `limit` bytes. `content_length` is the value of the header, if any.
+/// Receives a body of at most `limit` bytes within the owner's part of the budget. `content_length` is the value of the
+/// header, if any.
 pub async fn receive<B: AsRef<[u8]>, E>(
     chunks: impl Stream<Item = Result<B, E>>,
     content_length: Option<&str>,
     limit: usize,
+    (budget, owner): (&BodyBudget, BodyOwner),
 ) -> Result<Vec<u8>, BodyError> {
-    within(TIMEOUT, collect(chunks, content_length, limit)).await
+    within(TIMEOUT, collect(chunks, content_length, limit, (budget, owner))).await
 }
 
 async fn within<T>(
@@ -84,6 +93,7 @@ async fn collect<B: AsRef<[u8]>, E>(
     chunks: impl Stream<Item = Result<B, E>>,
     content_length: Option<&str>,
     limit: usize,
+    (budget, owner): (&BodyBudget, BodyOwner),
 ) -> Result<Vec<u8>, BodyError> {
     let too_large = BodyError::TooLarge { limit };
     let announced = content_length.and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -91,7 +101,8 @@ async fn collect<B: AsRef<[u8]>, E>(
         return Err(too_large);
     }
     let mut chunks = pin!(chunks);
-    let mut received = Vec::with_capacity(announced.min(limit));
+    let mut received =
+        if announced > limit { Err(too_large) } else { Ok(Growing::new(limit, budget.share(owner))) };
     let mut length = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
@@ -99,18 +110,50 @@ async fn collect<B: AsRef<[u8]>, E>(
         if length > limit + MAX_DISCARDED_BYTES {
             return Err(too_large);
         }
-        if length <= limit {
-            received.extend_from_slice(chunk.as_ref());
-        }
+        // The bytes of a refused body are freed at once, and those that follow are discarded.
+        received = received.and_then(|received| received.with(chunk.as_ref()));
     }
-    if length > limit { Err(too_large) } else { Ok(received) }
+    received.map(|received| received.bytes)
+}
+
+/// Part of a body that has arrived.
+#[derive(Debug)]
+struct Growing<'a> {
+    bytes: Vec<u8>,
+    limit: usize,
+    /// Share of the budget for the capacity of `bytes`.
+    share: Share<'a>,
+}
+
+impl<'a> Growing<'a> {
+    fn new(limit: usize, share: Share<'a>) -> Self {
+        Self { bytes: Vec::new(), limit, share }
+    }
+
+    /// Appends a chunk. The capacity doubles, up to the limit of the body, so that few bytes are copied.
+    fn with(mut self, chunk: &[u8]) -> Result<Self, BodyError> {
+        let length = self.bytes.len() + chunk.len();
+        if length > self.limit {
+            return Err(BodyError::TooLarge { limit: self.limit });
+        }
+        if length > self.bytes.capacity() {
+            let capacity = (2 * self.bytes.capacity()).clamp(length, self.limit);
+            self.share.grow_to(capacity)?;
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(self)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures_util::stream;
-    use std::convert::Infallible;
+    use std::{convert::Infallible, net::Ipv4Addr};
+
+    const OWNER: BodyOwner = BodyOwner::Peer(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST));
+    const OTHER: BodyOwner = BodyOwner::Workspace(uuid::Uuid::nil());
 
     fn chunks<const N: usize>(
         texts: [&'static str; N],
@@ -120,28 +163,79 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_one_byte_over_the_limit_is_refused() {
-        assert_eq!(receive(chunks(["ab", "cd"]), None, 4).await, Ok(b"abcd".to_vec()));
-        assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4).await, Err(BodyError::TooLarge { limit: 4 }));
+        let (budget, too_large) = (BodyBudget::default(), Err(BodyError::TooLarge { limit: 4 }));
+        assert_eq!(receive(chunks(["ab", "cd"]), None, 4, (&budget, OWNER)).await, Ok(b"abcd".to_vec()));
+        assert_eq!(receive(chunks(["ab", "cd", "e"]), None, 4, (&budget, OWNER)).await, too_large);
     }
 
     #[tokio::test]
     async fn a_content_length_far_over_the_limit_is_refused_unread() {
         let never = stream::pending::<Result<&str, Infallible>>();
         let announced = (4 + MAX_DISCARDED_BYTES + 1).to_string();
-        assert_eq!(receive(never, Some(&announced), 4).await, Err(BodyError::TooLarge { limit: 4 }));
+        let refused = receive(never, Some(&announced), 4, (&BodyBudget::default(), OWNER)).await;
+        assert_eq!(refused, Err(BodyError::TooLarge { limit: 4 }));
     }
 
     #[tokio::test]
     async fn a_body_that_does_not_arrive_in_time_is_refused() {
         let begun = chunks(["{"]).chain(stream::pending());
-        let received = within(Duration::from_millis(20), collect(begun, None, 4)).await;
+        let received =
+            within(Duration::from_millis(20), collect(begun, None, 4, (&BodyBudget::default(), OWNER))).await;
         assert_eq!(received, Err(BodyError::Timeout));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_is_incomplete() {
         let broken = stream::iter([Ok("{"), Err("reset")]);
-        assert_eq!(receive(broken, Some("2"), 4).await, Err(BodyError::Incomplete));
+        let refused = receive(broken, Some("2"), 4, (&BodyBudget::default(), OWNER)).await;
+        assert_eq!(refused, Err(BodyError::Incomplete));
+    }
+
+    #[test]
+    fn a_declared_length_takes_no_memory() {
+        let budget = BodyBudget::default();
+        let mut receiving = pin!(collect(
+            stream::iter([Ok::<_, Infallible>("{")]).chain(stream::pending()),
+            Some("2000000"),
+            2_000_000,
+            (&budget, OWNER)
+        ));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(receiving.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(budget.free(), BodyBudget::default().free());
+        let growing = Growing::new(2_000_000, budget.share(OWNER)).with(b"{").unwrap();
+        assert_eq!(growing.bytes.capacity(), 1);
+    }
+
+    #[test]
+    fn the_capacity_of_a_body_never_exceeds_its_limit() {
+        let budget = BodyBudget::default();
+        let mut growing = Growing::new(100_000, budget.share(OWNER));
+        for _ in 0..100 {
+            growing = growing.with(&[b'x'; 1000]).unwrap();
+        }
+        assert_eq!(growing.bytes.capacity(), 100_000);
+        assert_eq!(growing.with(b"x").unwrap_err(), BodyError::TooLarge { limit: 100_000 });
+        assert_eq!(budget.free(), BodyBudget::default().free(), "a refused body gives its share back");
+    }
+
+    #[tokio::test]
+    async fn many_bodies_at_once_stay_within_the_budget() {
+        const BODY: usize = 100_000;
+        let budget = BodyBudget::of(6 * BODY);
+        let free = budget.free();
+        let body = |owner| Growing::new(BODY, budget.share(owner)).with(&[b'x'; BODY]);
+        let held: Vec<_> = (0..10).map(|_| body(OWNER)).collect();
+        assert_eq!(held.iter().filter(|body| body.is_ok()).count(), 3, "half of the budget");
+        let large = stream::iter([Ok::<_, Infallible>(vec![b'x'; BODY])]);
+        let refused = receive(large.clone(), None, BODY, (&budget, OWNER)).await;
+        assert_eq!(refused, Err(BodyError::OverBudget));
+        assert_eq!(receive(chunks(["{}"]), None, BODY, (&budget, OWNER)).await, Ok(b"{}".to_vec()));
+        let other = receive(large.clone(), None, BODY, (&budget, OTHER)).await;
+        assert_eq!(other.map(|body| body.len()), Ok(BODY), "the other half is left to others");
+        drop(held);
+        assert_eq!(receive(large, None, BODY, (&budget, OWNER)).await.map(|body| body.len()), Ok(BODY));
+        assert_eq!(budget.free(), free);
     }
 
     #[test]

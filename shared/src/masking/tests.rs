@@ -129,6 +129,15 @@ fn a_value_that_repeats_itself_is_found_in_linear_time() {
 }
 
 #[test]
+fn a_secret_as_the_host_of_a_url_is_masked() {
+    let masker = masker(&["XoxB-1234abcd", "SGVsbG8gd29ybGQ/abc==", "https://Hooks.example/T0/B0"]);
+    assert_eq!(masker.mask("Domain not allowed: xoxb-1234abcd"), "Domain not allowed: [masked]");
+    assert_eq!(masker.mask("GET xoxb-1234abcd.example.com 3 ms"), "GET [masked].example.com 3 ms");
+    assert_eq!(masker.mask("GET sgvsbg8gd29ybgq 3 ms"), "GET [masked] 3 ms");
+    assert_eq!(masker.mask("https://a.example"), "https://a.example", "a scheme is no part of a secret");
+}
+
+#[test]
 fn debug_shows_no_value() {
     assert!(!format!("{:?}", masker(&["hunter2"])).contains("hunter2"));
 }

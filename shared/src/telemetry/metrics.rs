@@ -250,7 +250,7 @@ metrics! {
     Api Gauge WORKERS = "runnerctl_workers" [] "Workers seen in the last 30 seconds.";
     Api Gauge LIVE_CLIENTS = "runnerctl_live_clients" ["kind": Only(&["wait", "events"])]
         "Clients with an open request for updates of an execution: `wait` or `events`.";
-    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit": Only(&["rate", "queue", "share"])] "Requests answered 429, by the exceeded limit.";
+    Api Counter RATE_LIMITED = "runnerctl_rate_limited_total" ["limit": Only(&["rate", "queue", "share", "streams"])] "Requests answered 429, by the exceeded limit.";
     Both Counter HTTP_REQUESTS = "runnerctl_http_requests_total" ["method": METHOD, "route": ROUTE, "status": Any("HTTP status codes")]
         "Requests answered, by route pattern.";
     Both Histogram(SECONDS) HTTP_REQUEST_DURATION = "runnerctl_http_request_seconds" ["method": METHOD, "route": ROUTE]

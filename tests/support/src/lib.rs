@@ -13,6 +13,7 @@ mod queue;
 mod receiver;
 mod registry;
 mod services;
+mod slow_clients;
 
 pub use database::TestDatabase;
 pub use hostile::{Endless, HostileServer};
@@ -24,6 +25,7 @@ pub use queue::TestQueues;
 pub use receiver::{Posted, Receiver};
 pub use registry::{Registry, archive};
 pub use services::Services;
+pub use slow_clients::hold_connections;
 
 /// Reads a variable that `scripts/with-services` sets.
 ///

@@ -20,7 +20,7 @@ pub use signed::MAX_BODY_BYTES;
 use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     http::{StatusCode, Version, header},
     middleware::{self, Next},
     response::Response,
@@ -29,17 +29,18 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
-    http::host,
+    http::{BodyBudget, host, metrics},
     limits::Limits,
     signing::SigningKeys,
-    telemetry::metrics::{HTTP_REQUEST_DURATION, HTTP_REQUESTS},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// State that the endpoints share.
 pub struct ServerState {
     pub keys: Arc<SigningKeys>,
     pub nonces: Nonces,
+    /// Memory of request bodies that are being received.
+    pub body_budget: BodyBudget,
     pub pool: Arc<Pool>,
     /// Limits of one `execute-sync`.
     pub limits: Limits,
@@ -72,7 +73,7 @@ pub fn router(state: Arc<ServerState>) -> Router {
             HttpError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(middleware::from_fn(require_host))
-        .layer(middleware::from_fn(record))
+        .layer(middleware::from_fn(metrics::record))
         .with_state(state)
 }
 
@@ -85,27 +86,4 @@ async fn require_host(request: Request, next: Next) -> Result<Response, HttpErro
     let hosts = request.headers().get_all(header::HOST).iter().count();
     host::require_one(hosts, request.version() == Version::HTTP_11)?;
     Ok(next.run(request).await)
-}
-
-/// Counts requests by route pattern. Paths are no labels, since clients choose them.
-async fn record(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-    let route = route.strip_suffix('/').unwrap_or(route).to_owned();
-    let method = method_label(request.method());
-    let started = Instant::now();
-    let response = next.run(request).await;
-    HTTP_REQUEST_DURATION.with([method.to_owned(), route.clone()]).record(started.elapsed());
-    let status = response.status().as_str().to_owned();
-    HTTP_REQUESTS.with([method.to_owned(), route, status]).increment(1);
-    response
-}
-
-/// Returns the label of a method. A client may send any word, so unknown methods share the label `other`.
-fn method_label(method: &axum::http::Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        _ => "other",
-    }
 }

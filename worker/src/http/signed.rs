@@ -1,22 +1,19 @@
 //! Extractor that accepts signed requests only.
 //!
-//! The order of the checks matters: headers, body, signature, nonce. A nonce is stored only after the signature was verified,
-//! so that unsigned requests can't fill the table.
+//! A nonce is stored only after the signature was verified, so that unsigned requests can't fill the table.
 
 use super::{ServerState, error::HttpError};
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderValue, header},
 };
 use shared::{
     http::{
-        body,
+        PeerAddress, body,
         fields::{self, ReadFields},
+        signed::{SignedError, SignedReceiver},
     },
-    signing::{
-        NONCE_HEADER, SIGNATURE_HEADER, SignatureError, SignedHeaders, TIMESTAMP_HEADER, USER_HEADER,
-        WORKSPACE_HEADER,
-    },
+    signing::SignatureError,
 };
 use std::sync::Arc;
 
@@ -36,12 +33,15 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
 
     async fn from_request(request: Request, state: &Arc<ServerState>) -> Result<Self, HttpError> {
         let (parts, content) = request.into_parts();
-        let headers = read_headers(&parts.headers)?;
-        let length = text(&parts.headers, &header::CONTENT_LENGTH);
-        let body = body::receive(content.into_data_stream(), length, MAX_BODY_BYTES).await?;
+        let receiver =
+            SignedReceiver { keys: &state.keys, budget: &state.body_budget, max_body_bytes: MAX_BODY_BYTES };
         let path_and_query = parts.uri.path_and_query().map_or("/", |text| text.as_str());
-        let signed = headers.covering(parts.method.as_str(), path_and_query, &body);
-        state.keys.verify(&signed, headers.signature, chrono::Utc::now().timestamp())?;
+        let peer = PeerAddress::of(&parts.extensions);
+        let received = receiver.receive(&parts.method, path_and_query, &parts.headers, (peer, content)).await;
+        let (headers, body) = received.map_err(|error| match error {
+            SignedError::Signature(error) => HttpError::from(error),
+            SignedError::Body(error) => HttpError::from(error),
+        })?;
         let fresh = state.nonces.use_once(headers.nonce).await.map_err(|error| {
             tracing::warn!(%error, "the nonce of a signed request could not be checked");
             HttpError::unavailable("nonces_unavailable", "The nonce of this request can't be checked now.")
@@ -51,21 +51,8 @@ impl<T: ReadFields> FromRequest<Arc<ServerState>> for Signed<T> {
         }
         let encodings = parts.headers.get_all(header::CONTENT_ENCODING);
         body::require_identity(encodings.iter().map(HeaderValue::as_bytes))?;
-        body::require_json(text(&parts.headers, &header::CONTENT_TYPE))?;
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        body::require_json(content_type)?;
         Ok(Self { workspace_slug: headers.workspace_slug.to_owned(), body: fields::parse(&body)? })
     }
-}
-
-fn read_headers(headers: &HeaderMap) -> Result<SignedHeaders<'_>, SignatureError> {
-    // With two values of one header, client and worker could use different ones.
-    for header in [TIMESTAMP_HEADER, NONCE_HEADER, WORKSPACE_HEADER, USER_HEADER, SIGNATURE_HEADER] {
-        if headers.get_all(header).iter().nth(1).is_some() {
-            return Err(SignatureError::Malformed { header, rule: "must be sent once" });
-        }
-    }
-    SignedHeaders::read(|name| headers.get(name)?.to_str().ok())
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }

@@ -1,40 +1,70 @@
 //! Frames that wait to be written to a sandbox process, the job first.
 
 use super::fetch::Hold;
+use bytes::Bytes;
 use sandbox_protocol::{FetchAnswer, FrameError, Job, ToSandbox};
 use shared::execution::ErrorCode;
-use std::{collections::VecDeque, io};
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _},
     net::unix::OwnedWriteHalf,
 };
 
 /// Encoded message to a sandbox process.
+#[derive(Default)]
 pub(super) struct Frame {
-    bytes: Vec<u8>,
+    /// All of the frame before the body.
+    head: Vec<u8>,
+    body: Bytes,
     /// Limits of the run that an answer counts against until its last byte is written.
     _hold: Hold,
 }
 
 impl Frame {
     /// Encodes the answer to a fetch. `hold` counts against the run until the frame is written.
-    pub(super) fn answer(id: u32, answer: FetchAnswer, hold: Hold) -> Self {
-        let bytes = sandbox_protocol::encode(&ToSandbox::FetchDone { id, answer }).or_else(|_too_long| {
-            let message = "the response is too large".to_owned();
-            sandbox_protocol::encode(&ToSandbox::FetchDone { id, answer: FetchAnswer::Refused { message } })
-        });
-        Self { bytes: bytes.unwrap_or_default(), _hold: hold }
+    pub(super) fn answer(id: u32, answer: FetchAnswer, body: Bytes, hold: Hold) -> Self {
+        match sandbox_protocol::encode_before_body(&ToSandbox::FetchDone { id, answer }, body.len()) {
+            Ok(head) => Self { head, body, _hold: hold },
+            Err(_too_long) => {
+                let answer = FetchAnswer::Refused { message: "the response is too large".to_owned() };
+                Self::message(&ToSandbox::FetchDone { id, answer })
+            }
+        }
+    }
+
+    /// Encodes the request for the body of a fetch.
+    pub(super) fn send_body(id: u32) -> Self {
+        Self::message(&ToSandbox::SendBody { id })
     }
 
     /// Encodes the order to stop the run.
     pub(super) fn terminate(code: ErrorCode) -> Self {
-        let bytes = sandbox_protocol::encode(&ToSandbox::Terminate { code }).unwrap_or_default();
-        Self { bytes, _hold: Hold::default() }
+        Self::message(&ToSandbox::Terminate { code })
+    }
+
+    fn message(message: &ToSandbox) -> Self {
+        Self { head: sandbox_protocol::encode(message).unwrap_or_default(), ..Self::default() }
+    }
+
+    fn len(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
+    /// Returns what follows the first `written` bytes.
+    fn rest(&self, written: usize) -> [IoSlice<'_>; 2] {
+        let (head, body) = match written.checked_sub(self.head.len()) {
+            None => (&self.head[written..], &self.body[..]),
+            Some(written) => (&[][..], &self.body[written..]),
+        };
+        [IoSlice::new(head), IoSlice::new(body)]
     }
 }
 
 /// Writes frames in their order, as fast as the socket takes them. The number of queued frames is bounded by the run's limit
-/// of fetches: one answer for each, and one order to stop.
+/// of fetches: one answer and one request for a body for each, and one order to stop.
 pub(super) struct FrameWriter {
     queue: VecDeque<Frame>,
     /// Number of bytes of the first frame that the socket has taken.
@@ -55,7 +85,7 @@ impl FrameWriter {
     }
 
     fn with_job(bytes: Vec<u8>) -> Self {
-        let job = Frame { bytes, _hold: Hold::default() };
+        let job = Frame { head: bytes, ..Frame::default() };
         Self { queue: VecDeque::from([job]), written: 0, has_sent_job: false, is_closed: false }
     }
 
@@ -77,8 +107,8 @@ impl FrameWriter {
     /// Writes once. Cancel-safe.
     pub(super) async fn write(&mut self, socket: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         let Some(frame) = self.queue.front() else { return Ok(()) };
-        match socket.write(&frame.bytes[self.written..]).await? {
-            0 if !frame.bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+        match socket.write_vectored(&frame.rest(self.written)).await? {
+            0 if frame.len() > 0 => Err(io::ErrorKind::WriteZero.into()),
             bytes => {
                 self.advance(bytes);
                 Ok(())
@@ -94,7 +124,7 @@ impl FrameWriter {
 
     fn advance(&mut self, bytes: usize) {
         self.written += bytes;
-        if self.queue.front().is_some_and(|frame| self.written >= frame.bytes.len()) {
+        if self.queue.front().is_some_and(|frame| self.written >= frame.len()) {
             self.queue.pop_front();
             self.written = 0;
             self.has_sent_job = true;
@@ -108,7 +138,36 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, duplex};
 
     fn frame(bytes: &[u8]) -> Frame {
-        Frame { bytes: bytes.to_vec(), _hold: Hold::default() }
+        Frame { head: bytes.to_vec(), ..Frame::default() }
+    }
+
+    #[tokio::test]
+    async fn the_body_follows_its_message_in_any_pieces() {
+        let answer = || FetchAnswer::Response {
+            status: 200,
+            status_text: String::new(),
+            url: "http://a.test/".to_owned(),
+            redirected: false,
+            headers: Vec::new(),
+        };
+        for piece in [1, 7, 1_000] {
+            let (mut ours, mut theirs) = duplex(piece);
+            let mut writer = FrameWriter::with_job(Vec::new());
+            writer.push(Frame::answer(7, answer(), Bytes::from_static(b"the body"), Hold::default()));
+            let reading = tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                theirs.read_to_end(&mut bytes).await.map(|_| bytes)
+            });
+            while !writer.is_idle() {
+                writer.write(&mut ours).await.unwrap();
+            }
+            drop(ours);
+            let bytes = reading.await.unwrap().unwrap();
+            let payload = sandbox_protocol::read_frame(&mut bytes.as_slice()).unwrap();
+            let (message, start) = sandbox_protocol::decode(&payload).unwrap();
+            assert!(matches!(message, ToSandbox::FetchDone { id: 7, answer: FetchAnswer::Response { .. } }));
+            assert_eq!(&payload[start..], b"the body");
+        }
     }
 
     #[tokio::test]

@@ -3,18 +3,20 @@
 //! Invariant: the loop below never waits for the sandbox process or the reader of its console lines alone. A reader that is
 //! slow stops the reading of frames, never the clock.
 
+mod bodies;
 mod conclusion;
 mod lines;
 mod verdict;
 
 use super::{
-    fetch::{Fetcher, RequestLine, RunPolicy},
+    fetch::{BodyRequest, Fetcher, RequestLine, RunPolicy, ScriptRequest},
     frame_writer::{Frame, FrameWriter},
     logs::Logs,
     masking::beside,
-    sandbox_process::Sandbox,
+    sandbox_process::{Received, Sandbox},
 };
-use sandbox_protocol::{FetchRequest, FrameError, FromSandbox, Job, RunEnd};
+use bodies::Bodies;
+use sandbox_protocol::{FrameError, FromSandbox, Job, MAX_ERROR_TEXT_UNITS, MAX_FRAME_BYTES, RunEnd};
 use shared::{
     execution::ErrorCode,
     limits::Limits,
@@ -43,6 +45,12 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// Resident memory of a process beyond its run's limit, in bytes: V8, code, garbage not yet collected, one frame in each
 /// direction. An idle process has 8 to 9 MiB; a copy of a template shares nearly all of them with it.
 const RESIDENT_OVERHEAD_BYTES: usize = 128 * 1024 * 1024;
+
+/// Maximum length of one byte of a text in JSON, in bytes: `\u0000`.
+const MAX_ESCAPED_BYTES: usize = 6;
+/// Maximum size of the texts of a message other than results and console lines, in bytes: the URL and headers of a
+/// request, or an error's message and stack.
+const MAX_OTHER_TEXT_BYTES: usize = MAX_ESCAPED_BYTES * 16 * MAX_ERROR_TEXT_UNITS;
 
 /// Input of a run besides its job, and its connections to the worker.
 pub struct RunContext {
@@ -79,15 +87,11 @@ pub(super) async fn run(
 ) -> ConcludedRun {
     let given_at = Instant::now();
     // Before all other preparation, which can be done while the process starts on the job.
-    let writer = FrameWriter::start(job, &sandbox.writer);
+    let Ok(writer) = FrameWriter::start(job, &sandbox.writer) else { return too_large() };
     let secrets = job.env.values().map(String::as_str).chain(context.plane_token.as_deref());
     let masker = Arc::new(Masker::new(secrets));
     let mut run = Run::new(sandbox, job, context, fetcher, &masker, given_at);
-    let end = match writer {
-        Ok(writer) => run.until_end(writer).await,
-        // The job is too long for a frame. Such a job is refused when its script is saved.
-        Err(_) => run.kill(KillReason::ProtocolViolation),
-    };
+    let end = run.until_end(writer).await;
     let lost = matches!(end, LoopEnd::Lost);
     let (verdict, usage, irregular) = run.conclude(end).await;
     let suspicious = verdict::is_suspicious(lost, run.kill_reason, irregular);
@@ -95,6 +99,15 @@ pub(super) async fn run(
     let bytes = verdict::bytes(&verdict);
     let verdict = beside(&masker, bytes, move |masker| verdict::masked(verdict, masker)).await;
     ConcludedRun { outcome: Outcome { verdict, usage }, irregular, suspicious, safe_to_retry }
+}
+
+/// Concludes a run whose job is too long for a frame, of which the sandbox was sent nothing. The api refuses to save such
+/// a script.
+fn too_large() -> ConcludedRun {
+    let message = "the script, its functions and its input are too large together";
+    let verdict = verdict::failed(ErrorCode::BuildFailed, message.to_owned());
+    let outcome = Outcome { verdict, usage: Usage::default() };
+    ConcludedRun { outcome, irregular: None, suspicious: false, safe_to_retry: false }
 }
 
 /// A fetch that is over, with the encoded frame of its answer. Encoding a large one is left to the fetch's thread as well.
@@ -123,7 +136,9 @@ enum Event<'a> {
     FrameWritten(io::Result<()>),
     /// `None` for a fetch that was aborted.
     FetchEnded(Option<AnsweredFetch>),
-    Received(Result<FromSandbox, FrameError>),
+    /// A fetch has memory for the body of its request.
+    BodyWanted(BodyRequest),
+    Received(Result<Received, FrameError>),
 }
 
 struct Run<'a> {
@@ -142,6 +157,7 @@ struct Run<'a> {
     policy: Arc<RunPolicy>,
     fetches: JoinSet<AnsweredFetch>,
     fetching: HashMap<u32, AbortHandle>,
+    bodies: Bodies,
     fetch_count: u32,
     abort_count: u32,
     /// True once the process has been sent the whole job.
@@ -174,9 +190,10 @@ impl<'a> Run<'a> {
             kill_at: None,
             lines: VecDeque::new(),
             fetcher: Arc::clone(fetcher),
-            policy: Arc::new(policy),
+            policy: Arc::new(policy.of_workspace(&job.workspace_slug)),
             fetches: JoinSet::new(),
             fetching: HashMap::new(),
+            bodies: Bodies::new(),
             fetch_count: 0,
             abort_count: 0,
             has_sent_job: false,
@@ -198,6 +215,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Returns the largest frame that the process may send, in bytes: a result or a console line, which JSON makes longer,
+    /// or a body that a fetch has memory for.
+    fn max_frame_bytes(&self) -> usize {
+        if self.bodies.are_expected() {
+            return MAX_FRAME_BYTES;
+        }
+        let Limits { result_bytes, log_bytes, .. } = *self.limits();
+        let texts =
+            result_bytes.saturating_mul(2).saturating_add(log_bytes.saturating_mul(MAX_ESCAPED_BYTES));
+        texts.saturating_add(MAX_OTHER_TEXT_BYTES).min(MAX_FRAME_BYTES)
+    }
+
     /// Handles events until the run ends. `writer` has the job.
     async fn until_end(&mut self, mut writer: FrameWriter) -> LoopEnd {
         loop {
@@ -214,6 +243,7 @@ impl<'a> Run<'a> {
         let is_stopping = self.kill_at.is_some();
         let (deadline, exceeded) = self.deadline();
         let (context, has_lines) = (self.context, !self.lines.is_empty());
+        let max_frame_bytes = self.max_frame_bytes();
         tokio::select! {
             biased;
             () = sleep_until(self.kill_at.unwrap_or(deadline)), if is_stopping => Event::GraceOver,
@@ -224,7 +254,8 @@ impl<'a> Run<'a> {
             written = writer.write(&mut self.sandbox.writer), if !writer.is_idle() => Event::FrameWritten(written),
             Some(fetch) = self.fetches.join_next() => Event::FetchEnded(fetch.ok()),
             // Not read while lines wait for their reader: a flood of lines stays in the socket.
-            message = self.sandbox.frames.next(), if !has_lines => Event::Received(message),
+            wanted = self.bodies.next_request() => Event::BodyWanted(wanted),
+            message = self.sandbox.frames.next(max_frame_bytes), if !has_lines => Event::Received(message),
         }
     }
 
@@ -242,7 +273,11 @@ impl<'a> Run<'a> {
             Event::FrameWritten(Ok(())) => {}
             Event::FetchEnded(Some(fetch)) => self.answer(fetch, writer).await,
             Event::FetchEnded(None) => {}
-            Event::Received(Ok(message)) => return self.on_message(message).await,
+            Event::BodyWanted(request) => {
+                writer.push(Frame::send_body(request.id));
+                self.bodies.expect(request);
+            }
+            Event::Received(Ok(received)) => return self.on_message(received).await,
             Event::GraceOver | Event::Received(Err(FrameError::Io(_))) => {
                 return ControlFlow::Break(LoopEnd::Lost);
             }
@@ -251,11 +286,11 @@ impl<'a> Run<'a> {
         ControlFlow::Continue(())
     }
 
-    async fn on_message(&mut self, message: FromSandbox) -> ControlFlow<LoopEnd> {
-        if let FromSandbox::Finished { end, usage } = message {
+    async fn on_message(&mut self, received: Received) -> ControlFlow<LoopEnd> {
+        if let Received { message: FromSandbox::Finished { end, usage }, .. } = received {
             return ControlFlow::Break(LoopEnd::Reported(end, usage));
         }
-        if self.handle_message(message).await {
+        if self.handle_message(received).await {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(self.kill(KillReason::ProtocolViolation))
@@ -290,15 +325,21 @@ impl<'a> Run<'a> {
     }
 
     /// Handles a message. Returns false for one that breaks the protocol.
-    async fn handle_message(&mut self, message: FromSandbox) -> bool {
+    async fn handle_message(&mut self, Received { message, body }: Received) -> bool {
         match message {
+            FromSandbox::Body { id } => self.bodies.deliver(id, body),
+            FromSandbox::Fetch { id, request } => match self.bodies.of_request(id, request, body) {
+                Some(request) => self.fetch(id, request),
+                None => false,
+            },
+            _ if !body.is_empty() => false,
             FromSandbox::Initialized if self.initialized.is_none() => {
                 self.initialized = Some(Instant::now());
                 true
             }
             FromSandbox::Log { level, message } => self.line(level, message).await,
-            FromSandbox::Fetch { id, request } => self.fetch(id, request),
             FromSandbox::FetchAborted { id } => {
+                self.bodies.forget(id);
                 if let Some(fetch) = self.fetching.remove(&id) {
                     fetch.abort();
                 }
@@ -309,7 +350,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn fetch(&mut self, id: u32, request: FetchRequest) -> bool {
+    fn fetch(&mut self, id: u32, request: ScriptRequest) -> bool {
         self.fetch_count += 1;
         // The sandbox counts too, and refuses the script's call; a process that does not was taken over.
         if self.fetch_count > self.limits().fetches || self.fetching.contains_key(&id) {
@@ -318,7 +359,8 @@ impl<'a> Run<'a> {
         let (fetcher, policy) = (Arc::clone(&self.fetcher), Arc::clone(&self.policy));
         let fetch = async move {
             let fetched = fetcher.perform(request, &policy).await;
-            AnsweredFetch { id, log: fetched.log, frame: Frame::answer(id, fetched.answer, fetched.hold) }
+            let frame = Frame::answer(id, fetched.answer, fetched.body, fetched.hold);
+            AnsweredFetch { id, log: fetched.log, frame }
         };
         // The set aborts its tasks when it is dropped: no fetch outlives its run.
         let handle = self.fetches.spawn_on(fetch, self.fetcher.runtime());

@@ -1,6 +1,7 @@
 //! Sandbox process: its start or takeover, preparation, observation, kill and end.
 
 use super::process::{Forked, Process};
+use bytes::Bytes;
 use sandbox_protocol::{FrameError, FromSandbox, ToSandbox};
 use std::{
     io,
@@ -25,6 +26,10 @@ use tokio::{
 pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Limits, in seconds, the wait for the end of a killed process.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum size of the message that a process is ready, in bytes.
+pub(super) const MAX_READY_BYTES: usize = 4 * 1024;
+/// Length of a frame's header, in bytes.
+const HEADER_BYTES: usize = 4;
 /// Limits the read buffer that is kept between messages, in bytes.
 const MAX_KEPT_BUFFER_BYTES: usize = 64 * 1024;
 /// Names of all isolation layers. `SANDBOX_STRICT=1` requires every one of them.
@@ -142,7 +147,8 @@ impl Sandbox {
 
     /// Waits until the process is ready for a job.
     pub(super) async fn into_ready(mut self, config: &SandboxConfig) -> Result<Self, SpawnError> {
-        match timeout(READY_TIMEOUT, self.frames.next()).await.map_err(|_elapsed| SpawnError::Slow)?? {
+        let received = timeout(READY_TIMEOUT, self.frames.next(MAX_READY_BYTES)).await;
+        match received.map_err(|_elapsed| SpawnError::Slow)??.message {
             FromSandbox::Ready { layers } => self.layers = layers,
             _ => return Err(SpawnError::NotReady),
         }
@@ -215,6 +221,12 @@ impl Sandbox {
     }
 }
 
+/// Message of a sandbox process, and the body that is attached to it.
+pub(super) struct Received {
+    pub(super) message: FromSandbox,
+    pub(super) body: Bytes,
+}
+
 /// Reads the messages of a sandbox process.
 pub(super) struct Frames {
     reader: OwnedReadHalf,
@@ -230,21 +242,37 @@ impl Frames {
         self.reader
     }
 
-    /// Returns the next message. Cancel-safe: bytes already read are kept.
-    pub(super) async fn next(&mut self) -> Result<FromSandbox, FrameError> {
+    /// Returns the next message, of a frame of at most `max_bytes`. Cancel-safe: bytes already read are kept.
+    pub(super) async fn next(&mut self, max_bytes: usize) -> Result<Received, FrameError> {
         loop {
             if let Some((header, rest)) = self.buffer.split_first_chunk() {
                 let length = sandbox_protocol::frame_length(*header)?;
-                if let Some(payload) = rest.get(..length) {
-                    let message = serde_json::from_slice(payload)?;
-                    self.buffer.drain(..4 + length);
-                    self.buffer.shrink_to(MAX_KEPT_BUFFER_BYTES);
-                    return Ok(message);
+                if length > max_bytes {
+                    return Err(FrameError::TooLong(length));
                 }
+                if rest.len() >= length {
+                    return self.take(length);
+                }
+                // Not a byte more than the frame has, since a large one is handed on without a copy.
+                self.buffer.reserve_exact(HEADER_BYTES + length - self.buffer.len());
             }
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+
+    /// Removes the first frame, which has this length, from the buffer.
+    fn take(&mut self, length: usize) -> Result<Received, FrameError> {
+        let end = HEADER_BYTES + length;
+        let (message, start) = sandbox_protocol::decode(&self.buffer[HEADER_BYTES..end])?;
+        if start == length {
+            self.buffer.drain(..end);
+            self.buffer.shrink_to(MAX_KEPT_BUFFER_BYTES);
+            return Ok(Received { message, body: Bytes::new() });
+        }
+        let rest = self.buffer.split_off(end);
+        let frame = Bytes::from(std::mem::replace(&mut self.buffer, rest));
+        Ok(Received { message, body: frame.slice(HEADER_BYTES + start..) })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     process::Forked,
-    sandbox_process::{Frames, READY_TIMEOUT, SandboxConfig, SpawnError, start_program},
+    sandbox_process::{Frames, MAX_READY_BYTES, READY_TIMEOUT, SandboxConfig, SpawnError, start_program},
 };
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -47,7 +47,7 @@ impl Template {
         let mut frames = Frames::new(reader);
         timeout(READY_TIMEOUT, async {
             config.prepare(&mut writer).await?;
-            match frames.next().await? {
+            match frames.next(MAX_READY_BYTES).await?.message {
                 FromSandbox::Ready { .. } => Ok(()),
                 _ => Err(SpawnError::NotReady),
             }

@@ -6,12 +6,17 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use shared::{
     config::Secret,
+    http::{
+        BodyBudget,
+        server::{self, ServerLimits},
+    },
     limits::Limits,
     signing::{NONCE_HEADER, SIGNATURE_HEADER, SignedParts, SigningKeys, TIMESTAMP_HEADER, WORKSPACE_HEADER},
 };
 use std::{net::SocketAddr, sync::Arc};
 use test_support::TestDatabase;
 use tokio::{net::TcpListener, task::AbortHandle};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::testing::{
     db::Database,
@@ -29,10 +34,13 @@ pub(crate) const WORKSPACE: &str = "demo";
 /// Token that the control service of the tests issues.
 pub(crate) const PLANE_TOKEN: &str = "plane-token-of-the-tests";
 
+/// Limits the connections to one server of the tests.
+pub(crate) const CONNECTIONS: usize = 32;
+
 /// Endpoints on a port of their own. Dropping the value ends them.
 pub(crate) struct Endpoints {
     pub(crate) pool: Arc<Pool>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     tasks: Vec<AbortHandle>,
     keys: SigningKeys,
     client: reqwest::Client,
@@ -100,6 +108,7 @@ impl Endpoints {
         let state = ServerState {
             keys: Arc::new(keys.clone()),
             nonces: Nonces::new(database),
+            body_budget: BodyBudget::default(),
             pool: Arc::clone(&pool),
             limits,
             api_base_url: api_base_url.to_owned(),
@@ -186,5 +195,7 @@ async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, HeaderMap, Val
 async fn serve(router: Router) -> (SocketAddr, AbortHandle) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    (address, tokio::spawn(async { axum::serve(listener, router).await }).abort_handle())
+    let limits = ServerLimits::with_connections(CONNECTIONS);
+    let serving = server::serve(listener, router, limits, CancellationToken::new());
+    (address, tokio::spawn(serving).abort_handle())
 }

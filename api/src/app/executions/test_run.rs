@@ -5,7 +5,7 @@ use crate::{
     app::{
         build::{self, Built, Kind},
         environment::{self, Values},
-        packages,
+        packages, run_size,
     },
     db::{
         self,
@@ -38,7 +38,7 @@ pub(crate) async fn submit(
     let known = db::functions::known(&mut *deps.pool.acquire().await?, Some(workspace_id)).await?;
     // Holds no connection, since the time of a build depends on the size of the code.
     let Built { build, functions, .. } =
-        build::build(Kind::Script(test.code_type), test.code, packages, &known).await?;
+        build::build(Kind::Script(test.code_type), test.code, packages, known).await?;
     let submission = Submission {
         id,
         workspace_id,
@@ -77,6 +77,7 @@ async fn insert_and_publish(
             return Ok(earlier);
         }
         db::builds::insert(&mut transaction, &build).await?;
+        run_size::check(&mut transaction, Some(&build.hash), &submission.runnable.functions).await?;
         let inserted = enqueue::insert(&mut transaction, &submission, fast_path.mode()).await?;
         transaction.commit().await?;
         fast_path.publish_and_wait_durable(inserted, &mut connection).await?;

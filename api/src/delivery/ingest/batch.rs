@@ -40,6 +40,7 @@ impl Ingested {
 /// An event as it was delivered.
 pub(super) struct IncomingEvent<'a> {
     body: &'a [u8],
+    routing_key: &'a str,
     /// Trace of the publisher, if its header is valid.
     traceparent: Option<String>,
 }
@@ -47,7 +48,7 @@ pub(super) struct IncomingEvent<'a> {
 impl<'a> IncomingEvent<'a> {
     pub(super) fn of(delivery: &'a Delivery) -> Self {
         let traceparent = delivery.header(TRACEPARENT).filter(|text| traces::is_traceparent(text));
-        Self { body: delivery.body(), traceparent }
+        Self { body: delivery.body(), routing_key: delivery.routing_key(), traceparent }
     }
 }
 
@@ -129,7 +130,7 @@ async fn prepare(
     cache: &mut LookupCache,
     incoming: &IncomingEvent<'_>,
 ) -> sqlx::Result<Prepared> {
-    let message = match event::read(incoming.body) {
+    let message = match event::read(incoming.body, incoming.routing_key) {
         Ok(message) => message,
         Err(rejection) => return Ok(Prepared::Rejected(rejection)),
     };

@@ -6,12 +6,11 @@ use shared::{
     json,
     limits::{EVENT_NESTING, INPUT_BYTES},
     message::{self, EventMessage},
+    workspace::{SLUG_RULE, is_slug},
 };
 
 /// Limits the characters of an idempotency key.
 const KEY_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
-/// Limits the characters of a workspace's slug.
-const SLUG_CHARACTERS: std::ops::RangeInclusive<usize> = 1..=255;
 
 /// Reason why an event is not ingested. A second try would have the same result.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -48,7 +47,19 @@ impl EventRejection {
 }
 
 /// Reads an event, and checks it as far as possible without the database.
-pub(super) fn read(body: &[u8]) -> Result<EventMessage, EventRejection> {
+///
+/// The workspace of the body must be that of the routing key, on which a broker can restrict its users.
+pub(super) fn read(body: &[u8], routing_key: &str) -> Result<EventMessage, EventRejection> {
+    let event = parse(body)?;
+    check(&event)?;
+    if routing_key.split('.').next() != Some(event.workspace_slug.as_str()) {
+        let rule = "must be the part of the routing key before its first dot";
+        return Err(EventRejection::invalid("workspace_slug", rule));
+    }
+    Ok(event)
+}
+
+fn parse(body: &[u8]) -> Result<EventMessage, EventRejection> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let event: EventMessage = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         EventRejection::Malformed { path: error.path().to_string(), problem: error.inner().to_string() }
@@ -56,7 +67,6 @@ pub(super) fn read(body: &[u8]) -> Result<EventMessage, EventRejection> {
     deserializer
         .end()
         .map_err(|error| EventRejection::Malformed { path: ".".into(), problem: error.to_string() })?;
-    check(&event)?;
     Ok(event)
 }
 
@@ -64,16 +74,14 @@ fn check(event: &EventMessage) -> Result<(), EventRejection> {
     if event.v != message::VERSION {
         return Err(EventRejection::Version { found: event.v });
     }
-    let texts = [
-        ("idempotency_key", &event.idempotency_key, KEY_CHARACTERS),
-        ("workspace_slug", &event.workspace_slug, SLUG_CHARACTERS),
-    ];
-    for (field, text, characters) in texts {
-        if !characters.contains(&text.chars().count()) || text.chars().any(char::is_control) {
-            let (min, max) = characters.into_inner();
-            let rule = format!("must be {min} to {max} characters without control characters");
-            return Err(EventRejection::invalid(field, rule));
-        }
+    let key = &event.idempotency_key;
+    if !KEY_CHARACTERS.contains(&key.chars().count()) || key.chars().any(char::is_control) {
+        let (min, max) = KEY_CHARACTERS.into_inner();
+        let rule = format!("must be {min} to {max} characters without control characters");
+        return Err(EventRejection::invalid("idempotency_key", rule));
+    }
+    if !is_slug(&event.workspace_slug) {
+        return Err(EventRejection::invalid("workspace_slug", SLUG_RULE));
     }
     if event.trigger_type == TriggerType::Test {
         return Err(EventRejection::invalid("trigger_type", "test runs are requested over HTTP"));
@@ -124,12 +132,12 @@ mod tests {
     }
 
     fn rejection(change: impl FnOnce(&mut Value)) -> String {
-        read(&event(change)).expect_err("a rejection").to_string()
+        read(&event(change), "demo.x").expect_err("a rejection").to_string()
     }
 
     #[test]
     fn the_smallest_event_is_read() {
-        let event = read(&event(|_| {})).expect("an event");
+        let event = read(&event(|_| {}), "demo.x").expect("an event");
         assert_eq!(event.workspace_slug, "demo");
         assert!(event.variables.is_none());
     }
@@ -146,9 +154,13 @@ mod tests {
         assert!(
             rejection(|event| event["idempotency_key"] = json!("a\u{0}b")).starts_with("idempotency_key: ")
         );
+        assert_eq!(
+            rejection(|event| event["workspace_slug"] = json!("x".repeat(256))),
+            "workspace_slug: must be 1 to 255 visible ASCII characters without spaces"
+        );
         assert!(rejection(|event| event["trigger_type"] = json!("test")).starts_with("trigger_type: "));
-        assert!(read(b"not json").expect_err("a rejection").to_string().starts_with(".: "));
-        assert!(read(b"").is_err());
+        assert!(read(b"not json", "demo.x").expect_err("a rejection").to_string().starts_with(".: "));
+        assert!(read(b"", "demo.x").is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderName, header, request::Parts},
 };
+use shared::http::BodyOwner;
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
 use uuid::Uuid;
 
@@ -34,11 +35,17 @@ impl Caller {
         let prefix = if self.is_signed { INTERNAL } else { EXTERNAL };
         (header::LOCATION, format!("{prefix}/{resource}/{id}/"))
     }
+
+    /// Returns the owner of this caller's bodies in the budget.
+    pub(crate) const fn body_owner(&self) -> BodyOwner {
+        BodyOwner::Workspace(self.workspace_id)
+    }
 }
 
-/// A scope as a type, for [`Authorized`].
+/// A permission as a type, for [`Authorized`].
 pub(crate) trait Permission {
-    const SCOPE: Scope;
+    /// Sets of scopes, each of which is enough.
+    const SETS: &'static [&'static [Scope]];
 }
 
 #[derive(Debug)]
@@ -47,18 +54,42 @@ pub(crate) struct Read;
 pub(crate) struct Write;
 #[derive(Debug)]
 pub(crate) struct Execute;
+/// Permission to decide which script runs at which times, and so with the secrets of the workspace.
+#[derive(Debug)]
+pub(crate) struct Schedule;
+/// Permission to run code of one's own, which reads the secrets of the workspace. A caller that may change scripts and
+/// run them has it as well.
+#[derive(Debug)]
+pub(crate) struct RunOwnCode;
 
 impl Permission for Read {
-    const SCOPE: Scope = Scope::Read;
+    const SETS: &'static [&'static [Scope]] = &[&[Scope::Read]];
 }
 impl Permission for Write {
-    const SCOPE: Scope = Scope::Write;
+    const SETS: &'static [&'static [Scope]] = &[&[Scope::Write]];
 }
 impl Permission for Execute {
-    const SCOPE: Scope = Scope::Execute;
+    const SETS: &'static [&'static [Scope]] = &[&[Scope::Execute]];
+}
+impl Permission for Schedule {
+    const SETS: &'static [&'static [Scope]] = &[&[Scope::Write, Scope::Execute]];
+}
+impl Permission for RunOwnCode {
+    const SETS: &'static [&'static [Scope]] =
+        &[&[Scope::Execute, Scope::Secrets], &[Scope::Execute, Scope::Write]];
 }
 
-/// A caller with the scope `P`.
+/// Returns the scopes that a caller lacks of the first set, or `None` if it has a whole set.
+fn missing<P: Permission>(held: &[Scope]) -> Option<Vec<&'static str>> {
+    let lacks = |set: &&[Scope]| -> Vec<&'static str> {
+        set.iter().filter(|scope| !held.contains(scope)).map(|scope| scope.as_str()).collect()
+    };
+    let mut lacking = P::SETS.iter().map(lacks);
+    let first = lacking.next().filter(|lacking| !lacking.is_empty())?;
+    if lacking.any(|lacking| lacking.is_empty()) { None } else { Some(first) }
+}
+
+/// A caller with the permission `P`.
 #[derive(Debug)]
 pub(crate) struct Authorized<P>(pub Caller, PhantomData<P>);
 
@@ -78,8 +109,9 @@ impl<S: Sync, P: Permission> FromRequestParts<S> for Authorized<P> {
             .extensions
             .get::<Caller>()
             .ok_or_else(|| ApiError::unauthorized("not_authenticated", "Authentication required."))?;
-        if !caller.scopes.contains(&P::SCOPE) {
-            let detail = format!("The API key lacks the scope {}.", P::SCOPE.as_str());
+        if let Some(missing) = missing::<P>(&caller.scopes) {
+            let scopes = if missing.len() == 1 { "scope" } else { "scopes" };
+            let detail = format!("The API key lacks the {scopes} {}.", missing.join(" and "));
             return Err(ApiError::forbidden("insufficient_scope", detail));
         }
         Ok(Self(caller.clone(), PhantomData))

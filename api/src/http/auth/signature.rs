@@ -3,7 +3,10 @@
 use super::Caller;
 use crate::{
     db,
-    http::{extract::json, state::AppState},
+    http::{
+        extract::json::{MAX_BODY_BYTES, ReceivedBody},
+        state::AppState,
+    },
     model::{api_key::Scope, error::ApiError},
 };
 use axum::{
@@ -12,9 +15,14 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use chrono::Utc;
 use moka::sync::Cache;
-use shared::signing::{SignatureError, SignedHeaders};
+use shared::{
+    http::{
+        PeerAddress,
+        signed::{SignedError, SignedReceiver},
+    },
+    signing::SignatureError,
+};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -34,7 +42,7 @@ impl Default for WorkspaceCache {
 
 /// Passes requests with a valid signature on, with their [`Caller`].
 ///
-/// Reads the body, since the signature covers it, and passes it on.
+/// Receives the body, since the signature covers it, and passes it on as [`ReceivedBody`].
 pub(crate) async fn require(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -42,15 +50,18 @@ pub(crate) async fn require(
     next: Next,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let headers = SignedHeaders::read(|name| parts.headers.get(name).and_then(|value| value.to_str().ok()))
-        .map_err(|error| refused(&error))?;
-    let body = json::read_body(&parts.headers, body).await?;
     let path = uri.path_and_query().map_or(uri.path(), |path| path.as_str());
-    let covered = headers.covering(parts.method.as_str(), path, &body);
-    state
-        .signing_keys
-        .verify(&covered, headers.signature, Utc::now().timestamp())
-        .map_err(|error| refused(&error))?;
+    let receiver = SignedReceiver {
+        keys: &state.signing_keys,
+        budget: &state.body_budget,
+        max_body_bytes: MAX_BODY_BYTES,
+    };
+    let peer = PeerAddress::of(&parts.extensions);
+    let received = receiver.receive(&parts.method, path, &parts.headers, (peer, body)).await;
+    let (headers, body) = received.map_err(|error| match error {
+        SignedError::Signature(error) => refused(&error),
+        SignedError::Body(error) => error.into(),
+    })?;
     // Stored only after the signature is verified: unsigned requests must not fill the table.
     if !db::workspaces::remember_nonce(&state.pool, headers.nonce).await? {
         return Err(refused(&SignatureError::Replayed));
@@ -64,7 +75,8 @@ pub(crate) async fn require(
         scopes: Scope::ALL.to_vec(),
         is_signed: true,
     };
-    let mut request = Request::from_parts(parts, Body::from(body));
+    let mut request = Request::from_parts(parts, Body::empty());
+    request.extensions_mut().insert(ReceivedBody(body.into()));
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

@@ -3,7 +3,7 @@
 //! Each event's id is the state that the client has seen: `<seq of the last line>-<status>`. A client that reconnects
 //! with it gets the events after it. A client that has seen the end gets 204, after which browsers do not reconnect.
 
-use super::read::LiveClient;
+use super::live_clients::{LiveClient, StreamPermit};
 use crate::{
     db,
     http::{
@@ -89,6 +89,7 @@ pub(crate) async fn follow(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let permit = state.streams.admit(&caller)?;
     let follower = Follower {
         state,
         workspace_id: caller.workspace_id,
@@ -98,6 +99,7 @@ pub(crate) async fn follow(
         next: Some(progress),
         ready: VecDeque::new(),
         _client: LiveClient::new("events"),
+        _permit: permit,
     };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next_event().await?;
@@ -119,6 +121,7 @@ struct Follower {
     /// Events to send before the next read. Bounded by the log limits of a run.
     ready: VecDeque<Event>,
     _client: LiveClient,
+    _permit: StreamPermit,
 }
 
 impl Follower {

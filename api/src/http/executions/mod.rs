@@ -2,6 +2,7 @@
 
 mod cancel;
 mod events;
+mod live_clients;
 mod read;
 mod replay;
 mod response;
@@ -16,6 +17,7 @@ use axum::{
 
 pub(crate) use cancel::*;
 pub(crate) use events::*;
+pub(crate) use live_clients::EventStreams;
 pub(crate) use read::*;
 pub(crate) use replay::*;
 pub(crate) use submit::*;

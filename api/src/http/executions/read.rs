@@ -1,5 +1,6 @@
 //! `GET /executions/`, `GET /executions/{id}/` and `GET /executions/{id}/logs/`.
 
+use super::live_clients::LiveClient;
 use crate::{
     db::{self, executions::ExecutionFilter},
     http::{
@@ -19,10 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use shared::{
-    execution::{Status, TriggerType},
-    telemetry::metrics::LIVE_CLIENTS,
-};
+use shared::execution::{Status, TriggerType};
 use std::time::Duration;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -69,10 +67,12 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(query): Query<ExecutionQuery>,
-) -> Result<Json<Page<ExecutionSummary>>, ApiError> {
+) -> Result<Response, ApiError> {
+    let memory = state.answers.reserve(caller.workspace_id).await?;
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::executions::list(&pool, caller.workspace_id, &query.filter, query.page).await?;
-    Ok(Json(query.page.page(rows, |execution| execution.id, |execution| execution)))
+    let page = query.page.page(rows, |execution| execution.id, |execution| execution)?;
+    Ok(memory.page(page))
 }
 
 /// Time to wait for the end of the execution.
@@ -136,23 +136,6 @@ pub(crate) async fn wait_for_end(
         () = state.stopping.cancelled() => {}
     }
     Ok(())
-}
-
-/// Counts a client whose request is waiting, until it is dropped.
-pub(super) struct LiveClient(metrics::Gauge);
-
-impl LiveClient {
-    pub(super) fn new(kind: &'static str) -> Self {
-        let gauge = LIVE_CLIENTS.with([kind]);
-        gauge.increment(1.0);
-        Self(gauge)
-    }
-}
-
-impl Drop for LiveClient {
-    fn drop(&mut self) {
-        self.0.decrement(1.0);
-    }
 }
 
 /// Returns the tag of a response. All of its contents follow from the status, the attempt and the number of the last

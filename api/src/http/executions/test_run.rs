@@ -6,7 +6,7 @@ use crate::{
     db,
     http::{
         Resource,
-        auth::{Authorized, Execute},
+        auth::{Authorized, RunOwnCode},
         error::{ApiError, ErrorKind},
         extract::{
             idempotency_key::IdempotencyKeyHeader,
@@ -31,7 +31,8 @@ pub(in crate::http) fn router() -> Router<AppState> {
 
 /// Run unsaved code
 ///
-/// Runs before all background work. Responds with the whole execution when it has ended, or with 504 and its
+/// Needs the scope `execute`, and `secrets` or `write`: the code reads the workspace's environment. Runs before all
+/// background work. Responds with the whole execution when it has ended, or with 504 and its
 /// `execution_id` if it outlasts the request, so that the client can read it later. The same `Idempotency-Key` with the
 /// same body waits for the first execution; with another body it is rejected (409). Values of `env` are not compared.
 #[utoipa::path(post, path = "/scripts/test/", tag = "Scripts", request_body = TestRun,
@@ -41,7 +42,7 @@ pub(in crate::http) fn router() -> Router<AppState> {
     (status = 504, description = "Not ended yet; `execution_id` identifies it", body = StillRunning), Conflict, ErrorResponses))]
 pub(crate) async fn run(
     State(state): State<AppState>,
-    caller: Authorized<Execute>,
+    caller: Authorized<RunOwnCode>,
     Query(NoQuery): Query<NoQuery>,
     key: IdempotencyKeyHeader,
     headers: HeaderMap,

@@ -1,12 +1,12 @@
 //! Extractors of request bodies: JSON within the limits of size and time, read by [`ReadFields`].
 
-use crate::http::error::ApiError;
+use crate::http::{auth::Caller, error::ApiError, state::AppState};
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
-use shared::http::body;
+use shared::http::{BodyOwner, PeerAddress, body};
 
 pub(crate) use shared::http::fields::{Fields, ReadFields};
 
@@ -18,13 +18,13 @@ pub(crate) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Payload<T>(pub T);
 
-impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
+impl<T: ReadFields> FromRequest<AppState> for Payload<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
         require_plain_json(&parts.headers)?;
-        let bytes = read_body(&parts.headers, body).await?;
+        let bytes = read_body(&mut parts, body, state).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -33,12 +33,12 @@ impl<S: Send + Sync, T: ReadFields> FromRequest<S> for Payload<T> {
 #[derive(Debug)]
 pub(crate) struct OptionalPayload<T>(pub T);
 
-impl<S: Send + Sync, T: ReadFields> FromRequest<S> for OptionalPayload<T> {
+impl<T: ReadFields> FromRequest<AppState> for OptionalPayload<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let (parts, body) = request.into_parts();
-        let bytes = read_body(&parts.headers, body).await?;
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let bytes = read_body(&mut parts, body, state).await?;
         if bytes.is_empty() {
             return parse(b"{}").map(Self);
         }
@@ -52,10 +52,22 @@ pub(crate) fn parse<T: ReadFields>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(shared::http::fields::parse(bytes)?)
 }
 
-/// Reads a body within the limits of size and time.
-pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    Ok(body::receive(body.into_data_stream(), length, MAX_BODY_BYTES).await?)
+/// Body of a signed request, which the check of its signature has received.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivedBody(pub Bytes);
+
+/// Takes the body that the check of the signature has received, or receives it within the limits of size and time.
+async fn read_body(parts: &mut Parts, body: Body, state: &AppState) -> Result<Bytes, ApiError> {
+    if let Some(ReceivedBody(bytes)) = parts.extensions.remove() {
+        return Ok(bytes);
+    }
+    let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let owner = parts
+        .extensions
+        .get::<Caller>()
+        .map_or_else(|| BodyOwner::Peer(PeerAddress::of(&parts.extensions).0), Caller::body_owner);
+    let chunks = body.into_data_stream();
+    Ok(body::receive(chunks, length, MAX_BODY_BYTES, (&state.body_budget, owner)).await?.into())
 }
 
 fn require_plain_json(headers: &HeaderMap) -> Result<(), ApiError> {

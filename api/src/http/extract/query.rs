@@ -3,7 +3,7 @@
 //! Invariant: an unknown or malformed parameter is rejected by name. If a misspelled filter were ignored, the answer
 //! would be the whole list.
 
-pub(crate) use crate::model::pagination::{Page, PageRequest};
+pub(crate) use crate::model::pagination::{Page, PageRequest, PageText};
 use crate::model::{
     error::{ApiError, ErrorKind, FieldErrors},
     pagination::{MAX_PER_PAGE, decode_cursor},
@@ -253,9 +253,12 @@ mod tests {
     fn the_cursor_of_a_page_leads_to_the_next() {
         let request = PageRequest { before: None, per_page: 2 };
         let ids = [Uuid::from_u128(3), Uuid::from_u128(2), Uuid::from_u128(1)];
-        let page = request.page(ids.to_vec(), |id| *id, |id| id);
-        assert_eq!(page.results, ids[..2]);
-        assert_eq!(decode_cursor(&page.next_cursor.unwrap()), Some(ids[1]));
-        assert_eq!(request.page(ids[2..].to_vec(), |id| *id, |id| id).next_cursor, None);
+        let page = |ids: &[Uuid]| -> serde_json::Value {
+            serde_json::from_slice(&request.page(ids.to_vec(), |id| *id, |id| id).unwrap().0).unwrap()
+        };
+        let first = page(&ids);
+        assert_eq!(first["results"], serde_json::json!(ids[..2]));
+        assert_eq!(decode_cursor(first["next_cursor"].as_str().unwrap()), Some(ids[1]));
+        assert_eq!(page(&ids[2..])["next_cursor"], serde_json::Value::Null);
     }
 }

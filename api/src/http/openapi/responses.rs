@@ -25,13 +25,14 @@ pub(crate) enum ErrorResponses {
     /// The body is not `application/json`, or has a `Content-Encoding`.
     #[response(status = 415)]
     UnsupportedMediaType(Problem),
-    /// The workspace's rate limit, queue quota or share of slow requests; `Retry-After` says when.
+    /// The workspace's rate limit, queue quota, or share of slow requests or large answers; `Retry-After` says when.
     #[response(status = 429)]
     TooManyRequests(Problem),
     /// A defect of the service.
     #[response(status = 500)]
     Internal(Problem),
-    /// The database is unavailable, or took too long; `Retry-After` says when to try again.
+    /// The database is unavailable or took too long, or too many large answers are made; `Retry-After` says when to try
+    /// again.
     #[response(status = 503)]
     Unavailable(Problem),
 }

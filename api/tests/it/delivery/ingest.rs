@@ -96,6 +96,26 @@ async fn an_invalid_event_is_dead_lettered_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_must_name_the_workspace_of_its_routing_key() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let script = script(&server).await;
+    let _stop = run(&server, &queues);
+    for (number, key) in ["other.test", "demo-2.test", "demo2.demo.test", ""].into_iter().enumerate() {
+        let event = event(&script, &number.to_string());
+        queues.publish_event_to(key, &event.to_string()).await;
+    }
+    queues.publish_event(&event(&script, "good").to_string()).await;
+    let queues = &queues;
+    until("four dead letters", async || queues.letters().await.len() == 4).await;
+    for letter in queues.letters().await {
+        let expected = "workspace_slug: must be the part of the routing key before its first dot";
+        assert_eq!(letter.reason, expected, "{}", letter.routing_key);
+    }
+    let server = &server;
+    until("the execution of the valid event", async || executions(server).await == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_the_database_cannot_store_does_not_block_others() {
     let (server, queues) = (Server::start().await, Queues::create());
     let script = script(&server).await;

@@ -40,12 +40,19 @@ impl Queues {
         Consumer::new(self.broker.clone(), self.topology.clone(), self.topology.executions.clone(), 100)
     }
 
+    /// Publishes an event with the routing key of the workspace that its body names, or of `demo`.
     async fn publish_event(&self, body: &str) {
+        let named = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
+        let slug = named["workspace_slug"].as_str().unwrap_or("demo");
+        self.publish_event_to(&format!("{slug}.test"), body).await;
+    }
+
+    async fn publish_event_to(&self, routing_key: &str, body: &str) {
         let publisher = self.publisher();
         publisher.ready().await.unwrap();
         let publication = Publication {
             exchange: self.topology.events.clone(),
-            routing_key: "demo.test".to_owned(),
+            routing_key: routing_key.to_owned(),
             body: body.as_bytes().to_vec(),
             headers: Vec::new(),
         };

@@ -1,5 +1,6 @@
 //! Lists: exact, in a bounded number of steps, without slowing other workspaces.
 
+mod bytes;
 mod exact;
 mod plan;
 mod plans;

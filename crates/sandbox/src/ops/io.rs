@@ -1,8 +1,7 @@
 //! Native functions for console lines, timers, fetches and the clock.
 
-use super::{bytes, throw_type_error};
-use crate::{run_state::RunState, text};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use super::throw_type_error;
+use crate::{request_body::RequestBody, run_state::RunState, text};
 use sandbox_protocol::{FetchRequest, FromSandbox, Redirect};
 use shared::execution::LogLevel;
 use std::{rc::Rc, time::Duration};
@@ -102,14 +101,14 @@ pub(super) fn fetch_start(
     _result: v8::ReturnValue<'_, v8::Value>,
 ) {
     let Some(run) = run(scope) else { return throw_type_error(scope, "fetch is not available here") };
-    let (Some(id), Some(request)) = (id(scope, args.get(0)), request(scope, &args)) else {
+    let (Some(id), Some((request, body))) = (id(scope, args.get(0)), request(scope, &args)) else {
         return throw_type_error(scope, "fetch: the request is malformed or too large");
     };
     if !run.take_fetch() {
         let message = format!("fetch limit of {} requests per execution reached", run.limits().fetches);
         return throw_type_error(scope, &message);
     }
-    run.send(&FromSandbox::Fetch { id, request });
+    run.send_fetch(id, request, body);
 }
 
 /// `fetchAbort(id)`.
@@ -119,6 +118,7 @@ pub(super) fn fetch_abort(
     _result: v8::ReturnValue<'_, v8::Value>,
 ) {
     if let (Some(run), Some(id)) = (run(scope), id(scope, args.get(0))) {
+        run.drop_body(id);
         run.send(&FromSandbox::FetchAborted { id });
     }
 }
@@ -135,7 +135,7 @@ fn text(scope: &v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> Option<Str
 fn request(
     scope: &mut v8::PinScope<'_, '_>,
     args: &v8::FunctionCallbackArguments<'_>,
-) -> Option<FetchRequest> {
+) -> Option<(FetchRequest, Option<RequestBody>)> {
     let flat = args.get(3).try_cast::<v8::Array>().ok()?;
     if flat.length() > MAX_HEADER_TEXTS || flat.length() % 2 != 0 {
         return None;
@@ -153,11 +153,11 @@ fn request(
     let body = if args.get(4).is_null_or_undefined() {
         None
     } else {
-        let view = args.get(4).try_cast::<v8::ArrayBufferView>().ok()?;
-        if view.byte_length() > MAX_REQUEST_BODY_BYTES {
+        let body = RequestBody::of(args.get(4).try_cast().ok()?)?;
+        if body.bytes() > MAX_REQUEST_BODY_BYTES {
             return None;
         }
-        Some(STANDARD.encode(view.get_contents(&mut { bytes::ON_HEAP })))
+        Some(body)
     };
     let redirect = match text(scope, args.get(5))?.as_str() {
         "follow" => Redirect::Follow,
@@ -165,12 +165,14 @@ fn request(
         "manual" => Redirect::Manual,
         _ => return None,
     };
-    Some(FetchRequest {
+    let body_bytes = body.as_ref().map(|body| u32::try_from(body.bytes()).ok());
+    let request = FetchRequest {
         method: text(scope, args.get(1))?,
         url: text(scope, args.get(2))?,
         headers,
-        body,
+        body_bytes: body_bytes.flatten(),
         redirect,
         plane: args.get(6).is_true(),
-    })
+    };
+    Some((request, body))
 }

@@ -45,8 +45,6 @@ pub(crate) enum Denied {
     Port { host: String, port: u16 },
     #[error("Address not allowed: {host} is a {} address", .class.as_str())]
     Address { host: String, class: Class },
-    #[error("Address not allowed: {host} resolves to a {} address", .class.as_str())]
-    Resolved { host: String, class: Class },
 }
 
 impl Egress {

@@ -1,9 +1,7 @@
-//! Bodies, bounded on the way in and out.
+//! Bodies of responses, bounded while they arrive.
 
-use super::{Hold, Hop, RunPolicy, SMALL_BYTES, error::Failure};
+use super::{Hold, Hop, RunPolicy, SMALL_BYTES, body_memory::BodyMemory, error::Failure};
 use crate::outbound::{ClientError, Response};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 
 /// Number of bytes that a compressed body may have beyond the limit of the decompressed one: headers, and content that can't
 /// be compressed.
@@ -24,22 +22,12 @@ impl ReadError {
     }
 }
 
-/// Decodes the body of a request.
-pub(super) fn decode(base64: &str, limit: usize) -> Result<Bytes, Failure> {
-    // Three bytes per four characters, and the last group may hold fewer.
-    if base64.len() / 4 * 3 > limit.saturating_add(2) {
-        return Err(Failure::RequestBody(limit));
-    }
-    let body = BASE64_STANDARD.decode(base64).map_err(|_| Failure::BodyEncoding)?;
-    if body.len() > limit { Err(Failure::RequestBody(limit)) } else { Ok(body.into()) }
-}
-
 /// Reads a response's body, decompressed. Stops at the limit: a small body that decompresses to a large one is never held
 /// whole, and a large body that decompresses to nothing is not read on.
 pub(super) async fn read(
     response: &mut Response,
     policy: &RunPolicy,
-    hold: &mut Hold,
+    (memory, hold): (&BodyMemory, &mut Hold),
 ) -> Result<Vec<u8>, ReadError> {
     let limit = policy.response_bytes;
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
@@ -57,7 +45,9 @@ pub(super) async fn read(
             return Err(ReadError::TooLarge(limit));
         }
         if hold.large.is_none() && body.len() + chunk.len() > SMALL_BYTES {
-            hold.large = policy.large.clone().acquire_owned().await.ok();
+            // The length of a compressed body is unknown until its end.
+            let bytes = if announced > 0 { announced } else { limit };
+            hold.large = memory.acquire(&policy.workspace, &policy.large_responses, bytes).await;
         }
         body.extend_from_slice(&chunk);
     }

@@ -3,11 +3,16 @@
 //! Two, because a connection that an exception allowed must not serve a request that the exception doesn't
 //! cover: the resolver sees names, not ports. Each has its own pool.
 
-use super::{FetchConfig, dns::Guard};
+use super::{
+    FetchConfig, NameService,
+    dns::{Guard, Lookups},
+    system_names::SystemNames,
+};
 use crate::{
     outbound::{self, Client, ClientSettings},
     supervisor::egress::{Egress, Lane},
 };
+use hickory_resolver::net::NetError;
 use std::{io, sync::Arc};
 
 /// Why a [`super::Fetcher`] can't be made.
@@ -15,6 +20,8 @@ use std::{io, sync::Arc};
 pub enum StartError {
     #[error("TLS can't be set up: {0}")]
     Tls(#[from] rustls::Error),
+    #[error("names can't be looked up: {0}")]
+    Names(#[from] NetError),
     #[error("the threads of fetch can't be started: {0}")]
     Threads(#[from] io::Error),
 }
@@ -27,12 +34,18 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(config: &FetchConfig, egress: &Arc<Egress>) -> Result<Self, StartError> {
         let tls = outbound::tls(&config.extra_roots)?;
+        let names: Arc<dyn NameService> = match &config.names {
+            Some(names) => Arc::clone(names),
+            None => Arc::new(SystemNames::new()?),
+        };
+        let lookups = Lookups::default();
         let client = |lane| {
             Client::new(ClientSettings {
                 resolver: Guard {
                     lane,
                     egress: egress.clone(),
-                    names: config.names.clone(),
+                    names: Arc::clone(&names),
+                    lookups: lookups.clone(),
                     timeout: config.dns_timeout,
                 },
                 tls: tls.clone(),

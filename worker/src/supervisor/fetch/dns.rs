@@ -1,54 +1,53 @@
 //! From names to addresses that may be connected to.
 //!
-//! Invariant: the connector dials only what [`Guard`] returns, and it returns only what the rules permit at
-//! that moment.
+//! Invariants:
+//! - The connector dials only what [`Guard`] returns, and it returns only what the rules permit at that moment.
+//! - The look-ups of one workspace leave others to the other workspaces, however long name servers take.
 
 use crate::supervisor::egress::{Class, Egress, Lane};
 use futures_util::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::Name;
+use shared::fair_pool::FairPool;
 use std::{
     io,
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
     vec,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 use tower::Service;
+
+/// Limits the look-ups of a worker at a time: each takes a socket and a few KiB.
+const LOOKUPS: usize = 256;
+/// Limits the look-ups of one workspace at a time.
+const LOOKUPS_PER_WORKSPACE: usize = LOOKUPS / 4;
+
+tokio::task_local! {
+    /// Workspace of the run whose request is sent.
+    static WORKSPACE: Arc<str>;
+}
+
+/// Counts the look-ups of `work` against the share of a workspace.
+pub(super) async fn in_workspace<T>(workspace: Arc<str>, work: impl Future<Output = T>) -> T {
+    WORKSPACE.scope(workspace, work).await
+}
+
+/// Look-ups of a worker, shared fairly between workspaces.
+#[derive(Clone)]
+pub(super) struct Lookups(Arc<FairPool<Arc<str>>>);
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self(Arc::new(FairPool::new(LOOKUPS, LOOKUPS_PER_WORKSPACE)))
+    }
+}
 
 /// Where addresses of names come from.
 pub trait NameService: Send + Sync + 'static {
     /// All addresses of a name, in order of preference.
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
-}
-
-/// The operating system's resolver: `/etc/hosts`, DNS, what the host is set up for.
-pub(crate) struct SystemNames {
-    lookups: Arc<Semaphore>,
-}
-
-impl Default for SystemNames {
-    fn default() -> Self {
-        // `getaddrinfo` blocks a thread and can't be cancelled. Names that never answer must not take all the
-        // threads that the runtime has for blocking work (512).
-        Self { lookups: Arc::new(Semaphore::new(128)) }
-    }
-}
-
-impl NameService for SystemNames {
-    fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        let lookups = self.lookups.clone();
-        Box::pin(async move {
-            let permit = lookups.acquire_owned().await.map_err(io::Error::other)?;
-            let lookup = tokio::task::spawn_blocking(move || {
-                // Held by the thread, not by the future that may be dropped.
-                let _permit = permit;
-                (name.as_str(), 0).to_socket_addrs()
-            });
-            Ok(lookup.await.map_err(io::Error::other)??.map(|address| address.ip()).collect())
-        })
-    }
 }
 
 /// Why a name leads nowhere.
@@ -68,6 +67,7 @@ pub(super) struct Guard {
     pub(super) lane: Lane,
     pub(super) egress: Arc<Egress>,
     pub(super) names: Arc<dyn NameService>,
+    pub(super) lookups: Lookups,
     pub(super) timeout: Duration,
 }
 
@@ -82,7 +82,14 @@ impl Service<Name> for Guard {
 
     fn call(&mut self, name: Name) -> Self::Future {
         let (lane, egress) = (self.lane, self.egress.clone());
-        let lookup = timeout(self.timeout, self.names.addresses(name.as_str().to_owned()));
+        let (names, lookups) = (Arc::clone(&self.names), self.lookups.clone());
+        // A connection whose request has got another one by then is made on behalf of none.
+        let workspace = WORKSPACE.try_with(Arc::clone).unwrap_or_else(|_| Arc::from(""));
+        let lookup = async move {
+            let _turn = lookups.0.acquire(workspace, 1).await.map_err(io::Error::other)?;
+            names.addresses(name.as_str().to_owned()).await
+        };
+        let lookup = timeout(self.timeout, lookup);
         Box::pin(async move {
             let found = lookup.await.map_err(|_| LookupError::Timeout)?.map_err(|error| {
                 tracing::debug!(%error, "name look-up failed");

@@ -25,8 +25,6 @@ pub(super) enum Failure {
     RequestHeaders(usize),
     #[error("Request with {0} method cannot have a body")]
     BodyOfGet(String),
-    #[error("Request body is not base64")]
-    BodyEncoding,
     #[error("Request body too large: over {0} bytes")]
     RequestBody(usize),
     #[error("Response headers too large: over {HEAD_BYTES} bytes or {HEAD_LINES} lines")]
@@ -41,6 +39,9 @@ pub(super) enum Failure {
     OutsideApi(String),
     #[error("This workspace has no Plane token: set one in the runner's settings")]
     NoToken,
+    /// A script must not learn which internal names exist: a name without a permitted address is not found.
+    #[error("Request to {host} failed: {}", Reason::Name)]
+    Resolved { host: String },
     #[error("Request to {host} failed: {reason}")]
     Network { host: String, reason: Reason },
 }
@@ -48,7 +49,7 @@ pub(super) enum Failure {
 /// Reasons of the network for which a request fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Reason {
-    #[error("name not found")]
+    #[error("name not found, or none of its addresses may be reached")]
     Name,
     #[error("name look-up timed out")]
     NameTimeout,
@@ -87,7 +88,8 @@ impl Failure {
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(LookupError::Refused(class)) = error.downcast_ref() {
-                return Denied::Resolved { host, class: *class }.into();
+                tracing::debug!(class = class.as_str(), "a name resolved to a refused address");
+                return Self::Resolved { host };
             }
             if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large) {
                 return Self::ResponseHeaders;

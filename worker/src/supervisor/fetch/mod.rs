@@ -13,27 +13,32 @@
 //!   leases, deadlines, kills and `/health` never wait for them.
 
 mod body;
+mod body_memory;
 mod client;
 mod dns;
 mod error;
 mod headers;
 mod redirects;
+mod request_body;
 mod request_log;
+mod system_names;
 
 pub(crate) use client::StartError;
 pub use dns::NameService;
-pub(crate) use dns::SystemNames;
+pub use request_body::ScriptRequest;
+pub(crate) use request_body::{BodyRequest, KeptBody, RequestBody};
 pub(crate) use request_log::RequestLine;
 
 use super::egress::{ApiBase, Denied, Egress, Exceptions, Lane};
 use crate::outbound::Response;
-use base64::{Engine, prelude::BASE64_STANDARD};
+use body_memory::{BodyMemory, LargeBody, LargeTurns};
+use bytes::Bytes;
 use client::Clients;
 use error::Failure;
 use hyper::{Version, header::HeaderValue};
 use redirects::Hop;
 use rustls::pki_types::CertificateDer;
-use sandbox_protocol::{FetchAnswer, FetchRequest};
+use sandbox_protocol::FetchAnswer;
 use shared::{allowed_domains::AllowedDomains, dedicated_runtime::DedicatedRuntime, limits::Limits};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -45,9 +50,6 @@ use url::Url;
 /// Requests of one run under way at once; the others wait their turn. Enough for a `Promise.all` over a page
 /// of work items, and it bounds the descriptors and response memory that one run can hold.
 const CONCURRENT_PER_RUN: usize = 10;
-/// Bodies over [`SMALL_BYTES`] that one run holds at once. With the default limits that is 20 MiB, and as
-/// much again while they are encoded.
-const LARGE_PER_RUN: usize = 2;
 /// A body up to this size needs no turn of its own: JSON APIs answer with less.
 const SMALL_BYTES: usize = 256 * 1024;
 
@@ -57,8 +59,8 @@ pub struct FetchConfig {
     pub api_base: ApiBase,
     /// `SANDBOX_ALLOW_PRIVATE_NETWORK`.
     pub exceptions: Exceptions,
-    /// Name look-up; the operating system's unless a test brings its own.
-    pub names: Arc<dyn NameService>,
+    /// Look-up of names. As the host is configured if `None`.
+    pub names: Option<Arc<dyn NameService>>,
     /// Certificates trusted besides the system's.
     pub extra_roots: Vec<CertificateDer<'static>>,
     /// Look-up of one name.
@@ -79,7 +81,7 @@ impl FetchConfig {
         Self {
             api_base: ApiBase::new(api_base_url),
             exceptions,
-            names: Arc::new(SystemNames::default()),
+            names: None,
             extra_roots: Vec::new(),
             dns_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(10),
@@ -96,7 +98,10 @@ pub struct RunPolicy {
     plane_token: Option<HeaderValue>,
     response_bytes: usize,
     turns: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    /// Workspace of the run, among which the worker's memory is shared.
+    workspace: Arc<str>,
+    large_requests: LargeTurns,
+    large_responses: LargeTurns,
 }
 
 impl RunPolicy {
@@ -111,8 +116,15 @@ impl RunPolicy {
             plane_token,
             response_bytes: limits.response_bytes,
             turns: Arc::new(Semaphore::new(CONCURRENT_PER_RUN)),
-            large: Arc::new(Semaphore::new(LARGE_PER_RUN)),
+            workspace: Arc::from(""),
+            large_requests: LargeTurns::default(),
+            large_responses: LargeTurns::default(),
         }
+    }
+
+    /// Counts the run's memory against the share of this workspace.
+    pub fn of_workspace(self, slug: &str) -> Self {
+        Self { workspace: slug.into(), ..self }
     }
 }
 
@@ -120,6 +132,8 @@ impl RunPolicy {
 #[derive(Debug)]
 pub struct Fetched {
     pub answer: FetchAnswer,
+    /// Body of a response.
+    pub body: Bytes,
     pub log: Vec<RequestLine>,
     /// To be dropped when the answer has been handed on: until then it counts against what its run may hold.
     pub hold: Hold,
@@ -129,7 +143,7 @@ pub struct Fetched {
 #[derive(Debug, Default)]
 pub struct Hold {
     turn: Option<OwnedSemaphorePermit>,
-    large: Option<OwnedSemaphorePermit>,
+    large: Option<LargeBody>,
 }
 
 /// Performs the requests of every run of this worker.
@@ -139,13 +153,28 @@ pub struct Fetcher {
     clients: Clients,
     request_bytes: usize,
     turns: Semaphore,
+    request_memory: BodyMemory,
+    response_memory: BodyMemory,
     runtime: DedicatedRuntime,
+}
+
+/// Body of a request on its way, and the memory that it takes until the fetch is over.
+struct Outgoing {
+    /// `None` from the moment the body is asked for.
+    body: Option<RequestBody>,
+    _memory: Option<LargeBody>,
+}
+
+impl Outgoing {
+    fn bytes(&self) -> Option<usize> {
+        self.body.as_ref().map(RequestBody::bytes)
+    }
 }
 
 /// Result of one hop.
 enum Step {
     Redirect(Hop),
-    Done(FetchAnswer),
+    Done(FetchAnswer, Bytes),
 }
 
 impl Fetcher {
@@ -157,6 +186,8 @@ impl Fetcher {
             api_base: config.api_base,
             request_bytes: config.request_bytes,
             turns: Semaphore::new(config.concurrent),
+            request_memory: BodyMemory::default(),
+            response_memory: BodyMemory::default(),
             runtime: DedicatedRuntime::start("fetch", config.threads)?,
         })
     }
@@ -167,40 +198,38 @@ impl Fetcher {
     }
 
     /// Makes the request and follows its redirects. Never fails: what goes wrong is the answer's message.
-    pub async fn perform(&self, request: FetchRequest, policy: &RunPolicy) -> Fetched {
+    pub async fn perform(&self, request: impl Into<ScriptRequest>, policy: &RunPolicy) -> Fetched {
         let tally = request_log::Tally::start();
         let (mut log, mut hold) = (Vec::new(), Hold::default());
-        let end = self.follow(request, policy, &mut log, &mut hold).await;
-        tally.finish(&end);
-        let answer = match end {
-            Ok(answer) => answer,
-            Err(failure) => {
-                hold = Hold::default();
-                FetchAnswer::Refused { message: failure.to_string() }
-            }
-        };
-        Fetched { answer, log, hold }
+        let end = self.follow(request.into(), policy, &mut log, &mut hold).await;
+        tally.finish(end.as_ref().map(|(answer, _)| answer));
+        let (answer, body) = end.unwrap_or_else(|failure| {
+            hold = Hold::default();
+            (FetchAnswer::Refused { message: failure.to_string() }, Bytes::new())
+        });
+        Fetched { answer, body, log, hold }
     }
 
     async fn follow(
         &self,
-        request: FetchRequest,
+        request: ScriptRequest,
         policy: &RunPolicy,
         log: &mut Vec<RequestLine>,
         hold: &mut Hold,
-    ) -> Result<FetchAnswer, Failure> {
-        let mut hop = Hop::first(request, self.request_bytes)?;
+    ) -> Result<(FetchAnswer, Bytes), Failure> {
+        let mut outgoing = Outgoing { body: request.body, _memory: None };
+        let mut hop = Hop::first(request.request, outgoing.bytes(), self.request_bytes)?;
         // The run's own permit first: a request that waits for it must not hold up other runs.
         hold.turn = policy.turns.clone().acquire_owned().await.ok();
         let _of_worker = self.turns.acquire().await;
         loop {
             let mut entry = RequestLine::start(&hop);
-            let step = self.step(&mut hop, policy, &mut entry, hold).await;
+            let step = self.step(&mut hop, policy, &mut outgoing, &mut entry, hold).await;
             entry.finish(step.as_ref().err());
             log.push(entry);
             match step? {
                 Step::Redirect(next) => hop = next,
-                Step::Done(answer) => return Ok(answer),
+                Step::Done(answer, body) => return Ok((answer, body)),
             }
         }
     }
@@ -209,26 +238,36 @@ impl Fetcher {
         &self,
         hop: &mut Hop,
         policy: &RunPolicy,
+        outgoing: &mut Outgoing,
         entry: &mut RequestLine,
         hold: &mut Hold,
     ) -> Result<Step, Failure> {
         let lane = self.gate(hop, policy)?;
-        let sent = self.clients.of(lane).send(hop.request()?).await;
+        // Asked for only now: a request that is refused takes no memory.
+        if let Some(body) = outgoing.body.take() {
+            let turns = &policy.large_requests;
+            let memory = self.request_memory.acquire(&policy.workspace, turns, body.bytes()).await;
+            *outgoing = Outgoing { body: None, _memory: memory };
+            hop.body = Some(body.receive().await);
+        }
+        let sending = self.clients.of(lane).send(hop.request()?);
+        let sent = dns::in_workspace(Arc::clone(&policy.workspace), sending).await;
         let mut response = sent.map_err(|error| Failure::network(hop, &error))?;
         entry.status = Some(response.status());
         headers::check_response(response.headers())?;
         if let Some(next) = redirects::next(hop, response.status(), response.headers())? {
             return Ok(Step::Redirect(next));
         }
-        let body = body::read(&mut response, policy, hold).await.map_err(|error| error.or_network(hop))?;
-        Ok(Step::Done(FetchAnswer::Response {
+        let body = body::read(&mut response, policy, (&self.response_memory, hold)).await;
+        let body = body.map_err(|error| error.or_network(hop))?;
+        let answer = FetchAnswer::Response {
             status: response.status().as_u16(),
             status_text: status_text(&response),
             url: without_fragment(&hop.url),
             redirected: hop.redirects > 0,
             headers: headers::to_script(response.headers()),
-            body: BASE64_STANDARD.encode(body),
-        }))
+        };
+        Ok(Step::Done(answer, body.into()))
     }
 
     /// Admits a hop, and arms it with the token if it is the SDK's.

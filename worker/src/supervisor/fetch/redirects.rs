@@ -1,6 +1,6 @@
 //! Redirects: the next request, as the Fetch standard's "HTTP-redirect fetch" defines it.
 
-use super::{body, error::Failure, headers};
+use super::{error::Failure, headers};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -38,8 +38,12 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    /// Checks a script's request.
-    pub(super) fn first(request: FetchRequest, body_limit: usize) -> Result<Self, Failure> {
+    /// Checks a script's request, whose body is set when it is needed. `body_bytes` is the length of the body.
+    pub(super) fn first(
+        request: FetchRequest,
+        body_bytes: Option<usize>,
+        body_limit: usize,
+    ) -> Result<Self, Failure> {
         if request.url.len() > URL_BYTES {
             return Err(Failure::UrlTooLong(URL_BYTES));
         }
@@ -51,15 +55,17 @@ impl Hop {
             headers.remove(API_KEY);
             headers.remove(AUTHORIZATION);
         }
-        let body = request.body.map(|body| body::decode(&body, body_limit)).transpose()?;
-        if body.is_some() && matches!(method, Method::GET | Method::HEAD) {
+        if body_bytes.is_some_and(|bytes| bytes > body_limit) {
+            return Err(Failure::RequestBody(body_limit));
+        }
+        if body_bytes.is_some() && matches!(method, Method::GET | Method::HEAD) {
             return Err(Failure::BodyOfGet(method.to_string()));
         }
         Ok(Self {
             method,
             url,
             headers,
-            body,
+            body: None,
             mode: request.redirect,
             redirects: 0,
             plane: request.plane,
@@ -167,11 +173,13 @@ mod tests {
             method: method.into(),
             url: url.into(),
             headers: headers.map(|(name, value)| (name.into(), value.into())).to_vec(),
-            body: (!method.eq_ignore_ascii_case("get") && method != "HEAD").then(|| "aGk=".into()),
+            body_bytes: None,
             redirect: Redirect::Follow,
             plane: false,
         };
-        Hop::first(request, 100).unwrap()
+        let body =
+            (!method.eq_ignore_ascii_case("get") && method != "HEAD").then_some(Bytes::from_static(b"hi"));
+        Hop { body: body.clone(), ..Hop::first(request, body.map(|body| body.len()), 100).unwrap() }
     }
 
     fn after(hop: &Hop, status: u16, location: &str) -> Result<Option<Hop>, Failure> {

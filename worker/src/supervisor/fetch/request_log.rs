@@ -62,7 +62,7 @@ impl Tally {
         Self { outcome: "aborted", start: Instant::now() }
     }
 
-    pub(super) fn finish(mut self, end: &Result<FetchAnswer, Failure>) {
+    pub(super) fn finish(mut self, end: Result<&FetchAnswer, &Failure>) {
         self.outcome = match end {
             Ok(FetchAnswer::Response { status: 200..300, .. }) => "2xx",
             Ok(FetchAnswer::Response { status: 300..400, .. }) => "3xx",

@@ -60,9 +60,10 @@ impl Run<'_> {
 
     /// Queues the lines that the process had sent before it died, and sends all lines to the reader.
     pub(super) async fn drain_lines(&mut self) {
+        let max_frame_bytes = self.max_frame_bytes();
         let _ = timeout(GRACE, async {
-            while let Ok(message) = self.sandbox.frames.next().await {
-                if let FromSandbox::Log { level, message } = message {
+            while let Ok(received) = self.sandbox.frames.next(max_frame_bytes).await {
+                if let FromSandbox::Log { level, message } = received.message {
                     self.line(level, message).await;
                 }
             }

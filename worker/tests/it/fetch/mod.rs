@@ -13,7 +13,6 @@ mod through_sandbox;
 mod tls;
 
 use axum::{Router, serve::ListenerExt};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::future::BoxFuture;
 use sandbox_protocol::{FetchAnswer, FetchRequest, Redirect};
 use shared::limits::Limits;
@@ -27,7 +26,7 @@ use std::{
     },
 };
 use tokio::{net::TcpListener, task::AbortHandle};
-use worker::testing::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy};
+use worker::testing::supervisor::fetch::{FetchConfig, Fetcher, NameService, RunPolicy, ScriptRequest};
 
 /// HTTP server that ends with the test.
 struct Server {
@@ -120,7 +119,7 @@ fn request(method: &str, url: impl Into<String>) -> FetchRequest {
         method: method.into(),
         url: url.into(),
         headers: Vec::new(),
-        body: None,
+        body_bytes: None,
         redirect: Redirect::Follow,
         plane: false,
     }
@@ -147,17 +146,18 @@ impl Answer {
     }
 }
 
-async fn response(fetcher: &Fetcher, request: FetchRequest, policy: &RunPolicy) -> Answer {
-    match fetcher.perform(request, policy).await.answer {
-        FetchAnswer::Response { status, status_text, url, redirected, headers, body } => {
-            let body = String::from_utf8(BASE64_STANDARD.decode(body).unwrap()).unwrap();
+async fn response(fetcher: &Fetcher, request: impl Into<ScriptRequest>, policy: &RunPolicy) -> Answer {
+    let fetched = fetcher.perform(request, policy).await;
+    match fetched.answer {
+        FetchAnswer::Response { status, status_text, url, redirected, headers } => {
+            let body = String::from_utf8(fetched.body.to_vec()).unwrap();
             Answer { status, status_text, url, redirected, headers, body }
         }
         FetchAnswer::Refused { message } => panic!("refused: {message}"),
     }
 }
 
-async fn refusal(fetcher: &Fetcher, request: FetchRequest, policy: &RunPolicy) -> String {
+async fn refusal(fetcher: &Fetcher, request: impl Into<ScriptRequest>, policy: &RunPolicy) -> String {
     match fetcher.perform(request, policy).await.answer {
         FetchAnswer::Refused { message } => message,
         FetchAnswer::Response { status, url, .. } => panic!("{url} answered {status}"),

@@ -29,9 +29,9 @@ async fn a_request_arrives_as_the_script_wrote_it() {
             ("Content-Type".into(), "application/json".into()),
             ("X-Own".into(), "f\u{fc}r".into()),
         ],
-        body: Some(BASE64_STANDARD.encode("{\"a\":1}")),
         ..request("patch", server.url("/path?q=1#fragment"))
     };
+    let sent = ScriptRequest::with_body(sent, "{\"a\":1}");
     let answer = response(&fetcher(), sent, &policy(&[server.entry()])).await;
     let (head, body) = answer.body.split_once("\n\n").unwrap();
     let mut lines: Vec<_> = head.lines().collect();

@@ -11,7 +11,7 @@ use axum::{
 use sandbox_protocol::Job;
 use serde_json::json;
 use shared::execution::LogLevel;
-use tokio::sync::{Barrier, Notify};
+use tokio::sync::{Barrier, Notify, watch};
 use worker::testing::supervisor::{Pool, PoolConfig, RunContext};
 
 const TOKEN: &str = "plane_api_0123456789";
@@ -263,4 +263,48 @@ async fn two_hundred_runs_wait_on_fetch_eight_at_once_in_eight_slots() {
     });
     let answers = futures_util::future::join_all(runs).await;
     assert_eq!(answers.iter().filter(|right| **right).count(), 200);
+}
+
+#[tokio::test]
+async fn at_most_two_large_request_bodies_are_sent_at_once() {
+    let (held, released) = (watch::Sender::new(0_usize), watch::Sender::new(false));
+    let router = {
+        let (held, of_held, released) = (held.clone(), held, released.clone());
+        let large = move |request: Request| {
+            let (held, mut released) = (held.clone(), released.subscribe());
+            async move {
+                let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+                held.send_modify(|count| *count += 1);
+                released.wait_for(|released| *released).await.unwrap();
+                format!("{} {}", body.len(), body[0])
+            }
+        };
+        let count = move || {
+            let mut held = of_held.subscribe();
+            async move { held.wait_for(|count| *count >= 2).await.unwrap().to_string() }
+        };
+        Router::new().route("/large", any(large)).route("/held", any(count))
+    };
+    let release = move || {
+        released.send_replace(true);
+        async { "released" }
+    };
+    let server = Server::start(router.route("/release", any(release))).await;
+    let code = "export async function main() {
+        const body = new Uint8Array(300 * 1024);
+        const large = [1, 2, 3].map(() => fetch('SERVER/large', { method: 'POST', body }).then((answer) => answer.text()));
+        const controller = new AbortController();
+        const aborted = fetch('SERVER/large', { method: 'POST', body, signal: controller.signal }).catch((error) => error.name);
+        controller.abort();
+        body.fill(7);
+        const counts = new Set();
+        for (let asked = 0; asked < 30; asked += 1) {
+            counts.add(await (await fetch('SERVER/held', { method: 'POST', body: 'small' })).text());
+        }
+        await fetch('SERVER/release');
+        return [[...counts], await Promise.all(large), await aborted];
+    }";
+    let finished = run_against(&server, code).await;
+    let sent = "307200 0";
+    assert_eq!(finished.result(), json!([["2"], [sent, sent, sent], "AbortError"]));
 }

@@ -64,7 +64,8 @@ pub(super) fn fetcher_trusting(roots: Vec<CertificateDer<'static>>) -> Fetcher {
     let names = Names::default()
         .answering("secure.example", &[&["127.0.0.1"]])
         .answering("other.example", &[&["127.0.0.1"]]);
-    Fetcher::new(FetchConfig { names: Arc::new(names), extra_roots: roots, ..config("127.0.0.1") }).unwrap()
+    Fetcher::new(FetchConfig { names: Some(Arc::new(names)), extra_roots: roots, ..config("127.0.0.1") })
+        .unwrap()
 }
 
 #[tokio::test]

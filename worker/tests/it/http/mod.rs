@@ -1,6 +1,7 @@
 //! The worker's HTTP endpoints.
 
 mod build;
+mod connections;
 mod execute;
 mod signatures;
 

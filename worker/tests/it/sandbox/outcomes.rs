@@ -159,6 +159,37 @@ async fn a_multi_line_secret_is_masked_in_every_console_format() {
 }
 
 #[tokio::test]
+async fn no_cut_of_v8_or_the_console_shows_a_part_of_a_secret() {
+    let secret = "Xoxb-1234567890-AbCdEfGhIjKlMnOpQrStUvWxYz";
+    let long = format!("{}{secret}{}", "long ".repeat(1_995), "tail ".repeat(100));
+    let mut job = job("async function main(_, { ENV }) {
+        const shown = [];
+        for (const json of [ENV.TOKEN, `{\"a\": ${ENV.TOKEN}}`, `[1, 2, 3, 4, 5, 6, 7, 8, 9, ${ENV.TOKEN}, 1]`,
+            `${'x'.repeat(40)}${ENV.TOKEN}`, `{ \"token\": \"${ENV.TOKEN}\" oops }`]) {
+            try { JSON.parse(json); } catch (error) { console.error(error); shown.push(error.message, error.stack); }
+        }
+        console.log({ long: ENV.LONG });
+        console.table([{ long: ENV.LONG, token: ENV.TOKEN }]);
+        const named = { [`${'n'.repeat(980)}${ENV.TOKEN}`]() { throw new Error('named'); } };
+        try { Object.values(named)[0](); } catch (error) { console.error(error); shown.push(error.stack); }
+        shown.push(await fetch(`https://${ENV.TOKEN}/`).catch((error) => error.message));
+        shown.push(await fetch(`https://${ENV.TOKEN}.example.com/`).catch((error) => error.message));
+        throw { shown, long: ENV.LONG };
+    }");
+    job.env.insert("TOKEN".to_owned(), secret.to_owned());
+    job.env.insert("LONG".to_owned(), long);
+    let finished = run(&pool(1).await, job).await;
+    let error = finished.error();
+    let shown = [&finished.messages().join("\n"), &error.message, error.stack.as_deref().unwrap_or_default()];
+    let shown = shown.join("\n").to_lowercase();
+    assert!(shown.matches("[masked]").count() > 5 && shown.contains("more characters"), "{shown}");
+    for part in secret.to_lowercase().as_bytes().windows(8) {
+        let part = str::from_utf8(part).unwrap();
+        assert!(!shown.contains(part), "{part} in {shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_truncated_by_the_console_is_masked() {
     let secret = (0..2_000).map(|number| format!("{number:07}")).collect::<Vec<_>>().join("-") + "-";
     let mut job = job("function main(_, { ENV }) { console.log({ long: ENV.LONG, other: 'kept' }); }");
