@@ -67,8 +67,10 @@ impl Bodies {
     pub(super) fn deliver(&mut self, id: u32, body: Bytes) -> bool {
         let Some(request) = self.expected.remove(&id) else { return false };
         let is_whole = usize::try_from(request.bytes) == Ok(body.len());
-        // A fetch that has ended does not take it.
-        let _ = request.reply.send(body);
+        if is_whole {
+            // A fetch that has ended does not take it.
+            let _ = request.reply.send(body);
+        }
         is_whole
     }
 
