@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check chaos bench bench-lists bench-retention schemathesis sqlx
+.PHONY: help setup dev dev-stop test check chaos bench bench-cost bench-lists bench-retention schemathesis sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -26,6 +26,9 @@ chaos: ## everything dies under load (SEEDS=1,2,3 FAULTS=42 RATE=25)
 
 bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds)
 	@scripts/bench
+
+bench-cost: ## counts per execution of a burst: statements, rows, bytes of log, processor time (EXECUTIONS=1200)
+	@scripts/bench-cost
 
 bench-lists: ## lists over a long history (ROWS=10000000 WEEKS=13 REQUESTS=200)
 	@scripts/bench-lists
