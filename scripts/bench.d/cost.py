@@ -31,7 +31,7 @@ SELECT json_build_object(
 """
 STATEMENTS = """
 SELECT json_agg(s) FROM (
-    SELECT regexp_replace(query, '\\s+', ' ', 'g') AS query, calls, rows, total_exec_time + total_plan_time AS ms, wal_bytes
+    SELECT regexp_replace(query, '\\s+', ' ', 'g') AS query, calls, rows, total_exec_time AS ms, total_plan_time AS plan_ms, wal_bytes
     FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     ORDER BY calls DESC) AS s
 """
@@ -66,11 +66,26 @@ def tree_ticks(root):
     return total
 
 
+def backend_ticks(url):
+    """Returns the processor time of each backend of PostgreSQL, by its pid, with what it is."""
+    backends = json.loads(sql(url, "SELECT json_object_agg(pid, coalesce(nullif(application_name, ''), backend_type))"
+                                   " FROM pg_stat_activity WHERE pid <> pg_backend_pid()"))
+    ticks = {}
+    for pid, name in backends.items():
+        try:
+            fields = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks[pid] = [name, sum(map(int, fields[11:13]))]
+    return ticks
+
+
 def begin(url, file, processes):
     sql(url, "CREATE EXTENSION IF NOT EXISTS pg_stat_statements; CREATE EXTENSION IF NOT EXISTS pg_walinspect; CHECKPOINT;")
     time.sleep(REPORT_S)
     sql(url, "SELECT pg_stat_statements_reset()")
     snapshot = json.loads(sql(url, SNAPSHOT))
+    snapshot["backends"] = backend_ticks(url)
     snapshot["ticks"] = {name: tree_ticks(pid) for name, pid in processes.items()}
     file.write_text(json.dumps(snapshot))
 
@@ -78,23 +93,30 @@ def begin(url, file, processes):
 def end(url, file, processes):
     before = json.loads(file.read_text())
     ticks = {name: tree_ticks(pid) - before["ticks"][name] for name, pid in processes.items()}
+    backends = {}
+    for pid, (name, used) in backend_ticks(url).items():
+        backends[name] = backends.get(name, 0) + used - before["backends"].get(pid, [name, 0])[1]
     end_lsn = sql(url, "SELECT pg_current_wal_insert_lsn()")
     statements = json.loads(sql(url, STATEMENTS))
     time.sleep(REPORT_S)
     after = json.loads(sql(url, SNAPSHOT))
     records = json.loads(sql(url, WAL_RECORDS.format(begin=before["lsn"], end=end_lsn)))
     executions = after["ended"] - before["ended"]
-    report(executions, before, after, ticks, statements, records)
+    report(executions, before, after, (ticks, backends), statements, records)
 
 
-def report(executions, before, after, ticks, statements, records):
+def report(executions, before, after, processor_time, statements, records):
     def each(count):
         return f"{count / executions:8.2f}"
 
     print(f"\nper execution, of {executions}:")
+    ticks, backends = processor_time
     print("\nprocessor time (ms)")
     for name, used in ticks.items():
         print(f"  {name:<34}{each(used * 1000 / TICKS_PER_S)}")
+    for name, used in sorted(backends.items(), key=lambda item: -item[1]):
+        if used * 1000 >= executions:
+            print(f"    of PostgreSQL: {name:<17}{each(used * 1000 / TICKS_PER_S)}")
     print("\nPostgreSQL")
     for name in ("transactions", "wal_bytes", "wal_full_pages", "syncs"):
         print(f"  {name:<34}{each(after[name] - before[name])}")
@@ -110,10 +132,11 @@ def report(executions, before, after, ticks, statements, records):
     index_writes = sum(count for record, count in records.items() if record.startswith("Btree/INSERT"))
     print(f"  {'rows written':<34}{each(rows)}", *lines, sep="\n")
     print(f"  {'HOT updates':<34}{each(hot)}\n  {'index writes':<34}{each(index_writes)}")
-    print("\nstatements: calls, ms (planning included), bytes of log")
+    print("\nstatements: calls, ms, ms of planning, bytes of log")
     for statement in statements:
         if statement["calls"] * 100 >= executions:
-            print(f"  {each(statement['calls'])} {each(statement['ms'])} {each(float(statement['wal_bytes']))}  "
+            print(f"  {each(statement['calls'])} {each(statement['ms'])} {each(statement['plan_ms'])} "
+                  f"{each(float(statement['wal_bytes']))}  "
                   f"{statement['query'].strip()[:120]}")
 
 
