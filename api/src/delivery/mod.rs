@@ -1,5 +1,6 @@
 //! Publishes executions to the broker, and creates executions from the broker's events.
 
+mod backlog;
 mod fast_path;
 pub(crate) mod ingest;
 mod publisher;
