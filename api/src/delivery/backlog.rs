@@ -1,8 +1,8 @@
 //! Rows that waited when the relay last read the outbox, and the events that let it read again. Pure.
 //!
-//! A read costs as much as a claim. While the broker's window is full, the relay therefore lets events pass until
-//! about half of a slot's messages are claimed: the window is at least twice the slots of the workers, so every slot
-//! finds a message all the same.
+//! A read costs as much as a claim. While the broker's window is full, the relay therefore waits for as many changes as
+//! half of the window has places. About half of them are claims, so three quarters of the messages are still there.
+//! The window is at least twice the slots of the workers, so every slot finds a message.
 
 use crate::db::outbox::Rest;
 use std::sync::{Mutex, MutexGuard, PoisonError};
