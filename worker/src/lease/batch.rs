@@ -30,8 +30,9 @@ use tokio::{
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
-/// Limits the operations of one transaction, so that no row is locked for long.
-const MAX_BATCH: usize = 64;
+/// Limits the operations of one transaction, so that no row is locked for long. Up to 30 futures are polled in their order
+/// by `join_all`, which a transaction needs.
+const MAX_BATCH: usize = 30;
 /// Limits the transactions of one worker that are on their way at the same time. Two, so that an operation waits for
 /// less than one round trip, and few, so that others can gather meanwhile.
 const MAX_IN_FLIGHT: usize = 2;
