@@ -53,8 +53,9 @@ async fn a_shared_commit_is_on_disk_when_its_operations_end() {
         )
         .await;
     let on_disk = "SELECT (pg_current_wal_flush_lsn() > max(lsn))::text FROM written";
-    for _ in 0..8 {
-        let running = claim_all(&worker, &enqueue(&bench, 2).await).await;
+    // One batch, and more than one.
+    for count in [2, 2, 2, 2, 40, 40] {
+        let running = claim_all(&worker, &enqueue(&bench, count).await).await;
         assert_eq!(bench.text(on_disk).await, "true");
         let verdict = completed("1");
         join_all(running.iter().map(|attempt| finish(&worker, *attempt, &verdict))).await;
