@@ -1,5 +1,5 @@
 # The commands a person types. Each is one readable script below scripts/.
-.PHONY: help setup dev dev-stop test check cron chaos attack bench bench-lists bench-retention schemathesis sqlx
+.PHONY: help setup dev dev-stop test check cron chaos attack bench bench-cost bench-lists bench-retention schemathesis sqlx
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -34,6 +34,9 @@ attack: ## hostile scripts, servers and clients, with peaks of memory and times 
 
 bench: ## the load program: from POST to completed (RATE=20 per second, FOR=30 seconds, WORKSPACES=1)
 	@scripts/bench
+
+bench-cost: ## counts per execution of a burst: statements, rows, bytes of log, processor time (EXECUTIONS=1200)
+	@scripts/bench-cost
 
 bench-lists: ## lists over a long history (ROWS=10000000 WEEKS=13 REQUESTS=200)
 	@scripts/bench-lists

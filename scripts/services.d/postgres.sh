@@ -11,7 +11,7 @@ postgres_bin() {
 }
 
 postgres_launch() {
-  local state=$1 folder=$1/postgres bin port speed=()
+  local state=$1 folder=$1/postgres bin port setting settings=()
   bin=$(postgres_bin) || return
   if [ ! -s "$folder/data/PG_VERSION" ]; then
     service_folder "$folder"
@@ -21,11 +21,13 @@ postgres_launch() {
       --no-sync --pwfile="$folder/password" || return
   fi
   # Durability costs most of a test's time and buys nothing for data that is thrown away.
-  [ -z "${fast:-}" ] || speed=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+  [ -z "${fast:-}" ] || settings=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
+  # Further settings, as words NAME=VALUE.
+  for setting in ${POSTGRES_SETTINGS:-}; do settings+=(-c "$setting"); done
   port=$(kept_port "$state/postgres.port")
   server_prefix INT
   (cd / && exec "${prefix[@]}" "$bin/postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 \
-    -c unix_socket_directories= -c max_connections=400 "${speed[@]}") >"$state/postgres.log" 2>&1 </dev/null &
+    -c unix_socket_directories= -c max_connections=400 "${settings[@]}") >"$state/postgres.log" 2>&1 </dev/null &
   process_record "$state/postgres.pid" $!
   disown
 }

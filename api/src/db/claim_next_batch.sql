@@ -1,4 +1,5 @@
--- Marks the next outbox rows as published and returns them in order of dispatch.
+-- Marks the next outbox rows as published and returns them in order of dispatch, each with the state of the outbox after it.
+-- Returns one row without an id if there is none to publish.
 -- Parameters: $1 the most rows, $2 the limit of running executions of a workspace that has none of its own (0: no limit).
 
 -- Workspaces that have unpublished rows. One index probe per workspace, however long the backlogs are.
@@ -18,9 +19,11 @@ in_broker AS (
 
 -- Messages that the broker may still be given: its window is twice the slots of the live workers, at least 8.
 broker_window AS (
-    SELECT greatest(0, greatest(8, 2 * coalesce(sum(slots), 0))
-        - (SELECT coalesce(sum(messages), 0) FROM in_broker))::bigint AS free_slots
-    FROM workers WHERE NOT draining AND last_seen_at > now() - interval '10 seconds'
+    SELECT size, greatest(0, size - (SELECT coalesce(sum(messages), 0) FROM in_broker))::bigint AS free_slots
+    FROM (
+        SELECT greatest(8, 2 * coalesce(sum(slots), 0)) AS size
+        FROM workers WHERE NOT draining AND last_seen_at > now() - interval '10 seconds'
+    ) live_workers
 ),
 
 -- Running executions per workspace. Counted only if there is a limit anywhere.
@@ -79,8 +82,18 @@ locked AS (
 marked AS (
     UPDATE outbox SET published_at = clock_timestamp() WHERE id = ANY (ARRAY(SELECT id FROM locked))
     RETURNING id, execution_id, traceparent, available_at
+),
+
+-- What is left: seconds until the next of the other rows is due, and the room in the broker's window.
+rest AS (
+    SELECT size::bigint AS window_size, (free_slots - (SELECT count(*) FROM marked))::bigint AS room,
+        (SELECT extract(epoch FROM available_at - now())::float8 FROM outbox
+         WHERE published_at IS NULL AND id <> ALL (ARRAY(SELECT id FROM locked))
+         ORDER BY available_at LIMIT 1) AS due_in_s
+    FROM broker_window
 )
 
-SELECT marked.id, marked.execution_id, marked.traceparent, marked.available_at
-FROM marked JOIN chosen USING (id)
+SELECT marked.id AS "id?", marked.execution_id AS "execution_id?", marked.traceparent, marked.available_at AS "available_at?",
+    window_size AS "window_size!", room AS "room!", due_in_s
+FROM rest LEFT JOIN (marked JOIN chosen USING (id)) ON true
 ORDER BY chosen.place

@@ -14,15 +14,49 @@ pub struct OutboxEntry {
     pub(crate) available_at: DateTime<Utc>,
 }
 
-/// Reason why there was nothing to publish.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Idle {
-    /// The outbox has no unpublished row.
-    Empty,
-    /// Rows are due, but the broker's window is full.
-    BrokerFull,
+/// Row of [`claim_next_batch`].
+struct MarkedRow {
+    /// `None`, as are the three after it, if there is nothing to publish.
+    id: Option<i64>,
+    execution_id: Option<Uuid>,
+    traceparent: Option<String>,
+    available_at: Option<DateTime<Utc>>,
+    window_size: i64,
+    room: i64,
+    /// Seconds until the next row without a mark is due; `None` if there is none.
+    due_in_s: Option<f64>,
+}
+
+/// Rows to publish now, and the state of the outbox after they were marked.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<OutboxEntry>,
+    pub(crate) rest: Rest,
+}
+
+/// Rows that are left in the outbox without a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Nothing,
+    /// Rows are due, but the broker's window is full. It has this size.
+    WindowFull(i64),
+    /// Rows are due and the window has room: the limits of their workspaces are reached, or the batch was full.
+    Limited,
     /// The next row is due after this time.
     DueIn(Duration),
+}
+
+impl Rest {
+    fn of(due_in_s: Option<f64>, window_size: i64, room: i64) -> Self {
+        match due_in_s {
+            None => Self::Nothing,
+            Some(seconds) if seconds > 0.0 => {
+                Self::DueIn(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+            }
+            Some(_) if room <= 0 => Self::WindowFull(window_size),
+            Some(_) => Self::Limited,
+        }
+    }
 }
 
 /// Marks the next rows as published and returns them in order of dispatch.
@@ -38,24 +72,16 @@ pub(crate) async fn claim_next_batch(
     pool: &PgPool,
     max_rows: i64,
     workspace_limit: i64,
-) -> sqlx::Result<Vec<OutboxEntry>> {
-    sqlx::query_file_as!(OutboxEntry, "src/db/claim_next_batch.sql", max_rows, workspace_limit)
+) -> sqlx::Result<Batch> {
+    let rows = sqlx::query_file_as!(MarkedRow, "src/db/claim_next_batch.sql", max_rows, workspace_limit)
         .fetch_all(pool)
-        .await
-}
-
-/// Returns the reason why [`claim_next_batch`] returned no row.
-pub(crate) async fn idle(pool: &PgPool) -> sqlx::Result<Idle> {
-    let wait = sqlx::query_scalar!(
-        r#"SELECT extract(epoch FROM min(available_at) - now())::float8 FROM outbox WHERE published_at IS NULL"#
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(match wait {
-        None => Idle::Empty,
-        Some(seconds) if seconds <= 0.0 => Idle::BrokerFull,
-        Some(seconds) => Idle::DueIn(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
-    })
+        .await?;
+    let rest = rows.first().map_or(Rest::Nothing, |row| Rest::of(row.due_in_s, row.window_size, row.room));
+    let entry = |row: MarkedRow| {
+        let MarkedRow { id, execution_id, traceparent, available_at, .. } = row;
+        Some(OutboxEntry { id: id?, execution_id: execution_id?, traceparent, available_at: available_at? })
+    };
+    Ok(Batch { entries: rows.into_iter().filter_map(entry).collect(), rest })
 }
 
 /// Removes the mark from rows whose message the broker does not have.

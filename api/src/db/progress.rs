@@ -4,13 +4,17 @@ use crate::model::execution::Progress;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-/// Reads the progress of several executions in one query. Executions that do not exist are left out.
+/// Reads the progress of several executions in one query. Executions that do not exist are left out. The query says
+/// how many there are, so that one plan is kept for all: planning took longer than reading.
 pub(crate) async fn of_executions(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<(Uuid, Progress)>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT execution.id, execution.status, execution.attempt,
-                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = execution.id), 0) AS "last_seq!"
-           FROM unnest($1::uuid[]) AS moved (id) JOIN script_executions AS execution ON execution.id = moved.id"#,
-        ids
+        r#"SELECT moved.id AS "id!", execution.status, execution.attempt,
+                  coalesce((SELECT max(seq) FROM execution_logs WHERE execution_id = moved.id), 0) AS "last_seq!"
+           FROM unnest($1::uuid[]) AS moved (id)
+           CROSS JOIN LATERAL (SELECT status, attempt FROM script_executions WHERE id = moved.id LIMIT 1) AS execution
+           LIMIT $2"#,
+        ids,
+        i64::try_from(ids.len()).unwrap_or(i64::MAX)
     )
     .fetch_all(pool)
     .await?;

@@ -8,7 +8,7 @@ use super::Dispatcher;
 use crate::db::enqueue::{self, Inserted, Mode};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Limits the executions of one process on the fast path. Their statements may run at the same moment, and then do not
@@ -39,7 +39,7 @@ impl FastPath {
     #[must_use]
     pub fn try_enter(dispatcher: &Arc<Dispatcher>) -> Self {
         let is_open = dispatcher.workspace_limit == 0
-            && !dispatcher.has_backlog.load(Ordering::Relaxed)
+            && !dispatcher.backlog.is_waiting()
             && !dispatcher.in_flight.is_closed()
             && dispatcher.publisher.is_open();
         let permit = is_open.then(|| Arc::clone(&dispatcher.fast_path.0).try_acquire_owned().ok()).flatten();
@@ -61,7 +61,7 @@ impl FastPath {
     ) -> sqlx::Result<DateTime<Utc>> {
         let Inserted { queued_at, marked } = inserted;
         let Some(entry) = marked else {
-            self.dispatcher.wake().notify_one();
+            self.dispatcher.note_write();
             return Ok(queued_at);
         };
         self.dispatcher.dispatch(entry);

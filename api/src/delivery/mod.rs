@@ -1,5 +1,6 @@
 //! Publishes executions to the broker, creates executions from the broker's events, and stores its dead letters.
 
+mod backlog;
 mod dead_letters;
 mod fast_path;
 pub(crate) mod ingest;

@@ -3,7 +3,7 @@
 //! Invariant: a row is committed and marked as published before it is published. The mark is removed if the broker
 //! does not have the message. If this process dies before that, [`super::recovery`] removes the mark.
 
-use super::fast_path::Gate;
+use super::{backlog::Backlog, fast_path::Gate};
 use crate::db::outbox::{self, OutboxEntry};
 use chrono::Utc;
 use shared::{
@@ -15,18 +15,12 @@ use shared::{
     },
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-/// Number of connections of one dispatcher: one for `claim_next_batch`, one for `idle` and recovery, one for `unmark`.
+/// Number of connections of one dispatcher: one for `claim_next_batch`, one for recovery, one for `unmark`.
 const CONNECTIONS: u32 = 3;
 /// Milliseconds until rows that the broker rejected are unmarked, since it may reject them again at once.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
@@ -39,8 +33,8 @@ pub struct Dispatcher {
     pub(super) publisher: Publisher,
     /// Limits the concurrent executions of a workspace without a limit of its own; 0 is no limit.
     pub(super) workspace_limit: i64,
-    /// True if rows were waiting when the relay last read the outbox.
-    pub(super) has_backlog: AtomicBool,
+    /// Rows that were waiting when the relay last read the outbox.
+    pub(super) backlog: Backlog,
     pub(super) fast_path: Gate,
     wake: Arc<Notify>,
     /// Tasks that the relay does not wait for: publishes of the fast path, and detached submissions.
@@ -57,7 +51,7 @@ impl Dispatcher {
             publisher: Publisher::new(broker.clone(), topology),
             broker,
             workspace_limit: workspace_limit.into(),
-            has_backlog: AtomicBool::new(false),
+            backlog: Backlog::default(),
             fast_path: Gate::default(),
             wake: Arc::default(),
             in_flight: TaskTracker::new(),
@@ -71,10 +65,17 @@ impl Dispatcher {
         &self.wake
     }
 
-    /// Wakes the relay if rows wait. Call it after each change of an execution, since a claim frees a place in the
-    /// broker's window.
+    /// Wakes the relay if it may publish rows that wait. Call it after each change of an execution, since a claim frees
+    /// a place in the broker's window.
     pub fn note_change(&self) {
-        if self.has_backlog.load(Ordering::Relaxed) {
+        if self.backlog.count_change() {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Wakes the relay for a row that this process has written, unless the broker's window is full.
+    pub(super) fn note_write(&self) {
+        if self.backlog.admits_new_rows() {
             self.wake.notify_one();
         }
     }
@@ -151,6 +152,7 @@ impl Dispatcher {
 /// costs one duplicate message.
 fn relay_pool(pool: &PgPool) -> PgPool {
     let options = pool.connect_options().as_ref().clone().options([("synchronous_commit", "off")]);
+    let options = options.application_name("runnerctl-api relay");
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .idle_timeout(None)

@@ -10,12 +10,9 @@
 //! while there is no backlog takes no turn: its writer uses the [`FastPath`](super::FastPath).
 
 use super::{Dispatcher, recovery};
-use crate::db::outbox::{self, Idle};
+use crate::db::outbox::{self, Batch, OutboxEntry, Rest};
 use shared::backoff::Backoff;
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +24,8 @@ const BATCHES_IN_FLIGHT: usize = 4;
 /// Seconds between two reads of an empty outbox. They find rows whose writer died between its commit and its
 /// notification.
 const IDLE_SWEEP: Duration = Duration::from_secs(1);
-/// Milliseconds between two reads while the broker's window is full and no claim is notified.
-const FULL_WINDOW_SWEEP: Duration = Duration::from_millis(50);
+/// Milliseconds between two reads while rows are due that can't be published yet and no change is notified.
+const BACKLOG_SWEEP: Duration = Duration::from_millis(50);
 
 /// Relay of one api process. Several may run at the same time.
 #[derive(Debug)]
@@ -55,18 +52,16 @@ impl Relay {
     async fn publish_batches(&self, batches: &mut JoinSet<()>) {
         let mut backoff = Backoff::CONNECTION;
         while self.dispatcher.ready().await.is_some() {
-            let Dispatcher { pool, workspace_limit, has_backlog, .. } = &*self.dispatcher;
+            let Dispatcher { pool, workspace_limit, backlog, .. } = &*self.dispatcher;
             match outbox::claim_next_batch(pool, BATCH, *workspace_limit).await {
-                Ok(entries) if entries.is_empty() => self.wait_for_work().await,
-                Ok(entries) => {
+                Ok(Batch { entries, rest }) => {
                     backoff.reset();
+                    backlog.set(rest);
                     let is_full = i64::try_from(entries.len()).is_ok_and(|rows| rows == BATCH);
-                    has_backlog.store(is_full, Ordering::Relaxed);
-                    while batches.len() >= BATCHES_IN_FLIGHT {
-                        batches.join_next().await;
+                    self.spawn_publish(entries, batches).await;
+                    if !is_full {
+                        self.wait_for_work(rest).await;
                     }
-                    let dispatcher = Arc::clone(&self.dispatcher);
-                    batches.spawn(async move { dispatcher.publish(entries).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the relay can't read the outbox; it tries again");
@@ -77,15 +72,24 @@ impl Relay {
         }
     }
 
+    /// Publishes a batch in a task, once fewer than [`BATCHES_IN_FLIGHT`] wait for their confirms.
+    async fn spawn_publish(&self, entries: Vec<OutboxEntry>, batches: &mut JoinSet<()>) {
+        if entries.is_empty() {
+            return;
+        }
+        while batches.len() >= BATCHES_IN_FLIGHT {
+            batches.join_next().await;
+        }
+        let dispatcher = Arc::clone(&self.dispatcher);
+        batches.spawn(async move { dispatcher.publish(entries).await });
+    }
+
     /// Waits until there may be something to publish.
-    async fn wait_for_work(&self) {
-        let Dispatcher { pool, has_backlog, .. } = &*self.dispatcher;
-        let idle = outbox::idle(pool).await.unwrap_or(Idle::Empty);
-        has_backlog.store(idle == Idle::BrokerFull, Ordering::Relaxed);
-        let pause = match idle {
-            Idle::Empty => IDLE_SWEEP,
-            Idle::BrokerFull => FULL_WINDOW_SWEEP,
-            Idle::DueIn(wait) => wait.min(IDLE_SWEEP),
+    async fn wait_for_work(&self, rest: Rest) {
+        let pause = match rest {
+            Rest::Nothing => IDLE_SWEEP,
+            Rest::WindowFull(_) | Rest::Limited => BACKLOG_SWEEP,
+            Rest::DueIn(wait) => wait.min(IDLE_SWEEP),
         };
         // The relay reads the outbox after a timeout as well as after a notification.
         drop(tokio::time::timeout(pause, self.dispatcher.wake().notified()).await);

@@ -96,7 +96,7 @@ fn dispatch(notification: &PgNotification, live: &Live, sinks: &NotificationSink
 
 /// Returns a pool with one connection, so that the listener uses none of the requests' and has no statement timeout.
 fn own_pool(url: &Secret) -> Result<PgPool, sqlx::Error> {
-    let options = pool::connect_options(url)?;
+    let options = pool::connect_options(url)?.application_name("runnerctl-api listener");
     Ok(PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))

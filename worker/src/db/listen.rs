@@ -39,7 +39,9 @@ async fn listen_once(
     backoff: &mut Backoff,
     connected_before: &mut bool,
 ) -> Result<(), DatabaseError> {
-    let (client, mut connection) = database.target.config.connect(database.target.tls.clone()).await?;
+    let mut config = database.target.config.clone();
+    config.application_name("runnerctl-worker listener");
+    let (client, mut connection) = config.connect(database.target.tls.clone()).await?;
     let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
     // The connection, and so the LISTEN too, proceeds only while the stream is polled.
     let command = format!("LISTEN {channel}");

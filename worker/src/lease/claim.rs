@@ -1,17 +1,15 @@
 //! Claims an execution for this worker.
 
-use super::{Attempt, Claims, LEASE};
+use super::{
+    Attempt, Claims,
+    batch::{Answer, Operation, PendingFlush},
+};
 use crate::db::DatabaseError;
-use futures_util::future::{BoxFuture, Either, FutureExt as _, ready, select};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::execution::{TriggerType, UnknownText};
-use std::{
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-use tokio_postgres::{Row, types::ToSql};
+use std::time::Duration;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// Claims a queued execution. Parameters: execution, worker, lease in seconds.
@@ -56,10 +54,6 @@ pub(super) const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'runnerctl'
 /// Reads the status of an execution. Parameter: execution.
 const STATUS: &str = "SELECT status FROM script_executions WHERE id = $1";
 
-/// Limits the time in which a claim must reach the disk, to half a lease: 5 s. A later claim is given up, since the
-/// reaper may have queued the execution again in the meantime.
-const MAX_FLUSH_WAIT: Duration = LEASE.checked_div(2).expect("two is not zero");
-
 /// Result of a claim. In each case the message has served its purpose.
 pub enum ClaimResult {
     Claimed(Box<DurableClaim>),
@@ -78,9 +72,6 @@ pub struct DurableClaim {
     row: Result<Claimed, RowError>,
     flush: PendingFlush,
 }
-
-/// A flush whose response is pending. The server carries it out without polling.
-struct PendingFlush(BoxFuture<'static, Result<(), DatabaseError>>);
 
 /// A claimed execution as stored: nothing is decrypted, and JSON is not parsed except the list of functions.
 #[derive(Debug)]
@@ -142,7 +133,7 @@ pub enum RowError {
 impl Claims {
     /// Claims the execution if it is queued and due: raises the attempt and sets the lease.
     pub async fn claim(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
-        let (row, flush) = self.claim_row(execution_id).await?;
+        let Answer { row, flush } = self.batcher.perform(Operation::Claim(execution_id)).await?;
         let Some(row) = row else {
             drop(flush);
             return self.unclaimed(execution_id).await;
@@ -150,26 +141,6 @@ impl Claims {
         let attempt = Attempt { execution_id, number: row.try_get("attempt")? };
         let claim = DurableClaim { attempt, row: read(&row, attempt), flush };
         Ok(ClaimResult::Claimed(Box::new(claim)))
-    }
-
-    /// Sends claim and flush together. Returns the claim's response while the server waits for the disk.
-    async fn claim_row(&self, execution_id: Uuid) -> Result<(Option<Row>, PendingFlush), DatabaseError> {
-        let connection = Arc::new(self.database.connection().await?);
-        let claim = connection.prepare_cached(CLAIM).await?;
-        let flush = connection.prepare_cached(FLUSH).await?;
-        let worker_id = &*self.worker_id;
-        let parameters: [&(dyn ToSql + Sync); 3] = [&execution_id, &worker_id, &LEASE.as_secs_f64()];
-        let (sent_at, flushing) = (Instant::now(), Arc::clone(&connection));
-        let flush = async move {
-            flushing.execute(&flush, &[]).await?;
-            if sent_at.elapsed() < MAX_FLUSH_WAIT {
-                Ok(())
-            } else {
-                Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT))
-            }
-        };
-        let (row, flush) = PendingFlush::pipelined(connection.query_opt(&claim, &parameters), flush).await;
-        Ok((row?, flush))
     }
 
     /// Returns why the claim found no row.
@@ -196,22 +167,6 @@ impl DurableClaim {
         let preparing = prepare(self.row);
         let (prepared, ()) = tokio::try_join!(async { Ok(preparing.await) }, self.flush.0)?;
         Ok(prepared)
-    }
-}
-
-impl PendingFlush {
-    /// Sends the statement `first`, and `flush` right after it on the same connection. Returns the response of `first`
-    /// as soon as it arrives.
-    async fn pipelined<T>(
-        first: impl Future<Output = T>,
-        flush: impl Future<Output = Result<(), DatabaseError>> + Send + 'static,
-    ) -> (T, Self) {
-        // Polls `first` before `flush`, which sends them in this order.
-        match select(pin!(first), flush.boxed()).await {
-            Either::Left((answer, flush)) => (answer, Self(flush)),
-            // Both responses arrived between the two polls.
-            Either::Right((flushed, first)) => (first.await, Self(ready(flushed).boxed())),
-        }
     }
 }
 
@@ -255,53 +210,13 @@ fn read(row: &Row, attempt: Attempt) -> Result<Claimed, RowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::future::pending;
-    use tokio::sync::oneshot;
-
-    /// Returns a flush that ends when its result is sent.
-    fn flush() -> (oneshot::Sender<bool>, impl Future<Output = Result<(), DatabaseError>> + Send) {
-        let (sender, result) = oneshot::channel();
-        let flush = async {
-            if result.await.unwrap() { Ok(()) } else { Err(DatabaseError::FlushTimeout(MAX_FLUSH_WAIT)) }
-        };
-        (sender, flush)
-    }
+    use crate::lease::batch::tests::flush;
+    use futures_util::future::{FutureExt as _, pending};
 
     fn claim(flush: PendingFlush) -> DurableClaim {
         let attempt = Attempt { execution_id: Uuid::nil(), number: 1 };
         let row = Err(serde_json::from_str::<()>("").unwrap_err().into());
         DurableClaim { attempt, row, flush }
-    }
-
-    #[tokio::test]
-    async fn the_first_answer_is_returned_while_the_flush_is_pending() {
-        let (flushed, flush) = flush();
-        let (answer, mut flush) = PendingFlush::pipelined(async { 1 }, flush).await;
-        assert_eq!(answer, 1);
-        assert!((&mut flush.0).now_or_never().is_none());
-        flushed.send(true).unwrap();
-        flush.0.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_flush_that_ends_first_is_kept_until_the_answer() {
-        let ((flushed, flush), (answered, answer)) = (flush(), oneshot::channel());
-        flushed.send(false).unwrap();
-        let mut both = Box::pin(PendingFlush::pipelined(answer, flush));
-        assert!((&mut both).now_or_never().is_none());
-        answered.send(1).unwrap();
-        let (answer, flush) = both.await;
-        assert_eq!(answer, Ok(1));
-        assert!(matches!(flush.0.await, Err(DatabaseError::FlushTimeout(_))));
-    }
-
-    #[tokio::test]
-    async fn two_answers_at_once_are_both_returned() {
-        let (flushed, flush) = flush();
-        flushed.send(true).unwrap();
-        let (answer, flush) = PendingFlush::pipelined(async { 1 }, flush).await;
-        assert_eq!(answer, 1);
-        flush.0.await.unwrap();
     }
 
     #[tokio::test]

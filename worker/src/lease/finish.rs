@@ -1,6 +1,10 @@
 //! Ends an attempt: finishes the execution, schedules its retry, or releases the attempt.
 
-use super::{Attempt, Claims, FencedWrite, logs::Columns};
+use super::{
+    Attempt, Claims, FencedWrite,
+    batch::{Answer, Operation},
+    logs::Columns,
+};
 use crate::db::DatabaseError;
 use shared::{
     delivery::priority,
@@ -9,7 +13,7 @@ use shared::{
     telemetry::metrics::EXECUTIONS,
 };
 use std::time::{Duration, Instant};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement, types::ToSql};
 
 /// Stores the end of an execution with its last log lines. Parameters: execution, attempt, worker; log columns;
 /// status, result, error; usage; milliseconds since the end of the run. Being one statement, it takes one round trip,
@@ -95,54 +99,24 @@ pub struct Phases {
     pub ended_at: Instant,
 }
 
-impl Claims {
-    /// Ends the attempt and stores its last log lines with it.
-    pub async fn end(
+/// End of an execution, with the log lines that are not stored yet.
+pub(super) struct Finish {
+    pub(super) attempt: Attempt,
+    pub(super) verdict: Verdict,
+    pub(super) phases: Phases,
+    pub(super) lines: Vec<LogLine>,
+}
+
+impl Finish {
+    /// Executes [`FINISH`]. Returns a row if the attempt belonged to the worker.
+    pub(super) async fn execute(
         &self,
-        attempt: Attempt,
-        end: &AttemptEnd<'_>,
-        lines: &[LogLine],
-    ) -> Result<FencedWrite, DatabaseError> {
+        client: &Client,
+        statement: &Statement,
+        worker_id: &str,
+    ) -> Result<Option<Row>, tokio_postgres::Error> {
+        let Self { attempt, verdict, phases: Phases { usage, ended_at }, lines } = self;
         let columns = Columns::of(lines);
-        let worker_id = &*self.worker_id;
-        let fence: [&(dyn ToSql + Sync); 7] = [
-            &attempt.execution_id,
-            &attempt.number,
-            &worker_id,
-            &columns.seqs,
-            &columns.times,
-            &columns.levels,
-            &columns.messages,
-        ];
-        match end {
-            AttemptEnd::Final { verdict, phases } => self.finish(&fence, verdict, phases).await,
-            AttemptEnd::Retry { after } => {
-                let seconds = after.as_secs_f64();
-                self.write(RETRY, &[fence.as_slice(), &[&seconds]].concat()).await
-            }
-            AttemptEnd::Release => self.release(&fence).await,
-        }
-    }
-
-    async fn release(&self, fence: &[&(dyn ToSql + Sync)]) -> Result<FencedWrite, DatabaseError> {
-        let connection = self.database.connection().await?;
-        let statement = connection.prepare_cached(RELEASE).await?;
-        let values = [fence, &[&priority::RETURNED]].concat();
-        let rows = connection.query(&statement, &values).await?;
-        for row in &rows {
-            if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {
-                EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
-            }
-        }
-        Ok(FencedWrite::from_rows(rows.len()))
-    }
-
-    async fn finish(
-        &self,
-        fence: &[&(dyn ToSql + Sync)],
-        verdict: &Verdict,
-        Phases { usage, ended_at }: &Phases,
-    ) -> Result<FencedWrite, DatabaseError> {
         let (result, error) = match verdict {
             Verdict::Completed(result) => (Some(result.get()), None),
             Verdict::Failed(error) => (None, Some(error)),
@@ -152,7 +126,7 @@ impl Claims {
         let position = |of: fn(&ExecutionError) -> Option<u32>| {
             error.and_then(of).map(|number| i32::try_from(number).unwrap_or(i32::MAX))
         };
-        let values: [&(dyn ToSql + Sync); 12] = [
+        let outcome: [&(dyn ToSql + Sync); 12] = [
             &status.as_str(),
             &result,
             &error.map(|error| error.code.as_str()),
@@ -166,16 +140,80 @@ impl Claims {
             &i64::try_from(usage.memory_peak_bytes).unwrap_or(i64::MAX),
             &milliseconds(ended_at.elapsed()),
         ];
-        self.write(FINISH, &[fence, &values].concat()).await
+        let values = [&fence(attempt, &worker_id, &columns)[..], &outcome].concat();
+        client.query_opt(statement, &values).await
+    }
+}
+
+/// Returns the parameters with which every end of an attempt begins: the attempt, its worker, and the columns of its
+/// log lines.
+fn fence<'a>(
+    attempt: &'a Attempt,
+    worker_id: &'a &'a str,
+    columns: &'a Columns<'_>,
+) -> [&'a (dyn ToSql + Sync); 7] {
+    [
+        &attempt.execution_id,
+        &attempt.number,
+        worker_id,
+        &columns.seqs,
+        &columns.times,
+        &columns.levels,
+        &columns.messages,
+    ]
+}
+
+impl Claims {
+    /// Ends the attempt and stores its last log lines with it.
+    pub async fn end(
+        &self,
+        attempt: Attempt,
+        end: &AttemptEnd<'_>,
+        lines: &[LogLine],
+    ) -> Result<FencedWrite, DatabaseError> {
+        match end {
+            AttemptEnd::Final { verdict, phases } => self.finish(attempt, verdict, *phases, lines).await,
+            AttemptEnd::Retry { after } => self.retry(attempt, *after, lines).await,
+            AttemptEnd::Release => self.release(attempt, lines).await,
+        }
     }
 
-    async fn write(
+    async fn finish(
         &self,
-        sql: &'static str,
-        values: &[&(dyn ToSql + Sync)],
+        attempt: Attempt,
+        verdict: &Verdict,
+        phases: Phases,
+        lines: &[LogLine],
+    ) -> Result<FencedWrite, DatabaseError> {
+        let finish = Finish { attempt, verdict: verdict.clone(), phases, lines: lines.to_vec() };
+        let Answer { row, .. } = self.batcher.perform(Operation::Finish(Box::new(finish))).await?;
+        Ok(FencedWrite::from_rows(row.iter().len()))
+    }
+
+    async fn retry(
+        &self,
+        attempt: Attempt,
+        after: Duration,
+        lines: &[LogLine],
     ) -> Result<FencedWrite, DatabaseError> {
         let connection = self.database.connection().await?;
-        let statement = connection.prepare_cached(sql).await?;
-        Ok(FencedWrite::from_rows(connection.query(&statement, values).await?.len()))
+        let statement = connection.prepare_cached(RETRY).await?;
+        let (columns, worker_id, seconds) = (Columns::of(lines), &*self.worker_id, after.as_secs_f64());
+        let values = [&fence(&attempt, &worker_id, &columns)[..], &[&seconds]].concat();
+        Ok(FencedWrite::from_rows(connection.query(&statement, &values).await?.len()))
+    }
+
+    async fn release(&self, attempt: Attempt, lines: &[LogLine]) -> Result<FencedWrite, DatabaseError> {
+        let connection = self.database.connection().await?;
+        let statement = connection.prepare_cached(RELEASE).await?;
+        let (columns, worker_id) = (Columns::of(lines), &*self.worker_id);
+        let values = [&fence(&attempt, &worker_id, &columns)[..], &[&priority::RETURNED]].concat();
+        let rows = connection.query(&statement, &values).await?;
+        for row in &rows {
+            if row.try_get::<_, &str>("status")? == Status::Cancelled.as_str() {
+                EXECUTIONS.with([Status::Cancelled.as_str(), ErrorCode::Cancelled.as_str()]).increment(1);
+            }
+        }
+        Ok(FencedWrite::from_rows(rows.len()))
     }
 }

@@ -5,6 +5,7 @@
 //! [`FencedWrite::LeaseLost`]. A worker that has released an attempt never claims again, so the next claim can use the
 //! same number.
 
+mod batch;
 mod claim;
 mod finish;
 mod logs;
@@ -17,6 +18,7 @@ pub use finish::{AttemptEnd, Phases};
 pub use renew::{HeartbeatReply, WorkerRow};
 
 use crate::db::Database;
+use batch::Batcher;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
@@ -57,12 +59,16 @@ pub struct Claims {
     database: Database,
     /// Unique for each process rather than each host: the fence depends on it.
     worker_id: Arc<str>,
+    batcher: Batcher,
 }
 
 impl Claims {
+    /// Makes the statements of a worker. Call it inside the runtime, in which a task sends them.
     #[must_use]
     pub fn new(database: Database, worker_id: &str) -> Self {
-        Self { database, worker_id: worker_id.into() }
+        let worker_id: Arc<str> = worker_id.into();
+        let batcher = Batcher::start(database.clone(), Arc::clone(&worker_id));
+        Self { database, worker_id, batcher }
     }
 
     /// Returns the number of connections of the pool, and how many of them are idle.

@@ -48,6 +48,9 @@ impl Claims {
         row: &WorkerRow,
         in_flight: &[Attempt],
     ) -> Result<Vec<HeartbeatReply>, DatabaseError> {
+        // In the order in which batches lock rows: see `super::batch`.
+        let mut in_flight = in_flight.to_vec();
+        in_flight.sort_by_key(|attempt| attempt.execution_id);
         let ids: Vec<Uuid> = in_flight.iter().map(|attempt| attempt.execution_id).collect();
         let attempts: Vec<i32> = in_flight.iter().map(|attempt| attempt.number).collect();
         let connection = self.database.connection().await?;

@@ -1,5 +1,6 @@
 //! Statements of a worker, on a real database.
 
+mod batches;
 mod claims;
 mod reaper;
 
