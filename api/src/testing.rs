@@ -57,7 +57,7 @@ pub mod db {
         pub use crate::db::workspace_deletion::{Erased, erase};
     }
     pub mod workspaces {
-        pub use crate::db::workspaces::{find, id_of, set_share};
+        pub use crate::db::workspaces::{find, id_of, set_paused, set_share};
     }
 }
 

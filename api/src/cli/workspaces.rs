@@ -1,9 +1,9 @@
-//! `api workspaces`: shares of the workers, and deletion.
+//! `api workspaces`: shares of the workers, pauses, and deletion.
 
 use super::{WorkspaceArgument, unknown_workspace};
 use crate::{
     config::DatabaseConfig,
-    db::{self, pool},
+    db::{self, pool, workspaces::WorkspaceLoad},
 };
 use clap::{Subcommand, value_parser};
 use shared::config::EnvReader;
@@ -17,6 +17,22 @@ pub(super) enum WorkspacesCommand {
     Set {
         #[command(flatten)]
         workspace: WorkspaceArgument,
+    /// List workspaces with their settings and unfinished executions, the busiest first
+    List {
+        /// Number of workspaces
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(i64).range(1..=100_000))]
+        count: i64,
+    },
+    /// Start no more executions of a workspace: they are accepted and wait, those that run go on
+    Pause {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+    },
+    /// Start the executions of a paused workspace again
+    Resume {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
+    },
         /// Weight of this workspace's share while others wait too, from 1 to 100
         #[arg(long, value_parser = value_parser!(i32).range(1..=100))]
         weight: Option<i32>,
@@ -39,6 +55,9 @@ impl WorkspacesCommand {
                 set(&pool, &workspace.workspace, weight, concurrency).await
             }
             Self::Erase { workspace } => erase(&pool, workspace.id(&pool).await?).await,
+            Self::List { count } => list(&pool, count).await,
+            Self::Pause { workspace } => set_paused(&pool, &workspace.workspace, true).await,
+            Self::Resume { workspace } => set_paused(&pool, &workspace.workspace, false).await,
         }
     }
 }
@@ -47,8 +66,32 @@ async fn set(pool: &PgPool, slug: &str, weight: Option<i32>, concurrency: Option
     let (weight, limit) = db::workspaces::set_share(pool, slug, weight, concurrency)
         .await?
         .ok_or_else(|| unknown_workspace(slug))?;
-    let limit = limit.map_or_else(|| "as configured".to_owned(), |limit| limit.to_string());
-    println!("{slug}: weight {weight}, concurrency {limit}");
+async fn list(pool: &PgPool, count: i64) -> anyhow::Result<()> {
+    let workspaces = db::workspaces::list_with_load(pool, count).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "workspace\tqueued\trunning\tweight\tconcurrency\tstate")?;
+    for workspace in &workspaces {
+        let WorkspaceLoad { slug, queued, running, dispatch_weight, .. } = workspace;
+        let limit = concurrency_text(workspace.max_running);
+        let state = if workspace.paused_at.is_some() { "paused" } else { "active" };
+        writeln!(out, "{slug}\t{queued}\t{running}\t{dispatch_weight}\t{limit}\t{state}")?;
+    }
+    Ok(())
+}
+
+async fn set_paused(pool: &PgPool, slug: &str, is_paused: bool) -> anyhow::Result<()> {
+    if !db::workspaces::set_paused(pool, slug, is_paused).await? {
+        return Err(unknown_workspace(slug));
+    }
+    println!("{slug}: {}", if is_paused { "paused" } else { "active" });
+    Ok(())
+}
+
+fn concurrency_text(limit: Option<i32>) -> String {
+    limit.map_or_else(|| "as configured".to_owned(), |limit| limit.to_string())
+}
+
+    println!("{slug}: weight {weight}, concurrency {}", concurrency_text(limit));
     Ok(())
 }
 
