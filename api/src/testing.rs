@@ -54,7 +54,7 @@ pub mod db {
         pub use crate::db::retention::{INDEXES_ONLY, Week, end_lease, lag, take_lease, unfinished_sql};
     }
     pub mod workspace_deletion {
-        pub use crate::db::workspace_deletion::{Erased, erase};
+        pub use crate::db::workspace_deletion::{DELETE_LOGS, Erased, SELECT_CHUNK, erase};
     }
     pub mod workspaces {
         pub use crate::db::workspaces::{find, id_of, set_paused, set_share};

@@ -8,15 +8,15 @@ use crate::{
 use clap::{Subcommand, value_parser};
 use shared::config::EnvReader;
 use sqlx::PgPool;
-use std::sync::Arc;
+use std::{
+    io::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use uuid::Uuid;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum WorkspacesCommand {
-    /// Set a workspace's share of the workers; options that are left out stay as they are
-    Set {
-        #[command(flatten)]
-        workspace: WorkspaceArgument,
     /// List workspaces with their settings and unfinished executions, the busiest first
     List {
         /// Number of workspaces
@@ -33,6 +33,10 @@ pub(super) enum WorkspacesCommand {
         #[command(flatten)]
         workspace: WorkspaceArgument,
     },
+    /// Set a workspace's share of the workers; options that are left out stay as they are
+    Set {
+        #[command(flatten)]
+        workspace: WorkspaceArgument,
         /// Weight of this workspace's share while others wait too, from 1 to 100
         #[arg(long, value_parser = value_parser!(i32).range(1..=100))]
         weight: Option<i32>,
@@ -51,21 +55,17 @@ impl WorkspacesCommand {
     pub(super) async fn run(self, environment: EnvReader) -> anyhow::Result<()> {
         let pool = pool::pool(&DatabaseConfig::read(environment)?, &Arc::default())?;
         match self {
+            Self::List { count } => list(&pool, count).await,
+            Self::Pause { workspace } => set_paused(&pool, &workspace.workspace, true).await,
+            Self::Resume { workspace } => set_paused(&pool, &workspace.workspace, false).await,
             Self::Set { workspace, weight, concurrency } => {
                 set(&pool, &workspace.workspace, weight, concurrency).await
             }
             Self::Erase { workspace } => erase(&pool, workspace.id(&pool).await?).await,
-            Self::List { count } => list(&pool, count).await,
-            Self::Pause { workspace } => set_paused(&pool, &workspace.workspace, true).await,
-            Self::Resume { workspace } => set_paused(&pool, &workspace.workspace, false).await,
         }
     }
 }
 
-async fn set(pool: &PgPool, slug: &str, weight: Option<i32>, concurrency: Option<i32>) -> anyhow::Result<()> {
-    let (weight, limit) = db::workspaces::set_share(pool, slug, weight, concurrency)
-        .await?
-        .ok_or_else(|| unknown_workspace(slug))?;
 async fn list(pool: &PgPool, count: i64) -> anyhow::Result<()> {
     let workspaces = db::workspaces::list_with_load(pool, count).await?;
     let mut out = std::io::stdout().lock();
@@ -91,15 +91,29 @@ fn concurrency_text(limit: Option<i32>) -> String {
     limit.map_or_else(|| "as configured".to_owned(), |limit| limit.to_string())
 }
 
+async fn set(pool: &PgPool, slug: &str, weight: Option<i32>, concurrency: Option<i32>) -> anyhow::Result<()> {
+    let (weight, limit) = db::workspaces::set_share(pool, slug, weight, concurrency)
+        .await?
+        .ok_or_else(|| unknown_workspace(slug))?;
     println!("{slug}: weight {weight}, concurrency {}", concurrency_text(limit));
     Ok(())
 }
 
+/// Seconds between two lines of progress.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+
 async fn erase(pool: &PgPool, workspace_id: Uuid) -> anyhow::Result<()> {
-    let erased = db::workspace_deletion::erase(pool, workspace_id).await?;
+    let mut last = Instant::now();
+    let erased = db::workspace_deletion::erase(pool, workspace_id, |progress| {
+        if last.elapsed() >= REPORT_INTERVAL {
+            last = Instant::now();
+            eprintln!("{progress}");
+        }
+    })
+    .await?;
     println!(
-        "{} executions, {} scripts and {} functions erased",
-        erased.executions, erased.scripts, erased.functions
+        "{} executions with {} log lines, {} scripts and {} functions erased",
+        erased.executions, erased.log_lines, erased.scripts, erased.functions
     );
     Ok(())
 }
