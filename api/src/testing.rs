@@ -11,7 +11,7 @@ pub mod app {
 
 pub mod background {
     pub mod metrics_sampler {
-        pub use crate::background::metrics_sampler::sample;
+        pub use crate::background::metrics_sampler::MetricsSampler;
     }
     pub mod retention {
         pub use crate::background::retention::{Report, run_maintenance};

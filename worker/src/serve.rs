@@ -96,11 +96,13 @@ impl Worker {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::Database(Box::new(database.clone())),
             pool,
+        let busy_time = Arc::clone(&runner.busy_time);
             limits: config.limits,
             api_base_url: config.sdk_base_url(),
             plane_tokens,
             packages: config.packages.clone().map(Packages::new).transpose()?,
             connections: connections(&consumer, &broker),
+            busy_time,
             metrics,
         }));
         Ok(Self { consumer, broker, database, listener, router, config })

@@ -8,6 +8,8 @@ pub mod db {
 }
 
 pub mod execution {
+    pub use crate::execution::BusyTime;
+
     pub mod plane_token {
         pub use crate::execution::plane_token::PlaneTokens;
     }

@@ -4,7 +4,7 @@
 
 use crate::{
     app::script_cache::ScriptCache,
-    background::{metrics_sampler, retention, scheduler},
+    background::{metrics_sampler::MetricsSampler, retention, scheduler},
     config::Config,
     db::{
         pool::{self, Outage, Pools},
@@ -132,12 +132,13 @@ fn start_tasks(config: &Config, state: &AppState) -> JoinSet<()> {
         stopping.clone(),
     ));
     tasks.spawn(scheduler::run(pool.clone(), state.dispatcher.wake().clone(), stopping.clone()));
-    tasks.spawn(metrics_sampler::run(
-        [pool.clone(), state.lists.pool().clone()],
+    let sampler = MetricsSampler::new(
+        vec![pool.clone(), state.lists.pool().clone()],
         state.publishing.clone(),
         Topology::with_prefix(&config.amqp_prefix),
-        stopping.clone(),
-    ));
+        config.workspace_concurrency,
+    );
+    tasks.spawn(sampler.run(stopping.clone()));
     let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
     tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
     tasks

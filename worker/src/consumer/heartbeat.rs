@@ -8,7 +8,11 @@ use crate::{
 };
 use shared::{
     delivery::channel::EXECUTION_CANCEL,
-    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY},
+    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY, SLOTS_BUSY_SECONDS},
+};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
 };
 use std::{sync::atomic::Ordering, time::Duration};
 use tokio::sync::mpsc;
@@ -43,6 +47,7 @@ impl ExecutionConsumer {
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));
         let (connections, idle) = self.runner.claims.connections();
+        SLOTS_BUSY_SECONDS.with::<&str>([]).increment(self.runner.busy_time.take_seconds());
         DATABASE_CONNECTIONS.with(["idle"]).set(approximate(idle));
         DATABASE_CONNECTIONS.with(["in_use"]).set(approximate(connections.saturating_sub(idle)));
         let row = WorkerRow {

@@ -95,6 +95,7 @@ impl ExecutionConsumer {
         if delivery.redelivered() {
             REDELIVERIES.with::<&str>([]).increment(1);
         }
+        let _slot = self.runner.busy_time.begin();
         let processed =
             AssertUnwindSafe(execution::process(&self.runner, delivery.body(), delivery.header(TRACEPARENT)))
                 .catch_unwind()

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(crate) mod builds;
+mod busy_time;
 pub(crate) mod in_flight;
 pub(crate) mod input;
 mod log_writer;
@@ -10,6 +11,7 @@ mod prepare;
 mod runner;
 pub(crate) mod settle;
 
+pub use busy_time::BusyTime;
 pub(crate) use prepare::Preparation;
 pub(crate) use runner::Runner;
 

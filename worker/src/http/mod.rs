@@ -17,7 +17,10 @@ pub use health::Connections;
 pub use nonces::{MemoryNonces, Nonces};
 pub use signed::MAX_BODY_BYTES;
 
-use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
+use crate::{
+    execution::{BusyTime, plane_token::PlaneTokens},
+    supervisor::Pool,
+};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
@@ -40,6 +43,7 @@ pub struct ServerState {
     pub keys: Arc<SigningKeys>,
     pub nonces: Nonces,
     pub pool: Arc<Pool>,
+    pub busy_time: Arc<BusyTime>,
     /// Limits of one `execute-sync`.
     pub limits: Limits,
     /// Base URL of Plane's API (`API_BASE_URL`).

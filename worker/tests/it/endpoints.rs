@@ -12,8 +12,8 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
 use uuid::Uuid;
 use worker::testing::{
-    execution::plane_token::PlaneTokens,
-    http::{Connections, MemoryNonces, Nonces, ServerState, router},
+    execution::{BusyTime, plane_token::PlaneTokens},
+    http::{Connections, MemoryNonces, Nonces, Readiness, ServerState, router},
     supervisor::{
         Pool, PoolConfig,
         fetch::{FetchConfig, Fetcher},
@@ -94,6 +94,7 @@ impl Endpoints {
             keys: Arc::new(keys.clone()),
             nonces: Nonces::Memory(MemoryNonces::default()),
             pool: Arc::clone(&pool),
+            busy_time: Arc::new(BusyTime::default()),
             limits,
             api_base_url: api_base_url.to_owned(),
             plane_tokens: Arc::new(plane_tokens),
