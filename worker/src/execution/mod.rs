@@ -52,7 +52,13 @@ pub(crate) async fn process(runner: &Runner, body: &[u8], traceparent: Option<St
             return Settlement::Reject(error.reason);
         }
     };
-    let span = tracing::info_span!("execution", execution.id = %execution_id);
+    // The claim fills in workspace and script.
+    let span = tracing::info_span!(
+        "execution",
+        execution.id = %execution_id,
+        workspace.id = tracing::field::Empty,
+        script.id = tracing::field::Empty
+    );
     process_execution(runner, execution_id, traceparent).instrument(span).await
 }
 
