@@ -5,7 +5,10 @@ use crate::{
     program::{self, Program, Settings},
 };
 use anyhow::Context as _;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use test_support::{Link, TestDatabase, TestQueues};
 
 const POSTGRES_PORT: u16 = 5432;

@@ -16,7 +16,9 @@ pub mod execution {
 }
 
 pub mod http {
-    pub use crate::http::{Connections, MAX_BODY_BYTES, MemoryNonces, Nonces, ServerState, router};
+    pub use crate::http::{
+        Connections, MAX_BODY_BYTES, MemoryNonces, Nonces, Readiness, ServerState, router,
+    };
 }
 
 pub mod lease {

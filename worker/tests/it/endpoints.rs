@@ -100,6 +100,8 @@ impl Endpoints {
             plane_tokens: Arc::new(plane_tokens),
             packages,
             connections: Arc::new(|| Connections { database: true, broker: false }),
+            connection_error: Arc::new(|name| format!("no {name} in this test")),
+            readiness: Readiness::default(),
             metrics: crate::metrics(),
         };
         let (address, task) = serve(router(Arc::new(state))).await;
