@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tempfile
 import unittest
 from functools import cache
 from pathlib import Path
@@ -40,7 +41,7 @@ def merged(values: dict, more: dict) -> dict:
     return values | {key: merged(values.get(key, {}), value) if isinstance(value, dict) else value for key, value in more.items()}
 
 
-def render(values: dict) -> list[dict]:
+def render(values: dict, name: str = "demo", namespace: str = "runners") -> list[dict]:
     with helm.Chart.load(CHART) as chart:
         chart.validate_schema(values)
         texts = chart.render(values, name="demo", namespace="runners", revision=3, is_upgrade=True)
@@ -487,7 +488,9 @@ class Monitoring(unittest.TestCase):
     def test_shipped_rules_equal_the_tested_ones(self):
         rule = one(rendered("production"), "PrometheusRule", "runnerctl")
         tested = yaml.safe_load((CHART / "files/rules.yaml").read_text())
-        shipped = json.loads(json.dumps(rule["spec"]).replace("https://runbooks.example.com/runnerctl/", "docs/runbooks/"))
+        text = json.dumps(rule["spec"]).replace("https://runbooks.example.com/runnerctl/", "docs/runbooks/")
+        text = text.replace('namespace=\\"runners\\",release=\\"demo\\"', 'namespace=\\"runnerctl\\",release=\\"runnerctl\\"')
+        shipped = json.loads(text.replace('"namespace": "runners", "release": "demo"', '"namespace": "runnerctl", "release": "runnerctl"'))
         self.assertEqual(shipped, tested)
 
     def test_every_alert_is_tested_and_has_a_runbook(self):
@@ -529,7 +532,7 @@ class Monitoring(unittest.TestCase):
             for name, matchers in re.findall(r"\b(runnerctl_\w+)\{([^}]*)\}", source):
                 metric = name if name in known else re.sub(r"_(bucket|sum|count)$", "", name)
                 for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', matchers):
-                    if label in ("job", "instance", "le"):
+                    if label in ("job", "instance", "le", "namespace", "release"):
                         continue
                     with self.subTest(text.name, metric=metric, label=label, value=value):
                         self.assertIn(label, known.get(metric, {}))
@@ -552,3 +555,31 @@ class Monitoring(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+            labels = {rule["targetLabel"]: rule["replacement"] for rule in monitor["spec"][endpoints][0]["relabelings"]}
+            self.assertEqual(labels, {"namespace": "runners", "release": "demo", "component": component})
+    def test_every_rule_and_panel_is_scoped_by_namespace_and_release(self):
+        scopes = {".yaml": 'namespace="runnerctl",release="runnerctl"', ".json": 'namespace="$namespace",release="$release"'}
+        for path in (CHART / "files/rules.yaml", *(CHART / "files/dashboards").glob("*.json")):
+            if path.suffix == ".yaml":
+                rules = [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+                expressions = [rule["expr"] for rule in rules]
+                for rule in rules:
+                    self.assertLessEqual({"namespace": "runnerctl", "release": "runnerctl"}.items(), rule["labels"].items(), rule)
+            else:
+                targets = [target for panel in json.loads(path.read_text())["panels"] for target in panel.get("targets", [])]
+                expressions = [target["expr"] for target in targets if "expr" in target]
+            selectors = [found for text in expressions for found in re.findall(r"\b(runnerctl[_:][\w:]+|up)\b(\{[^}]*)?", text)]
+            self.assertGreater(len(selectors), 15)
+            for name, matchers in selectors:
+                self.assertTrue(matchers.startswith("{" + scopes[path.suffix]), f"{path.name}: {name}{matchers}")
+
+    def test_two_releases_in_one_prometheus_raise_their_own_alerts(self):
+        tests = (Path(__file__).parent / "releases_test.yaml").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, namespace in (("runnerctl", "production"), ("trial", "staging")):
+                rule = one(render(profile("production"), name, namespace), "PrometheusRule", "")
+                (Path(folder) / f"{namespace}.yaml").write_text(yaml.safe_dump(rule["spec"]))
+            (Path(folder) / "releases_test.yaml").write_text(tests)
+            done = subprocess.run(["promtool", "test", "rules", f"{folder}/releases_test.yaml"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
