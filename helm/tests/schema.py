@@ -48,9 +48,10 @@ RULES = {
     "worker.autoscaling.minReplicas": COUNT,
     "worker.autoscaling.maxReplicas": COUNT,
     "worker.autoscaling.targetCpuPercent": {"minimum": 1, "maximum": 100},
-    "worker.autoscaling.queueLengthPerReplica": {"minimum": 0},
-    "worker.autoscaling.outboxRowsPerReplica": COUNT,
-    "worker.autoscaling.outboxLagSecondsPerReplica": COUNT,
+    "worker.autoscaling.targetSlotPercent": {"minimum": 1, "maximum": 100},
+    "worker.autoscaling.acceptedWaitSeconds": {"minimum": 0, "maximum": 3600},
+    # The most that Kubernetes allows.
+    "worker.autoscaling.scaleDownWindowSeconds": {"minimum": 0, "maximum": 3600},
     "worker.podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
     "worker.drainTimeoutS": {"minimum": 1, "maximum": 3600},
     "networkPolicy.databasePort": PORT,

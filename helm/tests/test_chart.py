@@ -158,9 +158,10 @@ class Refusals(unittest.TestCase):
         self.refused({"postgresql": {"enabled": True}}, r"postgresql\.password is required")
         self.refused({"monitoring": {"enabled": True}}, r"monitoring\.runbookBaseUrl is required")
 
-    def test_a_queue_target_that_is_never_met_is_refused(self):
-        keda = {"worker": {"autoscaling": {"mode": "keda", "queueLengthPerReplica": 8}}}
-        self.refused(keda, "queueLengthPerReplica must be less than 8")
+    def test_a_minimum_above_the_maximum_is_refused(self):
+        for program in ("api", "worker"):
+            more = {program: {"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}}
+            self.refused(more, f"{program}.autoscaling.minReplicas is 5 and must be at most {program}.autoscaling.maxReplicas, which is 4")
 
     def test_a_drain_shorter_than_a_run_is_refused(self):
         self.refused({"config": {"executionTimeoutMs": 60000}}, "worker.drainTimeoutS must be at least 65")
@@ -370,18 +371,23 @@ class Scaling(unittest.TestCase):
             service = one(rendered("minimal"), "Service", f"-{server}")["metadata"]["name"]
             self.assertIn(f"@{service}.runners:", secret[variable])
 
-    def test_keda_scales_on_queue_depth_and_outbox(self):
-        scaled = one(rendered("production"), "ScaledObject", "-worker")["spec"]
-        self.assertEqual([trigger["type"] for trigger in scaled["triggers"]], ["rabbitmq", "postgresql", "postgresql"])
-        queue = scaled["triggers"][0]["metadata"]
-        self.assertEqual(queue["queueName"], "runnerctl.executions")
-        # The relay keeps up to two messages per slot in the broker: a target above that is never met.
-        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/db/claim_next_batch.sql").read_text())
-        self.assertLess(int(queue["value"]), 2 * profile("production")["worker"]["concurrency"])
-        authentication = one(rendered("production"), "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
-        self.assertEqual([reference["name"] for reference in authentication], ["runnerctl-broker", "runnerctl-database"])
-        self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (3, 60))
-        self.assertFalse([d for d in rendered("production") if d["kind"] == "HorizontalPodAutoscaler" and d["metadata"]["name"].endswith("-worker")])
+    def test_keda_scales_on_the_slots_that_executions_need(self):
+        values = merged(profile("production"), {"api": {"workspaceConcurrency": 1000000}, "worker": {"autoscaling": {"acceptedWaitSeconds": 7}}})
+        documents = render(values)
+        scaled = one(documents, "ScaledObject", "-worker")["spec"]
+        [trigger] = scaled["triggers"]
+        self.assertEqual(trigger["type"], "postgresql")
+        query = trigger["metadata"]["query"]
+        self.assertIn("interval '7 seconds'", query)
+        self.assertIn("coalesce(s.max_running, 1000000)", query)
+        self.assertEqual(re.findall(r"(?<!:):[a-z_]+", query), [], "every parameter is filled in")
+        # Eight slots, of which 70 % may be used.
+        self.assertEqual(trigger["metadata"]["targetQueryValue"], "5.6")
+        authentication = one(documents, "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
+        self.assertEqual([(reference["parameter"], reference["name"]) for reference in authentication], [("connection", "runnerctl-database")])
+        self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (3, 40))
+        self.assertEqual(scaled["fallback"], {"failureThreshold": 3, "replicas": 3, "behavior": "currentReplicasIfHigher"})
+        self.assertFalse([d for d in documents if d["kind"] == "HorizontalPodAutoscaler" and d["metadata"]["name"].endswith("-worker")])
 
     def test_hpa_is_the_fallback_and_leaves_replicas_alone(self):
         documents = rendered("default")
