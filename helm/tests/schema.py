@@ -60,6 +60,24 @@ RULES = {
     "networkPolicy.scriptDeniedCidrs": {"items": {"type": "string", "pattern": "/[0-9]+$"}},
     "monitoring.runbookBaseUrl": {"pattern": "^$|^https?://"},
     "monitoring.interval": {"pattern": "^[0-9]+(ms|s|m)$"},
+    "databaseBudget.maxConnections": {"minimum": 0, "maximum": 262_143},
+    "worker.databasePoolSize": {"minimum": 2, "maximum": 500},
+    "worker.groups": {
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name", "replicas"],
+            "properties": {
+                "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$", "not": {"const": "default"}},
+                "replicas": COUNT | {"type": "integer"},
+                "concurrency": {"type": "integer", "minimum": 1, "maximum": 256},
+                "databasePoolSize": {"type": "integer", "minimum": 2, "maximum": 500},
+                **{key: {"type": "array"} for key in ("extraEnv", "tolerations")},
+                **{key: {"type": "object"} for key in ("resources", "podAnnotations", "podLabels", "nodeSelector", "affinity")},
+            },
+        }
+    },
+    "extraObjects": {"items": {"type": ["object", "string"]}},
     "topologySpreadConstraints": {"items": {"type": "object"}},
 }
 # Objects whose keys are the administrator's own.
