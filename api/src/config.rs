@@ -113,7 +113,7 @@ impl DatabaseConfig {
 
     fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let url = environment.secret("DATABASE_URL");
-        let pool_size = environment.number_in("DATABASE_POOL_SIZE", 20, 2..=500);
+        let pool_size = environment.number_in("DATABASE_POOL_SIZE", 10, 2..=500);
         Some(Self { url: url?, pool_size })
     }
 }

@@ -11,7 +11,7 @@ pub mod app {
 
 pub mod background {
     pub mod metrics_sampler {
-        pub use crate::background::metrics_sampler::sample;
+        pub use crate::background::metrics_sampler::MetricsSampler;
     }
     pub mod retention {
         pub use crate::background::retention::{Report, run_maintenance};
@@ -54,10 +54,10 @@ pub mod db {
         pub use crate::db::retention::{INDEXES_ONLY, Week, end_lease, lag, take_lease, unfinished_sql};
     }
     pub mod workspace_deletion {
-        pub use crate::db::workspace_deletion::{Erased, erase};
+        pub use crate::db::workspace_deletion::{DELETE_LOGS, Erased, SELECT_CHUNK, erase};
     }
     pub mod workspaces {
-        pub use crate::db::workspaces::{find, id_of, set_share};
+        pub use crate::db::workspaces::{find, id_of, set_paused, set_share};
     }
 }
 

@@ -48,9 +48,10 @@ RULES = {
     "worker.autoscaling.minReplicas": COUNT,
     "worker.autoscaling.maxReplicas": COUNT,
     "worker.autoscaling.targetCpuPercent": {"minimum": 1, "maximum": 100},
-    "worker.autoscaling.queueLengthPerReplica": {"minimum": 0},
-    "worker.autoscaling.outboxRowsPerReplica": COUNT,
-    "worker.autoscaling.outboxLagSecondsPerReplica": COUNT,
+    "worker.autoscaling.targetSlotPercent": {"minimum": 1, "maximum": 100},
+    "worker.autoscaling.acceptedWaitSeconds": {"minimum": 0, "maximum": 3600},
+    # The most that Kubernetes allows.
+    "worker.autoscaling.scaleDownWindowSeconds": {"minimum": 0, "maximum": 3600},
     "worker.podDisruptionBudget.maxUnavailable": {"type": ["integer", "string"]},
     "worker.drainTimeoutS": {"minimum": 1, "maximum": 3600},
     "networkPolicy.databasePort": PORT,
@@ -59,6 +60,24 @@ RULES = {
     "networkPolicy.scriptDeniedCidrs": {"items": {"type": "string", "pattern": "/[0-9]+$"}},
     "monitoring.runbookBaseUrl": {"pattern": "^$|^https?://"},
     "monitoring.interval": {"pattern": "^[0-9]+(ms|s|m)$"},
+    "databaseBudget.maxConnections": {"minimum": 0, "maximum": 262_143},
+    "worker.databasePoolSize": {"minimum": 2, "maximum": 500},
+    "worker.groups": {
+        "items": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name", "replicas"],
+            "properties": {
+                "name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$", "not": {"const": "default"}},
+                "replicas": COUNT | {"type": "integer"},
+                "concurrency": {"type": "integer", "minimum": 1, "maximum": 256},
+                "databasePoolSize": {"type": "integer", "minimum": 2, "maximum": 500},
+                **{key: {"type": "array"} for key in ("extraEnv", "tolerations")},
+                **{key: {"type": "object"} for key in ("resources", "podAnnotations", "podLabels", "nodeSelector", "affinity")},
+            },
+        }
+    },
+    "extraObjects": {"items": {"type": ["object", "string"]}},
     "topologySpreadConstraints": {"items": {"type": "object"}},
 }
 # Objects whose keys are the administrator's own.

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tempfile
 import unittest
 from functools import cache
 from pathlib import Path
@@ -40,10 +41,10 @@ def merged(values: dict, more: dict) -> dict:
     return values | {key: merged(values.get(key, {}), value) if isinstance(value, dict) else value for key, value in more.items()}
 
 
-def render(values: dict) -> list[dict]:
+def render(values: dict, name: str = "demo", namespace: str = "runners") -> list[dict]:
     with helm.Chart.load(CHART) as chart:
         chart.validate_schema(values)
-        texts = chart.render(values, name="demo", namespace="runners", revision=3, is_upgrade=True)
+        texts = chart.render(values, name=name, namespace=namespace, revision=3, is_upgrade=True)
     documents = (yaml.safe_load_all(text) for path, text in texts.items() if path.endswith(".yaml"))
     return [document for stream in documents for document in stream if document]
 
@@ -51,6 +52,12 @@ def render(values: dict) -> list[dict]:
 @cache
 def rendered(name: str) -> list[dict]:
     return render(profile(name))
+
+
+def notes(values: dict) -> str:
+    with helm.Chart.load(CHART) as chart:
+        texts = chart.render(values, name="demo", namespace="runners", revision=1, is_upgrade=False)
+    return next(text for path, text in texts.items() if path.endswith("NOTES.txt"))
 
 
 def one(documents: list[dict], kind: str, suffix: str) -> dict:
@@ -90,7 +97,7 @@ class Rendering(unittest.TestCase):
                         kubernetes_validate.validate(document, version, strict=True)
 
     def test_every_custom_kind_is_rendered_and_checked(self):
-        kinds = {document["kind"] for document in rendered("production")}
+        kinds = {document["kind"] for name in PROFILES for document in rendered(name)}
         self.assertLessEqual(CUSTOM_KINDS.keys(), kinds)
         scaled = json.loads(json.dumps(one(rendered("production"), "ScaledObject", "-worker")))
         scaled["spec"]["triggers"][0]["metadata"]["queue"] = "runnerctl.executions"
@@ -157,9 +164,10 @@ class Refusals(unittest.TestCase):
         self.refused({"postgresql": {"enabled": True}}, r"postgresql\.password is required")
         self.refused({"monitoring": {"enabled": True}}, r"monitoring\.runbookBaseUrl is required")
 
-    def test_a_queue_target_that_is_never_met_is_refused(self):
-        keda = {"worker": {"autoscaling": {"mode": "keda", "queueLengthPerReplica": 8}}}
-        self.refused(keda, "queueLengthPerReplica must be less than 8")
+    def test_a_minimum_above_the_maximum_is_refused(self):
+        for program in ("api", "worker"):
+            more = {program: {"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}}
+            self.refused(more, f"{program}.autoscaling.minReplicas is 5 and must be at most {program}.autoscaling.maxReplicas, which is 4")
 
     def test_a_drain_shorter_than_a_run_is_refused(self):
         self.refused({"config": {"executionTimeoutMs": 60000}}, "worker.drainTimeoutS must be at least 65")
@@ -362,6 +370,175 @@ class Network(unittest.TestCase):
         self.assertTrue(any(8000 in ports(rule) and plane in rule["to"] for rule in rules))
 
 
+class Extensions(unittest.TestCase):
+    def pod(self, program: str, name: str = "everything") -> dict:
+        return one(rendered(name), "Deployment", f"-{program}")["spec"]["template"]["spec"]
+
+    def test_volumes_mounts_and_containers_are_added(self):
+        pod = self.pod("api")
+        self.assertIn({"name": "proxy-socket", "emptyDir": {}}, pod["volumes"])
+        program, proxy = pod["containers"]
+        self.assertEqual((program["name"], proxy["name"]), ("api", "cloud-sql-proxy"))
+        self.assertIn({"name": "proxy-socket", "mountPath": "/run/proxy"}, program["volumeMounts"])
+        for name in PROFILES:
+            for program in ("api", "worker"):
+                pod = self.pod(program, name)
+                mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+                self.assertEqual(mounted, {volume["name"] for volume in pod["volumes"]})
+
+    def test_packages_can_be_unpacked_on_a_read_only_root(self):
+        # TMPDIR is not set, so the programs use /tmp.
+        for program in ("api", "worker"):
+            container = self.pod(program)["containers"][0]
+            self.assertIs(container["securityContext"]["readOnlyRootFilesystem"], True)
+            self.assertNotIn("TMPDIR", environment(container))
+            self.assertIn({"name": "tmp", "mountPath": "/tmp"}, container["volumeMounts"])
+            self.assertIn("emptyDir", next(volume for volume in self.pod(program)["volumes"] if volume["name"] == "tmp"))
+
+    def test_a_private_authority_is_trusted_beside_the_public_ones(self):
+        for program in ("api", "worker"):
+            pod = self.pod(program)
+            [volume] = [volume for volume in pod["volumes"] if volume["name"] == "ca-bundle"]
+            self.assertEqual(volume["configMap"], {"name": "company-authorities", "items": [{"key": "ca.crt", "path": "ca.crt"}]})
+            container = pod["containers"][0]
+            [mount] = [mount for mount in container["volumeMounts"] if mount["name"] == "ca-bundle"]
+            variables = environment(container)
+            # Both are read, and with either of them nothing else is.
+            self.assertEqual(variables["SSL_CERT_DIR"]["value"], mount["mountPath"])
+            self.assertEqual(variables["SSL_CERT_FILE"]["value"], "/etc/ssl/certs/ca-certificates.crt")
+            self.assertNotIn("SSL_CERT_DIR", environment(self.pod(program, "default")["containers"][0]))
+        migration = one(rendered("everything"), "Job", "-migrate")["spec"]["template"]["spec"]
+        for container in containers(migration):
+            self.assertIn("ca-bundle", [mount["name"] for mount in container["volumeMounts"]])
+
+    def test_service_accounts_can_be_ones_own(self):
+        accounts = {d["metadata"]["name"]: d for d in rendered("everything") if d["kind"] == "ServiceAccount"}
+        self.assertEqual(set(accounts), {"demo-runnerctl-api"})
+        self.assertIn("eks.amazonaws.com/role-arn", accounts["demo-runnerctl-api"]["metadata"]["annotations"])
+        self.assertEqual((self.pod("api")["serviceAccountName"], self.pod("worker")["serviceAccountName"]), ("demo-runnerctl-api", "workers"))
+
+    def test_extra_objects_are_templates_or_objects(self):
+        one(rendered("everything"), "ConfigMap", "company-authorities")
+        self.assertEqual(one(rendered("everything"), "ConfigMap", "demo-note")["data"], {"release": "demo"})
+
+    def test_a_worker_group_shares_the_queue_with_settings_of_its_own(self):
+        documents = rendered("everything")
+        group, default = one(documents, "Deployment", "-worker-large"), one(documents, "Deployment", "-worker")
+        self.assertEqual(group["spec"]["replicas"], 2)
+        pod, others = group["spec"]["template"]["spec"], default["spec"]["template"]["spec"]
+        variables, common = environment(pod["containers"][0]), environment(others["containers"][0])
+        self.assertEqual((variables["WORKER_CONCURRENCY"]["value"], common["WORKER_CONCURRENCY"]["value"]), ("1", "4"))
+        del variables["WORKER_CONCURRENCY"], common["WORKER_CONCURRENCY"]
+        self.assertEqual(variables, common)
+        self.assertEqual(pod["nodeSelector"], {"pool": "large"})
+        self.assertNotIn("nodeSelector", others)
+        self.assertEqual(pod["containers"][0]["resources"]["limits"]["memory"], "432Mi")
+        labels = group["spec"]["template"]["metadata"]["labels"]
+        self.assertEqual(labels["billing"], "large")
+        # A selector can't be changed: that of the other workers is the same with and without groups.
+        alone = one(rendered("default"), "Deployment", "-worker")["spec"]["selector"]
+        self.assertEqual(default["spec"]["selector"], alone)
+        # Each deployment selects its own pods; network policy, budget and monitor mean all workers.
+        for deployment, other in ((group, default), (default, group)):
+            selector = deployment["spec"]["selector"]["matchLabels"]
+            self.assertLessEqual(selector.items(), deployment["spec"]["template"]["metadata"]["labels"].items())
+            self.assertFalse(selector.items() <= other["spec"]["template"]["metadata"]["labels"].items())
+        for kind in ("Service", "NetworkPolicy", "PodDisruptionBudget"):
+            spec = one(documents, kind, "-worker")["spec"]
+            selector = spec["selector"] if kind == "Service" else (spec.get("podSelector") or spec["selector"])["matchLabels"]
+            self.assertLessEqual(selector.items(), labels.items())
+
+    def test_the_gateway_routes_the_external_api_alone(self):
+        route = one(rendered("everything"), "HTTPRoute", "-api")["spec"]
+        self.assertEqual([match["path"]["value"] for rule in route["rules"] for match in rule["matches"]], ["/api/v1/runnerctl"])
+        service = one(rendered("everything"), "Service", "-api")
+        backend = route["rules"][0]["backendRefs"][0]
+        self.assertEqual((backend["name"], backend["port"]), (service["metadata"]["name"], service["spec"]["ports"][0]["port"]))
+        with self.assertRaisesRegex(HelmError, "api.gateway.parentRefs is required"):
+            render(merged(profile("default"), {"api": {"gateway": {"enabled": True}}}))
+
+    def test_the_cookie_of_the_trial_broker_is_not_in_its_volume(self):
+        stateful = one(rendered("minimal"), "StatefulSet", "-rabbitmq")["spec"]
+        pod = stateful["template"]["spec"]
+        mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+        # `fsGroup` opens the files of a volume that is mounted again, and Erlang refuses such a cookie.
+        self.assertIn("fsGroup", pod["securityContext"])
+        home = mounts["/var/lib/rabbitmq"]["name"]
+        self.assertEqual(next(volume for volume in pod["volumes"] if volume["name"] == home)["emptyDir"], {})
+        self.assertEqual(mounts["/var/lib/rabbitmq/mnesia"], {"name": "data", "mountPath": "/var/lib/rabbitmq/mnesia", "subPath": "mnesia"})
+        self.assertLess(list(mounts).index("/var/lib/rabbitmq"), list(mounts).index("/var/lib/rabbitmq/mnesia"))
+
+    def test_plane_in_the_cluster_is_reached_on_its_own_port(self):
+        rules = one(rendered("everything"), "NetworkPolicy", "-worker")["spec"]["egress"]
+        plane = profile("everything")["networkPolicy"]["planePeers"]
+        self.assertEqual([rule["to"] for rule in rules if ports(rule) == [8000]], [plane])
+        self.assertEqual(ports(rules[-1]), [80, 443], "scripts reach no other host on that port")
+        self.assertNotIn("seems to be in this cluster", notes(profile("everything")))
+        without = merged(profile("everything"), {"networkPolicy": {"planePeers": []}, "config": {"sandboxAllowPrivateNetwork": ""}})
+        text = notes(without)
+        self.assertRegex(text, r"seems to be in this cluster.*\n.*planePeers.*port 8000")
+        self.assertIn("config.sandboxAllowPrivateNetwork", text)
+        self.assertRegex(notes(merged(profile("default"), {"config": {"apiBaseUrl": "https://plane.example.com:8443"}})), "port 8443, which is not one of")
+        self.assertNotIn("8443", notes(profile("default")))
+
+
+class DatabaseBudget(unittest.TestCase):
+    LISTENER, PROBES = 1, 1
+
+    def needed(self, values: dict) -> int:
+        """The sum over all processes at their maximum, from the rendered objects."""
+        documents = render(values)
+        total = 2  # of the migration
+        for document in documents:
+            if document["kind"] != "Deployment":
+                continue
+            name = document["metadata"]["name"]
+            scalers = [d["spec"] for d in documents if d["kind"] in ("HorizontalPodAutoscaler", "ScaledObject") and d["spec"]["scaleTargetRef"]["name"] == name]
+            replicas = document["spec"].get("replicas") or scalers[0].get("maxReplicas") or scalers[0]["maxReplicaCount"]
+            surge = document["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+            surge = surge if isinstance(surge, int) else -(-replicas * int(surge.rstrip("%")) // 100)
+            pool = int(environment(document["spec"]["template"]["spec"]["containers"][0])["DATABASE_POOL_SIZE"]["value"])
+            total += (replicas + surge) * (pool + self.LISTENER + (self.PROBES if name.endswith("-api") else 0))
+        return total + (2 if any(d["kind"] == "ScaledObject" for d in documents) else 0)
+
+    def test_the_notes_say_what_the_release_may_need(self):
+        for name in PROFILES:
+            with self.subTest(name):
+                needed = self.needed(profile(name))
+                self.assertIn(f"must give this release {needed} connections", notes(profile(name)))
+
+    def test_values_that_may_need_more_than_there_is_are_refused(self):
+        needed = self.needed(profile("everything"))
+        render(merged(profile("everything"), {"databaseBudget": {"maxConnections": needed}}))
+        with self.assertRaisesRegex(HelmError, f"databaseBudget.maxConnections is {needed - 1}, and this release may need {needed}"):
+            render(merged(profile("everything"), {"databaseBudget": {"maxConnections": needed - 1}}))
+
+    def test_the_trial_database_gives_what_the_release_may_need(self):
+        server = one(rendered("minimal"), "StatefulSet", "-postgresql")["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(server["args"], ["-c", f"max_connections={self.needed(profile('minimal')) + 10}"])
+
+    def test_processes_hold_the_connections_that_are_counted(self):
+        # The pools of an api: requests and lists share the size, probes have one of their own.
+        pool = (ROOT / "api/src/db/pool.rs").read_text()
+        self.assertIn("let requests = (config.pool_size - lists)", pool)
+        self.assertIn("probes: lazy_pool(options.options(short), 1, outage)", pool)
+
+
+class Compose(unittest.TestCase):
+    def test_the_limits_of_compose_are_those_of_the_chart(self):
+        worker = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["worker"]
+        concurrency = int(worker["environment"]["WORKER_CONCURRENCY"])
+        values = merged(profile("default"), {"worker": {"concurrency": concurrency}})
+        container = one(render(values), "Deployment", "-worker")["spec"]["template"]["spec"]["containers"][0]
+        self.assertEqual(worker["mem_limit"].replace("m", "Mi"), container["resources"]["limits"]["memory"])
+        page = (ROOT / "docs/configuration.md").read_text()
+        default = int(re.search(r"^\| `DRAIN_TIMEOUT_S` \| `(\d+)", page, re.M)[1])
+        drain = int(worker["environment"].get("DRAIN_TIMEOUT_S", default))
+        last = seconds("worker/src/consumer/mod.rs", "LAST_WRITES_TIMEOUT") + seconds("worker/src/serve.rs", "LAST_RESPONSES_TIMEOUT")
+        last += seconds("shared/src/telemetry/traces.rs", "LAST_EXPORT_TIMEOUT")
+        self.assertGreater(int(worker["stop_grace_period"].rstrip("s")), drain + last)
+
+
 class Scaling(unittest.TestCase):
     def test_keda_finds_the_trial_servers_from_its_own_namespace(self):
         secret = one(rendered("minimal"), "Secret", "-credentials")["stringData"]
@@ -369,18 +546,23 @@ class Scaling(unittest.TestCase):
             service = one(rendered("minimal"), "Service", f"-{server}")["metadata"]["name"]
             self.assertIn(f"@{service}.runners:", secret[variable])
 
-    def test_keda_scales_on_queue_depth_and_outbox(self):
-        scaled = one(rendered("production"), "ScaledObject", "-worker")["spec"]
-        self.assertEqual([trigger["type"] for trigger in scaled["triggers"]], ["rabbitmq", "postgresql", "postgresql"])
-        queue = scaled["triggers"][0]["metadata"]
-        self.assertEqual(queue["queueName"], "runnerctl.executions")
-        # The relay keeps up to two messages per slot in the broker: a target above that is never met.
-        self.assertIn("2 * coalesce(sum(slots), 0)", (ROOT / "api/src/db/claim_next_batch.sql").read_text())
-        self.assertLess(int(queue["value"]), 2 * profile("production")["worker"]["concurrency"])
-        authentication = one(rendered("production"), "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
-        self.assertEqual([reference["name"] for reference in authentication], ["runnerctl-broker", "runnerctl-database"])
-        self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (3, 60))
-        self.assertFalse([d for d in rendered("production") if d["kind"] == "HorizontalPodAutoscaler" and d["metadata"]["name"].endswith("-worker")])
+    def test_keda_scales_on_the_slots_that_executions_need(self):
+        values = merged(profile("production"), {"api": {"workspaceConcurrency": 1000000}, "worker": {"autoscaling": {"acceptedWaitSeconds": 7}}})
+        documents = render(values)
+        scaled = one(documents, "ScaledObject", "-worker")["spec"]
+        [trigger] = scaled["triggers"]
+        self.assertEqual(trigger["type"], "postgresql")
+        query = trigger["metadata"]["query"]
+        self.assertIn("interval '7 seconds'", query)
+        self.assertIn("coalesce(s.max_running, 1000000)", query)
+        self.assertEqual(re.findall(r"(?<!:):[a-z_]+", query), [], "every parameter is filled in")
+        # Eight slots, of which 70 % may be used.
+        self.assertEqual(trigger["metadata"]["targetQueryValue"], "5.6")
+        authentication = one(documents, "TriggerAuthentication", "-worker")["spec"]["secretTargetRef"]
+        self.assertEqual([(reference["parameter"], reference["name"]) for reference in authentication], [("connection", "runnerctl-database")])
+        self.assertEqual((scaled["minReplicaCount"], scaled["maxReplicaCount"]), (3, 40))
+        self.assertEqual(scaled["fallback"], {"failureThreshold": 3, "replicas": 3, "behavior": "currentReplicasIfHigher"})
+        self.assertFalse([d for d in documents if d["kind"] == "HorizontalPodAutoscaler" and d["metadata"]["name"].endswith("-worker")])
 
     def test_hpa_is_the_fallback_and_leaves_replicas_alone(self):
         documents = rendered("default")
@@ -396,8 +578,6 @@ class Scaling(unittest.TestCase):
 class Configuration(unittest.TestCase):
     # Of what nothing but `extraEnv` is said: one's own names in a shared broker, packages for scripts, browsers.
     EXTRA = {"AMQP_PREFIX", "CORS_ALLOWED_ORIGINS", "TEST_RUN_WAIT_S", "SCRIPT_NPM", "SCRIPT_NPM_ALLOW", "NPM_REGISTRY_URL", "ESBUILD_PATH"}
-    # Eight connections serve any concurrency that a worker may have.
-    EXTRA_OF_WORKER = {"DATABASE_POOL_SIZE"}
 
     def variables(self, program: str) -> dict[str, str]:
         """Name and default of what the program reads, from the page that is written from its code."""
@@ -409,7 +589,7 @@ class Configuration(unittest.TestCase):
 
     def test_every_variable_is_a_value_or_listed_as_extra(self):
         everything = merged(profile("production"), {"config": {"sandboxAllowPrivateNetwork": "10.0.0.0/8"}})
-        for program, extra in (("api", self.EXTRA), ("worker", self.EXTRA - {"CORS_ALLOWED_ORIGINS", "TEST_RUN_WAIT_S"} | self.EXTRA_OF_WORKER)):
+        for program, extra in (("api", self.EXTRA), ("worker", self.EXTRA - {"CORS_ALLOWED_ORIGINS", "TEST_RUN_WAIT_S"})):
             with self.subTest(program):
                 read = self.variables(program).keys()
                 self.assertEqual(read - self.container(program, everything).keys(), extra)
@@ -478,6 +658,8 @@ class Monitoring(unittest.TestCase):
             monitor = one(documents, kind, f"-{component}")
             self.assertEqual(monitor["metadata"]["labels"]["release"], "kube-prometheus-stack")
             self.assertEqual([(e["port"], e["path"]) for e in monitor["spec"][endpoints]], [("http", "/metrics")])
+            labels = {rule["targetLabel"]: rule["replacement"] for rule in monitor["spec"][endpoints][0]["relabelings"]}
+            self.assertEqual(labels, {"namespace": "runners", "release": "demo", "component": component})
             selector = monitor["spec"]["selector"]["matchLabels"].items()
             self.assertLessEqual(selector, one(documents, "Service", f"-{component}")["metadata"]["labels"].items())
             template = one(documents, "Deployment", f"-{component}")["spec"]["template"]
@@ -487,7 +669,9 @@ class Monitoring(unittest.TestCase):
     def test_shipped_rules_equal_the_tested_ones(self):
         rule = one(rendered("production"), "PrometheusRule", "runnerctl")
         tested = yaml.safe_load((CHART / "files/rules.yaml").read_text())
-        shipped = json.loads(json.dumps(rule["spec"]).replace("https://runbooks.example.com/runnerctl/", "docs/runbooks/"))
+        text = json.dumps(rule["spec"]).replace("https://runbooks.example.com/runnerctl/", "docs/runbooks/")
+        text = text.replace('namespace=\\"runners\\",release=\\"demo\\"', 'namespace=\\"runnerctl\\",release=\\"runnerctl\\"')
+        shipped = json.loads(text.replace('"namespace": "runners", "release": "demo"', '"namespace": "runnerctl", "release": "runnerctl"'))
         self.assertEqual(shipped, tested)
 
     def test_every_alert_is_tested_and_has_a_runbook(self):
@@ -505,6 +689,32 @@ class Monitoring(unittest.TestCase):
         tests = Path(__file__).parent / "rules_test.yaml"
         for arguments in (["check", "rules", CHART / "files/rules.yaml"], ["test", "rules", tests]):
             done = subprocess.run(["promtool", *arguments], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_every_rule_and_panel_is_scoped_by_namespace_and_release(self):
+        scopes = {".yaml": 'namespace="runnerctl",release="runnerctl"', ".json": 'namespace="$namespace",release="$release"'}
+        for path in (CHART / "files/rules.yaml", *(CHART / "files/dashboards").glob("*.json")):
+            if path.suffix == ".yaml":
+                rules = [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+                expressions = [rule["expr"] for rule in rules]
+                for rule in rules:
+                    self.assertLessEqual({"namespace": "runnerctl", "release": "runnerctl"}.items(), rule["labels"].items(), rule)
+            else:
+                targets = [target for panel in json.loads(path.read_text())["panels"] for target in panel.get("targets", [])]
+                expressions = [target["expr"] for target in targets if "expr" in target]
+            selectors = [found for text in expressions for found in re.findall(r"\b(runnerctl[_:][\w:]+|up)\b(\{[^}]*)?", text)]
+            self.assertGreater(len(selectors), 15)
+            for name, matchers in selectors:
+                self.assertTrue(matchers.startswith("{" + scopes[path.suffix]), f"{path.name}: {name}{matchers}")
+
+    def test_two_releases_in_one_prometheus_raise_their_own_alerts(self):
+        tests = (Path(__file__).parent / "releases_test.yaml").read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            for name, namespace in (("runnerctl", "production"), ("trial", "staging")):
+                rule = one(render(profile("production"), name, namespace), "PrometheusRule", "")
+                (Path(folder) / f"{namespace}.yaml").write_text(yaml.safe_dump(rule["spec"]))
+            (Path(folder) / "releases_test.yaml").write_text(tests)
+            done = subprocess.run(["promtool", "test", "rules", f"{folder}/releases_test.yaml"], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_rules_and_dashboards_use_metrics_that_exist(self):
@@ -529,7 +739,7 @@ class Monitoring(unittest.TestCase):
             for name, matchers in re.findall(r"\b(runnerctl_\w+)\{([^}]*)\}", source):
                 metric = name if name in known else re.sub(r"_(bucket|sum|count)$", "", name)
                 for label, value in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', matchers):
-                    if label in ("job", "instance", "le"):
+                    if label in ("job", "instance", "le", "namespace", "release"):
                         continue
                     with self.subTest(text.name, metric=metric, label=label, value=value):
                         self.assertIn(label, known.get(metric, {}))

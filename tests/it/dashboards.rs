@@ -20,6 +20,9 @@ const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/runnerctl/file
 /// Value for Grafana's `$__rate_interval`: ten scrapes.
 const RATE_INTERVAL: &str = "10s";
 
+/// Namespace and release for which the rules are written.
+const RELEASE: &str = "runnerctl";
+
 /// Prometheus with the rules of the chart, which scrapes a stack every second.
 struct Prometheus {
     child: Child,
@@ -33,7 +36,10 @@ impl Prometheus {
         let folder = std::env::temp_dir().join(format!("runnerctl-prometheus-{port}"));
         std::fs::create_dir_all(&folder)?;
         let target = |url: &str| url.trim_start_matches("http://").to_owned();
-        let scrape = |job: &str, url: &str| json!({ "job_name": job, "static_configs": [{ "targets": [target(url)] }] });
+        let scrape = |job: &str, url: &str| {
+            let labels = json!({ "namespace": RELEASE, "release": RELEASE, "component": job });
+            json!({ "job_name": job, "static_configs": [{ "targets": [target(url)], "labels": labels }] })
+        };
         let config = json!({
             "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
             "rule_files": [format!("{CHART}/rules.yaml")],
@@ -103,7 +109,10 @@ fn panels() -> anyhow::Result<Vec<Panel>> {
                     name: format!("{} / {}", board["title"], panel["title"]),
                     // The default for missing series would hide a query that never finds anything.
                     expression: target["expr"].as_str().map(|text| {
-                        text.replace("$__rate_interval", RATE_INTERVAL).replace(" or vector(0)", "")
+                        text.replace("$__rate_interval", RATE_INTERVAL)
+                            .replace("$namespace", RELEASE)
+                            .replace("$release", RELEASE)
+                            .replace(" or vector(0)", "")
                     }),
                     sql: target["rawSql"].as_str().map(str::to_owned),
                 });

@@ -1,7 +1,7 @@
 //! Cancel, drain and retry from the client's side.
 
 use anyhow::ensure;
-use e2e::stack::Stack;
+use e2e::{client::Client, stack::Stack};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::{
@@ -26,9 +26,9 @@ const PATIENT: &str = "export async function main({ context }) {
 const BUSY: &str = "export function main() { console.log('attempt 1'); while (true) {} }";
 
 /// Waits until a running run has logged a line.
-async fn wait_for_line(stack: &Stack, execution: &str, line: &str) -> anyhow::Result<()> {
+async fn wait_for_line(client: &Client, execution: &str, line: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !stack.client.get(&format!("/executions/{execution}/logs/")).await?.to_string().contains(line) {
+    while !client.get(&format!("/executions/{execution}/logs/")).await?.to_string().contains(line) {
         ensure!(Instant::now() < deadline, "{line:?} is not heard");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -50,7 +50,7 @@ async fn a_cancel_stops_a_waiting_or_spinning_run_within_a_second() -> anyhow::R
     for (name, code) in [("patient", PATIENT), ("busy", BUSY)] {
         let script = stack.client.create_script(name, code).await?;
         let execution = stack.client.execute(&script, json!({})).await?;
-        wait_for_line(&stack, &execution, "attempt 1").await?;
+        wait_for_line(&stack.client, &execution, "attempt 1").await?;
         let took = cancel(&stack, &execution).await?;
         assert!(took < Duration::from_secs(1), "{name} was cancelled after {took:?}");
     }
@@ -62,7 +62,7 @@ async fn a_drain_requeues_unfinished_runs_without_using_an_attempt() -> anyhow::
     let stack = Stack::start(&[("DRAIN_TIMEOUT_S", "1")]).await?;
     let script = stack.client.create_script("patient", PATIENT).await?;
     let execution = stack.client.execute(&script, json!({})).await?;
-    wait_for_line(&stack, &execution, "attempt 1").await?;
+    wait_for_line(&stack.client, &execution, "attempt 1").await?;
     let heir = stack.another("worker").await?;
     let asked = Instant::now();
     let status = stack.worker.drain().await?;
@@ -75,6 +75,32 @@ async fn a_drain_requeues_unfinished_runs_without_using_an_attempt() -> anyhow::
         "{done}"
     );
     drop(heir);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_to_the_process_group_lets_runs_finish() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let code = "export async function main({ context }) {
+        console.log('attempt ' + context.attempt);
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        return context.attempt;
+    }";
+    let script = stack.client.create_script("short", code).await?;
+    let leader = stack.another_group("worker").await?;
+    // Only the leader is left to take the run.
+    stack.worker.drain().await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    wait_for_line(&stack.client, &execution, "attempt 1").await?;
+    let status = leader.drain_group().await?;
+    assert!(status.success(), "{status}");
+    // The worker has ended, and no other could have finished the run.
+    let done = stack.client.get(&format!("/executions/{execution}/")).await?;
+    assert_eq!(
+        (&done["status"], &done["result"], &done["error"]),
+        (&json!("completed"), &json!(1), &json!(null)),
+        "{done}"
+    );
     Ok(())
 }
 

@@ -230,3 +230,70 @@ async fn an_unreadable_message_is_dead_lettered_with_its_reason() -> anyhow::Res
     assert_eq!(letters().await?.len(), 2, "each once");
     Ok(())
 }
+
+/// Replaces the password in a URL.
+fn with_password(url: &str, password: &str) -> anyhow::Result<String> {
+    let mut url = reqwest::Url::parse(url)?;
+    ensure!(url.set_password(Some(password)).is_ok(), "{url} has no user");
+    Ok(url.into())
+}
+
+#[tokio::test]
+async fn a_program_with_a_wrong_password_ends_and_names_it() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let wrong = [
+        ("DATABASE_URL", with_password(stack.database.url(), "wrong")?, "28P01"),
+        ("DATABASE_URL", stack.database.url().replace("/test_", "/nowhere_"), "3D000"),
+        ("AMQP_URL", with_password(stack.queues.url(), "wrong")?, "ACCESS_REFUSED"),
+    ];
+    for (name, url, reason) in wrong {
+        for program in ["api", "worker"] {
+            let began = Instant::now();
+            let error = stack.fails_to_serve(program, &[(name, &url)]).await?;
+            assert!(error.contains(name) && error.contains(reason), "{program} with {url}: {error}");
+            assert!(!error.contains("wrong"), "the password is in the log: {error}");
+            assert!(began.elapsed() < Duration::from_secs(20), "{program} took {:?}", began.elapsed());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_without_its_servers_is_alive_but_not_ready() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let ready = format!("{}/readyz", stack.worker.url());
+    let http = e2e::client::http();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while http.get(&ready).send().await?.status() != 200 {
+        ensure!(Instant::now() < deadline, "the worker does not become ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Nothing listens there: the worker starts, and waits for its servers.
+    let nowhere = [
+        ("DATABASE_URL", "postgresql://user:hidden@127.0.0.1:1/none"),
+        ("AMQP_URL", "amqp://user:hidden@127.0.0.1:1/%2f"),
+    ];
+    let alone = stack.another_with("worker", &nowhere).await?;
+    let answer = http.get(format!("{}/readyz", alone.url())).send().await?;
+    assert_eq!(answer.status(), 503);
+    let answer = answer.text().await?;
+    assert!(
+        answer.contains("not_ready") && answer.contains("database: ") && answer.contains("broker: "),
+        "{answer}"
+    );
+    assert!(!answer.contains("hidden"), "{answer}");
+
+    // An outage takes no ready worker away.
+    stack.database_link.cut();
+    let health = format!("{}/health", stack.worker.url());
+    let reached = async || {
+        let text = http.get(&health).send().await?.text().await?;
+        anyhow::Ok(serde_json::from_str::<serde_json::Value>(&text)?["connections"]["database"] != false)
+    };
+    while reached().await? {
+        ensure!(Instant::now() < deadline + Duration::from_secs(30), "the outage is not noticed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(http.get(&ready).send().await?.status(), 200);
+    Ok(())
+}

@@ -53,6 +53,37 @@ async fn runs_of_a_workspace_with_a_limit_of_one_do_not_overlap() -> anyhow::Res
     Ok(())
 }
 
+#[tokio::test]
+async fn a_paused_workspace_starts_nothing_until_it_is_resumed() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = stack.client.create_script("patient", "export function main() { return 1; }").await?;
+    stack.command("workspaces pause --workspace demo").await?;
+    let execution = stack.client.execute(&script, json!({})).await?;
+    // Others run meanwhile, after it was accepted.
+    let other = stack.client_of_workspace("other").await?;
+    let done = other.run("free", "export function main() { throw new Error('no'); }").await?;
+    assert_eq!(done["status"], "errored", "{done}");
+    assert_eq!(stack.client.get(&format!("/executions/{execution}/")).await?["status"], "queued");
+    let listed = stack.command("workspaces list").await?;
+    let row = |slug: &str| listed.lines().find(|line| line.starts_with(slug)).unwrap_or_default().to_owned();
+    assert_eq!(row("demo"), "demo\t1\t0\t1\tas configured\tpaused", "{listed}");
+    assert_eq!(row("other"), "other\t0\t0\t1\tas configured\tactive", "{listed}");
+
+    stack.command("workspaces resume --workspace demo").await?;
+    let done = stack.client.terminal(&execution, Duration::from_secs(20)).await?;
+    assert_eq!((&done["status"], &done["attempt"]), (&json!("completed"), &json!(1)), "{done}");
+
+    // Runs, errors and unfinished executions per script.
+    let top = stack.command("top --by wait").await?;
+    let fields: Vec<Vec<&str>> = top.lines().map(|line| line.split('\t').collect()).collect();
+    let of =
+        |slug: &str| fields.iter().find(|line| line[6] == slug).map(|line| (line[2..5].to_vec(), line[8]));
+    assert_eq!(of("demo"), Some((vec!["1", "0", "0"], "patient")), "{top}");
+    assert_eq!(of("other"), Some((vec!["1", "1", "0"], "free")), "{top}");
+    assert_eq!(fields[1][6], "demo", "it has waited longest: {top}");
+    Ok(())
+}
+
 fn moment(value: &Value) -> anyhow::Result<DateTime<chrono::Utc>> {
     Ok(value.as_str().context("a time")?.parse()?)
 }

@@ -88,6 +88,8 @@ async fn operator_logs_hold_no_script_data_at_any_level() -> anyhow::Result<()> 
             .iter()
             .find(|line| line["message"] == "ended" && line["span"]["execution.id"] == id.as_str());
         assert_eq!(ended.map(|line| &line["status"]), Some(&json!(status)), "{id} ended");
+        let span = ended.map(|line| (&line["span"]["script.id"], line["span"]["workspace.id"].is_string()));
+        assert_eq!(span, Some((&json!(script), true)), "{ended:?}");
     }
     ensure!(!lines(&stack.api)?.is_empty());
     for (name, log) in [("api", stack.api.log_text()), ("worker", stack.worker.log_text())] {

@@ -73,3 +73,25 @@ async fn a_run_with_a_lost_lease_is_counted_as_lost_not_as_ended() -> anyhow::Re
     assert_eq!(ended, None);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_time_of_a_run_counts_as_time_of_its_slot() -> anyhow::Result<()> {
+    let stack = Stack::start(&[]).await?;
+    let script = stack.client.create_script("waits", WAITS).await?;
+    let busy = async || {
+        anyhow::Ok(series(&stack.worker, "runnerctl_slots_busy_seconds_total").await?.unwrap_or_default())
+    };
+    assert!(busy().await? < 1.0, "nothing has run");
+    let runs = (0..2).map(|_| stack.client.execute(&script, json!({ "ms": 3_000 })));
+    for execution in futures_util::future::try_join_all(runs).await? {
+        stack.client.terminal(&execution, Duration::from_secs(20)).await?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Two slots for three seconds each, reported with the next heartbeat.
+    while busy().await? < 6.0 {
+        ensure!(Instant::now() < deadline, "{} s are counted", busy().await?);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(busy().await? < 12.0, "idle slots are not counted");
+    Ok(())
+}

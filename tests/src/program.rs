@@ -6,6 +6,7 @@ use std::{
     fs::File,
     net::TcpListener,
     ops::Range,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -33,9 +34,23 @@ impl Program {
     /// # Errors
     /// If there is no such binary next to the running one.
     pub fn start(name: &'static str, settings: &Settings, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_with(name, command(name, settings)?, folder)
+    }
+
+    /// Starts `name serve` as the leader of a process group, to which [`Program::drain_group`] sends its signal.
+    ///
+    /// # Errors
+    /// If there is no such binary next to the running one.
+    pub fn start_group(name: &'static str, settings: &Settings, folder: &Path) -> anyhow::Result<Self> {
+        let mut command = command(name, settings)?;
+        command.process_group(0);
+        Self::start_with(name, command, folder)
+    }
+
+    fn start_with(name: &'static str, mut command: Command, folder: &Path) -> anyhow::Result<Self> {
         let port = free_port()?;
         let log = folder.join(format!("{name}-{port}.log"));
-        let child = command(name, settings)?
+        let child = command
             .arg("serve")
             .env("PORT", port.to_string())
             .stdout(Stdio::null())
@@ -72,8 +87,24 @@ impl Program {
     ///
     /// # Errors
     /// If the program still runs after 60 s.
-    pub async fn drain(mut self) -> anyhow::Result<ExitStatus> {
+    pub async fn drain(self) -> anyhow::Result<ExitStatus> {
         self.signal("TERM")?;
+        self.ended().await
+    }
+
+    /// Sends SIGTERM to the program and all its child processes, like systemd, and waits for the end of the program.
+    /// The program must have been started by [`Program::start_group`].
+    ///
+    /// # Errors
+    /// If the program still runs after 60 s.
+    pub async fn drain_group(self) -> anyhow::Result<ExitStatus> {
+        let group = format!("-{}", self.child.id());
+        let status = Command::new("kill").args(["-s", "TERM", "--", &group]).status().context("kill")?;
+        ensure!(status.success(), "{} leads no process group", self.name);
+        self.ended().await
+    }
+
+    async fn ended(mut self) -> anyhow::Result<ExitStatus> {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = self.child.try_wait()? {

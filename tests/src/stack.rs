@@ -5,7 +5,10 @@ use crate::{
     program::{self, Program, Settings},
 };
 use anyhow::Context as _;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use test_support::{Link, TestDatabase, TestQueues};
 
 const POSTGRES_PORT: u16 = 5432;
@@ -72,7 +75,50 @@ impl Stack {
     /// # Errors
     /// If it does not start.
     pub async fn another(&self, name: &'static str) -> anyhow::Result<Program> {
-        let mut program = Program::start(name, &self.settings, self.folder.path())?;
+        self.ready(Program::start(name, &self.settings, self.folder.path())?, name).await
+    }
+
+    /// Starts one more `api` or `worker` with other settings. It is alive when this returns, perhaps not ready.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn another_with(&self, name: &'static str, other: &[(&str, &str)]) -> anyhow::Result<Program> {
+        let mut program = Program::start(name, &self.settings_with(other), self.folder.path())?;
+        program.ready(&http(), if name == "api" { "/healthz" } else { "/health" }).await?;
+        Ok(program)
+    }
+
+    /// Starts `name serve` with other settings, and returns its standard error when it has ended with a failure.
+    ///
+    /// # Errors
+    /// If it serves for 30 s, or ends with success.
+    pub async fn fails_to_serve(&self, name: &'static str, other: &[(&str, &str)]) -> anyhow::Result<String> {
+        let port = program::free_port()?.to_string();
+        let mut settings = self.settings_with(other);
+        settings.insert("PORT".to_owned(), port);
+        let served = program::run(name, &["serve"], &settings);
+        let served = tokio::time::timeout(Duration::from_secs(30), served).await;
+        match served.with_context(|| format!("{name} serves instead of failing"))? {
+            Ok(_) => anyhow::bail!("{name} ended with success"),
+            Err(error) => Ok(format!("{error:#}")),
+        }
+    }
+
+    fn settings_with(&self, other: &[(&str, &str)]) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.extend(other.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        settings
+    }
+
+    /// Starts one more `api` or `worker` as the leader of a process group.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn another_group(&self, name: &'static str) -> anyhow::Result<Program> {
+        self.ready(Program::start_group(name, &self.settings, self.folder.path())?, name).await
+    }
+
+    async fn ready(&self, mut program: Program, name: &str) -> anyhow::Result<Program> {
         program.ready(&http(), if name == "api" { "/readyz" } else { "/health" }).await?;
         Ok(program)
     }

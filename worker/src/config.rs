@@ -121,7 +121,7 @@ impl Config {
 impl DatabaseConfig {
     fn read_from(environment: &mut EnvReader) -> Option<Self> {
         let url = environment.secret("DATABASE_URL");
-        let pool_size = environment.number_in("DATABASE_POOL_SIZE", 8, 2..=500);
+        let pool_size = environment.number_in("DATABASE_POOL_SIZE", 3, 2..=500);
         Some(Self { url: url?, pool_size })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         builds::Builds,
         plane_token::{PlaneTokens, TokenError},
     },
-    http::{self, Connections, Nonces, ServerState},
+    http::{self, Connections, Nonces, Readiness, ServerState},
     lease::{self, Claims, reaper::Reaper},
     supervisor::{
         Pool, PoolConfig, PoolStartError,
@@ -20,7 +20,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use packages::Packages;
 use shared::{
-    amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, Topology},
+    amqp::{Broker, ConnectionState, Consumer, InvalidAddress, Publisher, RefusedAddress, Topology},
     http::{
         BodyBudget,
         server::{self, ServerLimits},
@@ -29,7 +29,7 @@ use shared::{
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr},
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::net::TcpListener;
@@ -43,6 +43,10 @@ pub enum ServeError {
     Amqp(#[from] InvalidAddress),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    #[error("DATABASE_URL can never work: {0}")]
+    RefusedDatabase(DatabaseError),
+    #[error("AMQP_URL can never work: {0}")]
+    RefusedBroker(#[from] RefusedAddress),
     #[error(transparent)]
     Sandbox(#[from] PoolStartError),
     #[error(transparent)]
@@ -85,7 +89,8 @@ impl Worker {
             strict: config.sandbox_strict,
             ..PoolConfig::new(slots, config.limits.memory_bytes, Arc::new(fetcher))
         };
-        let pool = Pool::start(pool_config).await?;
+        let pool = async { Pool::start(pool_config).await.map_err(ServeError::from) };
+        let (pool, ()) = tokio::try_join!(pool, check_credentials(&database, &broker))?;
         let preparation = Preparation {
             builds: Builds::new(database.clone()),
             keyring: Arc::clone(&config.keyring),
@@ -97,17 +102,21 @@ impl Worker {
         tracing::info!(%worker_id, slots, "the worker is ready to take on executions");
         let claims = Claims::new(database.clone(), &worker_id);
         let runner = Runner::new(claims, Arc::clone(&pool), preparation, stopping);
+        let busy_time = Arc::clone(&runner.busy_time);
         let consumer = Arc::new(ExecutionConsumer::new(runner, dead_letters));
         let router = http::router(Arc::new(ServerState {
             keys: Arc::clone(&config.signing_keys),
             nonces: Nonces::new(database.clone()),
             body_budget: BodyBudget::default(),
             pool,
+            busy_time,
             limits: config.limits,
             api_base_url: config.sdk_base_url(),
             plane_tokens,
             packages: config.packages.clone().map(Packages::new).transpose()?,
             connections: connections(&consumer, &broker),
+            connection_error: connection_error(&consumer, &broker),
+            readiness: Readiness::default(),
             metrics,
         }));
         Ok(Self { consumer, broker, database, listener, router, config })
@@ -168,6 +177,37 @@ fn connections(
         database: consumer.database_up.load(Ordering::Acquire),
         broker: broker.state() == ConnectionState::Connected,
     })
+}
+
+fn connection_error(
+    consumer: &Arc<ExecutionConsumer>,
+    broker: &Broker,
+) -> Arc<dyn Fn(&'static str) -> String + Send + Sync> {
+    let (consumer, broker) = (Arc::clone(consumer), broker.clone());
+    Arc::new(move |name| {
+        let error = match name {
+            "database" => consumer.database_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            _ => broker.last_failure(),
+        };
+        error.unwrap_or_else(|| "no attempt has ended yet".to_owned())
+    })
+}
+
+/// Limits, in seconds, how long the start waits for the answers of database and broker.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Fails if the database or the broker refuses this worker's user, password, database or virtual host. A server that is
+/// unreachable or slow is no error: the worker connects later.
+async fn check_credentials(database: &Database, broker: &Broker) -> Result<(), ServeError> {
+    let database = async {
+        match database.connection().await {
+            Err(error) if error.is_refused() => Err(ServeError::RefusedDatabase(error)),
+            _ => Ok(()),
+        }
+    };
+    let broker = async { broker.check_address().await.map_err(ServeError::from) };
+    let answers = async { tokio::try_join!(database, broker) };
+    tokio::time::timeout(CHECK_TIMEOUT, answers).await.map_or(Ok(()), |checked| checked.map(drop))
 }
 
 /// Returns an id that is new for every process: the fence of attempts depends on it. It begins with the host's name, so

@@ -8,13 +8,15 @@ pub mod db {
 }
 
 pub mod execution {
+    pub use crate::execution::BusyTime;
+
     pub mod plane_token {
         pub use crate::execution::plane_token::PlaneTokens;
     }
 }
 
 pub mod http {
-    pub use crate::http::{Connections, MAX_BODY_BYTES, Nonces, ServerState, router};
+    pub use crate::http::{Connections, MAX_BODY_BYTES, Nonces, Readiness, ServerState, router};
 }
 
 pub mod lease {

@@ -2,49 +2,81 @@
 //!
 //! Every api process samples the same database and broker; dashboards take the maximum.
 
-use crate::db::{self, health::Backlog, retention::Lag};
+use super::backlog::{Backlog, Progress};
+use crate::db::{self, retention::Lag};
 use shared::{
     amqp::{Broker, Topology},
     telemetry::metrics::{
-        CONNECTION_UP, DATABASE_CONNECTIONS, MAINTENANCE_AGE, OUTBOX_AGE, OUTBOX_ROWS, PARTITIONS_AHEAD,
-        QUEUE_DEPTH, WORKERS,
+        CONNECTION_UP, DATABASE_CONNECTIONS, MAINTENANCE_AGE, OUTBOX_AGE, OUTBOX_HELD_BACK_AGE,
+        OUTBOX_HELD_BACK_ROWS, OUTBOX_ROWS, PARTITIONS_AHEAD, QUEUE_DEPTH, WORKERS,
     },
 };
 use sqlx::PgPool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// Seconds between two samples: several samples between two scrapes of Prometheus, at two cheap queries and three
+/// Seconds between two samples: several samples between two scrapes of Prometheus, at three cheap queries and three
 /// requests to the broker each.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows the
-/// reason.
-pub(crate) async fn run(pools: [PgPool; 2], broker: Broker, topology: Topology, stopping: CancellationToken) {
-    let samples = async {
-        loop {
-            sample(&pools, &broker, &topology).await;
-            tokio::time::sleep(INTERVAL).await;
-        }
-    };
-    stopping.run_until_cancelled(samples).await;
+/// Samples the gauges.
+#[derive(Debug)]
+pub struct MetricsSampler {
+    /// Queries run on the first pool; the connections of all are counted.
+    pools: Vec<PgPool>,
+    broker: Broker,
+    topology: Topology,
+    /// Limit of running executions of a workspace that has none of its own; 0 is no limit.
+    workspace_limit: i64,
+    progress: Progress,
 }
 
-/// Sets every gauge once. Queries run on the first of `pools`; the connections of all pools are counted.
-pub async fn sample(pools: &[PgPool], broker: &Broker, topology: &Topology) {
-    if let [pool, ..] = pools {
-        tokio::join!(sample_database(pool), sample_maintenance(pool), sample_broker(broker, topology));
+impl MetricsSampler {
+    /// Samples with `workspace_limit`, the limit of workspaces that have none of their own (0 is no limit).
+    #[must_use]
+    pub fn new(pools: Vec<PgPool>, broker: Broker, topology: Topology, workspace_limit: u32) -> Self {
+        let workspace_limit = i64::from(workspace_limit);
+        Self { pools, broker, topology, workspace_limit, progress: Progress::default() }
     }
-    sample_pools(pools);
+
+    /// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows
+    /// the reason.
+    pub(crate) async fn run(mut self, stopping: CancellationToken) {
+        let samples = async {
+            loop {
+                self.sample().await;
+                tokio::time::sleep(INTERVAL).await;
+            }
+        };
+        stopping.run_until_cancelled(samples).await;
+    }
+
+    /// Sets every gauge once.
+    pub async fn sample(&mut self) {
+        let Self { pools, broker, topology, workspace_limit, progress } = self;
+        if let [pool, ..] = &pools[..] {
+            tokio::join!(
+                sample_database(pool, *workspace_limit, progress),
+                sample_maintenance(pool),
+                sample_broker(broker, topology)
+            );
+        }
+        sample_pools(pools);
+    }
 }
 
-async fn sample_database(pool: &PgPool) {
-    let backlog = db::health::backlog(pool).await;
-    CONNECTION_UP.with(["database", "pool"]).set(if backlog.is_ok() { 1.0 } else { 0.0 });
-    match backlog {
-        Ok(Backlog { rows, oldest_s, workers }) => {
+async fn sample_database(pool: &PgPool, workspace_limit: i64, progress: &mut Progress) {
+    let sampled =
+        tokio::try_join!(db::health::waiting_workspaces(pool, workspace_limit), db::health::workers(pool));
+    CONNECTION_UP.with(["database", "pool"]).set(if sampled.is_ok() { 1.0 } else { 0.0 });
+    match sampled {
+        Ok((workspaces, workers)) => {
+            let backlog = progress.measure(&workspaces, Instant::now());
+            let Backlog { rows, oldest_s, held_back_rows, held_back_oldest_s } = backlog;
             OUTBOX_ROWS.with::<&str>([]).set(approximate(rows));
             OUTBOX_AGE.with::<&str>([]).set(oldest_s);
+            OUTBOX_HELD_BACK_ROWS.with::<&str>([]).set(approximate(held_back_rows));
+            OUTBOX_HELD_BACK_AGE.with::<&str>([]).set(held_back_oldest_s);
             WORKERS.with::<&str>([]).set(approximate(workers));
         }
         Err(error) => tracing::debug!(%error, "can't count the outbox backlog"),

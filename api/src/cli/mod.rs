@@ -6,6 +6,7 @@ mod keys;
 mod migrate;
 mod rotate_encryption_key;
 pub(crate) mod serve;
+mod top;
 mod workspaces;
 
 use crate::db;
@@ -44,7 +45,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Set a workspace's share of the workers, or delete a workspace
+    /// List the scripts that use the platform most: runs, errors, time in slots, longest wait
+    Top(top::TopArguments),
+    /// List workspaces, set their share of the workers, pause them, or delete one
     #[command(subcommand)]
     Workspaces(workspaces::WorkspacesCommand),
     /// List, show, requeue and drop messages that could not be processed
@@ -97,6 +100,7 @@ impl Cli {
             Command::Migrate => migrate::run(environment).await,
             Command::Loaddata { files } => fixtures::run(environment, &files).await,
             Command::Keys(command) => command.run(environment).await,
+            Command::Top(arguments) => arguments.run(environment).await,
             Command::Workspaces(command) => command.run(environment).await,
             Command::DeadLetters(command) => command.run(environment).await,
             Command::RotateEncryptionKey => rotate_encryption_key::run(environment).await,

@@ -4,7 +4,7 @@
 
 use crate::{
     app::{script_cache::ScriptCache, types::TypesCache},
-    background::{metrics_sampler, retention, scheduler},
+    background::{metrics_sampler::MetricsSampler, retention, scheduler},
     config::Config,
     db::{
         pool::{self, Outage, Pools},
@@ -61,12 +61,26 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     let publishing = Broker::connect(config.amqp_url.expose(), "api publisher")?;
     let consuming = Broker::connect(config.amqp_url.expose(), "api consumer")?;
+    check_credentials(&config, &publishing).await?;
     let state = state(&config, publishing, consuming, stopping)?;
     let tasks = start_tasks(&config, &state);
     serve_http(listener, metrics, &state).await?;
     state.stopping.cancel();
     finish(tasks, &state).await;
     Ok(())
+}
+
+/// Limits, in seconds, how long the start waits for the answers of database and broker.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Fails if the database or the broker refuses this api's user, password, database or virtual host. A server that is
+/// unreachable or slow is no error: the api connects later.
+async fn check_credentials(config: &Config, broker: &Broker) -> anyhow::Result<()> {
+    let database =
+        async { pool::check_url(&config.database.url).await.context("DATABASE_URL can never work") };
+    let broker = async { broker.check_address().await.context("AMQP_URL can never work") };
+    let answers = async { tokio::try_join!(database, broker) };
+    tokio::time::timeout(CHECK_TIMEOUT, answers).await.map_or(Ok(()), |checked| checked.map(drop))
 }
 
 /// Serves HTTP until the api stops, and then for at most [`DRAIN_TIMEOUT`].
@@ -124,12 +138,13 @@ fn start_tasks(config: &Config, state: &AppState) -> JoinSet<()> {
         stopping.clone(),
     ));
     tasks.spawn(scheduler::run(pool.clone(), state.dispatcher.wake().clone(), stopping.clone()));
-    tasks.spawn(metrics_sampler::run(
-        [pool.clone(), state.lists.pool().clone()],
+    let sampler = MetricsSampler::new(
+        vec![pool.clone(), state.lists.pool().clone()],
         state.publishing.clone(),
         Topology::with_prefix(&config.amqp_prefix),
-        stopping.clone(),
-    ));
+        config.workspace_concurrency,
+    );
+    tasks.spawn(sampler.run(stopping.clone()));
     let keep = (config.retention_days > 0).then(|| Duration::from_hours(24 * config.retention_days));
     tasks.spawn(retention::run(pool.clone(), keep, stopping.clone()));
     tasks

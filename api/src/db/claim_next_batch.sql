@@ -38,7 +38,8 @@ shares AS (
     SELECT w.workspace_id, coalesce(b.messages, 0) AS messages, coalesce(s.dispatch_weight, 1)::float8 AS weight,
         least($1::bigint, (SELECT free_slots FROM broker_window),
             -- NULL, which `least` ignores, without a limit.
-            CASE WHEN $2::bigint > 0 OR s.max_running IS NOT NULL
+            CASE WHEN s.paused_at IS NOT NULL THEN 0
+                 WHEN $2::bigint > 0 OR s.max_running IS NOT NULL
                  THEN greatest(0, coalesce(s.max_running, $2) - coalesce(b.messages, 0) - coalesce(r.executions, 0))
             END) AS max_rows
     FROM waiting_workspaces w

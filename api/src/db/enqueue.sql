@@ -14,12 +14,13 @@ WITH execution AS (
     RETURNING id, workspace_id, priority, traceparent, queued_at
 ),
 
--- Whether the writer publishes the row: not while another row is due, nor where running executions are limited, nor while
--- the broker holds enough. Both probes look at the last minute only, in the order of an index, however many dead rows lie
+-- Whether the writer publishes the row: not while another row is due, nor where running executions are limited or paused, nor
+-- while the broker holds enough. Both probes look at the last minute only, in the order of an index, however many dead rows lie
 -- behind it; of older rows the relay of this process knows.
 fast_path AS (
     SELECT CASE
-        WHEN NOT $19 OR NOT EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL) THEN false
+        WHEN NOT $19 OR NOT EXISTS (SELECT FROM workspaces WHERE id = $2 AND max_running IS NULL AND paused_at IS NULL)
+            THEN false
         WHEN (SELECT id FROM outbox
               WHERE published_at IS NULL AND available_at BETWEEN now() - interval '1 minute' AND now()
               ORDER BY available_at LIMIT 1) IS NOT NULL THEN false

@@ -1,6 +1,7 @@
 //! Counts for the health endpoints and the gauges.
 
 use sqlx::PgPool;
+use uuid::Uuid;
 
 /// The queue and the workers, over all workspaces.
 #[derive(Clone, Copy, Debug)]
@@ -23,26 +24,35 @@ pub(crate) async fn load(pool: &PgPool) -> Result<Load, sqlx::Error> {
     .await
 }
 
-/// Outbox rows that wait to be published, and workers.
-#[derive(Debug)]
-pub(crate) struct Backlog {
-    /// Outbox rows that are due and not published.
+/// A workspace with due outbox rows that are not published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaitingWorkspace {
+    pub workspace_id: Uuid,
     pub rows: i64,
-    /// Seconds for which the oldest of them has been due.
+    /// Age of the oldest row, in seconds.
     pub oldest_s: f64,
-    /// Workers, counted as in [`Load`].
-    pub workers: i64,
+    /// Rows that the workspace's limit lets it publish now. `None` without a limit.
+    pub publishable: Option<i64>,
+    /// Row that the relay takes next. `None` without a limit.
+    pub next_row: Option<i64>,
 }
 
-/// Counts the due rows. The index `outbox_due` covers the query.
-pub(crate) async fn backlog(pool: &PgPool) -> Result<Backlog, sqlx::Error> {
-    sqlx::query_as!(
-        Backlog,
-        r#"SELECT count(*) AS "rows!",
-                  coalesce(extract(epoch FROM now() - min(available_at)), 0)::float8 AS "oldest_s!",
-                  (SELECT count(*) FROM workers
-                   WHERE last_seen_at > now() - interval '30 seconds' AND NOT draining) AS "workers!"
-           FROM outbox WHERE published_at IS NULL AND available_at <= now()"#
+/// Lists the workspaces with due rows. `workspace_limit` is the limit of those without one of their own; 0 is no limit.
+/// The indexes of unpublished and of published rows cover the query.
+pub(crate) async fn waiting_workspaces(
+    pool: &PgPool,
+    workspace_limit: i64,
+) -> Result<Vec<WaitingWorkspace>, sqlx::Error> {
+    sqlx::query_file_as!(WaitingWorkspace, "src/db/waiting_workspaces.sql", workspace_limit)
+        .fetch_all(pool)
+        .await
+}
+
+/// Counts workers, as in [`Load`].
+pub(crate) async fn workers(pool: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "workers!" FROM workers
+           WHERE last_seen_at > now() - interval '30 seconds' AND NOT draining"#
     )
     .fetch_one(pool)
     .await

@@ -25,5 +25,6 @@ pub(crate) mod schedules;
 pub(crate) mod script_versions;
 pub(crate) mod scripts;
 pub(crate) mod shares;
+pub(crate) mod top;
 pub(crate) mod workspace_deletion;
 pub(crate) mod workspaces;

@@ -50,6 +50,30 @@ pub(crate) fn connect_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Er
     Ok(options.application_name("runnerctl-api"))
 }
 
+/// Error of a `DATABASE_URL` whose user, password or database the server rejects.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} ({code})")]
+pub(crate) struct RefusedUrl {
+    message: String,
+    code: String,
+}
+
+/// Connects once. Fails only if the server rejects the user, the password or the database, which it would do again:
+/// 28000, 28P01 and 3D000.
+pub(crate) async fn check_url(url: &Secret) -> Result<(), RefusedUrl> {
+    let Ok(options) = connect_options(url) else { return Ok(()) };
+    match sqlx::PgConnection::connect_with(&options).await {
+        Err(sqlx::Error::Database(error)) => match error.code() {
+            Some(code) if ["28000", "28P01", "3D000"].contains(&&*code) => {
+                Err(RefusedUrl { message: error.message().to_owned(), code: code.into_owned() })
+            }
+            _ => Ok(()),
+        },
+        Ok(connection) => connection.close().await.or(Ok(())),
+        Err(_) => Ok(()),
+    }
+}
+
 /// The time at which the database was last known to be lost.
 ///
 /// The connection that listens notices at once; a pooled connection would only fail its next request.

@@ -1,35 +1,65 @@
 //! Deletes all rows of a workspace.
 //!
 //! Invariant: the sources of new work are deleted first, so that no row is added behind the deletion. Every step can be
-//! repeated. The workspace's own row stays, without its token: its id is never given to another workspace.
+//! repeated, and a repetition does not read again what the last one has deleted. The workspace's own row stays, without
+//! its token: its id is never given to another workspace.
+
+mod builds;
+mod history;
+
+pub use history::{DELETE_LOGS, SELECT_CHUNK};
 
 use sqlx::PgPool;
+use std::fmt;
 use uuid::Uuid;
 
-/// Limits the executions per transaction: locks are short, and a replica keeps up.
-const CHUNK_EXECUTIONS: i64 = 1_000;
+/// Limits the rows that one statement deletes from a table without partitions.
+const BATCH_ROWS: i64 = 5_000;
 
 /// Number of deleted rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Erased {
     pub executions: u64,
+    pub log_lines: u64,
     pub scripts: u64,
     pub functions: u64,
 }
 
-/// Deletes everything but the workspace's row. Does not wait for runs in progress: a worker that finds its execution
-/// deleted writes nothing.
-pub async fn erase(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<Erased> {
+/// State of a deletion, for an operator who waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Monday of the week of history that is being deleted.
+    pub week: chrono::NaiveDate,
+    /// Number of weeks that come after it.
+    pub weeks_left: usize,
+    pub erased: Erased,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { week, weeks_left, erased } = self;
+        let Erased { executions, log_lines, .. } = erased;
+        write!(
+            f,
+            "week of {week}, {weeks_left} to go: {executions} executions and {log_lines} log lines erased"
+        )
+    }
+}
+
+/// Deletes everything but the workspace's row, and reports its progress. Does not wait for runs in progress: a worker
+/// that finds its execution deleted writes nothing.
+pub async fn erase(
+    pool: &PgPool,
+    workspace_id: Uuid,
+    mut report: impl FnMut(&Progress),
+) -> sqlx::Result<Erased> {
     revoke_access(pool, workspace_id).await?;
     let mut erased = Erased::default();
-    loop {
-        let executions = erase_executions(pool, workspace_id).await?;
-        erased.executions += executions;
-        if executions == 0 {
-            break;
-        }
-    }
+    // Executions may have been added behind the deletion until the sources of work were gone.
+    while history::erase(pool, workspace_id, &mut erased, &mut report).await? > 0 {}
+    erase_keys(pool, workspace_id).await?;
     (erased.scripts, erased.functions) = erase_code(pool, workspace_id).await?;
+    builds::erase_unused(pool).await?;
     Ok(erased)
 }
 
@@ -61,46 +91,41 @@ async fn revoke_access(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
     )
     .execute(&mut *connection)
     .await?;
-    sqlx::query!("DELETE FROM outbox WHERE workspace_id = $1", workspace_id)
-        .execute(&mut *connection)
-        .await?;
-    transaction.commit().await
-}
-
-/// Deletes one chunk of executions with their logs. Returns the number of executions.
-async fn erase_executions(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<u64> {
-    let gone = sqlx::query_scalar!(
-        r#"
-        WITH gone AS (
-            DELETE FROM script_executions
-            WHERE workspace_id = $1
-                AND id IN (SELECT id FROM script_executions WHERE workspace_id = $1
-                           -- In the order of an index.
-                           ORDER BY execution_kind(trigger_type, error_code), id LIMIT $2)
-            RETURNING id
-        ), logs AS (
-            DELETE FROM execution_logs WHERE execution_id IN (SELECT id FROM gone)
-        ), waiting AS (
-            DELETE FROM outbox WHERE execution_id IN (SELECT id FROM gone)
+    transaction.commit().await?;
+    loop {
+        let deleted = sqlx::query!(
+            "DELETE FROM outbox WHERE id = ANY (ARRAY(SELECT id FROM outbox WHERE workspace_id = $1 LIMIT $2))",
+            workspace_id,
+            BATCH_ROWS,
         )
-        SELECT count(*) AS "count!" FROM gone
-        "#,
-        workspace_id,
-        CHUNK_EXECUTIONS,
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(u64::try_from(gone).unwrap_or_default())
+        .execute(pool)
+        .await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
 }
 
-/// Deletes scripts, functions, and builds that no other workspace uses. Returns the numbers of scripts and of
-/// functions.
+async fn erase_keys(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<()> {
+    loop {
+        let deleted = sqlx::query!(
+            "DELETE FROM idempotency_keys WHERE workspace_id = $1
+                 AND key = ANY (ARRAY(SELECT key FROM idempotency_keys WHERE workspace_id = $1 LIMIT $2))",
+            workspace_id,
+            BATCH_ROWS,
+        )
+        .execute(pool)
+        .await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// Deletes scripts and functions. Returns their numbers.
 async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64)> {
     let mut transaction = pool.begin().await?;
     let connection = &mut *transaction;
-    sqlx::query!("DELETE FROM idempotency_keys WHERE workspace_id = $1", workspace_id)
-        .execute(&mut *connection)
-        .await?;
     sqlx::query!(
         "DELETE FROM script_versions WHERE script_id IN (SELECT id FROM scripts WHERE workspace_id = $1)",
         workspace_id
@@ -113,21 +138,6 @@ async fn erase_code(pool: &PgPool, workspace_id: Uuid) -> sqlx::Result<(u64, u64
     let functions = sqlx::query!("DELETE FROM script_functions WHERE workspace_id = $1", workspace_id)
         .execute(&mut *connection)
         .await?;
-    // Unsaved code leaves builds too: every build that no row names is deleted. An hour is far more than a request
-    // takes from the build to the row that names it.
-    sqlx::query!(
-        "DELETE FROM builds b WHERE created_at < now() - interval '1 hour'
-             AND NOT EXISTS (SELECT FROM scripts WHERE build_hash = b.hash)
-             AND NOT EXISTS (SELECT FROM script_functions WHERE build_hash = b.hash)
-             AND NOT EXISTS (SELECT FROM script_versions WHERE build_hash = b.hash)
-             AND NOT EXISTS (SELECT FROM script_executions WHERE build_hash = b.hash)
-             AND NOT EXISTS (SELECT FROM script_versions, jsonb_array_elements(functions) AS pin
-                 WHERE pin ->> 'build_hash' = b.hash)
-             AND NOT EXISTS (SELECT FROM script_executions, jsonb_array_elements(functions) AS pin
-                 WHERE pin ->> 'build_hash' = b.hash)"
-    )
-    .execute(&mut *connection)
-    .await?;
     transaction.commit().await?;
     Ok((scripts.rows_affected(), functions.rows_affected()))
 }

@@ -1,5 +1,6 @@
 //! Workspaces and the nonces of signed requests.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -69,4 +70,46 @@ pub async fn set_share(
     .fetch_optional(pool)
     .await?;
     Ok(row.map(|row| (row.dispatch_weight, row.max_running)))
+}
+
+/// Pauses a workspace, or resumes it. Returns false if there is no such workspace.
+pub async fn set_paused(pool: &PgPool, slug: &str, is_paused: bool) -> Result<bool, sqlx::Error> {
+    let changed = sqlx::query!(
+        "UPDATE workspaces SET paused_at = CASE WHEN $2 THEN coalesce(paused_at, now()) END WHERE slug = $1",
+        slug,
+        is_paused,
+    )
+    .execute(pool)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// A workspace, its settings, and its executions that are not finished.
+#[derive(Debug)]
+pub(crate) struct WorkspaceLoad {
+    pub slug: String,
+    pub dispatch_weight: i32,
+    pub max_running: Option<i32>,
+    pub paused_at: Option<DateTime<Utc>>,
+    pub queued: i64,
+    pub running: i64,
+}
+
+/// Lists workspaces with their load, those with the most unfinished executions first. Reads the outbox and the running
+/// executions, and no history.
+pub(crate) async fn list_with_load(pool: &PgPool, most: i64) -> Result<Vec<WorkspaceLoad>, sqlx::Error> {
+    sqlx::query_as!(
+        WorkspaceLoad,
+        r#"SELECT slug, dispatch_weight, max_running, paused_at,
+               coalesce(waiting.executions, 0) AS "queued!", coalesce(running.executions, 0) AS "running!"
+           FROM workspaces
+           LEFT JOIN (SELECT workspace_id, count(*) AS executions FROM outbox GROUP BY workspace_id) waiting
+               ON waiting.workspace_id = workspaces.id
+           LEFT JOIN (SELECT workspace_id, count(*) AS executions FROM script_executions WHERE status = 'running'
+               GROUP BY workspace_id) running ON running.workspace_id = workspaces.id
+           ORDER BY coalesce(waiting.executions, 0) + coalesce(running.executions, 0) DESC, slug LIMIT $1"#,
+        most,
+    )
+    .fetch_all(pool)
+    .await
 }

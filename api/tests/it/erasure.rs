@@ -4,6 +4,8 @@ use crate::{executions::execute, server::Server};
 use api::testing::db::{self, workspace_deletion::Erased};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use std::collections::BTreeSet;
+use uuid::Uuid;
 
 /// Creates a workspace with a row of every kind.
 async fn furnish(server: &Server, slug: &str) -> crate::client::Client {
@@ -80,8 +82,8 @@ async fn erasure_removes_one_workspace_and_leaves_others() {
     }
     let id = db::workspaces::find(&server.pool, "gone").await.unwrap().unwrap();
 
-    let erased = db::workspace_deletion::erase(&server.pool, id).await.unwrap();
-    assert_eq!(erased, Erased { executions: 2, scripts: 1, functions: 1 });
+    let erased = db::workspace_deletion::erase(&server.pool, id, |_| {}).await.unwrap();
+    assert_eq!(erased, Erased { executions: 2, log_lines: 1, scripts: 1, functions: 1 });
     let left = rows(&server.pool, "gone").await;
     assert!(left.as_object().unwrap().values().all(|count| count == 0), "{left}");
     assert_eq!(rows(&server.pool, "other").await, kept);
@@ -92,8 +94,124 @@ async fn erasure_removes_one_workspace_and_leaves_others() {
     gone.get("/scripts/").await.json(401);
     other.get("/scripts/").await.json(200);
     assert_eq!(
-        db::workspace_deletion::erase(&server.pool, id).await.unwrap(),
+        db::workspace_deletion::erase(&server.pool, id, |_| {}).await.unwrap(),
         Erased::default(),
         "again changes nothing"
     );
+}
+
+/// Adds executions of one workspace with a log line each, in every week that has a partition.
+async fn add_history(pool: &PgPool, workspace_id: Uuid, per_week: i32) {
+    let add = "WITH ids AS (
+             SELECT (left(uuid_v7_floor(week + number * interval '1 second')::text, 14)
+                 || '7' || right(gen_random_uuid()::text, 21))::uuid AS id
+             FROM generate_series(1, $2) AS number, (
+                 SELECT to_date(right(relname, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC' AS week FROM pg_inherits
+                 JOIN pg_class child ON child.oid = inhrelid WHERE inhparent = 'script_executions'::regclass) weeks
+         ), executions AS (
+             INSERT INTO script_executions (id, workspace_id, trigger_type, status, finished_at, build_hash, code_type)
+             SELECT id, $1, 'api', 'completed', now(), '', 'main_fn' FROM ids
+         )
+         INSERT INTO execution_logs (execution_id, seq, ts, level, message) SELECT id, 1, now(), 'info', 'x' FROM ids";
+    sqlx::query(add).bind(workspace_id).bind(per_week).execute(pool).await.unwrap();
+}
+
+#[tokio::test]
+async fn erasure_goes_on_week_by_week_where_it_was_interrupted() {
+    let server = Server::start().await;
+    let (gone, other) = (Uuid::now_v7(), Uuid::now_v7());
+    for (id, slug) in [(gone, "gone"), (other, "other")] {
+        sqlx::query("INSERT INTO workspaces (id, slug) VALUES ($1, $2)")
+            .bind(id)
+            .bind(slug)
+            .execute(&server.pool)
+            .await
+            .unwrap();
+        add_history(&server.pool, id, 1_500).await;
+    }
+    let all = number(&server.pool, "SELECT count(*) / 2 FROM script_executions").await;
+    // Interrupted after its third transaction, like a command whose pod is evicted.
+    let (sender, mut chunks) = tokio::sync::mpsc::unbounded_channel();
+    let erasing = db::workspace_deletion::erase(&server.pool, gone, move |_| {
+        let _ = sender.send(());
+    });
+    let third = async {
+        for _ in 0..3 {
+            chunks.recv().await;
+        }
+    };
+    tokio::select! {
+        _ = erasing => panic!("everything was erased at once"),
+        () = third => {}
+    }
+    let left = number(&server.pool, "SELECT count(*) FROM script_executions").await - all;
+    assert!(left > 0 && left < all, "{left} of {all} are left");
+
+    let mut weeks = Vec::new();
+    let erased = db::workspace_deletion::erase(&server.pool, gone, |progress| weeks.push(progress.week))
+        .await
+        .unwrap();
+    let left = u64::try_from(left).unwrap();
+    assert_eq!((erased.executions, erased.log_lines), (left, left));
+    assert!(weeks.is_sorted() && weeks.first() < weeks.last(), "{weeks:?}");
+    assert_eq!(number(&server.pool, "SELECT count(*) FROM script_executions").await, all);
+    assert_eq!(number(&server.pool, "SELECT count(*) FROM execution_logs").await, all);
+}
+
+#[tokio::test]
+async fn a_chunk_of_an_erasure_reads_one_week_by_its_indexes() {
+    let server = Server::start().await;
+    let workspace = Uuid::now_v7();
+    sqlx::query("INSERT INTO workspaces (id, slug) VALUES ($1, 'large')")
+        .bind(workspace)
+        .execute(&server.pool)
+        .await
+        .unwrap();
+    add_history(&server.pool, workspace, 3_000).await;
+    sqlx::query("ANALYZE").execute(&server.pool).await.unwrap();
+    let (first, end): (Uuid, Uuid) = sqlx::query_as(
+        "SELECT uuid_v7_floor(week), uuid_v7_floor(week + interval '7 days')
+         FROM (SELECT date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS week) this",
+    )
+    .fetch_one(&server.pool)
+    .await
+    .unwrap();
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM script_executions WHERE id >= $1 AND id < $2 LIMIT 100")
+            .bind(first)
+            .bind(end)
+            .fetch_all(&server.pool)
+            .await
+            .unwrap();
+    assert_eq!(ids.len(), 100);
+    let mut transaction = server.pool.begin().await.unwrap();
+    // A table of a test is small enough to be read whole.
+    for setting in ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"] {
+        sqlx::query(setting).execute(&mut *transaction).await.unwrap();
+    }
+    let explain = |statement: &str| sqlx::AssertSqlSafe(format!("EXPLAIN {statement}"));
+    let select: Vec<String> = sqlx::query_scalar(explain(db::workspace_deletion::SELECT_CHUNK))
+        .bind(workspace)
+        .bind(first)
+        .bind(end)
+        .bind(-1_i16)
+        .bind(Uuid::nil())
+        .bind(100_i64)
+        .fetch_all(&mut *transaction)
+        .await
+        .unwrap();
+    let delete: Vec<String> = sqlx::query_scalar(explain(db::workspace_deletion::DELETE_LOGS))
+        .bind(&ids)
+        .bind(first)
+        .bind(end)
+        .fetch_all(&mut *transaction)
+        .await
+        .unwrap();
+    for plan in [select, delete] {
+        let scans: Vec<_> = plan.iter().filter(|line| line.contains("Scan")).collect();
+        assert!(!scans.is_empty() && scans.iter().all(|line| line.contains("Index Scan")), "{plan:#?}");
+        let tables = scans.iter().filter_map(|line| line.split(" on ").nth(1)?.split_whitespace().next());
+        let tables: BTreeSet<_> = tables.collect();
+        assert_eq!(tables.len(), 1, "{plan:#?}");
+    }
 }

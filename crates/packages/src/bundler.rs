@@ -16,6 +16,7 @@ use std::{
     fmt::Write as _,
     fs::{self, File},
     io,
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     thread,
@@ -136,9 +137,7 @@ fn entry(bundled: &BundledImports, specifiers: &[Specifier]) -> String {
 fn bundle(program: &Path, folder: &Path, entry: &str) -> Result<String, BundleError> {
     let modules = prepare(folder, entry).map_err(BundleError::Unavailable)?;
     let status = run(program, folder, &modules)?;
-    if !status.success() {
-        return Err(BundleError::Bundler(first_message(folder)));
-    }
+    check_status(status, folder)?;
     let meta = fs::read(folder.join(METAFILE)).map_err(BundleError::Unavailable)?;
     let meta: Meta = serde_json::from_slice(&meta).map_err(|error| BundleError::Unavailable(error.into()))?;
     check(&meta)?;
@@ -168,6 +167,18 @@ fn prepare(folder: &Path, entry: &str) -> io::Result<Vec<&'static str>> {
         }
     }
     Ok(stubs)
+}
+
+/// Tells a fault of the packages from the end of a process that was killed, perhaps with all processes of its service.
+fn check_status(status: ExitStatus, folder: &Path) -> Result<(), BundleError> {
+    match status.signal() {
+        Some(signal) => {
+            let error = io::Error::other(format!("the bundler was ended by signal {signal}"));
+            Err(BundleError::Unavailable(error))
+        }
+        None if status.success() => Ok(()),
+        None => Err(BundleError::Bundler(first_message(folder))),
+    }
 }
 
 fn run(program: &Path, folder: &Path, modules: &[&str]) -> Result<ExitStatus, BundleError> {
@@ -284,6 +295,15 @@ mod tests {
     fn a_path_tells_its_package() {
         assert_eq!(package_of("node_modules/a/index.js"), "a");
         assert_eq!(package_of("node_modules/b/node_modules/@s/a/lib/x.js"), "@s/a");
+    }
+
+    #[test]
+    fn a_killed_bundler_is_no_fault_of_the_packages() {
+        // A wait status has the signal in its low byte, and the exit code above it.
+        let checked = |status| check_status(ExitStatus::from_raw(status), Path::new("/nonexistent"));
+        assert!(matches!(checked(15), Err(BundleError::Unavailable(_))));
+        assert!(matches!(checked(1 << 8), Err(BundleError::Bundler(_))));
+        assert!(matches!(checked(0), Ok(())));
     }
 
     fn checked(json: &str) -> Result<(), BundleError> {

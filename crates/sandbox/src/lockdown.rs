@@ -61,6 +61,7 @@ impl Lockdown {
 
     fn enter_with(descriptors: u64) -> Self {
         prefer_for_oom_killer();
+        ignore_stop_signals();
         // SAFETY: no pointers. Called before a user namespace changes the id.
         let (is_root, supervisor) = unsafe { (libc::getuid() == 0, libc::getppid()) };
         let layers = LAYERS.iter().filter(|(_, apply)| apply()).map(|(name, _)| *name).collect();
@@ -150,6 +151,15 @@ pub(super) fn apply(layer: &str) -> bool {
 /// Makes the kernel kill a sandbox first if the host runs out of memory. Best effort, and not a layer.
 fn prefer_for_oom_killer() {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+}
+
+/// Ignores the signals that ask a program to stop. Service managers and terminals send them to every process of a
+/// worker; its runs go on during the drain, and the supervisor ends its sandboxes itself.
+fn ignore_stop_signals() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+        // SAFETY: installs no handler, so no code runs in signal context.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
 }
 
 /// Closes all descriptors except 0, the socket.

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use lapin::{
     Channel, Connection, ConnectionProperties, ErrorKind, Event,
     options::QueueDeclareOptions,
-    protocol::{AMQPErrorKind, AMQPSoftError},
+    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
     types::FieldTable,
     uri::AMQPUri,
 };
@@ -63,6 +63,20 @@ impl ConnectionState {
 #[error("not an AMQP address: {0}")]
 pub struct InvalidAddress(String);
 
+/// Error of an address that the broker refuses: user, password or virtual host are wrong. The text is the broker's, which
+/// quotes no password.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the broker refuses the user, password or virtual host: {0}")]
+pub struct RefusedAddress(String);
+
+/// Failed attempt to connect.
+#[derive(Clone, Debug)]
+struct Failure {
+    reason: String,
+    /// True if the broker answered, and would refuse the same address again.
+    is_refused: bool,
+}
+
 /// Handle of one supervised connection, shared by its clones. The connection closes with the last handle.
 #[derive(Clone)]
 pub struct Broker {
@@ -73,6 +87,7 @@ struct Shared {
     name: String,
     connection: watch::Receiver<Option<Arc<Connection>>>,
     state: watch::Receiver<ConnectionState>,
+    failure: watch::Receiver<Option<Failure>>,
     closing: CancellationToken,
     _supervision: AbortOnDropHandle<()>,
 }
@@ -90,16 +105,19 @@ impl Broker {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let (connection_sender, connection) = watch::channel(None);
         let (state_sender, state) = watch::channel(ConnectionState::Connecting { failures: 0 });
+        let (failure_sender, failure) = watch::channel(None);
         let closing = CancellationToken::new();
         let supervision = Supervision {
             uri,
             name: name.to_owned(),
             connection: connection_sender,
             state: state_sender,
+            failure: failure_sender,
             closing: closing.clone(),
         };
         let task = AbortOnDropHandle::new(tokio::spawn(supervision.run()));
-        let shared = Shared { name: name.to_owned(), connection, state, closing, _supervision: task };
+        let shared =
+            Shared { name: name.to_owned(), connection, state, failure, closing, _supervision: task };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -112,6 +130,26 @@ impl Broker {
     #[must_use]
     pub fn state(&self) -> ConnectionState {
         self.shared.state.borrow().clone()
+    }
+
+    /// Waits for the first attempt to connect. An error means that no later attempt can succeed either; an unreachable
+    /// broker is none.
+    pub async fn check_address(&self) -> Result<(), RefusedAddress> {
+        let (mut connections, mut failures) = (self.shared.connection.clone(), self.shared.failure.clone());
+        let failure = tokio::select! {
+            _connected = connections.wait_for(Option::is_some) => None,
+            failed = failures.wait_for(Option::is_some) => failed.ok().and_then(|failure| failure.clone()),
+        };
+        match failure {
+            Some(Failure { reason, is_refused: true }) => Err(RefusedAddress(reason)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the reason why the last attempt to connect failed, if it did.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<String> {
+        self.shared.failure.borrow().as_ref().map(|failure| failure.reason.clone())
     }
 
     /// Opens a channel and waits for the connection as long as necessary. `None` once [`Broker::close`] was called.
@@ -163,11 +201,19 @@ fn is_not_found(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == not_found)
 }
 
+/// Tells whether the broker rejected the user or password (403), or the virtual host (530).
+fn is_refused(error: &lapin::Error) -> bool {
+    let refusals =
+        [AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED), AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)];
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if refusals.contains(error.kind()))
+}
+
 struct Supervision {
     uri: AMQPUri,
     name: String,
     connection: watch::Sender<Option<Arc<Connection>>>,
     state: watch::Sender<ConnectionState>,
+    failure: watch::Sender<Option<Failure>>,
     closing: CancellationToken,
 }
 
@@ -203,13 +249,16 @@ impl Supervision {
                         RECONNECTS.with(["broker".to_owned(), self.name.clone()]).increment(1);
                     }
                     failures = 0;
+                    self.failure.send_replace(None);
                     backoff.reset();
                     self.watch(connection).await;
                     lost = true;
                 }
-                Err(reason) => {
+                Err(failure) => {
                     failures += 1;
-                    tracing::warn!(reason, failures, connection = self.name, "can't reach the broker");
+                    let reason = &failure.reason;
+                    tracing::warn!(reason, failures, connection = self.name, "can't connect to the broker");
+                    self.failure.send_replace(Some(failure));
                 }
             }
             self.enter(ConnectionState::Connecting { failures });
@@ -217,13 +266,14 @@ impl Supervision {
         }
     }
 
-    async fn open(&self) -> Result<Connection, String> {
+    async fn open(&self) -> Result<Connection, Failure> {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties))
-            .await
-        {
-            Ok(opened) => opened.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())),
+        let opening = Connection::connect_uri(self.uri.clone(), properties);
+        if let Ok(opened) = tokio::time::timeout(CONNECT_TIMEOUT, opening).await {
+            opened.map_err(|error| Failure { reason: error.to_string(), is_refused: is_refused(&error) })
+        } else {
+            let reason = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+            Err(Failure { reason, is_refused: false })
         }
     }
 
@@ -272,6 +322,8 @@ mod tests {
     async fn an_unreachable_broker_is_tried_again_and_can_be_closed() {
         // Port 1 is reserved and refuses connections.
         let broker = Broker::connect("amqp://127.0.0.1:1/%2f", "test").expect("a valid address");
+        broker.check_address().await.expect("an unreachable broker may come back");
+        assert!(broker.last_failure().is_some());
         let mut states = broker.shared.state.clone();
         let failed_twice =
             |state: &ConnectionState| matches!(state, ConnectionState::Connecting { failures: 2.. });

@@ -11,7 +11,7 @@ pub mod dead_letters;
 pub mod publisher;
 pub mod topology;
 
-pub use connection::{Broker, ConnectionState, InvalidAddress};
+pub use connection::{Broker, ConnectionState, InvalidAddress, RefusedAddress};
 pub use consumer::{Consumer, Delivery};
 pub use dead_letters::DeadLetter;
 pub use publisher::{Publication, PublishError, Publisher};

@@ -206,6 +206,8 @@ metrics! {
         "Largest heap and array buffer total of a run.";
     Worker Gauge SLOTS = "runnerctl_slots" [] "Maximum number of concurrent sandboxes of this worker.";
     Worker Gauge SLOTS_BUSY = "runnerctl_slots_busy" [] "Sandboxes with an active run.";
+    Worker Counter SLOTS_BUSY_SECONDS = "runnerctl_slots_busy_seconds_total" []
+        "Time for which slots were taken, summed over slots: from the receipt of a message to its settlement, and for the run of an `execute-sync`.";
     Worker Counter SANDBOX_RESTARTS = "runnerctl_sandbox_restarts_total" ["reason": RESTART_REASON]
         "Sandbox processes that did not end in order with their run, by reason.";
     Worker Gauge SANDBOX_LAYER = "runnerctl_sandbox_layer" ["layer": LAYER]
@@ -224,8 +226,14 @@ metrics! {
         "Runs whose end this worker did not write because it had lost the lease.";
     Both Histogram(SECONDS) BUILD_DURATION = "runnerctl_build_seconds" ["unit": Only(&["script", "function"]), "outcome": Only(&["built", "refused"])]
         "Time for building a script or function: `built` or `refused`.";
-    Api Gauge OUTBOX_ROWS = "runnerctl_outbox_rows" [] "Outbox rows that are due and not yet published.";
-    Api Gauge OUTBOX_AGE = "runnerctl_outbox_oldest_seconds" [] "Age of the oldest due outbox row.";
+    Api Gauge OUTBOX_ROWS = "runnerctl_outbox_rows" []
+        "Outbox rows that are due, not yet published, and not held back by a limit of their workspace.";
+    Api Gauge OUTBOX_AGE = "runnerctl_outbox_oldest_seconds" []
+        "Age of the oldest of these rows. In a workspace with a limit, time for which its next row could have been published.";
+    Api Gauge OUTBOX_HELD_BACK_ROWS = "runnerctl_outbox_held_back_rows" []
+        "Due outbox rows that wait until running executions of their workspace end, because of its limit.";
+    Api Gauge OUTBOX_HELD_BACK_AGE = "runnerctl_outbox_held_back_oldest_seconds" []
+        "Age of the oldest row of a workspace that has such rows.";
     Api Histogram(WAIT_SECONDS) OUTBOX_LAG = "runnerctl_outbox_lag_seconds" []
         "Time from the moment an outbox row is due to the broker's confirm.";
     Api Counter PUBLISHES = "runnerctl_publishes_total" ["outcome": Only(&["confirmed", "returned", "nacked", "failed"])]

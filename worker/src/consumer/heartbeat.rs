@@ -8,9 +8,12 @@ use crate::{
 };
 use shared::{
     delivery::channel::EXECUTION_CANCEL,
-    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY},
+    telemetry::metrics::{CONNECTION_UP, DATABASE_CONNECTIONS, SLOTS, SLOTS_BUSY, SLOTS_BUSY_SECONDS},
 };
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 /// Pause after a failed heartbeat, in seconds. Several of them fit into a lease.
@@ -29,6 +32,8 @@ impl ExecutionConsumer {
             if let Err(error) = &sent {
                 tracing::warn!(%error, "heartbeat failed: the leases of this worker were not renewed");
             }
+            *self.database_error.lock().unwrap_or_else(PoisonError::into_inner) =
+                sent.as_ref().err().map(ToString::to_string);
             let pause = if sent.is_ok() { HEARTBEAT } else { RETRY_INTERVAL };
             self.database_up.store(sent.is_ok(), Ordering::Release);
             CONNECTION_UP.with(["database", "pool"]).set(if sent.is_ok() { 1.0 } else { 0.0 });
@@ -42,6 +47,7 @@ impl ExecutionConsumer {
         let status = self.runner.pool.status();
         SLOTS.with::<&str>([]).set(approximate(status.slots));
         SLOTS_BUSY.with::<&str>([]).set(approximate(status.busy));
+        SLOTS_BUSY_SECONDS.with::<&str>([]).increment(self.runner.busy_time.take_seconds());
         let (connections, idle) = self.runner.claims.connections();
         DATABASE_CONNECTIONS.with(["idle"]).set(approximate(idle));
         DATABASE_CONNECTIONS.with(["in_use"]).set(approximate(connections.saturating_sub(idle)));

@@ -20,7 +20,7 @@ use shared::{
 use std::{
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -40,6 +40,8 @@ pub(crate) struct ExecutionConsumer {
     pub draining: AtomicBool,
     /// True if the last heartbeat reached the database.
     pub database_up: AtomicBool,
+    /// Reason why the last heartbeat failed.
+    pub database_error: Mutex<Option<String>>,
     /// Requests a heartbeat now.
     pub heartbeat_now: Notify,
 }
@@ -52,6 +54,7 @@ impl ExecutionConsumer {
             dead_letters,
             draining: AtomicBool::new(false),
             database_up: AtomicBool::new(false),
+            database_error: Mutex::default(),
             heartbeat_now: Notify::new(),
         }
     }
@@ -92,6 +95,7 @@ impl ExecutionConsumer {
     }
 
     async fn run(self: Arc<Self>, delivery: Delivery) {
+        let _slot = self.runner.busy_time.begin();
         if delivery.redelivered() {
             REDELIVERIES.with::<&str>([]).increment(1);
         }

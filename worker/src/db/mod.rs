@@ -8,9 +8,11 @@ mod tls;
 
 pub(crate) use listen::{Notification, listen};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType, Timeouts,
+};
 use shared::config::Secret;
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 use tls::{InvalidUrl, Target};
 
 /// Limits the wait for a connection, free or new, in seconds.
@@ -28,9 +30,9 @@ const SETTINGS: &str = "-c statement_timeout=10s -c lock_timeout=5s -c jit=off -
 pub enum DatabaseError {
     #[error(transparent)]
     InvalidUrl(#[from] InvalidUrl),
-    /// The server is unreachable, or all connections are in use.
-    #[error("no database connection: {0}")]
-    Pool(#[from] deadpool_postgres::PoolError),
+    /// The server is unreachable or refuses the connection, or all connections of the pool are in use.
+    #[error("no database connection: {}", describe_pool(.0))]
+    Pool(#[from] PoolError),
     /// The claim reached the disk so late that the reaper may have queued the execution again.
     #[error("the claim was not on disk within {} s", .0.as_secs())]
     FlushTimeout(Duration),
@@ -54,12 +56,46 @@ impl DatabaseError {
             }),
         }
     }
+
+    /// Tells whether the server rejected the user, the password or the database of `DATABASE_URL`: 28000, 28P01 and
+    /// 3D000. It would reject them again.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let error = match self {
+            Self::Statement(error) => Some(error),
+            Self::Pool(error) => server_error(error),
+            Self::InvalidUrl(_) | Self::FlushTimeout(_) => None,
+        };
+        let code = error.and_then(tokio_postgres::Error::code);
+        code.is_some_and(|state| ["28000", "28P01", "3D000"].contains(&state.code()))
+    }
+}
+
+/// Returns the error of the server, or of the connection to it, because of which the pool has no connection.
+const fn server_error(error: &PoolError) -> Option<&tokio_postgres::Error> {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// Returns the reason why the pool has no connection: its own `Display` omits it.
+fn describe_pool(error: &PoolError) -> String {
+    let seconds = ACQUIRE_TIMEOUT.as_secs();
+    match (error, server_error(error)) {
+        (_, Some(error)) => describe(error),
+        (PoolError::Timeout(TimeoutType::Wait), _) => {
+            format!("all connections of this process (DATABASE_POOL_SIZE) were in use for {seconds} s")
+        }
+        (PoolError::Timeout(_), _) => format!("the server did not answer within {seconds} s"),
+        _ => error.to_string(),
+    }
 }
 
 /// Returns the server's message and code: the error's `Display` has only its kind.
 fn describe(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(
-        || error.to_string(),
+        || error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
         |answer| format!("{} ({})", answer.message(), answer.code().code()),
     )
 }

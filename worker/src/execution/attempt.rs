@@ -54,13 +54,28 @@ pub(super) async fn attempt(
     };
     match claim.prepare(preparing).await? {
         Ok((Ok(prepared), claimed)) => {
+            name_tenant(&mut span, &claimed);
             let finished = run(runner, slot, prepared, &claimed, &guard).await;
             end(runner, span, &claimed, &guard, &finished).await;
         }
-        Ok((Err(not_started), claimed)) => end(runner, span, &claimed, &guard, &not_started).await,
+        Ok((Err(not_started), claimed)) => {
+            name_tenant(&mut span, &claimed);
+            end(runner, span, &claimed, &guard, &not_started).await;
+        }
         Err(error) => give_up(runner, &guard, &error).await,
     }
     Ok(Settlement::Ack)
+}
+
+/// Adds workspace and script to the trace's span, and to all further log lines of the execution.
+fn name_tenant(span: &mut Span, claimed: &Claimed) {
+    let lines = tracing::Span::current();
+    span.set_attribute("workspace.id", || claimed.workspace_id.to_string());
+    lines.record("workspace.id", tracing::field::display(claimed.workspace_id));
+    if let Some(script_id) = claimed.script_id {
+        span.set_attribute("script.id", || script_id.to_string());
+        lines.record("script.id", tracing::field::display(script_id));
+    }
 }
 
 /// Ends an attempt whose row can't be read.

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(crate) mod builds;
+mod busy_time;
 pub(crate) mod in_flight;
 pub(crate) mod input;
 mod log_writer;
@@ -10,6 +11,7 @@ mod prepare;
 mod runner;
 pub(crate) mod settle;
 
+pub use busy_time::BusyTime;
 pub(crate) use prepare::Preparation;
 pub(crate) use runner::Runner;
 
@@ -50,7 +52,13 @@ pub(crate) async fn process(runner: &Runner, body: &[u8], traceparent: Option<St
             return Settlement::Reject(error.reason);
         }
     };
-    let span = tracing::info_span!("execution", execution.id = %execution_id);
+    // The claim fills in workspace and script.
+    let span = tracing::info_span!(
+        "execution",
+        execution.id = %execution_id,
+        workspace.id = tracing::field::Empty,
+        script.id = tracing::field::Empty
+    );
     process_execution(runner, execution_id, traceparent).instrument(span).await
 }
 

@@ -1,6 +1,6 @@
 //! State that the executions of one worker share.
 
-use super::{in_flight::InFlight, prepare::Preparation};
+use super::{BusyTime, in_flight::InFlight, prepare::Preparation};
 use crate::{lease::Claims, supervisor::Pool};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ pub(crate) struct Runner {
     /// Attempts in flight. The heartbeat renews their leases, and a cancel interrupts them.
     pub attempts: InFlight,
     pub pool: Arc<Pool>,
+    pub busy_time: Arc<BusyTime>,
     pub preparation: Preparation,
     /// Cancelled when the drain begins: an execution that is not claimed by then is requeued.
     pub stopping: CancellationToken,
@@ -24,6 +25,6 @@ impl Runner {
         preparation: Preparation,
         stopping: CancellationToken,
     ) -> Self {
-        Self { claims, attempts: InFlight::default(), pool, preparation, stopping }
+        Self { claims, attempts: InFlight::default(), pool, busy_time: Arc::default(), preparation, stopping }
     }
 }

@@ -104,6 +104,7 @@ pub(super) async fn execute_sync(
             format!("No slot became free within {} s.", SLOT_TIMEOUT.as_secs()),
         )
     })?;
+    let _busy = state.busy_time.begin();
     let queued = queued_at.elapsed();
     let job = Job {
         execution_id,

@@ -1,4 +1,4 @@
-//! The worker's HTTP endpoints: build, validate, execute-sync, health, metrics.
+//! The worker's HTTP endpoints: build, validate, execute-sync, health, readiness, metrics.
 //!
 //! Invariant: requests that cause work must be signed. Requests that only observe the worker need no signature, and their
 //! responses contain no tenant's data.
@@ -13,11 +13,14 @@ mod nonces;
 mod signed;
 
 pub(crate) use error::HttpError;
-pub use health::Connections;
+pub use health::{Connections, Readiness};
 pub use nonces::Nonces;
 pub use signed::MAX_BODY_BYTES;
 
-use crate::{execution::plane_token::PlaneTokens, supervisor::Pool};
+use crate::{
+    execution::{BusyTime, plane_token::PlaneTokens},
+    supervisor::Pool,
+};
 use axum::{
     Router,
     extract::{Request, State},
@@ -42,6 +45,7 @@ pub struct ServerState {
     /// Memory of request bodies that are being received.
     pub body_budget: BodyBudget,
     pub pool: Arc<Pool>,
+    pub busy_time: Arc<BusyTime>,
     /// Limits of one `execute-sync`.
     pub limits: Limits,
     /// Base URL of Plane's API (`API_BASE_URL`).
@@ -51,6 +55,9 @@ pub struct ServerState {
     pub packages: Option<Packages>,
     /// Returns the present state of the connections.
     pub connections: Arc<dyn Fn() -> Connections + Send + Sync>,
+    /// Returns the reason why there is no connection to the `database` or the `broker`.
+    pub connection_error: Arc<dyn Fn(&'static str) -> String + Send + Sync>,
+    pub readiness: Readiness,
     pub metrics: PrometheusHandle,
 }
 
@@ -61,6 +68,7 @@ pub fn router(state: Arc<ServerState>) -> Router {
         ("/validate", post(build::validate)),
         ("/execute-sync", post(execute::execute_sync)),
         ("/health", get(health::health)),
+        ("/readyz", get(health::ready)),
         ("/metrics", get(render_metrics)),
     ];
     let router = routes.into_iter().fold(Router::new(), |router, (path, methods)| {

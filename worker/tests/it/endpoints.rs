@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::testing::{
     db::Database,
-    execution::plane_token::PlaneTokens,
-    http::{Connections, Nonces, ServerState, router},
+    execution::{BusyTime, plane_token::PlaneTokens},
+    http::{Connections, Nonces, Readiness, ServerState, router},
     lease::PREPARED,
     supervisor::{
         Pool, PoolConfig,
@@ -110,11 +110,14 @@ impl Endpoints {
             nonces: Nonces::new(database),
             body_budget: BodyBudget::default(),
             pool: Arc::clone(&pool),
+            busy_time: Arc::new(BusyTime::default()),
             limits,
             api_base_url: api_base_url.to_owned(),
             plane_tokens: Arc::new(plane_tokens),
             packages,
             connections: Arc::new(|| Connections { database: true, broker: false }),
+            connection_error: Arc::new(|name| format!("no {name} in this test")),
+            readiness: Readiness::default(),
             metrics: crate::metrics(),
         };
         let (address, task) = serve(router(Arc::new(state))).await;
