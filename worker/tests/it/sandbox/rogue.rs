@@ -40,9 +40,17 @@ async fn run_job_in(name: &str, job: Job) -> Finished {
 
 #[tokio::test]
 async fn protocol_violations_count_as_a_sandbox_crash() {
-    for name in
-        ["nonsense", "overlong", "forged_result", "forged_code", "many_fetches", "abort_flood", "flood"]
-    {
+    for name in [
+        "nonsense",
+        "overlong",
+        "long_message",
+        "unrequested_body",
+        "forged_result",
+        "forged_code",
+        "many_fetches",
+        "abort_flood",
+        "flood",
+    ] {
         let finished = run_job_in(name, patient_job()).await;
         assert_eq!(finished.error_code(), ErrorCode::SandboxCrashed, "{name}: {:?}", finished.error());
         assert_eq!(finished.error().message, "the sandbox broke its protocol", "{name}");
