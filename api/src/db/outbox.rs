@@ -67,7 +67,8 @@ impl Rest {
 /// no message waits long in the broker.
 ///
 /// The executions of a workspace that run or are in the broker are limited to the workspace's own limit, or else to
-/// `workspace_limit` (0 is no limit). A paused workspace publishes nothing. Two relays that read at the same moment may exceed the limit by one batch, once.
+/// `workspace_limit` (0 is no limit). A paused workspace publishes nothing. Two relays that read at the same moment may
+/// exceed the limit by one batch, once.
 pub(crate) async fn claim_next_batch(
     pool: &PgPool,
     max_rows: i64,

@@ -6,7 +6,7 @@ use super::{
     error::ApiError,
     extract::{
         json::{OptionalPayload, Payload},
-        query::{NoQuery, Page, PageRequest, Parameters, PathText, Query, ReadQuery, path_id},
+        query::{NoQuery, Page, PageRequest, PageText, Parameters, PathText, Query, ReadQuery, path_id},
     },
     openapi::responses::{Conflict, ErrorResponses, NotFound},
     state::AppState,
@@ -56,10 +56,10 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Authorized<Read>,
     Query(LetterQuery { filter, page }): Query<LetterQuery>,
-) -> Result<Json<Page<ShownLetter>>, ApiError> {
+) -> Result<PageText, ApiError> {
     let pool = state.lists.acquire(caller.workspace_id).await?;
     let rows = db::dead_letters::list(&pool, Some(&caller.workspace_slug), &filter, page).await?;
-    Ok(Json(page.page(rows, |letter| letter.id, ShownLetter::from)))
+    page.page(rows, |letter| letter.id, ShownLetter::from)
 }
 
 fn absent() -> ApiError {
