@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{Authorized, Read, Write},
+    auth::{Authorized, Read, Write, WriteAndExecute},
     error::ApiError,
     extract::{
         json::{OptionalPayload, Payload},
@@ -102,14 +102,14 @@ pub(crate) async fn requeue(
 
 /// Requeue a dead letter with another body
 ///
-/// Publishes the event in `body`, or the stored message without one. The letter is dropped; if the event is rejected
-/// again, it becomes another letter.
+/// Publishes the event in `body`, or the stored message without one. Needs `write` and `execute`, since a script runs
+/// with what the caller writes. The letter is dropped; if the event is rejected again, it becomes another letter.
 #[utoipa::path(post, path = "/dead-letters/{id}/requeue/", tag = "Dead letters", request_body = Option<EditRequest>,
     params(("id" = String, Path)),
     responses((status = 200, body = Requeued), NotFound, Conflict, ErrorResponses))]
 pub(crate) async fn requeue_edited(
     State(state): State<AppState>,
-    caller: Authorized<Write>,
+    caller: Authorized<WriteAndExecute>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     OptionalPayload(edit): OptionalPayload<EditRequest>,

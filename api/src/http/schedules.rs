@@ -2,7 +2,7 @@
 
 use super::{
     Resource,
-    auth::{Authorized, Read, Schedule as MaySchedule, Write},
+    auth::{Authorized, Read, Write, WriteAndExecute},
     error::ApiError,
     etag::IfMatch,
     extract::{
@@ -78,7 +78,7 @@ pub(crate) async fn list(
     responses((status = 201, body = Schedule), ErrorResponses))]
 pub(crate) async fn create(
     State(state): State<AppState>,
-    caller: Authorized<MaySchedule>,
+    caller: Authorized<WriteAndExecute>,
     Query(NoQuery): Query<NoQuery>,
     Payload(draft): Payload<ScheduleDraft>,
 ) -> Result<Response, ApiError> {
@@ -109,7 +109,7 @@ pub(crate) async fn read(
     responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn replace(
     State(state): State<AppState>,
-    caller: Authorized<MaySchedule>,
+    caller: Authorized<WriteAndExecute>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -124,7 +124,7 @@ pub(crate) async fn replace(
     responses((status = 200, body = Schedule), NotFound, PreconditionFailed, ErrorResponses))]
 pub(crate) async fn change(
     State(state): State<AppState>,
-    caller: Authorized<MaySchedule>,
+    caller: Authorized<WriteAndExecute>,
     PathText(id): PathText,
     Query(NoQuery): Query<NoQuery>,
     IfMatch(expected): IfMatch,
@@ -135,7 +135,7 @@ pub(crate) async fn change(
 
 async fn update(
     state: &AppState,
-    caller: &Authorized<MaySchedule>,
+    caller: &Authorized<WriteAndExecute>,
     id: &str,
     expected: &ExpectedState,
     update: Update<ScheduleDraft, SchedulePatch>,

@@ -131,4 +131,7 @@ async fn scopes_that_lead_to_secrets_are_more_than_one() {
     let refused = writer.patch(&path, json!({"enabled": false})).await;
     assert_eq!(refused.json(403)["code"], "insufficient_scope");
     assert_eq!(writer.delete(&path).await.status, 204);
+    let letter = format!("/dead-letters/{}/requeue/", uuid::Uuid::now_v7());
+    let refused = writer.post(&letter, json!({})).await.json(403);
+    assert_eq!(refused["detail"], "The API key lacks the scope execute.");
 }

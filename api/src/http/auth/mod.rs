@@ -54,9 +54,9 @@ pub(crate) struct Read;
 pub(crate) struct Write;
 #[derive(Debug)]
 pub(crate) struct Execute;
-/// Permission to decide which script runs at which times, and so with the secrets of the workspace.
+/// Permission to decide when a script runs, or with which event, and so with the secrets of the workspace.
 #[derive(Debug)]
-pub(crate) struct Schedule;
+pub(crate) struct WriteAndExecute;
 /// Permission to run code of one's own, which reads the secrets of the workspace. A caller that may change scripts and
 /// run them has it as well.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Permission for Write {
 impl Permission for Execute {
     const SETS: &'static [&'static [Scope]] = &[&[Scope::Execute]];
 }
-impl Permission for Schedule {
+impl Permission for WriteAndExecute {
     const SETS: &'static [&'static [Scope]] = &[&[Scope::Write, Scope::Execute]];
 }
 impl Permission for RunOwnCode {
