@@ -48,6 +48,8 @@ pub(super) async fn read(
             // The length of a compressed body is unknown until its end.
             let bytes = if announced > 0 { announced } else { limit };
             hold.large = memory.acquire(&policy.workspace, &policy.large_responses, bytes).await;
+            // Growth by doubling would take up to three times the memory that was acquired.
+            body.reserve_exact(bytes.saturating_sub(body.len()));
         }
         body.extend_from_slice(&chunk);
     }
