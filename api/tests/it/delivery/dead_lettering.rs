@@ -27,7 +27,7 @@ async fn a_message_is_acked_only_after_it_is_dead_lettered() {
     link.mend();
     assert_eq!(next(&mut consumer).await.body(), b"the next");
     dead_lettering.await.unwrap();
-    let letters = direct.letters().await;
+    let letters = direct.until_letters(1).await;
     let found = (&*letters[0].reason, &letters[0].exchange, &letters[0].routing_key, &letters[0].body[..]);
     assert_eq!(found, ("not an execution", &executions, &executions, &b"not json"[..]));
 }
@@ -62,8 +62,7 @@ async fn a_deleted_dead_letter_queue_is_declared_again_on_next_use() {
     queues.delete(&queues.topology.dead).await;
     let (exchange, never) = (queues.topology.executions.clone(), CancellationToken::new());
     publisher.dead_letter(delivery, &exchange, "not an execution", &never).await;
-    let queues = &queues;
-    until("one letter", async || queues.letters().await.len() == 1).await;
+    queues.until_letters(1).await;
 }
 
 /// The lock holds the insert of the letter until its acknowledgement can no longer reach the broker.

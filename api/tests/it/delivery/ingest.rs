@@ -87,9 +87,8 @@ async fn an_invalid_event_is_dead_lettered_with_its_reason() {
     queues.publish_event("not json").await;
     queues.publish_event(&stranger.to_string()).await;
     queues.publish_event(&event(&script, "good").to_string()).await;
-    let queues = &queues;
-    until("two dead letters", async || queues.letters().await.len() == 2).await;
-    let reasons: BTreeSet<String> = queues.letters().await.into_iter().map(|letter| letter.reason).collect();
+    let reasons: BTreeSet<String> =
+        queues.until_letters(2).await.into_iter().map(|letter| letter.reason).collect();
     assert!(reasons.contains("script_id: the workspace has no such script"), "{reasons:?}");
     let server = &server;
     until("the execution of the valid event", async || executions(server).await == 1).await;
@@ -105,9 +104,7 @@ async fn an_event_must_name_the_workspace_of_its_routing_key() {
         queues.publish_event_to(key, &event.to_string()).await;
     }
     queues.publish_event(&event(&script, "good").to_string()).await;
-    let queues = &queues;
-    until("four dead letters", async || queues.letters().await.len() == 4).await;
-    for letter in queues.letters().await {
+    for letter in queues.until_letters(4).await {
         let expected = "workspace_slug: must be the part of the routing key before its first dot";
         assert_eq!(letter.reason, expected, "{}", letter.routing_key);
     }
@@ -126,9 +123,7 @@ async fn an_event_the_database_cannot_store_does_not_block_others() {
     queues.publish_event(&nested(&event(&script, "deep"), 900)).await;
     queues.publish_event(&event(&script, "after").to_string()).await;
     let _stop = run_on(shallow, &queues);
-    let queues = &queues;
-    until("a dead letter", async || queues.letters().await.len() == 1).await;
-    let letter = queues.letters().await.remove(0);
+    let letter = queues.until_letters(1).await.remove(0);
     assert!(letter.reason.starts_with("the database can't store it: "), "{}", letter.reason);
     let server = &server;
     until("the other two", async || executions(server).await == 2).await;
@@ -147,9 +142,7 @@ async fn an_event_nested_beyond_the_limit_is_refused_by_field() {
     queues.publish_event(&nested(&event(&script, "deepest"), EVENT_NESTING - 1)).await;
     queues.publish_event(&nested(&event(&script, "deeper"), EVENT_NESTING)).await;
     queues.publish_event(&nested(&event(&script, "abyss"), 50_000)).await;
-    let queues = &queues;
-    until("two dead letters", async || queues.letters().await.len() == 2).await;
-    for letter in queues.letters().await {
+    for letter in queues.until_letters(2).await {
         assert_eq!(letter.reason, "event: may be nested at most 1000 levels deep");
     }
     let server = &server;

@@ -92,6 +92,19 @@ impl Queues {
         letters
     }
 
+    /// Waits until the dead-letter queue has this many letters, and returns them.
+    ///
+    /// They are read once: the broker puts back those of an earlier look a moment later.
+    async fn until_letters(&self, count: usize) -> Vec<Letter> {
+        let mut letters = Vec::new();
+        until("the dead letters", async || {
+            letters = self.letters().await;
+            letters.len() == count
+        })
+        .await;
+        letters
+    }
+
     async fn delete(&self, queue: &str) {
         let channel = self.broker.channel().await.unwrap();
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
