@@ -11,7 +11,10 @@ use shared::{
     limits::BODY_NESTING,
 };
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::SchemaType},
+};
 use uuid::Uuid;
 
 /// Limits the ids of one request.
@@ -115,12 +118,20 @@ pub(crate) struct ShownLetter {
     /// Exchange that it came from, and to which a requeue publishes it.
     pub exchange: String,
     pub routing_key: String,
-    /// The message as JSON, or as text if it is not JSON. Lists leave out bodies over 16 KiB.
-    #[schema(schema_with = schemas::json_value)]
+    /// The message as JSON, or as text if it is not JSON.
+    #[schema(schema_with = body_schema)]
     pub body: Option<Box<RawValue>>,
-    /// Length of the message, of which the first 16 MiB are kept.
+    /// Length of the message in bytes, of which the first 16 MiB are kept.
     pub body_bytes: i64,
     pub created_at: DateTime<Utc>,
+}
+
+fn body_schema() -> RefOr<Schema> {
+    let limit = format!(
+        "The message as JSON, or as text if it is not JSON. Lists leave out bodies over {} KiB.",
+        MAX_LISTED_BODY >> 10
+    );
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(limit)).build().into()
 }
 
 impl From<DeadLetter> for ShownLetter {

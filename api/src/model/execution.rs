@@ -166,14 +166,14 @@ pub(crate) struct ExecutionRequest {
     pub script_id: Uuid,
     #[schema(required = false, schema_with = trigger_schema)]
     pub trigger_type: TriggerType,
-    /// Event that the script handles; 256 KiB together with `context`.
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    /// Event that the script handles.
+    #[schema(required = false, schema_with = schemas::input_object)]
     pub event: JsonObject,
     /// Origin of the request, such as its automation.
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::input_object)]
     pub context: JsonObject,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::variables_object)]
     pub variables: JsonObject,
 }
 
@@ -200,7 +200,7 @@ pub(crate) struct TestRun {
     pub code_type: CodeType,
     #[schema(required = false, schema_with = schemas::test_input)]
     pub input: Input,
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::variables_object)]
     pub variables: JsonObject,
     /// Secrets of this run only, over the workspace's environment; 64 KiB together.
     #[schema(required = false, schema_with = schemas::env)]
@@ -247,11 +247,11 @@ pub(crate) struct ReplayRequest {
     /// A version of the script, or `newest`.
     #[schema(required = false, schema_with = schemas::replay_version)]
     pub version: ReplayVersion,
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::input_object)]
     pub event: Option<JsonObject>,
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::input_object)]
     pub context: Option<JsonObject>,
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::variables_object)]
     pub variables: Option<JsonObject>,
 }
 

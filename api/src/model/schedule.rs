@@ -71,7 +71,7 @@ pub(crate) struct ScheduleDraft {
     #[schema(required = false, example = "Europe/Berlin", default = "UTC", max_length = 64)]
     pub timezone: String,
     /// Values by key, over the script's defaults.
-    #[schema(required = false, schema_with = schemas::nullable_object)]
+    #[schema(required = false, schema_with = schemas::variables_object)]
     pub variables: JsonObject,
     #[schema(required = false, default = true)]
     pub enabled: bool,
@@ -92,7 +92,7 @@ pub(crate) struct SchedulePatch {
     pub cron: Option<String>,
     #[schema(example = "Europe/Berlin", max_length = 64, nullable = false)]
     pub timezone: Option<String>,
-    #[schema(schema_with = schemas::nullable_object)]
+    #[schema(schema_with = schemas::variables_object)]
     pub variables: Option<JsonObject>,
     #[schema(nullable = false)]
     pub enabled: Option<bool>,

@@ -3,7 +3,10 @@
 //! Imports no resource: a resource's list of allowed texts, and the schema of it, are in the resource's own file.
 
 use serde::Serialize;
-use shared::execution::{CodeType, ErrorCode, LogLevel, Status, TriggerType};
+use shared::{
+    execution::{CodeType, ErrorCode, LogLevel, Status, TriggerType},
+    limits::{INPUT_BYTES, SECRET_SET_BYTES},
+};
 use utoipa::{
     ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, Type, schema::SchemaType},
@@ -60,6 +63,18 @@ pub(crate) fn nullable_object() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(or_null(Type::Object)).build().into()
 }
 
+/// `event` or `context` of a request.
+pub(crate) fn input_object() -> RefOr<Schema> {
+    let limit = format!("`event` and `context` together may have {} KiB.", INPUT_BYTES >> 10);
+    ObjectBuilder::new().schema_type(or_null(Type::Object)).description(Some(limit)).build().into()
+}
+
+/// `variables` of a request.
+pub(crate) fn variables_object() -> RefOr<Schema> {
+    let limit = format!("Values by key, over the script's defaults; {} KiB at most.", INPUT_BYTES >> 10);
+    ObjectBuilder::new().schema_type(or_null(Type::Object)).description(Some(limit)).build().into()
+}
+
 fn or_null(kind: Type) -> SchemaType {
     SchemaType::from_iter([kind, Type::Null])
 }
@@ -73,8 +88,8 @@ pub(crate) fn json_value() -> RefOr<Schema> {
 pub(crate) fn test_input() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
-        .property("event", nullable_object())
-        .property("context", nullable_object())
+        .property("event", input_object())
+        .property("context", input_object())
         .additional_properties(Some(utoipa::openapi::schema::AdditionalProperties::FreeForm(false)))
         .build()
         .into()
@@ -97,6 +112,7 @@ pub(crate) fn env() -> RefOr<Schema> {
     let key = text().pattern(Some(ENV_KEY)).max_length(Some(128)).build();
     let value: RefOr<Schema> = text().max_length(Some(super::validation::MAX_ENV_VALUE)).build().into();
     ObjectBuilder::new()
+        .description(Some(format!("Secrets by key, {} KiB together.", SECRET_SET_BYTES >> 10)))
         .property_names(Some(Schema::Object(key)))
         .additional_properties(Some(value))
         .max_properties(Some(200))

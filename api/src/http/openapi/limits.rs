@@ -84,7 +84,9 @@ fn the_document_states_the_limits_of_the_code() {
     let document = serde_json::to_value(document()).unwrap();
     let text = document.to_string();
     for stated in [
-        format!("{} together with `context`", size(INPUT_BYTES)),
+        format!("`event` and `context` together may have {}", size(INPUT_BYTES)),
+        format!("over the script's defaults; {} at most", size(INPUT_BYTES)),
+        format!("Secrets by key, {} together", size(SECRET_SET_BYTES)),
         format!("JavaScript or TypeScript, {} at most", size(CODE_BYTES)),
         format!(
             "{} at most, and {} with the workspace's other values",
