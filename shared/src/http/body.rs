@@ -224,7 +224,7 @@ mod tests {
         const BODY: usize = 100_000;
         let budget = BodyBudget::of(6 * BODY);
         let free = budget.free();
-        let body = |owner| Growing::new(BODY, budget.share(owner)).with(&[b'x'; BODY]);
+        let body = |owner| Growing::new(BODY, budget.share(owner)).with(&vec![b'x'; BODY]);
         let held: Vec<_> = (0..10).map(|_| body(OWNER)).collect();
         assert_eq!(held.iter().filter(|body| body.is_ok()).count(), 3, "half of the budget");
         let large = stream::iter([Ok::<_, Infallible>(vec![b'x'; BODY])]);

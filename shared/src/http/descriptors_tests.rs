@@ -29,6 +29,7 @@ const MAX_CPU_MS: u64 = 600;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
 fn a_server_without_descriptors_serves_on() {
     if env::var_os(CHILD).is_some() {
         return serve_until_stdin_closes();

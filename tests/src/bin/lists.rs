@@ -130,7 +130,7 @@ async fn measure_neighbour(options: &ListOptions, client: &Client) -> anyhow::Re
 
 #[derive(Default)]
 struct AnswerTimes {
-    /// AnswerTimes of all responses.
+    /// Times of all responses.
     answers: Vec<Duration>,
     /// Number of responses other than 200.
     refused: usize,

@@ -132,7 +132,7 @@ fn record(stored: Option<Stored<'_>>, attempt: Attempt, run: &FinishedRun) {
     let (attempt, run_ms) = (attempt.number, usage.run.as_secs_f64() * 1000.0);
     match decision {
         Decision::Finish | Decision::Cancel => {
-            tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended")
+            tracing::info!(attempt, status = %verdict.status(), code, run_ms, "ended");
         }
         Decision::Retry { after } => {
             return tracing::info!(attempt, code, after_s = after.as_secs(), "queued for a retry");

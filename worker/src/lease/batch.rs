@@ -143,7 +143,7 @@ impl Connection {
                     return;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "a transaction failed: its operations are sent one by one")
+                    tracing::debug!(%error, "a transaction failed: its operations are sent one by one");
                 }
             }
         }

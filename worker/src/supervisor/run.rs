@@ -270,9 +270,8 @@ impl<'a> Run<'a> {
             Event::LineAccepted(permit) => self.send_line(permit),
             // The process has ended, perhaps in order: its last messages tell.
             Event::FrameWritten(Err(_)) => writer.close(),
-            Event::FrameWritten(Ok(())) => {}
             Event::FetchEnded(Some(fetch)) => self.answer(fetch, writer).await,
-            Event::FetchEnded(None) => {}
+            Event::FrameWritten(Ok(())) | Event::FetchEnded(None) => {}
             Event::BodyWanted(request) => {
                 writer.push(Frame::send_body(request.id));
                 self.bodies.expect(request);

@@ -123,6 +123,7 @@ impl RunPolicy {
     }
 
     /// Counts the run's memory against the share of this workspace.
+    #[must_use]
     pub fn of_workspace(self, slug: &str) -> Self {
         Self { workspace: slug.into(), ..self }
     }
@@ -218,7 +219,7 @@ impl Fetcher {
         hold: &mut Hold,
     ) -> Result<(FetchAnswer, Bytes), Failure> {
         let mut outgoing = Outgoing { body: request.body, _memory: None };
-        let mut hop = Hop::first(request.request, outgoing.bytes(), self.request_bytes)?;
+        let mut hop = Hop::first(&request.request, outgoing.bytes(), self.request_bytes)?;
         // The run's own permit first: a request that waits for it must not hold up other runs.
         hold.turn = policy.turns.clone().acquire_owned().await.ok();
         let _of_worker = self.turns.acquire().await;

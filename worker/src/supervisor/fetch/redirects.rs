@@ -40,7 +40,7 @@ pub(super) struct Hop {
 impl Hop {
     /// Checks a script's request, whose body is set when it is needed. `body_bytes` is the length of the body.
     pub(super) fn first(
-        request: FetchRequest,
+        request: &FetchRequest,
         body_bytes: Option<usize>,
         body_limit: usize,
     ) -> Result<Self, Failure> {
@@ -179,7 +179,7 @@ mod tests {
         };
         let body =
             (!method.eq_ignore_ascii_case("get") && method != "HEAD").then_some(Bytes::from_static(b"hi"));
-        Hop { body: body.clone(), ..Hop::first(request, body.map(|body| body.len()), 100).unwrap() }
+        Hop { body: body.clone(), ..Hop::first(&request, body.map(|body| body.len()), 100).unwrap() }
     }
 
     fn after(hop: &Hop, status: u16, location: &str) -> Result<Option<Hop>, Failure> {

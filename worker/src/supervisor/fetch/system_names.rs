@@ -15,7 +15,7 @@ use std::{io, net::IpAddr, time::Duration};
 /// Limits the answers that are kept.
 const CACHED_ANSWERS: u64 = 1024;
 /// Limits the time, in seconds, for which an answer is kept, whatever it says itself.
-const MAX_TTL: Duration = Duration::from_secs(60);
+const MAX_TTL: Duration = Duration::from_mins(1);
 /// Limits the time, in seconds, for which it is kept that a name does not exist.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(5);
 /// Limits the queries to one name server at a time: twice the look-ups of a worker, for addresses of both families.
