@@ -193,7 +193,7 @@ pub(crate) async fn logs_after<'e>(
 }
 
 /// The first use of an idempotency key.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum IdempotencyHit {
     /// It was the same request, and led to this execution.
     Match(Uuid),

@@ -54,15 +54,12 @@ pub(crate) async fn run(
         Some(key) => key.find_existing(&state.pool, caller.workspace_id).await?,
         None => None,
     };
-    let id = match earlier {
-        Some(earlier) => {
-            response::require_kept(&state, &caller, earlier).await?;
-            earlier
-        }
-        None => {
-            let (deps, packages) = (state.for_runs(), state.packages.as_ref());
-            test_run::submit(&deps, packages, caller.workspace_id, test, key, accept.traceparent()).await?
-        }
+    let id = if let Some(earlier) = earlier {
+        response::require_kept(&state, &caller, earlier).await?;
+        earlier
+    } else {
+        let (deps, packages) = (state.for_runs(), state.packages.as_ref());
+        test_run::submit(&deps, packages, caller.workspace_id, test, key, accept.traceparent()).await?
     };
     accept.set_execution_id(id);
     drop(accept);

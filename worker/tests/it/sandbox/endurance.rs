@@ -48,7 +48,7 @@ async fn processes_of_one_template_differ_in_all_that_is_random() {
         let [number, uuid, bytes, origin, _] = &result.as_array().expect("it is one")[..] else {
             panic!("{result}")
         };
-        values.extend([number, uuid, bytes, origin].map(|value| value.to_string()));
+        values.extend([number, uuid, bytes, origin].map(ToString::to_string));
     }
     assert_eq!(values.len(), 4 * RUNS);
 }
