@@ -153,6 +153,8 @@ impl RequeueDependencies {
             None => letter.body.unwrap_or_default(),
         };
         let DeadLetter { exchange, routing_key, .. } = letter;
+        // The queue of executions takes one routing key only.
+        let routing_key = if is_event { routing_key } else { topology.executions.clone() };
         Ok(Publication { exchange, routing_key, body, headers: Vec::new() })
     }
 }

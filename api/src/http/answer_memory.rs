@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use shared::{fair_pool::KeySemaphores, telemetry::metrics::RATE_LIMITED};
 use std::{io, sync::Arc, time::Duration};
@@ -141,12 +141,14 @@ fn in_parts(text: Vec<u8>, reservation: Reservation) -> Body {
             sending.lock().take();
         }
     });
-    Body::from_stream(stream::unfold(sending, |sending| async move {
+    let parts = stream::unfold(sending, |sending| async move {
         // Parts are compressed as they are read: other requests of this thread go on in between.
         tokio::task::yield_now().await;
         let part = next_part(&mut sending.lock())?;
         Some((part, sending))
-    }))
+    });
+    // The compression polls a body again after its end.
+    Body::from_stream(parts.fuse())
 }
 
 /// Returns a copy of the next part, since a shared one would keep the whole text in memory. `None` after the last one.

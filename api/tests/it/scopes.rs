@@ -63,14 +63,14 @@ fn described(sets: &[Set]) -> String {
 }
 
 fn table(operations: &BTreeMap<String, Vec<String>>) -> String {
-    let mut table = "| needs | operations |\n|---|---|\n".to_owned();
-    for (needs, operations) in operations {
-        table += &format!("| {needs} | {} |\n", operations.join(", "));
-    }
-    table
+    let rows =
+        operations.iter().map(|(needs, operations)| format!("| {needs} | {} |\n", operations.join(", ")));
+    let head = "| needs | operations |\n|---|---|\n".to_owned();
+    std::iter::once(head).chain(rows).collect()
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a switch of the test, not configuration")]
 async fn the_page_lists_what_each_scope_leads_to() {
     // Each operation is tried with each set, by one workspace.
     let server = Server::start_with(|config| config.http.rate_limit_per_s = 0).await;
