@@ -36,7 +36,7 @@ const FAILING_SCRIPT: &str = "export async function main({ event, context }) {
 }";
 /// Retries of the failing script. With its backoff of a second, which doubles, no run uses them up.
 const RETRIES: i32 = 10;
-/// One execution in this many fails and is cancelled.
+/// Number of executions of which one fails and is cancelled.
 const CANCELLED_SHARE: usize = 10;
 
 /// Number of concurrent clients, so that one that waits for the end of an outage does not block the others.

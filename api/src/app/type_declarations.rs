@@ -10,7 +10,7 @@ pub(crate) const RUNTIME: &str = include_str!("../../types/runtime.d.ts");
 /// Limits the bytes of the functions' declarations. Functions beyond it are declared by their names alone.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// One `.d.ts` file for code that may call the functions added to it.
+/// Text of a `.d.ts` file for code that may call the functions added to it.
 ///
 /// The functions stand in the SDK's namespace, so that their types may name the SDK's (`WorkItem[]`).
 #[derive(Debug)]

@@ -22,9 +22,9 @@ pub(super) struct Backlog {
 /// The row of such a workspace is old because others ran before it. Only the time for which the limit allowed it to be
 /// published counts, and it begins anew with each row.
 #[derive(Debug, Default)]
-pub(super) struct Progress(HashMap<Uuid, (i64, Instant)>);
+pub(super) struct HeldBackProgress(HashMap<Uuid, (i64, Instant)>);
 
-impl Progress {
+impl HeldBackProgress {
     /// Measures the backlog at `now`, and remembers it for the next call.
     pub(super) fn measure(&mut self, workspaces: &[WaitingWorkspace], now: Instant) -> Backlog {
         let mut next = HashMap::new();
@@ -85,20 +85,21 @@ mod tests {
 
     #[test]
     fn rows_without_a_limit_count_with_their_age() {
-        let backlog = Progress::default().measure(&[unlimited(3, 90.0)], Instant::now());
+        let backlog = HeldBackProgress::default().measure(&[unlimited(3, 90.0)], Instant::now());
         assert_eq!(backlog, Backlog { rows: 3, oldest_s: 90.0, ..Backlog::default() });
     }
 
     #[test]
     fn rows_beyond_a_limit_are_held_back() {
-        let backlog = Progress::default().measure(&[limited(500, 0, 7), unlimited(1, 0.5)], Instant::now());
+        let backlog =
+            HeldBackProgress::default().measure(&[limited(500, 0, 7), unlimited(1, 0.5)], Instant::now());
         let expected = Backlog { rows: 1, oldest_s: 0.5, held_back_rows: 500, held_back_oldest_s: 600.0 };
         assert_eq!(backlog, expected);
     }
 
     #[test]
     fn a_limited_workspace_that_progresses_is_never_old() {
-        let (mut progress, start) = (Progress::default(), Instant::now());
+        let (mut progress, start) = (HeldBackProgress::default(), Instant::now());
         for second in 0..120 {
             let next_row = i64::try_from(second).unwrap();
             let backlog = progress.measure(&[limited(500, 1, next_row)], start + Duration::from_secs(second));
@@ -108,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_limited_workspace_that_is_not_served_grows_old() {
-        let (mut progress, start) = (Progress::default(), Instant::now());
+        let (mut progress, start) = (HeldBackProgress::default(), Instant::now());
         let mut oldest_at = |seconds, publishable| {
             let now = start + Duration::from_secs(seconds);
             Duration::from_secs_f64(progress.measure(&[limited(500, publishable, 7)], now).oldest_s)

@@ -2,7 +2,7 @@
 //!
 //! Every api process samples the same database and broker; dashboards take the maximum.
 
-use super::backlog::{Backlog, Progress};
+use super::backlog::{Backlog, HeldBackProgress};
 use crate::db::{self, retention::Lag};
 use shared::{
     amqp::{Broker, Topology},
@@ -28,7 +28,7 @@ pub struct MetricsSampler {
     topology: Topology,
     /// Limit of running executions of a workspace that has none of its own; 0 is no limit.
     workspace_limit: i64,
-    progress: Progress,
+    progress: HeldBackProgress,
 }
 
 impl MetricsSampler {
@@ -36,7 +36,7 @@ impl MetricsSampler {
     #[must_use]
     pub fn new(pools: Vec<PgPool>, broker: Broker, topology: Topology, workspace_limit: u32) -> Self {
         let workspace_limit = i64::from(workspace_limit);
-        Self { pools, broker, topology, workspace_limit, progress: Progress::default() }
+        Self { pools, broker, topology, workspace_limit, progress: HeldBackProgress::default() }
     }
 
     /// Samples until `stopping`. A gauge that can't be sampled keeps its last value; `runnerctl_connection_up` shows
@@ -65,7 +65,7 @@ impl MetricsSampler {
     }
 }
 
-async fn sample_database(pool: &PgPool, workspace_limit: i64, progress: &mut Progress) {
+async fn sample_database(pool: &PgPool, workspace_limit: i64, progress: &mut HeldBackProgress) {
     let sampled =
         tokio::try_join!(db::health::waiting_workspaces(pool, workspace_limit), db::health::workers(pool));
     CONNECTION_UP.with(["database", "pool"]).set(if sampled.is_ok() { 1.0 } else { 0.0 });

@@ -27,7 +27,7 @@ pub struct Erased {
 
 /// State of a deletion, for an operator who waits for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress {
+pub struct ErasureProgress {
     /// Monday of the week of history that is being deleted.
     pub week: chrono::NaiveDate,
     /// Number of weeks that come after it.
@@ -35,7 +35,7 @@ pub struct Progress {
     pub erased: Erased,
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for ErasureProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { week, weeks_left, erased } = self;
         let Erased { executions, log_lines, .. } = erased;
@@ -51,7 +51,7 @@ impl fmt::Display for Progress {
 pub async fn erase(
     pool: &PgPool,
     workspace_id: Uuid,
-    mut report: impl FnMut(&Progress),
+    mut report: impl FnMut(&ErasureProgress),
 ) -> sqlx::Result<Erased> {
     revoke_access(pool, workspace_id).await?;
     let mut erased = Erased::default();

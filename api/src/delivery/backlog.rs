@@ -7,9 +7,9 @@
 use crate::db::outbox::Rest;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the relay last found. Shared by the tasks of a process.
+/// State of the outbox when the relay last read it. Shared by the tasks of a process.
 #[derive(Debug, Default)]
-pub(super) struct Backlog(Mutex<State>);
+pub(super) struct LastRead(Mutex<State>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -25,7 +25,7 @@ enum State {
     },
 }
 
-impl Backlog {
+impl LastRead {
     /// Records what the relay found.
     pub(super) fn set(&self, rest: Rest) {
         *self.lock() = match rest {
@@ -69,8 +69,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn backlog(rest: Rest) -> Backlog {
-        let backlog = Backlog::default();
+    fn backlog(rest: Rest) -> LastRead {
+        let backlog = LastRead::default();
         backlog.set(rest);
         backlog
     }

@@ -3,7 +3,7 @@
 //! Invariant: a row is committed and marked as published before it is published. The mark is removed if the broker
 //! does not have the message. If this process dies before that, [`super::recovery`] removes the mark.
 
-use super::{backlog::Backlog, fast_path::Gate};
+use super::{backlog::LastRead, fast_path::Gate};
 use crate::db::outbox::{self, OutboxEntry};
 use chrono::Utc;
 use shared::{
@@ -34,7 +34,7 @@ pub struct Dispatcher {
     /// Limits the concurrent executions of a workspace without a limit of its own; 0 is no limit.
     pub(super) workspace_limit: i64,
     /// Rows that were waiting when the relay last read the outbox.
-    pub(super) backlog: Backlog,
+    pub(super) backlog: LastRead,
     pub(super) fast_path: Gate,
     wake: Arc<Notify>,
     /// Tasks that the relay does not wait for: publishes of the fast path, and detached submissions.
@@ -51,7 +51,7 @@ impl Dispatcher {
             publisher: Publisher::new(broker.clone(), topology),
             broker,
             workspace_limit: workspace_limit.into(),
-            backlog: Backlog::default(),
+            backlog: LastRead::default(),
             fast_path: Gate::default(),
             wake: Arc::default(),
             in_flight: TaskTracker::new(),

@@ -47,7 +47,7 @@ struct Entry {
 
 /// Result of one attempt to admit a connection.
 #[derive(Debug)]
-enum Admission {
+enum Attempt {
     Admitted(OpenConnection),
     /// The connection with this id is told to close. The attempt can be repeated once it has.
     Closing(u64),
@@ -66,9 +66,9 @@ impl Connections {
     pub(super) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<OpenConnection> {
         loop {
             match self.try_admit(peer_key(peer)) {
-                Admission::Admitted(connection) => return Some(connection),
-                Admission::Closing(id) => self.closed(id).await,
-                Admission::Refused => return None,
+                Attempt::Admitted(connection) => return Some(connection),
+                Attempt::Closing(id) => self.closed(id).await,
+                Attempt::Refused => return None,
             }
         }
     }
@@ -78,7 +78,7 @@ impl Connections {
         self.table().close_longest_waiting(None);
     }
 
-    fn try_admit(self: &Arc<Self>, peer: IpAddr) -> Admission {
+    fn try_admit(self: &Arc<Self>, peer: IpAddr) -> Attempt {
         let mut table = self.table();
         let of_peer = table.by_peer.get(&peer).copied().unwrap_or_default();
         let closing = if of_peer >= self.per_peer {
@@ -89,7 +89,7 @@ impl Connections {
             let close = CancellationToken::new();
             let id = table.insert(peer, close.clone());
             let asked = AtomicBool::new(false);
-            return Admission::Admitted(OpenConnection {
+            return Attempt::Admitted(OpenConnection {
                 id,
                 peer,
                 close,
@@ -97,7 +97,7 @@ impl Connections {
                 connections: Arc::clone(self),
             });
         };
-        closing.map_or(Admission::Refused, Admission::Closing)
+        closing.map_or(Attempt::Refused, Attempt::Closing)
     }
 
     /// Waits until the connection with this id has closed.
@@ -230,7 +230,7 @@ mod tests {
 
     fn admitted(connections: &Arc<Connections>, number: u8) -> OpenConnection {
         match connections.try_admit(peer(number)) {
-            Admission::Admitted(connection) => connection,
+            Attempt::Admitted(connection) => connection,
             other => panic!("not admitted: {other:?}"),
         }
     }
@@ -266,11 +266,11 @@ mod tests {
         let connections = Connections::new(8);
         let of_one: Vec<_> = (0..7).map(|_| admitted(&connections, 1)).collect();
         of_one.iter().for_each(OpenConnection::set_working);
-        assert!(matches!(connections.try_admit(peer(1)), Admission::Refused));
+        assert!(matches!(connections.try_admit(peer(1)), Attempt::Refused));
         let other = admitted(&connections, 2);
         of_one[3].set_waiting();
         let closing = connections.try_admit(peer(1));
-        assert!(matches!(closing, Admission::Closing(id) if id == of_one[3].id), "{closing:?}");
+        assert!(matches!(closing, Attempt::Closing(id) if id == of_one[3].id), "{closing:?}");
         assert!(!other.close.is_cancelled(), "only a connection of the same peer is closed");
     }
 

@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Limits an answer of the control service, in bytes.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Why no token could be fetched.
+/// Reason why no token could be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     #[error("TLS can't be set up: {0}")]

@@ -27,7 +27,7 @@ pub(super) struct Health {
     layers: Vec<String>,
     /// Isolation layers that this host does not support.
     missing_layers: Vec<String>,
-    /// How sandbox processes are made: `fork` from a template, or `spawn` where the host does not allow that.
+    /// Way in which sandbox processes are made: `fork` from a template, or `spawn` where the host does not allow that.
     launch_mode: LaunchMode,
     connections: Connections,
     version: &'static str,

@@ -43,7 +43,7 @@ pub(super) const MAX_FLUSH_WAIT: Duration = LEASE.checked_div(2).expect("two is 
 const WAIT_FOR_DISK: &str = "SET LOCAL synchronous_commit TO DEFAULT";
 
 /// Row that a statement returned, if any, and the flush that puts its commit on disk.
-pub(super) struct Answer {
+pub(super) struct OperationAnswer {
     pub(super) row: Option<Row>,
     pub(super) flush: PendingFlush,
 }
@@ -69,7 +69,7 @@ impl Operation {
 
 struct Request {
     operation: Operation,
-    answer: oneshot::Sender<Result<Answer, DatabaseError>>,
+    answer: oneshot::Sender<Result<OperationAnswer, DatabaseError>>,
 }
 
 /// Sends operations to the database. Clones share its transactions.
@@ -86,7 +86,7 @@ impl Batcher {
     }
 
     /// Returns the answer of an operation, once it is committed.
-    pub(super) async fn perform(&self, operation: Operation) -> Result<Answer, DatabaseError> {
+    pub(super) async fn perform(&self, operation: Operation) -> Result<OperationAnswer, DatabaseError> {
         let (answer, answered) = oneshot::channel();
         let sent = self.0.send(Request { operation, answer });
         // The task ends only with its runtime.
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// Performs all operations in one transaction, which is on disk at the return.
-    async fn transaction(&self, batch: &[Request]) -> Result<Vec<Answer>, DatabaseError> {
+    async fn transaction(&self, batch: &[Request]) -> Result<Vec<OperationAnswer>, DatabaseError> {
         let client = self.database.connection().await?;
         let claim = client.prepare_cached(CLAIM).await?;
         let finish = client.prepare_cached(FINISH).await?;
@@ -175,11 +175,11 @@ impl Connection {
         began?;
         let rows = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
         committed.0.and(committed.1)?;
-        let answer = |row| Answer { row, flush: PendingFlush(ready(in_time(sent_at)).boxed()) };
+        let answer = |row| OperationAnswer { row, flush: PendingFlush(ready(in_time(sent_at)).boxed()) };
         Ok(rows.into_iter().map(answer).collect())
     }
 
-    async fn alone(&self, operation: &Operation) -> Result<Answer, DatabaseError> {
+    async fn alone(&self, operation: &Operation) -> Result<OperationAnswer, DatabaseError> {
         let client = Arc::new(self.database.connection().await?);
         match operation {
             Operation::Claim(_) => {
@@ -192,12 +192,12 @@ impl Connection {
                 };
                 let (row, flush) =
                     PendingFlush::pipelined(self.execute(&client, &claim, operation), flush).await;
-                Ok(Answer { row: row?, flush })
+                Ok(OperationAnswer { row: row?, flush })
             }
             Operation::Finish(_) => {
                 let finish = client.prepare_cached(FINISH).await?;
                 let row = self.execute(&client, &finish, operation).await?;
-                Ok(Answer { row, flush: PendingFlush(ready(Ok(())).boxed()) })
+                Ok(OperationAnswer { row, flush: PendingFlush(ready(Ok(())).boxed()) })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     Attempt, Claims,
-    batch::{Answer, Operation, PendingFlush},
+    batch::{Operation, OperationAnswer, PendingFlush},
 };
 use crate::db::DatabaseError;
 use serde::Deserialize;
@@ -133,7 +133,7 @@ pub enum RowError {
 impl Claims {
     /// Claims the execution if it is queued and due: raises the attempt and sets the lease.
     pub async fn claim(&self, execution_id: Uuid) -> Result<ClaimResult, DatabaseError> {
-        let Answer { row, flush } = self.batcher.perform(Operation::Claim(execution_id)).await?;
+        let OperationAnswer { row, flush } = self.batcher.perform(Operation::Claim(execution_id)).await?;
         let Some(row) = row else {
             drop(flush);
             return self.unclaimed(execution_id).await;

@@ -2,7 +2,7 @@
 
 use super::{
     Attempt, Claims, FencedWrite,
-    batch::{Answer, Operation},
+    batch::{Operation, OperationAnswer},
     logs::Columns,
 };
 use crate::db::DatabaseError;
@@ -186,7 +186,7 @@ impl Claims {
         lines: &[LogLine],
     ) -> Result<FencedWrite, DatabaseError> {
         let finish = Finish { attempt, verdict: verdict.clone(), phases, lines: lines.to_vec() };
-        let Answer { row, .. } = self.batcher.perform(Operation::Finish(Box::new(finish))).await?;
+        let OperationAnswer { row, .. } = self.batcher.perform(Operation::Finish(Box::new(finish))).await?;
         Ok(FencedWrite::from_rows(row.iter().len()))
     }
 

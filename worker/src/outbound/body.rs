@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Why a body ended before it was complete.
+/// Reason why a body ended before it was complete.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WireError {
     #[error(transparent)]

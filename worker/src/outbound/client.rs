@@ -27,7 +27,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Limits the connections to one host that wait for their next request.
 const MAX_IDLE_PER_HOST: usize = 16;
 
-/// Why there is no response, or only a part of it.
+/// Reason why there is no response, or only a part of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("no response: {0}")]

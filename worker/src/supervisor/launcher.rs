@@ -11,7 +11,7 @@ use std::sync::{
 };
 use tokio::sync::Mutex;
 
-/// How the processes of a pool come about, as `/health` shows it.
+/// Way in which the processes of a pool are made, as `/health` shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LaunchMode {

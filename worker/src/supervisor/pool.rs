@@ -41,7 +41,7 @@ pub struct PoolConfig {
     pub slots: usize,
     /// Number of processes beyond the slots. They are ready to take the place of one that is being replaced.
     pub spares: usize,
-    /// How processes are made. Where the host has no templates, each is started as a program in any case.
+    /// Way in which processes are made. Where the host has no templates, each is started as a program in any case.
     pub launch_mode: LaunchMode,
     /// Number of copies after which a template is replaced: their scripts may learn the one address layout that they
     /// have.
@@ -95,7 +95,7 @@ pub struct PoolStatus {
     pub layers: Vec<String>,
     /// Isolation layers that this host does not support.
     pub missing_layers: Vec<String>,
-    /// How the processes are made.
+    /// Way in which the processes are made.
     pub launch_mode: LaunchMode,
     /// Generation of the present template.
     pub generation: u64,

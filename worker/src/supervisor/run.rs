@@ -69,7 +69,7 @@ pub struct RunContext {
 /// Outcome of a run, and what happens to its process.
 pub(super) struct ConcludedRun {
     pub(super) outcome: Outcome,
-    /// Why the process did not end in order. `None` if it did.
+    /// Reason why the process did not end in order. `None` if it did.
     pub(super) irregular: Option<&'static str>,
     /// True if a script may have learnt something of its process's address layout.
     pub(super) suspicious: bool,

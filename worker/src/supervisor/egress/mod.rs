@@ -1,4 +1,4 @@
-//! Where scripts may connect to. Pure: decides on URLs and addresses, resolves and dials nothing.
+//! Hosts and addresses to which scripts may connect. Pure: decides on URLs and addresses, resolves and connects nothing.
 //!
 //! Invariant: a request passes two gates. The URL is admitted ([`Egress::admit`]: scheme, credentials,
 //! allow-list, port), for the first request and for every redirect; then every address is
@@ -32,7 +32,7 @@ pub(crate) enum Lane {
     Excepted,
 }
 
-/// Why a URL is not admitted. The text is what the script sees.
+/// Reason why a URL is not admitted, as the script reads it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
     #[error("Scheme not allowed: {0} (only http and https are)")]

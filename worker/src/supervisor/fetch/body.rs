@@ -7,7 +7,7 @@ use crate::outbound::{ClientError, Response};
 /// be compressed.
 const COMPRESSION_BYTES: usize = 64 * 1024;
 
-/// Why a body was not read to its end.
+/// Reason why a body was not read to its end.
 pub(super) enum ReadError {
     TooLarge(usize),
     Broken(ClientError),

@@ -15,7 +15,7 @@ use crate::{
 use hickory_resolver::net::NetError;
 use std::{io, sync::Arc};
 
-/// Why a [`super::Fetcher`] can't be made.
+/// Reason why a [`super::Fetcher`] can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("TLS can't be set up: {0}")]

@@ -44,13 +44,13 @@ impl Default for Lookups {
     }
 }
 
-/// Where addresses of names come from.
+/// Source of the addresses of names.
 pub trait NameService: Send + Sync + 'static {
     /// All addresses of a name, in order of preference.
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 
-/// Why a name leads nowhere.
+/// Reason why a name has no address.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LookupError {
     #[error("every address is refused, one as {}", .0.as_str())]

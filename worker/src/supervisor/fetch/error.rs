@@ -1,4 +1,4 @@
-//! Why a request came to nothing, in the words a script sees. They name hosts and rules, never addresses that
+//! Reasons why a request failed, in the words that a script reads. They name hosts and rules, never addresses that
 //! a name resolved to: those tell of the operator's network.
 
 use super::{Denied, Hop, dns::LookupError};

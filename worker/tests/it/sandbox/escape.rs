@@ -245,7 +245,7 @@ fn ordinary_system_calls_are_forbidden_in_the_sandbox() {
 }
 
 #[test]
-fn what_a_template_may_do_is_forbidden_to_its_copies() {
+fn copies_may_not_do_what_only_a_template_may() {
     assert_eq!(probe_in_copy("nothing", "copy", 0, 0), Met::Success);
     for attempt in [
         "fork",
