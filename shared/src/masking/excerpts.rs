@@ -36,23 +36,29 @@ impl Excerpts {
             .filter_map(|(end, _)| excerpt(text, end))
             .collect();
         excerpts.sort_unstable_by_key(|excerpt| excerpt.start);
-        excerpts.retain(|excerpt| self.shows(&text[excerpt.clone()], values));
+        excerpts.retain(|excerpt| self.shows(beside(text.as_bytes(), excerpt), values));
         excerpts
     }
 
     /// Returns whether an excerpt shows a part of a value, or may do so.
-    fn shows(&self, excerpt: &str, values: &[Box<str>]) -> bool {
+    fn shows(&self, excerpt: &[u8], values: &[Box<str>]) -> bool {
         if self.compared.fetch_add(1, Ordering::Relaxed) >= COMPARED_EXCERPTS {
             return true;
         }
         let shown: Vec<[u8; HIDDEN_BYTES]> = parts(excerpt).collect();
-        values.iter().any(|value| parts(value).any(|part| shown.contains(&part)))
+        values.iter().any(|value| parts(value.as_bytes()).any(|part| shown.contains(&part)))
     }
 }
 
 /// Iterates over the parts of a text that are too long to be shown.
-fn parts(text: &str) -> impl Iterator<Item = [u8; HIDDEN_BYTES]> {
-    text.as_bytes().windows(HIDDEN_BYTES).filter_map(|part| part.try_into().ok())
+fn parts(text: &[u8]) -> impl Iterator<Item = [u8; HIDDEN_BYTES]> {
+    text.windows(HIDDEN_BYTES).filter_map(|part| part.try_into().ok())
+}
+
+/// Returns an excerpt with the bytes around it that complete a part of a value: V8's quote may be the value's as well.
+fn beside<'t>(text: &'t [u8], excerpt: &Range<usize>) -> &'t [u8] {
+    let margin = HIDDEN_BYTES - 1;
+    &text[excerpt.start.saturating_sub(margin)..text.len().min(excerpt.end + margin)]
 }
 
 /// Returns the excerpt that ends at `end`, between the quotes.
@@ -96,6 +102,13 @@ mod tests {
         ] {
             assert_eq!(masker.mask(text), expected);
         }
+    }
+
+    #[test]
+    fn the_quote_of_v8_counts_as_the_secret_s_own() {
+        let masker = Masker::new([r#"abcdefg"hijklmnop"#]);
+        let text = r#"Unexpected token 'a', "0 abcdefg"... is not valid JSON"#;
+        assert_eq!(masker.mask(text), r#"Unexpected token 'a', "[masked]"... is not valid JSON"#);
     }
 
     #[test]
