@@ -3,7 +3,7 @@
 //! Invariant: a statement reads the partitions of one week, from the place where the last one ended. So the cost of a
 //! chunk depends neither on the length of the history nor on what was deleted before.
 
-use super::{Erased, Progress};
+use super::{Erased, ErasureProgress};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub(super) async fn erase(
     pool: &PgPool,
     workspace_id: Uuid,
     erased: &mut Erased,
-    report: &mut impl FnMut(&Progress),
+    report: &mut impl FnMut(&ErasureProgress),
 ) -> sqlx::Result<u64> {
     let before = erased.executions;
     let weeks = weeks(pool).await?;
@@ -62,7 +62,7 @@ pub(super) async fn erase(
             };
             position = last;
             chunk = next_chunk(chunk, began.elapsed());
-            report(&Progress { week: *week, weeks_left: weeks.len() - index - 1, erased: *erased });
+            report(&ErasureProgress { week: *week, weeks_left: weeks.len() - index - 1, erased: *erased });
         }
     }
     Ok(erased.executions - before)
