@@ -27,7 +27,7 @@ pub(super) enum Forked {
 
 /// Makes V8's memory part of new processes. V8 excludes its mappings, of which most processes have no use.
 ///
-/// One call covers the whole address space: the kernel skips the gaps. It stops at its own pages at the end of the
+/// A single call covers the whole address space: the kernel skips the gaps. It stops at its own pages at the end of the
 /// address space, which it does not let anyone change.
 pub(super) fn include_all_memory() {
     const HALF: usize = 1 << (usize::BITS - 1);

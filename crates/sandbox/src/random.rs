@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+// SAFETY: the names and parameters are those of the pinned version of V8. Another signature has another mangled name.
 unsafe extern "C" {
     /// `v8::internal::Isolate::random_number_generator()`.
     #[link_name = "_ZN2v88internal7Isolate23random_number_generatorEv"]
