@@ -175,13 +175,17 @@ async fn run_after_rogue(rogue: &str) -> (Finished, u64) {
     (finished, pool.status().restarts.get("crashed").copied().unwrap_or(0))
 }
 
+/// Writes a program that starts the rogue once, as long as a marker is in the folder, and the real one from then on. It
+/// only takes from the folder, so that the folder can be removed while a replacement starts.
 fn rogue_once(folder: &Path, rogue: &str) -> PathBuf {
     let worker = env!("CARGO_BIN_EXE_worker");
     let rogue = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rogue").join(rogue);
     let program = folder.join("program.sh");
+    let marker = folder.join("first");
+    fs::write(&marker, "").expect("the folder is ours");
     let text = format!(
-        "if [ \"$1\" = sandbox ] && mkdir {}/first 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
-        folder.display(),
+        "if [ \"$1\" = sandbox ] && rm {} 2>/dev/null; then exec {} \"$1\"; fi\nexec {worker} \"$@\"\n",
+        marker.display(),
         rogue.display(),
     );
     write_program(&program, &text);
