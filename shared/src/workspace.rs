@@ -10,9 +10,27 @@ pub fn is_slug(text: &str) -> bool {
     (1..=MAX_SLUG_CHARACTERS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Returns true if a routing key begins with a slug, and goes on with a dot or ends there. A slug may contain dots.
+pub fn is_routed(routing_key: &str, slug: &str) -> bool {
+    routing_key.strip_prefix(slug).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_routing_key_begins_with_the_whole_slug() {
+        for (key, slug) in
+            [("demo.x", "demo"), ("demo", "demo"), ("demo.prod.x", "demo.prod"), ("a..x", "a.")]
+        {
+            assert!(is_routed(key, slug), "{key} {slug}");
+        }
+        for (key, slug) in [("demo-2.x", "demo"), ("demo.x", "demo.prod"), ("x.demo.y", "demo"), ("", "demo")]
+        {
+            assert!(!is_routed(key, slug), "{key} {slug}");
+        }
+    }
 
     #[test]
     fn a_slug_is_short_and_visible() {

@@ -24,7 +24,9 @@ pub(crate) async fn insert(pool: &PgPool, letter: &NewLetter, is_redelivered: bo
     sqlx::query!(
         "INSERT INTO dead_letters (id, workspace_slug, reason, exchange, routing_key, body, body_bytes, fingerprint)
          SELECT $1::uuid,
-             CASE WHEN $2::uuid IS NULL THEN $3::text
+             CASE WHEN $2::uuid IS NULL
+                  THEN coalesce((SELECT slug FROM workspaces WHERE slug = ANY ($11::text[])
+                                 ORDER BY length(slug) DESC LIMIT 1), $3::text)
                   ELSE (SELECT slug FROM script_executions e JOIN workspaces w ON w.id = e.workspace_id
                         WHERE e.id = $2 LIMIT 1) END,
              $4::text, $5::text, $6::text, $7::bytea, $8::bigint, $9::bytea
@@ -40,6 +42,7 @@ pub(crate) async fn insert(pool: &PgPool, letter: &NewLetter, is_redelivered: bo
         letter.body_bytes,
         &letter.fingerprint[..],
         is_redelivered && letter.id.is_none(),
+        &letter.possible_slugs,
     )
     .execute(pool)
     .await

@@ -9,6 +9,7 @@ use shared::{
     http::fields::{Fields, ReadFields},
     json,
     limits::BODY_NESTING,
+    workspace::is_routed,
 };
 use std::collections::BTreeSet;
 use utoipa::{
@@ -35,6 +36,9 @@ pub(crate) struct NewLetter {
     pub execution_id: Option<Uuid>,
     /// Workspace that the body or the routing key names.
     pub workspace_slug: Option<String>,
+    /// Beginnings of the routing key, of which the longest that is a workspace goes before `workspace_slug`. Empty if the
+    /// body decides.
+    pub possible_slugs: Vec<String>,
     pub reason: String,
     pub exchange: String,
     pub routing_key: String,
@@ -62,13 +66,14 @@ impl From<amqp::DeadLetter> for NewLetter {
         let [reason, exchange, routing_key] =
             [reason, exchange, routing_key].map(|text| text.replace('\0', "\u{fffd}"));
         let execution: Option<ExecutionBody> = serde_json::from_slice(&body).ok();
-        let workspace_slug = workspace_of(&routing_key, &body);
+        let (workspace_slug, possible_slugs) = workspace_of(&routing_key, &body);
         let body_bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
         body.truncate(MAX_KEPT_BODY);
         Self {
             id,
             execution_id: execution.map(|body| body.execution_id),
             workspace_slug,
+            possible_slugs,
             reason,
             exchange,
             routing_key,
@@ -79,13 +84,19 @@ impl From<amqp::DeadLetter> for NewLetter {
     }
 }
 
-/// Returns the workspace at the start of the routing key, which a broker may have checked. Without a dot in the key,
-/// the body decides.
-fn workspace_of(routing_key: &str, body: &[u8]) -> Option<String> {
-    let of_key = routing_key.split_once('.').map(|(slug, _)| slug.to_owned());
-    of_key
-        .or_else(|| Some(serde_json::from_slice::<EventBody>(body).ok()?.workspace_slug))
-        .filter(|slug| slug.chars().count() <= MAX_SLUG && !slug.contains('\0'))
+/// Returns the workspace at the start of the routing key, which a broker may have checked, and the beginnings of the key
+/// that may be its slug instead: slugs may contain dots. The body decides which part of the key is the slug. It also decides
+/// if the key has no dot.
+fn workspace_of(routing_key: &str, body: &[u8]) -> (Option<String>, Vec<String>) {
+    let is_storable = |slug: &String| slug.chars().count() <= MAX_SLUG && !slug.contains('\0');
+    let of_body =
+        serde_json::from_slice::<EventBody>(body).ok().map(|body| body.workspace_slug).filter(is_storable);
+    let Some((first, _)) = routing_key.split_once('.') else { return (of_body, Vec::new()) };
+    if let Some(slug) = of_body.filter(|slug| is_routed(routing_key, slug)) {
+        return (Some(slug), Vec::new());
+    }
+    let beginnings = routing_key.match_indices('.').map(|(at, _)| routing_key[..at].to_owned()).collect();
+    (Some(first.to_owned()).filter(is_storable), beginnings)
 }
 
 /// A letter as it is stored.
@@ -220,6 +231,10 @@ mod tests {
         assert_eq!(slug("x.y", br#"{"workspace_slug": "demo", "v": 9}"#).as_deref(), Some("x"));
         assert_eq!(slug("", br#"{"workspace_slug": "demo"}"#).as_deref(), Some("demo"));
         assert_eq!(slug("demo.issue.updated", b"not JSON").as_deref(), Some("demo"));
+        assert_eq!(slug("demo.prod.x", br#"{"workspace_slug": "demo.prod"}"#).as_deref(), Some("demo.prod"));
+        assert_eq!(slug("demo.prod.x", br#"{"workspace_slug": "demo"}"#).as_deref(), Some("demo"));
+        assert_eq!(letter("demo.prod.x", b"not JSON").possible_slugs, ["demo", "demo.prod"]);
+        assert!(letter("demo.prod.x", br#"{"workspace_slug": "demo"}"#).possible_slugs.is_empty());
         assert_eq!(slug("nothing", b"not JSON"), None);
         assert_eq!(slug("", br#"{"workspace_slug": "a\u0000b"}"#), None);
         let execution = br#"{"v": 1, "execution_id": "01900000-0000-7000-8000-000000000000"}"#;

@@ -145,6 +145,30 @@ async fn a_workspace_sees_and_touches_its_own_letters() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn letters_of_a_slug_with_dots_belong_to_its_workspace() {
+    let bench = Bench::create().await;
+    let dotted = bench.server.client("demo.prod").await;
+    let events = bench.publisher.topology().events.clone();
+    for (key, body) in [
+        ("demo.prod.x", r#"{"workspace_slug":"demo.prod"}"#),
+        ("demo.prod.x", "not JSON"),
+        ("demo.prod.x", r#"{"workspace_slug":"demo"}"#),
+        ("demo.product.x", "not JSON"),
+    ] {
+        bury_from(&bench.publisher, &events, key, body.into()).await;
+    }
+    until_stored(&bench.server, 4).await;
+    let bodies = |letters: &[Value]| -> BTreeSet<String> {
+        letters.iter().map(|letter| format!("{} {}", letter["routing_key"], letter["body"])).collect()
+    };
+    let of_dotted = dotted.get("/dead-letters/").await.json(200);
+    let expected = [r#""demo.prod.x" "not JSON""#, r#""demo.prod.x" {"workspace_slug":"demo.prod"}"#];
+    assert_eq!(bodies(of_dotted["results"].as_array().unwrap()), expected.map(str::to_owned).into());
+    let expected = [r#""demo.prod.x" {"workspace_slug":"demo"}"#, r#""demo.product.x" "not JSON""#];
+    assert_eq!(bodies(&bench.letters().await), expected.map(str::to_owned).into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_are_whole_while_others_look_and_delete() {
     let bench = Bench::create().await;
     bench.bury(40).await;

@@ -6,7 +6,7 @@ use shared::{
     json,
     limits::{EVENT_NESTING, INPUT_BYTES},
     message::{self, EventMessage},
-    workspace::{SLUG_RULE, is_slug},
+    workspace::{SLUG_RULE, is_routed, is_slug},
 };
 
 /// Limits the characters of an idempotency key.
@@ -52,8 +52,8 @@ impl EventRejection {
 pub(super) fn read(body: &[u8], routing_key: &str) -> Result<EventMessage, EventRejection> {
     let event = parse(body)?;
     check(&event)?;
-    if routing_key.split('.').next() != Some(event.workspace_slug.as_str()) {
-        let rule = "must be the part of the routing key before its first dot";
+    if !is_routed(routing_key, &event.workspace_slug) {
+        let rule = "must be the start of the routing key, up to a dot or its end";
         return Err(EventRejection::invalid("workspace_slug", rule));
     }
     Ok(event)

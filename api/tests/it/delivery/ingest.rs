@@ -105,11 +105,35 @@ async fn an_event_must_name_the_workspace_of_its_routing_key() {
     }
     queues.publish_event(&event(&script, "good").to_string()).await;
     for letter in queues.until_letters(4).await {
-        let expected = "workspace_slug: must be the part of the routing key before its first dot";
+        let expected = "workspace_slug: must be the start of the routing key, up to a dot or its end";
         assert_eq!(letter.reason, expected, "{}", letter.routing_key);
     }
     let server = &server;
     until("the execution of the valid event", async || executions(server).await == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_workspace_with_dots_in_its_slug_are_stored() {
+    let (server, queues) = (Server::start().await, Queues::create());
+    let client = server.client("demo.prod.eu").await;
+    let script = client.script("n", "export default ({ event }) => event").await;
+    let _stop = run(&server, &queues);
+    let named = |key: &str, slug: &str| {
+        let mut event = event(&script, key);
+        event["workspace_slug"] = json!(slug);
+        event.to_string()
+    };
+    for key in ["demo.prod.eu.work_item.updated", "demo.prod.eu.x", "demo.prod.eu"] {
+        queues.publish_event_to(key, &named(key, "demo.prod.eu")).await;
+    }
+    queues.publish_event_to("demo.prod.euro.x", &named("a", "demo.prod.eu")).await;
+    queues.publish_event_to("demo.prod.eu.x", &named("b", "demo.prod.e")).await;
+    for letter in queues.until_letters(2).await {
+        let expected = "workspace_slug: must be the start of the routing key, up to a dot or its end";
+        assert_eq!(letter.reason, expected, "{}", letter.routing_key);
+    }
+    let server = &server;
+    until("the executions of the valid events", async || executions(server).await == 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
