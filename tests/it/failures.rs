@@ -259,6 +259,25 @@ async fn a_program_with_a_wrong_password_ends_and_names_it() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn a_program_with_a_short_signing_secret_does_not_start() -> anyhow::Result<()> {
+    const NAME: &str = "RUNNER_HMAC_SECRET_KEY";
+    let stack = Stack::start(&[]).await?;
+    let (short, long) = ("s3cr".repeat(8)[1..].to_owned(), "l0ng".repeat(8));
+    for program in ["api", "worker"] {
+        let error = stack.fails_to_serve(program, &[(NAME, &short)]).await?;
+        let rule =
+            "has a secret of 31 bytes at position 1 of its comma-separated list, and needs at least 32";
+        assert!(error.contains(NAME) && error.contains(rule), "{program}: {error}");
+        assert!(!error.contains(&short), "the secret is in the log: {error}");
+        let error = stack.fails_to_serve(program, &[(NAME, &format!("{long},{short}"))]).await?;
+        assert!(error.contains(NAME) && error.contains("31 bytes at position 2"), "{program}: {error}");
+        assert!(!error.contains(&short) && !error.contains(&long), "a secret is in the log: {error}");
+        drop(stack.another_with(program, &[(NAME, &long)]).await?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_worker_without_its_servers_is_alive_but_not_ready() -> anyhow::Result<()> {
     let stack = Stack::start(&[]).await?;
     let ready = format!("{}/readyz", stack.worker.url());
