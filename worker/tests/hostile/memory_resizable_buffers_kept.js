@@ -1,6 +1,6 @@
 // Threat: resizable buffers, which the sandbox's allocator does not see, each within the limit
 // Expect: errored memory_limit
-// Timeout: 15000
+// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) {

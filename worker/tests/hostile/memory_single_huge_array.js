@@ -1,6 +1,6 @@
 // Threat: one allocation of a length that V8 aborts on
 // Expect: errored memory_limit
-// Timeout: 15000
+// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) keep.push(new Array(2 ** 25).fill(1.5));

@@ -1,6 +1,6 @@
 // Threat: copies made by structuredClone
 // Expect: errored memory_limit
-// Timeout: 15000
+// Timeout: 60000
 function main() {
   const big = Array.from({ length: 100000 }, (_, i) => ({ i }));
   const keep = [];
