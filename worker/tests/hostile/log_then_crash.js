@@ -1,6 +1,5 @@
 // Threat: the last lines before the limit must be kept
 // Expect: errored memory_limit
-// Timeout: 15000
 // Log: info last words
 function main() {
   console.log('last words');

@@ -1,6 +1,5 @@
 // Threat: an array that grows without end
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) keep.push({ a: 1, b: [1, 2, 3] });

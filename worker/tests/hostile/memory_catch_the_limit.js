@@ -1,6 +1,5 @@
 // Threat: catches every error of the limit and goes on allocating
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) { try { for (;;) keep.push(new Array(1000).fill(keep.length)); } catch { /* go on */ } }

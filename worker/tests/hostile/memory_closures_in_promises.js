@@ -1,6 +1,5 @@
 // Threat: promises that never settle and hold what they close over
 // Expect: errored memory_limit
-// Timeout: 60000
 async function main() {
   const keep = [];
   for (;;) { keep.push(new Promise(() => {}).then(() => keep)); }

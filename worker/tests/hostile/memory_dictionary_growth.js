@@ -1,6 +1,5 @@
 // Threat: an object in dictionary mode grown without end
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const object = {};
   for (let i = 0; ; i++) object['key' + i] = i;

@@ -1,6 +1,5 @@
 // Threat: allocates while the result is read
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   return { get trap() { const keep = []; for (;;) keep.push({ keep: [1, 2, 3] }); } };
 }

@@ -1,6 +1,5 @@
 // Threat: JSON.stringify of values that share structure and explode
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   let value = ['xxxxxxxxxxxxxxxx'];
   for (let i = 0; i < 24; i++) value = [value, value];

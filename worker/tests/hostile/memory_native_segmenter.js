@@ -1,6 +1,5 @@
 // Threat: native code that crashes when it is refused memory
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const segments = [];
   for (;;) {

@@ -1,6 +1,5 @@
 // Threat: resizable buffers, which the sandbox's allocator does not see, each within the limit
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) {

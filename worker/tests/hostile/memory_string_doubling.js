@@ -1,6 +1,5 @@
 // Threat: strings that double, flattened
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const keep = [];
   for (;;) { let text = 'x'.repeat(1 << 20) + keep.length; text.charCodeAt(3); JSON.stringify(text); keep.push(text.split('').join('-')); }

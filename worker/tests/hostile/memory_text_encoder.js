@@ -1,6 +1,5 @@
 // Threat: bytes made by TextEncoder, outside the heap
 // Expect: errored memory_limit
-// Timeout: 60000
 function main() {
   const encoder = new TextEncoder();
   const text = 'x'.repeat(1 << 20);

@@ -1,6 +1,6 @@
 //! Corpus of hostile scripts, each run beside an honest one. `tests/hostile/README.md` describes the headers.
 
-use super::{Finished, MIB, config, job_of, patient_limits, run};
+use super::{Finished, MIB, config, job_of, patient_limits, run, short_limits};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use shared::{
@@ -18,8 +18,6 @@ struct Script {
     name: String,
     code: String,
     kind: CodeType,
-    /// Timeout, if the header states one.
-    timeout: Option<Duration>,
     memory_bytes: usize,
     expected: Expected,
     logs: Vec<(LogLevel, String)>,
@@ -38,7 +36,6 @@ impl Script {
         let name = path.file_name().expect("has a name").to_string_lossy().into_owned();
         let mut script = Self {
             kind: CodeType::MainFn,
-            timeout: None,
             memory_bytes: 128 * MIB,
             expected: Expected::Completed(Value::Null),
             logs: Vec::new(),
@@ -57,9 +54,6 @@ impl Script {
                     script.logs.push((level.parse().expect("is a level"), text.to_owned()));
                 }
                 "Kind" => script.kind = value.parse().expect("is a code type"),
-                "Timeout" => {
-                    script.timeout = Some(Duration::from_millis(value.parse().expect("is a number")));
-                }
                 "Memory" => script.memory_bytes = value.parse::<usize>().expect("is a number") * MIB,
                 _ => {}
             }
@@ -72,15 +66,12 @@ impl Script {
         matches!(self.expected, Expected::Errored(expected, _) if expected == code)
     }
 
-    /// Returns the limits of the header. Without a timeout there, and unless the script is expected to time out, a busy machine
-    /// does not reach them.
+    /// Returns the memory limit of the header, with timeouts that even a busy machine does not reach unless the script is
+    /// expected to reach one.
     fn limits(&self) -> Limits {
-        let patient = Limits { memory_bytes: self.memory_bytes, ..patient_limits() };
-        let on_time = self.expects(ErrorCode::Timeout) || self.expects(ErrorCode::InitTimeout);
-        match self.timeout.or(on_time.then_some(Duration::from_millis(1_500))) {
-            Some(timeout) => Limits { execution_timeout: timeout, init_timeout: timeout, ..patient },
-            None => patient,
-        }
+        let ends_late = self.expects(ErrorCode::Timeout) || self.expects(ErrorCode::InitTimeout);
+        let limits = if ends_late { short_limits() } else { patient_limits() };
+        Limits { memory_bytes: self.memory_bytes, ..limits }
     }
 
     /// Returns the differences from the expectation, if there are any.
